@@ -1,0 +1,69 @@
+# Where llama.cpp comes from. Gives two targets:
+#   llama_api        the public headers (llama.h, ggml.h, gguf.h) and the libraries
+#   llama_internals  the private headers of src/, for native/llama only
+
+if(NOT EXISTS "${OVERFILL_LLAMA_SOURCE_DIR}/include/llama.h")
+  message(FATAL_ERROR "llama.cpp's source is not in ${OVERFILL_LLAMA_SOURCE_DIR}; `npm run build:native` puts it there")
+endif()
+
+# The version compiled against, for the gate at load time.
+file(READ "${OVERFILL_LLAMA_SOURCE_DIR}/CMakeLists.txt" llama_cmake)
+foreach(part MAJOR MINOR PATCH)
+  string(REGEX MATCH "set\\(LLAMA_VERSION_${part} ([0-9]+)\\)" _ "${llama_cmake}")
+  set(llama_${part} "${CMAKE_MATCH_1}")
+endforeach()
+set(OVERFILL_LLAMA_VERSION "${llama_MAJOR}.${llama_MINOR}.${llama_PATCH}")
+message(STATUS "overfill: llama.cpp ${OVERFILL_LLAMA_VERSION} (${OVERFILL_LLAMA})")
+
+add_library(llama_api INTERFACE)
+target_include_directories(llama_api SYSTEM INTERFACE
+  "${OVERFILL_LLAMA_SOURCE_DIR}/include"
+  "${OVERFILL_LLAMA_SOURCE_DIR}/ggml/include")
+target_compile_definitions(llama_api INTERFACE OVERFILL_LLAMA_VERSION="${OVERFILL_LLAMA_VERSION}")
+
+add_library(llama_internals INTERFACE)
+target_include_directories(llama_internals SYSTEM INTERFACE
+  "${OVERFILL_LLAMA_SOURCE_DIR}/src"
+  "${OVERFILL_LLAMA_SOURCE_DIR}/ggml/src")
+
+if(OVERFILL_LLAMA STREQUAL "source")
+  # Static, so that the addon is one file and a sanitizer sees all of it. GGML_NATIVE would tie the build to this very
+  # processor, and dies with SIGILL on virtual machines that advertise more than they allow.
+  set(BUILD_SHARED_LIBS OFF CACHE BOOL "" FORCE)
+  set(GGML_NATIVE OFF CACHE BOOL "" FORCE)
+  set(GGML_OPENMP OFF CACHE BOOL "" FORCE)
+  set(LLAMA_BUILD_COMMON OFF CACHE BOOL "" FORCE)
+  set(LLAMA_BUILD_TESTS OFF CACHE BOOL "" FORCE)
+  set(LLAMA_BUILD_TOOLS OFF CACHE BOOL "" FORCE)
+  set(LLAMA_BUILD_EXAMPLES OFF CACHE BOOL "" FORCE)
+  set(LLAMA_BUILD_SERVER OFF CACHE BOOL "" FORCE)
+  set(LLAMA_BUILD_APP OFF CACHE BOOL "" FORCE)
+  set(LLAMA_CURL OFF CACHE BOOL "" FORCE)
+  add_subdirectory("${OVERFILL_LLAMA_SOURCE_DIR}" llama.cpp EXCLUDE_FROM_ALL)
+  target_link_libraries(llama_api INTERFACE llama ggml)
+  target_compile_definitions(llama_api INTERFACE OVERFILL_LLAMA_SOURCE=1)
+elseif(OVERFILL_LLAMA STREQUAL "prebuilt")
+  if(NOT IS_DIRECTORY "${OVERFILL_LLAMA_LIBRARY_DIR}")
+    message(FATAL_ERROR "OVERFILL_LLAMA_LIBRARY_DIR must be the folder of the platform package's libraries, "
+                        "got '${OVERFILL_LLAMA_LIBRARY_DIR}'")
+  endif()
+  set(tag "v${OVERFILL_LLAMA_VERSION}")
+  if(WIN32)
+    include(cmake/import-library.cmake)
+    overfill_import_library(llama "${OVERFILL_LLAMA_LIBRARY_DIR}/llama.${tag}.dll")
+    overfill_import_library(ggml "${OVERFILL_LLAMA_LIBRARY_DIR}/ggml.${tag}.dll")
+    overfill_import_library(ggml-base "${OVERFILL_LLAMA_LIBRARY_DIR}/ggml-base.dll")
+    target_compile_definitions(llama_api INTERFACE LLAMA_SHARED GGML_SHARED)
+    target_link_libraries(llama_api INTERFACE overfill_import_llama overfill_import_ggml overfill_import_ggml-base)
+  else()
+    foreach(library llama.${tag} ggml.${tag} ggml-base)
+      set(file "${OVERFILL_LLAMA_LIBRARY_DIR}/${CMAKE_SHARED_LIBRARY_PREFIX}${library}${CMAKE_SHARED_LIBRARY_SUFFIX}")
+      if(NOT EXISTS "${file}")
+        message(FATAL_ERROR "${file} is missing: the platform package is of another llama.cpp version than the headers")
+      endif()
+      target_link_libraries(llama_api INTERFACE "${file}")
+    endforeach()
+  endif()
+else()
+  message(FATAL_ERROR "OVERFILL_LLAMA must be prebuilt or source, got '${OVERFILL_LLAMA}'")
+endif()

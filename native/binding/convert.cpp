@@ -1,0 +1,261 @@
+#include "convert.h"
+
+#include "failure.h"
+
+#include <limits>
+
+namespace overfill {
+
+namespace {
+
+// Named fields of an options object; the facade guarantees the types.
+class fields {
+  public:
+    explicit fields(const Napi::Object & object) : object_(object) {}
+    double      number(const char * name) const { return object_.Get(name).As<Napi::Number>().DoubleValue(); }
+    int32_t     integer(const char * name) const { return object_.Get(name).As<Napi::Number>().Int32Value(); }
+    uint32_t    natural(const char * name) const { return object_.Get(name).As<Napi::Number>().Uint32Value(); }
+    bool        flag(const char * name) const { return object_.Get(name).As<Napi::Boolean>().Value(); }
+    std::string text(const char * name) const { return object_.Get(name).As<Napi::String>().Utf8Value(); }
+    Napi::Value value(const char * name) const { return object_.Get(name); }
+
+  private:
+    Napi::Object object_;
+};
+
+ggml_type to_cache_type(const std::string & name) {
+    for (const ggml_type type : { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q5_1, GGML_TYPE_Q5_0,
+                                  GGML_TYPE_Q4_1, GGML_TYPE_Q4_0, GGML_TYPE_IQ4_NL })
+        if (name == ggml_type_name(type)) return type;
+    throw failure(error_code::invalid_argument, "unknown cache type " + name);
+}
+
+model_options to_model_options(const Napi::Value & from) {
+    if (from.IsUndefined()) return {};
+    const fields in(from.As<Napi::Object>());
+    return { in.text("path"), in.integer("gpuLayers") };
+}
+
+Napi::Value from_model(Napi::Env env, const model_traits & m) {
+    Napi::Object out = Napi::Object::New(env);
+    const bool   any = !m.layers.empty();
+    out.Set("architecture", m.architecture);
+    out.Set("name", m.name);
+    out.Set("description", m.description);
+    out.Set("parameters", (double) m.n_params);
+    out.Set("sizeBytes", (double) m.n_bytes);
+    out.Set("trainedContextSize", m.n_ctx_train);
+    out.Set("hiddenSize", m.n_embd);
+    out.Set("feedForwardSize", m.n_ff);
+    out.Set("layers", m.n_layer);
+    out.Set("heads", m.n_head);
+    out.Set("kvHeads", m.n_head_kv);
+    out.Set("headSizeK", any ? m.layers[0].head_size_k : 0);
+    out.Set("headSizeV", any ? m.layers[0].head_size_v : 0);
+    out.Set("vocabularySize", m.n_vocab);
+    out.Set("slidingWindow", m.sliding_window);
+    // The base of the layers that attend to everything, where only some slide.
+    double base = any ? m.layers[0].rope_base : 0;
+    bool   scaled = m.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_LONGROPE;
+    for (const layer_traits & layer : m.layers) {
+        if (!layer.sliding) base = layer.rope_base;
+        scaled = scaled || layer.rope_scale != 1.0f;
+    }
+    out.Set("ropeBase", base);
+    // llama.cpp calls an unscaled model "linear" with a factor of one.
+    out.Set("ropeScaling", scaled ? rope_scaling_name(m.rope_scaling_type) : "none");
+    return out;
+}
+
+Napi::Value from_plan(Napi::Env env, const pair_plan & plan) {
+    Napi::Array reasons = Napi::Array::New(env), notes = Napi::Array::New(env);
+    for (const plan_reason & reason : plan.reasons) {
+        Napi::Object r = Napi::Object::New(env);
+        r.Set("field", reason.field);
+        r.Set("prefill", reason.prefill);
+        r.Set("decode", reason.decode);
+        r.Set("leadsTo", handover_kind_name(reason.leads_to));
+        r.Set("message", reason.message);
+        reasons.Set(reasons.Length(), r);
+    }
+    for (const std::string & note : plan.notes) notes.Set(notes.Length(), note);
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("kind", handover_kind_name(plan.kind));
+    out.Set("available", plan.kind == handover_kind::share || (plan.kind == handover_kind::translate && plan.copyable));
+    out.Set("oneModel", plan.one_model);
+    out.Set("reasons", reasons);
+    out.Set("notes", notes);
+    return out;
+}
+
+}  // namespace
+
+pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
+    const fields in(from);
+    pair_options out;
+    out.prefill      = to_model_options(in.value("prefill"));
+    out.decode       = to_model_options(in.value("decode"));
+    out.cache_type_k = to_cache_type(in.text("cacheTypeK"));
+    out.cache_type_v = to_cache_type(in.text("cacheTypeV"));
+    const std::string attention = in.text("flashAttention");
+    out.attention = attention == "on" ? flash_attention::on : attention == "off" ? flash_attention::off : flash_attention::automatic;
+    if (!with_runtime) return out;
+    out.context_size = in.natural("contextSize");
+    out.max_sessions = in.natural("maxSessions");
+    out.batch_size   = in.natural("batchSize");
+    out.n_threads    = in.integer("threads");
+    const std::string handover = in.text("handover");
+    out.handover = handover == "share" ? handover_choice::share
+                   : handover == "translate" ? handover_choice::translate
+                                             : handover_choice::automatic;
+    return out;
+}
+
+prefill_options to_prefill_options(const Napi::Object & from) {
+    const fields in(from);
+    return { in.flag("refresh"), in.flag("parseSpecial") };
+}
+
+decode_options to_decode_options(const Napi::Object & from) {
+    const fields       in(from);
+    decode_options     out;
+    sampling_options & s = out.sampling;
+    s.temperature        = (float) in.number("temperature");
+    s.top_k              = in.integer("topK");
+    s.top_p              = (float) in.number("topP");
+    s.min_p              = (float) in.number("minP");
+    s.typical_p          = (float) in.number("typicalP");
+    s.repeat_penalty     = (float) in.number("repeatPenalty");
+    s.presence_penalty   = (float) in.number("presencePenalty");
+    s.frequency_penalty  = (float) in.number("frequencyPenalty");
+    s.repeat_last_n      = in.integer("repeatLastN");
+    s.has_seed           = in.number("seed") >= 0;
+    s.seed               = s.has_seed ? in.natural("seed") : 0;
+    s.ignore_eos         = in.flag("ignoreEos");
+    s.grammar            = in.text("grammar");
+    s.n_log_probs        = in.integer("logProbs");
+    const auto tokens = in.value("logitBiasTokens").As<Napi::Int32Array>();
+    const auto values = in.value("logitBiasValues").As<Napi::Float32Array>();
+    for (size_t i = 0; i < tokens.ElementLength() && i < values.ElementLength(); i++)
+        s.logit_bias.emplace_back(tokens[i], values[i]);
+    out.max_tokens = in.natural("maxTokens");
+    out.special    = in.flag("special");
+    const auto stop = in.value("stop").As<Napi::Array>();
+    for (uint32_t i = 0; i < stop.Length(); i++) out.stop.push_back(stop.Get(i).As<Napi::String>().Utf8Value());
+    return out;
+}
+
+std::vector<llama_token> to_tokens(const Napi::Value & from) {
+    const auto tokens = from.As<Napi::Int32Array>();
+    return { tokens.Data(), tokens.Data() + tokens.ElementLength() };
+}
+
+Napi::Value from_tokens(Napi::Env env, const std::vector<llama_token> & tokens) {
+    Napi::Int32Array out = Napi::Int32Array::New(env, tokens.size());
+    std::copy(tokens.begin(), tokens.end(), out.Data());
+    return out;
+}
+
+Napi::Value from_devices(Napi::Env env, const std::vector<device_info> & devices) {
+    Napi::Array out = Napi::Array::New(env);
+    for (const device_info & device : devices) {
+        Napi::Object d = Napi::Object::New(env);
+        d.Set("name", device.name);
+        d.Set("description", device.description);
+        d.Set("kind", device.kind);
+        d.Set("backend", device.backend);
+        d.Set("memoryFreeBytes", (double) device.memory_free_bytes);
+        d.Set("memoryTotalBytes", (double) device.memory_total_bytes);
+        out.Set(out.Length(), d);
+    }
+    return out;
+}
+
+Napi::Value from_inspection(Napi::Env env, const model_traits & prefill, const model_traits & decode, const pair_plan & plan,
+                            uint64_t kv_bytes_per_token) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("prefill", from_model(env, prefill));
+    out.Set("decode", from_model(env, decode));
+    out.Set("plan", from_plan(env, plan));
+    out.Set("kvBytesPerToken", (double) kv_bytes_per_token);
+    return out;
+}
+
+Napi::Value from_pair_info(Napi::Env env, const pair_info & info) {
+    Napi::Object out = from_inspection(env, info.prefill, info.decode, info.plan, info.kv_bytes_per_token).As<Napi::Object>();
+    out.Set("contextSize", info.context_size);
+    out.Set("maxSessions", info.max_sessions);
+    out.Set("batchSize", info.batch_size);
+    out.Set("threads", info.n_threads);
+    out.Set("kvBytes", (double) info.kv_bytes);
+    out.Set("flashAttention", info.flash_attn);
+    out.Set("loadMs", info.load_ms);
+    return out;
+}
+
+Napi::Value from_prefill_result(Napi::Env env, const prefill_result & result) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("promptTokens", result.n_prompt_tokens);
+    out.Set("refreshedTokens", result.n_refreshed_tokens);
+    out.Set("contextTokens", result.n_context_tokens);
+    out.Set("ms", result.milliseconds);
+    return out;
+}
+
+Napi::Value from_handover_report(Napi::Env env, const handover_report & report) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("kind", handover_kind_name(report.kind));
+    out.Set("implementation", report.implementation);
+    out.Set("reason", report.reason);
+    out.Set("bytes", (double) report.n_bytes);
+    out.Set("tokens", report.n_tokens);
+    out.Set("ms", report.milliseconds);
+    return out;
+}
+
+Napi::Value from_stats(Napi::Env env, const session_stats & stats) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("stage", session_stage_name(stats.stage));
+    out.Set("contextTokens", stats.n_context_tokens);
+    out.Set("contextSize", stats.context_size);
+    out.Set("prefillTokens", stats.n_prefill_tokens);
+    out.Set("refreshedTokens", stats.n_refreshed_tokens);
+    out.Set("decodeTokens", stats.n_decode_tokens);
+    out.Set("decodeSteps", stats.n_decode_steps);
+    out.Set("prefillMs", stats.prefill_ms);
+    out.Set("switchMs", stats.switch_ms);
+    out.Set("decodeMs", stats.decode_ms);
+    return out;
+}
+
+Napi::Value from_reading(Napi::Env env, const token_stream::reading & reading) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("text", reading.chunk.text);
+    out.Set("tokens", from_tokens(env, reading.chunk.tokens));
+    if (!reading.chunk.log_probs.empty()) {
+        Napi::Array rows = Napi::Array::New(env, reading.chunk.log_probs.size());
+        for (uint32_t i = 0; i < rows.Length(); i++) {
+            const auto &       row    = reading.chunk.log_probs[i];
+            Napi::Float64Array values = Napi::Float64Array::New(env, 2 * row.size());
+            for (size_t j = 0; j < row.size(); j++) {
+                values[2 * j]     = row[j].token;
+                values[2 * j + 1] = row[j].log_prob;
+            }
+            rows.Set(i, values);
+        }
+        out.Set("logProbs", rows);
+    }
+    if (reading.result) {
+        Napi::Object result = Napi::Object::New(env);
+        result.Set("reason", finish_reason_name(reading.result->reason));
+        result.Set("stop", reading.result->stop);
+        result.Set("tokens", reading.result->n_tokens);
+        result.Set("decodeSteps", reading.result->n_decode_steps);
+        result.Set("seed", reading.result->seed);
+        result.Set("ms", reading.result->milliseconds);
+        out.Set("result", result);
+    }
+    return out;
+}
+
+}  // namespace overfill

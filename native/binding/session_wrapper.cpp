@@ -1,0 +1,100 @@
+#include "convert.h"
+#include "environment.h"
+#include "wrappers.h"
+
+namespace overfill {
+
+Napi::Function session_wrapper::define(Napi::Env env) {
+    return DefineClass(env, "NativeSession",
+                       {
+                           InstanceMethod<&session_wrapper::prefill>("prefill"),
+                           InstanceMethod<&session_wrapper::hand_over>("handOver"),
+                           InstanceMethod<&session_wrapper::decode>("decode"),
+                           InstanceMethod<&session_wrapper::abort>("abort"),
+                           InstanceMethod<&session_wrapper::stats>("stats"),
+                           InstanceMethod<&session_wrapper::dispose>("dispose"),
+                       });
+}
+
+session_wrapper::session_wrapper(const Napi::CallbackInfo & info) : Napi::ObjectWrap<session_wrapper>(info) {}
+
+Napi::Value session_wrapper::make(Napi::Env env, Napi::Object pair, std::shared_ptr<mailbox> box,
+                                  std::shared_ptr<session_handle> handle) {
+    const Napi::Object object = environment::of(env).session_class.New({});
+    session_wrapper *  self   = Unwrap(object);
+    self->pair_               = Napi::Persistent(pair);
+    self->box_                = std::move(box);
+    self->handle_             = std::move(handle);
+    return object;
+}
+
+Napi::Value session_wrapper::prefill(const Napi::CallbackInfo & info) {
+    return guarded(info.Env(), [&] {
+        prompt_input input = std::string();
+        if (info[0].IsString())
+            input = info[0].As<Napi::String>().Utf8Value();
+        else
+            input = to_tokens(info[0]);
+        const prefill_options options = to_prefill_options(info[1].As<Napi::Object>());
+        const mailbox::call   call =
+            box_->open(info.Env(), info[2].IsFunction() ? info[2].As<Napi::Function>() : Napi::Function());
+        const auto     box = box_;
+        const uint64_t id  = call.id;
+        std::function<void(uint32_t, uint32_t)> on_progress;
+        if (info[2].IsFunction())
+            on_progress = [box, id](uint32_t n_done, uint32_t n_total) { box->progress(id, { (double) n_done, (double) n_total }); };
+        try {
+            handle_->prefill(std::move(input), options, std::move(on_progress),
+                             { [box, id](const prefill_result & result) {
+                                  box->resolve(id, [result](Napi::Env env) { return from_prefill_result(env, result); });
+                              },
+                               [box, id](const failure & error) { box->reject(id, error); } });
+        } catch (...) {
+            box_->reject(id, current_failure());
+        }
+        return call.promise;
+    });
+}
+
+Napi::Value session_wrapper::hand_over(const Napi::CallbackInfo & info) {
+    const mailbox::call call = box_->open(info.Env());
+    const auto          box  = box_;
+    const uint64_t      id   = call.id;
+    try {
+        handle_->hand_over({ [box, id](const handover_report & report) {
+                                box->resolve(id, [report](Napi::Env env) { return from_handover_report(env, report); });
+                            },
+                             [box, id](const failure & error) { box->reject(id, error); } });
+    } catch (...) {
+        box_->reject(id, current_failure());
+    }
+    return call.promise;
+}
+
+Napi::Value session_wrapper::decode(const Napi::CallbackInfo & info) {
+    return guarded(info.Env(), [&] {
+        decode_options options = to_decode_options(info[0].As<Napi::Object>());
+        return stream_wrapper::make(info.Env(), info.This().As<Napi::Object>(), box_, [&](std::function<void()> on_readable) {
+            return handle_->decode(std::move(options), std::move(on_readable));
+        });
+    });
+}
+
+Napi::Value session_wrapper::abort(const Napi::CallbackInfo & info) {
+    handle_->abort();
+    return info.Env().Undefined();
+}
+
+Napi::Value session_wrapper::stats(const Napi::CallbackInfo & info) { return from_stats(info.Env(), handle_->stats()); }
+
+Napi::Value session_wrapper::dispose(const Napi::CallbackInfo & info) {
+    if (!disposed_.IsEmpty()) return disposed_.Value();
+    const mailbox::call call = box_->open(info.Env());
+    const auto          box  = box_;
+    const uint64_t      id   = call.id;
+    disposed_                = Napi::Persistent(call.promise.As<Napi::Object>());
+    handle_->dispose([box, id] { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); });
+    return call.promise;
+}
+
+}  // namespace overfill

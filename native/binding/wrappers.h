@@ -1,0 +1,93 @@
+// The JavaScript classes of the addon: a pair, its sessions, and the stream of one answer. Each holds its engine object
+// and opens its promises in the pair's mailbox. All methods run on the JavaScript thread.
+#pragma once
+
+#include "engine.h"
+#include "mailbox.h"
+
+#include <napi.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+namespace overfill {
+
+class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
+  public:
+    static Napi::Function define(Napi::Env env);
+    static Napi::Value    load(const Napi::CallbackInfo & info);
+
+    explicit pair_wrapper(const Napi::CallbackInfo & info);
+    void Finalize(Napi::BasicEnv env) override;
+
+    const std::shared_ptr<mailbox> & box() const { return box_; }
+
+  private:
+    void        begin(const Napi::CallbackInfo & info);
+    Napi::Value abort_load(const Napi::CallbackInfo & info);
+    Napi::Value tokenize(const Napi::CallbackInfo & info);
+    Napi::Value detokenize(const Napi::CallbackInfo & info);
+    Napi::Value create_session(const Napi::CallbackInfo & info);
+    Napi::Value dispose(const Napi::CallbackInfo & info);
+
+    // At the end of the environment: a worker that is terminated takes its engine threads with it.
+    static void on_environment_end(pair_wrapper * self);
+    struct end_hook;
+
+    std::shared_ptr<mailbox>  box_;
+    std::shared_ptr<engine>   engine_;
+    Napi::ObjectReference     disposed_;  // the promise of dispose()
+    std::unique_ptr<end_hook> hook_;
+};
+
+class session_wrapper : public Napi::ObjectWrap<session_wrapper> {
+  public:
+    static Napi::Function define(Napi::Env env);
+    static Napi::Value    make(Napi::Env env, Napi::Object pair, std::shared_ptr<mailbox> box,
+                               std::shared_ptr<session_handle> handle);
+
+    explicit session_wrapper(const Napi::CallbackInfo & info);
+
+  private:
+    Napi::Value prefill(const Napi::CallbackInfo & info);
+    Napi::Value hand_over(const Napi::CallbackInfo & info);
+    Napi::Value decode(const Napi::CallbackInfo & info);
+    Napi::Value abort(const Napi::CallbackInfo & info);
+    Napi::Value stats(const Napi::CallbackInfo & info);
+    Napi::Value dispose(const Napi::CallbackInfo & info);
+
+    Napi::ObjectReference           pair_;  // keeps the pair alive
+    std::shared_ptr<mailbox>        box_;
+    std::shared_ptr<session_handle> handle_;
+    Napi::ObjectReference           disposed_;
+};
+
+class stream_wrapper : public Napi::ObjectWrap<stream_wrapper> {
+  public:
+    static Napi::Function define(Napi::Env env);
+    static Napi::Value    make(Napi::Env env, Napi::Object session, std::shared_ptr<mailbox> box,
+                               const std::function<std::shared_ptr<token_stream>(std::function<void()>)> & begin);
+
+    explicit stream_wrapper(const Napi::CallbackInfo & info) : Napi::ObjectWrap<stream_wrapper>(info) {}
+
+  private:
+    Napi::Value read(const Napi::CallbackInfo & info);
+
+    // What the engine thread touches when the stream becomes readable.
+    struct reader {
+        static constexpr uint64_t nobody = 0, rang = UINT64_MAX;
+
+        std::shared_ptr<mailbox>    box;
+        std::weak_ptr<token_stream> stream;
+        std::atomic<uint64_t>       waiting{ nobody };  // the call that waits, or one of the two above
+
+        void on_readable();
+    };
+
+    Napi::ObjectReference         session_;  // keeps the session alive
+    std::shared_ptr<reader>       reader_;
+    std::shared_ptr<token_stream> stream_;
+};
+
+}  // namespace overfill

@@ -1,0 +1,92 @@
+#include "answer_text.h"
+
+#include <algorithm>
+
+namespace overfill {
+
+size_t whole_utf8_prefix(const std::string & text) {
+    const size_t n = text.size();
+    // A character has at most four bytes: look back at most three for a lead byte that promises more than there is.
+    for (size_t back = 1; back <= std::min<size_t>(3, n); back++) {
+        const unsigned char byte = (unsigned char) text[n - back];
+        if ((byte & 0xC0) == 0x80) continue;
+        const size_t length = byte >= 0xC2 && byte <= 0xDF ? 2 : (byte & 0xF0) == 0xE0 ? 3 : byte >= 0xF0 && byte <= 0xF4 ? 4 : 1;
+        if (length <= back) return n;
+        // Not every continuation may follow: an overlong form or a surrogate is broken already, not incomplete.
+        if (back >= 2) {
+            const unsigned char second = (unsigned char) text[n - back + 1];
+            const bool broken = (byte == 0xE0 && second < 0xA0) || (byte == 0xED && second > 0x9F) ||
+                                (byte == 0xF0 && second < 0x90) || (byte == 0xF4 && second > 0x8F);
+            if (broken) return n;
+        }
+        return n - back;
+    }
+    return n;
+}
+
+answer_text::answer_text(const llama_vocab * vocab, std::vector<std::string> stop, bool special)
+    : vocab_(vocab), stop_(std::move(stop)), special_(special), piece_(64) {}
+
+bool answer_text::append(llama_token token) {
+    int32_t n = llama_token_to_piece(vocab_, token, piece_.data(), (int32_t) piece_.size(), 0, special_);
+    if (n < 0) {
+        piece_.resize((size_t) -n);
+        n = llama_token_to_piece(vocab_, token, piece_.data(), (int32_t) piece_.size(), 0, special_);
+    }
+    const size_t begin = pending_.size();
+    pending_.append(piece_.data(), (size_t) std::max(n, 0));
+    tokens_.push_back({ token, begin, pending_.size() });
+
+    for (const std::string & stop : stop_) {
+        // Everything before `begin` was searched already, except for a match that the new text completes.
+        const size_t from = begin >= stop.size() ? begin - stop.size() + 1 : 0;
+        const size_t at   = pending_.find(stop, from);
+        if (at != std::string::npos && at < stop_at_) {
+            stop_at_ = at;
+            found_   = stop;
+        }
+    }
+    return !found_.empty();
+}
+
+void answer_text::release(std::string & text, std::vector<llama_token> & tokens) {
+    size_t n = whole_utf8_prefix(pending_);
+    // Hold back the longest end of the text that begins a stop string.
+    for (const std::string & stop : stop_)
+        for (size_t length = std::min(stop.size() - 1, pending_.size()); length > 0; length--)
+            if (pending_.compare(pending_.size() - length, length, stop, 0, length) == 0) {
+                n = std::min(n, pending_.size() - length);
+                break;
+            }
+    take(n, text, tokens);
+}
+
+void answer_text::release_all(std::string & text, std::vector<llama_token> & tokens) {
+    if (found_.empty()) return take(pending_.size(), text, tokens);
+    // A token that straddles the start of the stop string stays in the answer; only its text is cut.
+    text.append(pending_, 0, stop_at_);
+    const size_t n_kept = tokens_.size() - n_tokens_after_stop();
+    for (size_t i = 0; i < n_kept; i++) tokens.push_back(tokens_[i].id);
+    tokens_.erase(tokens_.begin(), tokens_.begin() + (long) n_kept);
+    pending_.clear();
+}
+
+size_t answer_text::n_tokens_after_stop() const {
+    if (found_.empty()) return 0;
+    return (size_t) std::count_if(tokens_.begin(), tokens_.end(),
+                                  [this](const pending_token & t) { return t.begin >= stop_at_; });
+}
+
+void answer_text::take(size_t n_bytes, std::string & text, std::vector<llama_token> & tokens) {
+    text.append(pending_, 0, n_bytes);
+    pending_.erase(0, n_bytes);
+    size_t n = 0;
+    while (n < tokens_.size() && tokens_[n].end <= n_bytes) tokens.push_back(tokens_[n++].id);
+    tokens_.erase(tokens_.begin(), tokens_.begin() + (long) n);
+    for (pending_token & token : tokens_) {
+        token.begin -= std::min(token.begin, n_bytes);
+        token.end -= n_bytes;
+    }
+}
+
+}  // namespace overfill

@@ -1,0 +1,55 @@
+// Turns tokens into text that may be shown: no half of a UTF-8 character, and nothing that may still turn out to be part
+// of a stop string. Tokens are released together with their text.
+#pragma once
+
+#include <llama.h>
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace overfill {
+
+// The length of the longest prefix of `text` that does not end inside a UTF-8 character. Bytes that are no UTF-8 at all
+// count as whole: JavaScript replaces them.
+size_t whole_utf8_prefix(const std::string & text);
+
+class answer_text {
+  public:
+    answer_text(const llama_vocab * vocab, std::vector<std::string> stop, bool special);
+
+    // Appends a token. Returns true if a stop string is now complete.
+    bool append(llama_token token);
+
+    // Moves what may be shown to the ends of `text` and `tokens`.
+    void release(std::string & text, std::vector<llama_token> & tokens);
+
+    // At the end of the answer: moves all that is left, up to the stop string if one was found.
+    void release_all(std::string & text, std::vector<llama_token> & tokens);
+
+    // The stop string found; empty if none.
+    const std::string & stop() const { return found_; }
+
+    // After a stop: the tokens at the end of the answer whose text lies wholly inside or behind the stop string.
+    size_t n_tokens_after_stop() const;
+
+  private:
+    struct pending_token {
+        llama_token id;
+        size_t      begin;  // offsets of its text in pending_
+        size_t      end;
+    };
+
+    void take(size_t n_bytes, std::string & text, std::vector<llama_token> & tokens);
+
+    const llama_vocab *        vocab_;
+    std::vector<std::string>   stop_;
+    bool                       special_;
+    std::string                pending_;    // text not released yet
+    std::vector<pending_token> tokens_;     // tokens not released yet
+    size_t                     stop_at_ = std::string::npos;
+    std::string                found_;
+    std::vector<char>          piece_;      // reused
+};
+
+}  // namespace overfill

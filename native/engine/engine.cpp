@@ -1,0 +1,174 @@
+#include "engine.h"
+
+#include "failure.h"
+
+namespace overfill {
+
+// --- engine ---
+
+class engine::load_task final : public task {
+  public:
+    load_task(engine & owner, std::function<void(float)> on_progress, completion<pair_info> end)
+        : owner_(owner), on_progress_(std::move(on_progress)), end_(std::move(end)) {}
+
+    turn step() override {
+        owner_.pair_ = std::make_unique<pair>(owner_.options_, scheduler::should_abort, owner_.scheduler_.get(),
+                                              [this](float progress) {
+                                                  on_progress_(progress);
+                                                  return !scheduler::should_abort(owner_.scheduler_.get());
+                                              });
+        end_.done(owner_.pair_->info());
+        return turn::done;
+    }
+
+    void fail(const failure & error) noexcept override { end_.failed(error); }
+
+  private:
+    engine &                   owner_;
+    std::function<void(float)> on_progress_;
+    completion<pair_info>      end_;
+};
+
+engine::engine(const pair_options & options) : options_(options) {
+    for (uint32_t i = options.max_sessions; i > 0; i--) free_sequences_.push_back((llama_seq_id) i - 1);
+}
+
+std::shared_ptr<engine> engine::load(const pair_options & options, std::function<void(float)> on_progress,
+                                     completion<pair_info> end) {
+    std::shared_ptr<engine> self(new engine(options));
+    engine *                raw = self.get();
+    self->scheduler_            = std::make_unique<scheduler>([raw] {
+        raw->pair_.reset();
+        std::function<void()> done;
+        {
+            const std::lock_guard<std::mutex> lock(raw->mutex_);
+            done = std::move(raw->on_disposed_);
+        }
+        if (done) done();
+    });
+    auto item   = std::make_shared<load_task>(*raw, std::move(on_progress), std::move(end));
+    self->load_ = item;
+    self->scheduler_->submit(std::move(item));
+    return self;
+}
+
+engine::~engine() { scheduler_.reset(); }
+
+void engine::join() {
+    disposed_ = true;
+    scheduler_->join();
+}
+
+void engine::abort_load() {
+    if (const auto item = load_.lock()) item->abort();
+}
+
+const pair & engine::loaded() const {
+    if (disposed_ || !pair_) throw failure(error_code::disposed, "the pair was disposed");
+    return *pair_;
+}
+
+std::vector<llama_token> engine::tokenize(const std::string & text, bool add_special, bool parse_special) const {
+    return overfill::tokenize(loaded().vocab(), text, add_special, parse_special);
+}
+
+std::string engine::detokenize(const std::vector<llama_token> & tokens, bool special) const {
+    const int32_t n_vocab = llama_vocab_n_tokens(loaded().vocab());
+    for (const llama_token token : tokens)
+        if (token < 0 || token >= n_vocab)
+            throw failure(error_code::invalid_argument,
+                          "token " + std::to_string(token) + " is outside the vocabulary of " + std::to_string(n_vocab),
+                          { { "parameter", "tokens" }, { "actual", std::to_string(token) } });
+    return overfill::detokenize(loaded().vocab(), tokens, special);
+}
+
+std::shared_ptr<session_handle> engine::create_session() {
+    loaded();
+    llama_seq_id sequence;
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (free_sequences_.empty())
+            throw failure(error_code::session_limit,
+                          "all " + std::to_string(options_.max_sessions) +
+                              " sessions of the pair are open; dispose one or load the pair with a larger maxSessions",
+                          { { "maxSessions", std::to_string(options_.max_sessions) } });
+        sequence = free_sequences_.back();
+        free_sequences_.pop_back();
+    }
+    return std::make_shared<session_handle>(shared_from_this(), std::make_shared<session_slot>(*pair_, sequence));
+}
+
+void engine::give_back(llama_seq_id sequence) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    free_sequences_.push_back(sequence);
+}
+
+void engine::dispose(std::function<void()> done) {
+    disposed_ = true;
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        on_disposed_ = std::move(done);
+    }
+    scheduler_->stop();
+}
+
+// --- session_handle ---
+
+session_handle::~session_handle() {
+    dispose([] {});
+}
+
+void session_handle::start(std::shared_ptr<task> item) {
+    running_ = item;
+    owner_->scheduler_->submit(std::move(item));
+}
+
+// Marks the session as busy, or says why it cannot be used.
+void session_handle::claim() {
+    owner_->loaded();
+    if (slot_->disposed) throw failure(error_code::disposed, "the session was disposed");
+    if (slot_->busy.exchange(true))
+        throw failure(error_code::session_busy, "the session is busy with another stage; await it first");
+}
+
+void session_handle::prefill(prompt_input input, const prefill_options & options,
+                             std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end) {
+    claim();
+    start(std::make_shared<prefill_task>(slot_, owner_->pair_->vocab(), std::move(input), options, std::move(on_progress),
+                                         std::move(end)));
+}
+
+void session_handle::hand_over(completion<handover_report> end) {
+    claim();
+    start(std::make_shared<switch_task>(slot_, std::move(end)));
+}
+
+std::shared_ptr<token_stream> session_handle::decode(decode_options options, std::function<void()> on_readable) {
+    claim();
+    // The reader may outlive the engine, so it holds on to it weakly.
+    std::weak_ptr<engine> owner  = owner_;
+    auto                  stream = std::make_shared<token_stream>(std::move(on_readable), [owner] {
+        if (const auto engine = owner.lock()) engine->scheduler_->wake();
+    });
+    start(std::make_shared<decode_task>(slot_, *owner_->pair_, std::move(options), stream));
+    return stream;
+}
+
+void session_handle::abort() {
+    if (const auto item = running_.lock()) item->abort();
+    owner_->scheduler_->wake();
+}
+
+void session_handle::dispose(std::function<void()> done) {
+    if (slot_->disposed.exchange(true)) return done();
+    abort();
+    const llama_seq_id sequence = slot_->state.sequence();
+    // The engine frees itself only after its last task, so the plain pointer holds for as long as the task lives.
+    engine * owner = owner_.get();
+    owner_->scheduler_->submit(std::make_shared<release_task>(slot_, [owner, sequence, done = std::move(done)] {
+        owner->give_back(sequence);
+        done();
+    }));
+}
+
+}  // namespace overfill

@@ -1,0 +1,94 @@
+// The public face of the native engine: a pair of models with a thread of its own, and sessions on it. No Node here.
+//
+// Everything may be called from any one thread; the completions are called on the engine thread. Destroying the engine
+// aborts what runs, fails what waits with ERR_DISPOSED and joins the thread.
+#pragma once
+
+#include "options.h"
+#include "pair.h"
+#include "scheduler.h"
+#include "session_tasks.h"
+#include "token_stream.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace overfill {
+
+class engine;
+
+class session_handle {
+  public:
+    session_handle(std::shared_ptr<engine> owner, slot_ptr slot) : owner_(std::move(owner)), slot_(std::move(slot)) {}
+    ~session_handle();
+
+    // Each throws ERR_DISPOSED or ERR_SESSION_BUSY at once; all other errors reach the completion or the stream.
+    void prefill(prompt_input input, const prefill_options & options, std::function<void(uint32_t, uint32_t)> on_progress,
+                 completion<prefill_result> end);
+    void hand_over(completion<handover_report> end);
+    std::shared_ptr<token_stream> decode(decode_options options, std::function<void()> on_readable);
+
+    // Ends the stage that runs, if one does.
+    void abort();
+
+    session_stats stats() const { return slot_->state.stats(); }
+
+    // Ends the stage that runs and gives the session's place free. Only the first call does something; `done` is called
+    // in any case.
+    void dispose(std::function<void()> done);
+
+  private:
+    void claim();
+    void start(std::shared_ptr<task> item);
+
+    std::shared_ptr<engine> owner_;
+    slot_ptr                slot_;
+    std::weak_ptr<task>     running_;
+};
+
+class engine : public std::enable_shared_from_this<engine> {
+  public:
+    // Begins to load. `on_progress` gets 0..1 on the engine thread.
+    static std::shared_ptr<engine> load(const pair_options & options, std::function<void(float)> on_progress,
+                                        completion<pair_info> end);
+    ~engine();
+
+    void abort_load();
+
+    // After the load has ended well. Both are safe beside a running stage: a vocabulary does not change.
+    std::vector<llama_token> tokenize(const std::string & text, bool add_special, bool parse_special) const;
+    std::string              detokenize(const std::vector<llama_token> & tokens, bool special) const;
+
+    // Throws ERR_SESSION_LIMIT if max_sessions are open.
+    std::shared_ptr<session_handle> create_session();
+
+    // Frees everything on the engine thread, then calls `done` there. Only the first call's `done` is called.
+    void dispose(std::function<void()> done);
+
+    // Stops and waits for the engine thread: for the end of the environment, where nobody waits for a completion.
+    void join();
+
+  private:
+    friend class session_handle;
+    class load_task;
+
+    explicit engine(const pair_options & options);
+    const pair & loaded() const;
+    void         give_back(llama_seq_id sequence);
+
+    pair_options              options_;
+    std::atomic<bool>         disposed_{ false };
+    std::unique_ptr<pair>     pair_;   // made and freed on the engine thread
+    std::function<void()>     on_disposed_;
+    std::mutex                mutex_;  // guards the sequences and on_disposed_
+    std::vector<llama_seq_id> free_sequences_;
+    std::weak_ptr<task>       load_;
+    // Last, so that the thread ends before what it uses.
+    std::unique_ptr<scheduler> scheduler_;
+};
+
+}  // namespace overfill

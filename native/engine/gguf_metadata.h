@@ -1,0 +1,39 @@
+// Reads a GGUF file's metadata without the aborts of gguf.h: a value of another type than asked for is simply absent.
+#pragma once
+
+#include <gguf.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace overfill {
+
+class gguf_metadata {
+  public:
+    // Reads the structure (no tensor data). Throws ERR_MODEL_INVALID if it is broken.
+    explicit gguf_metadata(const std::string & path);
+
+    std::optional<std::string> text(const std::string & key) const;
+    std::optional<double>      number(const std::string & key) const;
+    // A number, or an array of numbers, as a list.
+    std::vector<double> numbers(const std::string & key) const;
+    bool                has(const std::string & key) const;
+    int64_t             array_length(const std::string & key) const;  // -1: no array
+
+    // The values of an f32 tensor, read from the file; empty if there is none of that name and type.
+    std::vector<float> tensor(const std::string & name) const;
+
+    const gguf_context * get() const { return gguf_.get(); }
+
+  private:
+    struct free_gguf {
+        void operator()(gguf_context * g) const { gguf_free(g); }
+    };
+    std::string                              path_;
+    std::unique_ptr<gguf_context, free_gguf> gguf_;
+};
+
+}  // namespace overfill

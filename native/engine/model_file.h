@@ -1,0 +1,23 @@
+// Looks at a GGUF file before llama.cpp does. llama.cpp answers a broken file with a null pointer at best and with an
+// abort of the process at worst; here it becomes a coded error.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace overfill {
+
+struct model_file {
+    std::string path;
+    uint64_t    n_bytes = 0;
+    std::string architecture;
+};
+
+// Throws ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID or ERR_MODEL_UNSUPPORTED.
+model_file check_model_file(const std::string & path);
+
+// Whether both paths name one file.
+bool same_file(const std::string & a, const std::string & b);
+
+}  // namespace overfill

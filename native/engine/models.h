@@ -1,0 +1,32 @@
+// Loads a llama.cpp model with progress and abort, and tells a broken file from a failed load.
+#pragma once
+
+#include "options.h"
+
+#include <llama.h>
+
+#include <functional>
+#include <memory>
+
+namespace overfill {
+
+struct free_model {
+    void operator()(llama_model * model) const { llama_model_free(model); }
+};
+struct free_context {
+    void operator()(llama_context * ctx) const { llama_free(ctx); }
+};
+using model_ptr   = std::unique_ptr<llama_model, free_model>;
+using context_ptr = std::unique_ptr<llama_context, free_context>;
+
+enum class load_depth {
+    weights,   // all of it
+    metadata,  // no tensor data: for inspection
+};
+
+// `on_progress` gets 0..1 and returns false to stop; the load then ends with error_code::aborted. Throws the codes of
+// check_model_file, ERR_MODEL_INVALID if llama.cpp refuses the file, ERR_MODEL_LOAD_FAILED if the file is sound but did
+// not load (memory, device, disk).
+model_ptr load_model(const model_options & options, load_depth depth, const std::function<bool(float)> & on_progress);
+
+}  // namespace overfill

@@ -1,0 +1,261 @@
+#include "pair.h"
+
+#include "cache_sharing.h"
+#include "clock.h"
+#include "failure.h"
+#include "gguf_metadata.h"
+#include "llama_log.h"
+#include "model_file.h"
+
+#include <ggml-backend.h>
+
+#include <algorithm>
+
+namespace overfill {
+
+static constexpr uint32_t default_context_size = 4096;
+// The decode context's own cache before sharing, and its micro-batch: it only ever reads single tokens.
+static constexpr uint32_t tiny_context_size = 256;
+static constexpr uint32_t max_sequences     = 256;
+
+static model_traits traits_at(const llama_model * model, load_depth depth, const std::string & path) {
+    model_traits traits = traits_of(model);
+    check_supported(traits, path);
+    if (depth == load_depth::metadata && !traits.rope_factors.empty()) {
+        // The model was loaded without its weights, and these few are weights too.
+        const gguf_metadata meta(path);
+        traits.rope_factors.clear();
+        for (const char * name : { "rope_factors_long.weight", "rope_factors_short.weight", "rope_freqs.weight" })
+            for (const float factor : meta.tensor(name)) traits.rope_factors.push_back(factor);
+    }
+    return traits;
+}
+
+compared_models load_and_compare(const pair_options & options, load_depth depth,
+                                 const std::function<bool(float)> & on_progress) {
+    const bool one = options.decode.path.empty() ||
+                     (same_file(options.prefill.path, options.decode.path) &&
+                      options.prefill.n_gpu_layers == options.decode.n_gpu_layers);
+    // The file sizes weigh the progress of the two loads. A missing decode model is found before the long load begins.
+    const double a_bytes = (double) check_model_file(options.prefill.path).n_bytes;
+    const double b_bytes = one ? 0 : (double) check_model_file(options.decode.path).n_bytes;
+    const float  share   = (float) (a_bytes / (a_bytes + b_bytes));
+
+    compared_models out;
+    out.prefill = load_model(options.prefill, depth, [&](float p) { return on_progress(p * share); });
+    out.prefill_traits = traits_at(out.prefill.get(), depth, options.prefill.path);
+    if (one) {
+        out.decode_traits  = out.prefill_traits;
+        out.plan.one_model = true;
+        return out;
+    }
+    out.decode = load_model(options.decode, depth, [&](float p) { return on_progress(share + p * (1 - share)); });
+    out.decode_traits = traits_at(out.decode.get(), depth, options.decode.path);
+
+    cache_traits a_cache, b_cache;
+    a_cache.type_k       = b_cache.type_k       = options.cache_type_k;
+    a_cache.type_v       = b_cache.type_v       = options.cache_type_v;
+    a_cache.v_transposed = b_cache.v_transposed = options.attention == flash_attention::off;
+    a_cache.device = cache_devices(out.prefill.get());
+    b_cache.device = cache_devices(out.decode.get());
+    out.plan = plan_pair(out.prefill_traits, llama_model_get_vocab(out.prefill.get()), a_cache, out.decode_traits,
+                         llama_model_get_vocab(out.decode.get()), b_cache);
+    return out;
+}
+
+static error_details plan_details(const pair_plan & plan) {
+    error_details details = { { "kind", handover_kind_name(plan.kind) } };
+    for (const plan_reason & reason : plan.reasons)
+        details.push_back({ reason.field, reason.prefill + " | " + reason.decode });
+    return details;
+}
+
+// Settles on what the caller and the plan allow, or refuses.
+static void choose_handover(pair_plan & plan, handover_choice choice) {
+    if (plan.kind == handover_kind::impossible)
+        throw failure(error_code::pair_incompatible, "the two models are no pair: " + summarize(plan), plan_details(plan));
+    if (choice == handover_choice::share && plan.kind != handover_kind::share)
+        throw failure(error_code::handover_unavailable, "the pair cannot share its KV cache: " + summarize(plan),
+                      plan_details(plan));
+    if (choice == handover_choice::translate && !plan.one_model) plan.kind = handover_kind::translate;
+    if (plan.kind == handover_kind::translate && !plan.copyable)
+        throw failure(error_code::handover_unavailable,
+                      "the pair needs a translated KV cache, which this version cannot make yet: " + summarize(plan),
+                      plan_details(plan));
+}
+
+pair::pair(const pair_options & options, ggml_abort_callback should_abort, void * abort_data,
+           const std::function<bool(float)> & on_progress) {
+    const stopwatch watch;
+    models_ = load_and_compare(options, load_depth::weights, on_progress);
+    choose_handover(models_.plan, options.handover);
+    make_thread_pool(options.n_threads);
+    make_contexts(options, should_abort, abort_data);
+
+    batch_ = llama_batch_init((int32_t) info_.batch_size, 0, 1);
+    if (!batch_.token) throw failure(error_code::out_of_memory, "no memory for a batch");
+    info_.prefill   = models_.prefill_traits;
+    info_.decode    = models_.decode_traits;
+    info_.plan      = models_.plan;
+    info_.n_threads = options.n_threads;
+    info_.load_ms   = watch.milliseconds();
+}
+
+pair::~pair() {
+    if (batch_.token) llama_batch_free(batch_);
+}
+
+void pair::make_thread_pool(int32_t n_threads) {
+    if (n_threads <= 1) return;
+    // Without a pool of its own ggml starts and joins its threads for every token.
+    ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    ggml_backend_reg_t reg = cpu ? ggml_backend_dev_backend_reg(cpu) : nullptr;
+    auto * make = (decltype(ggml_threadpool_new) *) (reg ? ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_new") : nullptr);
+    auto * free = (decltype(ggml_threadpool_free) *) (reg ? ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_free") : nullptr);
+    if (!make || !free) return;
+    ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
+    thread_pool_ = { make(&params), free_thread_pool{ free } };
+}
+
+static llama_context_params context_params(const pair_options & options) {
+    llama_context_params params = llama_context_default_params();
+    params.n_seq_max       = options.max_sessions;
+    params.n_threads       = options.n_threads;
+    params.n_threads_batch = options.n_threads;
+    params.type_k          = options.cache_type_k;
+    params.type_v          = options.cache_type_v;
+    params.flash_attn_type = options.attention == flash_attention::on    ? LLAMA_FLASH_ATTN_TYPE_ENABLED
+                             : options.attention == flash_attention::off ? LLAMA_FLASH_ATTN_TYPE_DISABLED
+                                                                         : LLAMA_FLASH_ATTN_TYPE_AUTO;
+    params.kv_unified = false;
+    params.swa_full   = true;  // a refresh goes back in the sequence, where a sliding cache has already let go
+    params.no_perf    = true;
+    return params;
+}
+
+static context_ptr make_context(llama_model * model, const llama_context_params & params, const char * which) {
+    const log_capture log;
+    context_ptr       ctx(llama_init_from_model(model, params));
+    if (ctx) return ctx;
+    throw failure(error_code::out_of_memory,
+                  std::string("no context for the ") + which + " model: " + log.errors(), { { "model", which } });
+}
+
+// llama.cpp says no to these with a null pointer and a line in its log; the caller gets the parameter's name.
+static void check_cache_types(const pair_options & options, const model_traits & model) {
+    const auto refuse = [](const char * parameter, const std::string & why) {
+        throw failure(error_code::invalid_argument, why, { { "parameter", parameter } });
+    };
+    const bool quantized_v = ggml_is_quantized(options.cache_type_v);
+    if (quantized_v && options.attention == flash_attention::off)
+        refuse("cacheTypeV", "a quantised V cache needs flash attention");
+    for (const layer_traits & layer : model.layers) {
+        if (layer.head_size_k % (uint32_t) ggml_blck_size(options.cache_type_k) != 0)
+            refuse("cacheTypeK", std::string("the head size ") + std::to_string(layer.head_size_k) +
+                                     " is no multiple of the block size of " + ggml_type_name(options.cache_type_k));
+        if (layer.head_size_v % (uint32_t) ggml_blck_size(options.cache_type_v) != 0)
+            refuse("cacheTypeV", std::string("the head size ") + std::to_string(layer.head_size_v) +
+                                     " is no multiple of the block size of " + ggml_type_name(options.cache_type_v));
+    }
+}
+
+void pair::make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data) {
+    if (options.max_sessions < 1 || options.max_sessions > max_sequences)
+        throw failure(error_code::invalid_argument, "maxSessions must be 1 to 256", { { "parameter", "maxSessions" } });
+    check_cache_types(options, models_.prefill_traits);
+    check_cache_types(options, models_.decode_traits);
+
+    const uint32_t trained = std::min(models_.prefill_traits.n_ctx_train, models_.decode_traits.n_ctx_train);
+    const uint32_t wanted  = options.context_size ? options.context_size : std::min(trained, default_context_size);
+
+    llama_context_params params = context_params(options);
+    params.n_ctx                = GGML_PAD(wanted, 256) * options.max_sessions;
+    params.n_batch              = std::max(options.batch_size, options.max_sessions);
+    params.n_ubatch             = params.n_batch;
+    prefill_ = make_context(models_.prefill.get(), params, "prefill");
+    if (kv_memory_kind(prefill_.get()) != memory_kind::attention && kv_memory_kind(prefill_.get()) != memory_kind::sliding_window)
+        throw failure(error_code::model_unsupported, "the prefill model's memory is no KV cache that can be handed over",
+                      { { "architecture", models_.prefill_traits.architecture } });
+
+    if (models_.decode) {
+        const bool share            = models_.plan.kind == handover_kind::share;
+        llama_context_params own    = params;
+        own.n_batch = own.n_ubatch = std::max<uint32_t>(options.max_sessions, 8);
+        if (share) own.n_ctx = tiny_context_size * options.max_sessions;
+        decode_ = make_context(models_.decode.get(), own, "decode");
+        if (share) share_kv_cache(prefill_.get(), decode_.get());
+    }
+
+    for (llama_context * ctx : { prefill_.get(), decode_.get() }) {
+        if (!ctx) continue;
+        llama_set_abort_callback(ctx, should_abort, abort_data);
+        if (thread_pool_) llama_attach_threadpool(ctx, thread_pool_.get(), thread_pool_.get());
+    }
+
+    const auto views         = view_kv(prefill_.get());
+    info_.context_size       = llama_n_ctx_seq(prefill_.get());
+    info_.max_sessions       = options.max_sessions;
+    info_.batch_size         = std::min(llama_n_ubatch(prefill_.get()), options.batch_size);
+    info_.kv_bytes_per_token = kv_bytes_per_token(views);
+    info_.flash_attn         = !views.empty() && !views[0].v_transposed;
+    for (const kv_cache_view & view : views) info_.kv_bytes += view.n_bytes();
+    if (models_.plan.kind == handover_kind::translate)
+        for (const kv_cache_view & view : view_kv(decode_.get())) info_.kv_bytes += view.n_bytes();
+}
+
+bool pair::ends_answer(llama_token token) const {
+    return llama_vocab_is_eog(vocab(), token) ||
+           (models_.decode && llama_vocab_is_eog(llama_model_get_vocab(models_.decode.get()), token));
+}
+
+bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
+                bool want_logits) {
+    batch_.n_tokens = (int32_t) n;
+    for (uint32_t i = 0; i < n; i++) {
+        batch_.token[i]     = tokens[i];
+        batch_.pos[i]       = position + (llama_pos) i;
+        batch_.n_seq_id[i]  = 1;
+        batch_.seq_id[i][0] = sequence;
+        batch_.logits[i]    = want_logits && i + 1 == n;
+    }
+    const log_capture log;
+    const int32_t     status = llama_decode(ctx, batch_);
+    if (status == 0) return true;
+
+    // Micro-batches that were done before the failure stay in the cache.
+    forget(ctx, sequence, position);
+    switch (status) {
+        case 2:  return false;
+        case -2: throw failure(error_code::out_of_memory, "no memory for a step of inference: " + log.errors());
+        default:
+            throw failure(error_code::inference_failed,
+                          "llama.cpp failed with status " + std::to_string(status) + ": " + log.errors(),
+                          { { "status", std::to_string(status) } });
+    }
+}
+
+handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens) {
+    const stopwatch watch;
+    handover_report report;
+    report.n_tokens = n_tokens;
+    report.kind     = models_.plan.kind;
+    if (one_cache()) {
+        report.reason = models_.plan.one_model ? "one model reads and writes" : summarize(models_.plan);
+    } else {
+        report.implementation = "copy";
+        report.reason  = models_.plan.reasons.empty() ? "translate was asked for" : summarize(models_.plan);
+        report.n_bytes = copy_sequence(prefill_.get(), decode_.get(), sequence, scratch_);
+    }
+    report.milliseconds = watch.milliseconds();
+    return report;
+}
+
+void pair::hand_back(llama_seq_id sequence) {
+    if (!one_cache()) copy_sequence(decode_.get(), prefill_.get(), sequence, scratch_);
+}
+
+void pair::forget(llama_context * ctx, llama_seq_id sequence, llama_pos from) {
+    llama_memory_seq_rm(llama_get_memory(ctx), sequence, from, -1);
+}
+
+}  // namespace overfill

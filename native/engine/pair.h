@@ -1,0 +1,81 @@
+// A pair of models loaded together: the weights, the two contexts, the one KV cache they share (or two, when the handover
+// copies), and the plan that says why. Touched by the engine thread only.
+#pragma once
+
+#include "models.h"
+#include "options.h"
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace overfill {
+
+// Loads both models as far as `depth` says and compares them. Throws what load_model throws.
+struct compared_models {
+    model_ptr    prefill;
+    model_ptr    decode;  // null: a pair of one
+    model_traits prefill_traits;
+    model_traits decode_traits;
+    pair_plan    plan;
+};
+compared_models load_and_compare(const pair_options & options, load_depth depth,
+                                 const std::function<bool(float)> & on_progress);
+
+struct free_thread_pool {
+    void (*release)(ggml_threadpool_t) = nullptr;
+    void operator()(ggml_threadpool_t pool) const { release(pool); }
+};
+
+class pair {
+  public:
+    // `should_abort` is llama.cpp's abort callback with its data. `on_progress` gets 0..1 and returns false to stop.
+    // Throws the codes of load_model, ERR_MODEL_UNSUPPORTED, ERR_PAIR_INCOMPATIBLE, ERR_HANDOVER_UNAVAILABLE,
+    // ERR_INVALID_ARGUMENT or ERR_OUT_OF_MEMORY; nothing stays loaded then.
+    pair(const pair_options & options, ggml_abort_callback should_abort, void * abort_data,
+         const std::function<bool(float)> & on_progress);
+    ~pair();
+    pair(const pair &)             = delete;
+    pair & operator=(const pair &) = delete;
+
+    const pair_info &   info() const { return info_; }
+    const llama_vocab * vocab() const { return llama_model_get_vocab(models_.prefill.get()); }
+    bool                one_cache() const { return info_.plan.kind == handover_kind::share; }
+
+    // Whether the token ends an answer for either model.
+    bool ends_answer(llama_token token) const;
+
+    llama_context * prefill_context() const { return prefill_.get(); }
+    llama_context * decode_context() const { return decode_ ? decode_.get() : prefill_.get(); }
+
+    // Reads n tokens at the positions from `position` on, the logits of the last one being wanted or not. At most
+    // info().batch_size tokens with the prefill context, one with the decode context. Returns false if it was aborted;
+    // throws ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY. Positions that were not read are not in the cache afterwards.
+    bool read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
+              bool want_logits);
+
+    // The switch: makes the sequence readable for the decode model.
+    handover_report hand_over(llama_seq_id sequence, uint32_t n_tokens);
+
+    // The way back, for a turn that keeps what the decode model wrote.
+    void hand_back(llama_seq_id sequence);
+
+    // Removes the positions from `from` on, in the given context.
+    static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
+
+  private:
+    void make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data);
+    void make_thread_pool(int32_t n_threads);
+
+    // Freed from the bottom up: the batch, the decode context (its cache refers to the prefill context's), the prefill
+    // context, the thread pool both use, the models.
+    compared_models                                    models_;
+    std::unique_ptr<ggml_threadpool, free_thread_pool> thread_pool_;
+    context_ptr                                        prefill_;
+    context_ptr                                        decode_;
+    llama_batch                                        batch_{};
+    std::vector<uint8_t>                               scratch_;
+    pair_info                                          info_;
+};
+
+}  // namespace overfill

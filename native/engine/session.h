@@ -1,0 +1,106 @@
+// One conversation: one sequence in the pair's caches, and the tokens it stands for. The stages run here, step by step;
+// the tasks of session_tasks.h call them on the engine thread.
+//
+//   tokens_        the whole text so far, as tokens
+//   n_cached_      how many of them are in the prefill model's cache (and, when sharing, in the one cache there is)
+//   n_clean_       how many of those, from the start, the prefill model itself has read last
+//   n_decode_cached_  as n_cached_, for the decode model's own cache when the handover copies
+//
+// A sampled token is part of the text at once and reaches the cache one step later.
+#pragma once
+
+#include "options.h"
+#include "pair.h"
+
+#include <llama.h>
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace overfill {
+
+class session {
+  public:
+    session(pair & models, llama_seq_id sequence);
+
+    llama_seq_id  sequence() const { return sequence_; }
+    session_stats stats() const;
+
+    // prefill, in steps of a micro-batch
+    class prefill_run;
+
+    // switch
+    handover_report hand_over();
+
+    // decode
+    // Throws ERR_STAGE_ORDER unless a switch, or a decode that was cut short, came before.
+    void begin_decode();
+    // The logits of the next token, from the prefill model right after a switch, else from the decode model after it has
+    // read the last token. Null if the step was aborted. Valid until the pair's next step.
+    const float * next_logits(bool & stepped);
+    void          append(llama_token token);
+    void          end_decode(const decode_result & result, size_t n_tokens_dropped);
+    bool          context_full() const { return tokens_.size() >= pair_.info().context_size; }
+    const std::vector<llama_token> & tokens() const { return tokens_; }
+
+    void clear();
+
+  private:
+    friend class prefill_run;
+
+    uint32_t n_decode_side() const { return pair_.one_cache() ? n_cached_ : n_decode_cached_; }
+    void     set_decode_side(uint32_t n) { (pair_.one_cache() ? n_cached_ : n_decode_cached_) = n; }
+    void     set_stage(session_stage stage);
+
+    pair &                   pair_;
+    llama_seq_id             sequence_;
+    std::vector<llama_token> tokens_;
+    uint32_t                 n_cached_        = 0;
+    uint32_t                 n_clean_         = 0;
+    uint32_t                 n_decode_cached_ = 0;
+    std::vector<float>       first_logits_;  // [n_vocab], of the token after the last one read by the prefill model
+
+    mutable std::mutex stats_mutex_;  // stats_ is read by other threads
+    session_stats      stats_;
+};
+
+// The prefill of one prompt, with the refresh that may come before it.
+class session::prefill_run {
+  public:
+    // Tokenises and checks; changes nothing yet. Throws ERR_INVALID_ARGUMENT for an empty prompt or a token outside the
+    // vocabulary, ERR_CONTEXT_OVERFLOW if it does not fit.
+    prefill_run(session & target, std::vector<llama_token> prompt, const prefill_options & options);
+
+    uint32_t n_total() const { return (uint32_t) todo_.size(); }
+    uint32_t n_done() const { return n_done_; }
+    bool     done() const { return n_done_ == todo_.size(); }
+
+    // Reads one micro-batch. False: it was aborted, and the session is rolled back.
+    bool step();
+
+    // As if it had never begun; where the refresh had already replaced something, the next prefill goes on from there.
+    void roll_back();
+
+    prefill_result result() const { return result_; }
+
+  private:
+    void start();
+    void finish();
+
+    session &                session_;
+    std::vector<llama_token> prompt_;
+    std::vector<llama_token> todo_;
+    bool                     refresh_;
+    bool                     started_ = false;
+    uint32_t                 n_done_  = 0;
+    session_stage            stage_before_;
+    uint32_t                 n_cached_before_ = 0;
+    prefill_result           result_;
+};
+
+// The prompt as tokens: with the vocabulary's BOS token if it starts a session.
+std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string & text, bool add_special, bool parse_special);
+std::string detokenize(const llama_vocab * vocab, const std::vector<llama_token> & tokens, bool special);
+
+}  // namespace overfill

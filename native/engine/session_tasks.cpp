@@ -1,0 +1,168 @@
+#include "session_tasks.h"
+
+#include "clock.h"
+
+#include <iterator>
+
+namespace overfill {
+
+static failure aborted() { return failure(error_code::aborted, "aborted"); }
+
+// --- prefill ---
+
+prefill_task::prefill_task(slot_ptr slot, const llama_vocab * vocab, prompt_input input, const prefill_options & options,
+                           std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end)
+    : slot_(std::move(slot)), vocab_(vocab), input_(std::move(input)), options_(options),
+      on_progress_(std::move(on_progress)), end_(std::move(end)) {}
+
+task::turn prefill_task::step() {
+    if (aborted()) {
+        if (run_) run_->roll_back();
+        throw overfill::aborted();
+    }
+    if (!run_) {
+        std::vector<llama_token> prompt;
+        if (auto * tokens = std::get_if<std::vector<llama_token>>(&input_)) {
+            prompt = std::move(*tokens);
+        } else if (const std::string & text = std::get<std::string>(input_); !text.empty()) {
+            const bool first = slot_->state.tokens().empty();
+            prompt           = tokenize(vocab_, text, first, options_.parse_special);
+            // Some vocabularies close every text with an end token; an answer would never begin.
+            if (first && llama_vocab_get_add_eos(vocab_) && !prompt.empty() && prompt.back() == llama_vocab_eos(vocab_))
+                prompt.pop_back();
+        }
+        run_.emplace(slot_->state, std::move(prompt), options_);
+    }
+    try {
+        if (!run_->step()) throw overfill::aborted();
+    } catch (...) {
+        run_->roll_back();
+        throw;
+    }
+    if (on_progress_) on_progress_(run_->n_done(), run_->n_total());
+    if (!run_->done()) return turn::again;
+    slot_->busy = false;
+    end_.done(run_->result());
+    return turn::done;
+}
+
+void prefill_task::fail(const failure & error) noexcept {
+    slot_->busy = false;
+    end_.failed(error);
+}
+
+// --- switch ---
+
+task::turn switch_task::step() {
+    if (aborted()) throw overfill::aborted();
+    const handover_report report = slot_->state.hand_over();
+    slot_->busy                  = false;
+    end_.done(report);
+    return turn::done;
+}
+
+void switch_task::fail(const failure & error) noexcept {
+    slot_->busy = false;
+    end_.failed(error);
+}
+
+// --- decode ---
+
+decode_task::decode_task(slot_ptr slot, const pair & models, decode_options options, std::shared_ptr<token_stream> stream)
+    : slot_(std::move(slot)), pair_(models), options_(std::move(options)), stream_(std::move(stream)) {}
+
+task::turn decode_task::step() {
+    if (!sampler_) {
+        if (aborted()) {
+            slot_->busy    = false;
+            result_.reason = finish_reason::abort;
+            stream_->finish(result_);
+            return turn::done;
+        }
+        slot_->state.begin_decode();
+        text_.emplace(pair_.vocab(), options_.stop, options_.special);
+        sampler_.emplace(pair_.vocab(), options_.sampling);
+        sampler_->observe(slot_->state.tokens());
+        result_.seed = sampler_->seed();
+    }
+    const stopwatch watch;
+    const turn      next = generate();
+    // The last turn's time is booked by finish(), before the result goes out.
+    if (next != turn::done) result_.milliseconds += watch.milliseconds();
+    return next;
+}
+
+task::turn decode_task::generate() {
+    const stopwatch watch;
+    const auto      end = [&](finish_reason reason) {
+        result_.milliseconds += watch.milliseconds();
+        return finish(reason);
+    };
+    session & s = slot_->state;
+    if (aborted()) return end(finish_reason::abort);
+    if (s.context_full()) return end(finish_reason::context);
+
+    bool          stepped = false;
+    const float * logits  = s.next_logits(stepped);
+    if (!logits) return end(finish_reason::abort);
+    result_.n_decode_steps += stepped;
+
+    const llama_token token = sampler_->sample(logits);
+    if (pair_.ends_answer(token) && !options_.sampling.ignore_eos) return end(finish_reason::eos);
+    if (options_.sampling.n_log_probs >= 0)
+        log_probs_.push_back(sampler_->log_probs(logits, token, options_.sampling.n_log_probs));
+    sampler_->accept(token);
+    s.append(token);
+    n_tokens_++;
+
+    if (text_->append(token)) return end(finish_reason::stop);
+    if (n_tokens_ == options_.max_tokens) return end(finish_reason::length);
+    text_->release(piece_.text, piece_.tokens);
+    return give() ? turn::again : turn::parked;
+}
+
+bool decode_task::give() {
+    if (piece_.empty()) return true;
+    if (!log_probs_.empty()) {
+        const auto end = log_probs_.begin() + (long) piece_.tokens.size();
+        piece_.log_probs.assign(std::make_move_iterator(log_probs_.begin()), std::make_move_iterator(end));
+        log_probs_.erase(log_probs_.begin(), end);
+    }
+    return stream_->write(piece_);
+}
+
+task::turn decode_task::finish(finish_reason reason) {
+    const size_t n_dropped = text_->n_tokens_after_stop();
+    text_->release_all(piece_.text, piece_.tokens);
+    give();
+    result_.reason   = reason;
+    result_.stop     = text_->stop();
+    result_.n_tokens = n_tokens_ - (uint32_t) n_dropped;
+    slot_->state.end_decode(result_, n_dropped);
+    slot_->busy = false;
+    stream_->finish(result_);
+    return turn::done;
+}
+
+void decode_task::fail(const failure & error) noexcept {
+    if (sampler_) {
+        result_.reason   = finish_reason::abort;
+        result_.n_tokens = n_tokens_;
+        slot_->state.end_decode(result_, 0);
+    }
+    slot_->busy = false;
+    stream_->fail(error);
+}
+
+// --- release ---
+
+task::turn release_task::step() {
+    if (slot_->busy) return turn::again;
+    slot_->state.clear();
+    done_();
+    return turn::done;
+}
+
+void release_task::fail(const failure &) noexcept { done_(); }
+
+}  // namespace overfill

@@ -1,0 +1,101 @@
+// The stages as tasks of the scheduler. Each owns the session while it runs (session_slot::busy) and ends by exactly one
+// call of its completion, on the engine thread.
+#pragma once
+
+#include "answer_text.h"
+#include "sampler.h"
+#include "scheduler.h"
+#include "session.h"
+#include "token_stream.h"
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace overfill {
+
+template <class T> struct completion {
+    std::function<void(const T &)>       done;
+    std::function<void(const failure &)> failed;
+};
+
+// What a session's handle and its tasks have in common.
+struct session_slot {
+    explicit session_slot(pair & models, llama_seq_id sequence) : state(models, sequence) {}
+
+    session           state;             // engine thread, except for stats()
+    std::atomic<bool> busy{ false };     // a stage runs or waits for its turn
+    std::atomic<bool> disposed{ false };
+};
+using slot_ptr = std::shared_ptr<session_slot>;
+
+using prompt_input = std::variant<std::string, std::vector<llama_token>>;
+
+class prefill_task final : public task {
+  public:
+    prefill_task(slot_ptr slot, const llama_vocab * vocab, prompt_input input, const prefill_options & options,
+                 std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end);
+    turn step() override;
+    void fail(const failure & error) noexcept override;
+
+  private:
+    slot_ptr                                slot_;
+    const llama_vocab *                     vocab_;
+    prompt_input                            input_;
+    prefill_options                         options_;
+    std::function<void(uint32_t, uint32_t)> on_progress_;
+    completion<prefill_result>              end_;
+    std::optional<session::prefill_run>     run_;
+};
+
+class switch_task final : public task {
+  public:
+    switch_task(slot_ptr slot, completion<handover_report> end) : slot_(std::move(slot)), end_(std::move(end)) {}
+    turn step() override;
+    void fail(const failure & error) noexcept override;
+
+  private:
+    slot_ptr                    slot_;
+    completion<handover_report> end_;
+};
+
+class decode_task final : public task {
+  public:
+    decode_task(slot_ptr slot, const pair & models, decode_options options, std::shared_ptr<token_stream> stream);
+    turn step() override;
+    void fail(const failure & error) noexcept override;
+
+  private:
+    turn generate();
+    turn finish(finish_reason reason);
+    bool give();
+
+    slot_ptr                                 slot_;
+    const pair &                             pair_;
+    decode_options                           options_;
+    std::shared_ptr<token_stream>            stream_;
+    std::optional<sampler>                   sampler_;
+    std::optional<answer_text>               text_;
+    decode_chunk                             piece_;       // reused
+    std::vector<std::vector<token_log_prob>> log_probs_;   // of the tokens not given yet
+    uint32_t                                 n_tokens_ = 0;
+    decode_result                            result_;
+};
+
+// Frees the session's place in the caches once no stage runs any more.
+class release_task final : public task {
+  public:
+    release_task(slot_ptr slot, std::function<void()> done) : slot_(std::move(slot)), done_(std::move(done)) {}
+    turn step() override;
+    void fail(const failure & error) noexcept override;
+
+  private:
+    slot_ptr              slot_;
+    std::function<void()> done_;
+};
+
+}  // namespace overfill

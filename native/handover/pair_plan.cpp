@@ -1,0 +1,172 @@
+#include "pair_plan.h"
+
+#include "failure.h"
+#include "vocabulary.h"
+
+#include <sstream>
+
+namespace overfill {
+
+const char * handover_kind_name(handover_kind kind) {
+    switch (kind) {
+        case handover_kind::share:      return "share";
+        case handover_kind::translate:  return "translate";
+        case handover_kind::impossible: return "impossible";
+    }
+    return "impossible";
+}
+
+namespace {
+
+template <class T> std::string text_of(const T & value) {
+    std::ostringstream out;
+    out << value;
+    return out.str();
+}
+
+std::string text_of(bool value) { return value ? "yes" : "no"; }
+
+template <class T> std::string text_of(const std::vector<T> & values) {
+    std::ostringstream out;
+    const size_t       shown = std::min<size_t>(values.size(), 4);
+    for (size_t i = 0; i < shown; i++) out << (i ? ", " : "") << values[i];
+    if (values.size() > shown) out << ", ... (" << values.size() << ")";
+    return values.empty() ? "none" : out.str();
+}
+
+// Collects differences; what a difference leads to is the worst of them.
+class comparison {
+  public:
+    explicit comparison(pair_plan & plan) : plan_(plan) {}
+
+    // `copyable` tells whether a whole-cache copy still serves in spite of the difference.
+    template <class T>
+    void field(const char * name, const T & prefill, const T & decode, handover_kind leads_to, bool copyable,
+               const std::string & message) {
+        if (prefill == decode) return;
+        add({ name, text_of(prefill), text_of(decode), leads_to, message }, copyable);
+    }
+
+    void add(plan_reason reason, bool copyable) {
+        if (reason.leads_to == handover_kind::impossible)
+            plan_.kind = handover_kind::impossible;
+        else if (plan_.kind == handover_kind::share)
+            plan_.kind = handover_kind::translate;
+        plan_.copyable = plan_.copyable && copyable && reason.leads_to != handover_kind::impossible;
+        plan_.reasons.push_back(std::move(reason));
+    }
+
+  private:
+    pair_plan & plan_;
+};
+
+// Whether positions are encoded the same way: K is stored after RoPE.
+void compare_rope(comparison & compare, const model_traits & a, const model_traits & b) {
+    const handover_kind t = handover_kind::translate;
+    compare.field("ropeType", std::string(rope_type_name(a.rope_type)), std::string(rope_type_name(b.rope_type)), t, false,
+                  "the RoPE layouts differ");
+    compare.field("ropeScaling", std::string(rope_scaling_name(a.rope_scaling_type)),
+                  std::string(rope_scaling_name(b.rope_scaling_type)), t, false, "the RoPE scalings differ");
+    const bool scaled = a.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_YARN ||
+                        a.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_LONGROPE;
+    if (scaled)
+        compare.field("ropeOriginalContext", a.rope_original_context, b.rope_original_context, t, false,
+                      "the original context sizes of the RoPE scaling differ");
+    compare.field("ropeAttentionFactor", a.rope_attention_factor, b.rope_attention_factor, t, false,
+                  "the RoPE attention factors differ");
+    compare.field("yarnParameters",
+                  std::vector<float>{ a.yarn_ext_factor, a.yarn_attn_factor, a.yarn_beta_fast, a.yarn_beta_slow },
+                  std::vector<float>{ b.yarn_ext_factor, b.yarn_attn_factor, b.yarn_beta_fast, b.yarn_beta_slow }, t,
+                  false, "the YaRN parameters differ");
+    compare.field("ropeSections", a.rope_sections, b.rope_sections, t, false, "the RoPE sections differ");
+    compare.field("ropeFactors", a.rope_factors, b.rope_factors, t, false, "the RoPE frequency factors differ");
+}
+
+// One reason a field, naming the first layer in which it differs.
+template <class T>
+void compare_layers(comparison & compare, const model_traits & a, const model_traits & b, const char * name,
+                    T layer_traits::*member, const char * what) {
+    for (size_t il = 0; il < a.layers.size(); il++) {
+        const T &va = a.layers[il].*member, &vb = b.layers[il].*member;
+        if (va == vb) continue;
+        compare.field(name, va, vb, handover_kind::translate, false,
+                      std::string(what) + " differ in layer " + std::to_string(il));
+        return;
+    }
+}
+
+}  // namespace
+
+pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const cache_traits & cache_a,
+                    const model_traits & b, const llama_vocab * vocab_b, const cache_traits & cache_b) {
+    pair_plan           plan;
+    comparison          compare(plan);
+    const handover_kind t = handover_kind::translate, never = handover_kind::impossible;
+
+    for (const model_traits * model : { &a, &b }) {
+        const std::string which = model == &a ? "the prefill model " : "the decode model ";
+        const auto refuse = [&](const char * field, const std::string & why) {
+            compare.add({ field, model == &a ? "yes" : "no", model == &b ? "yes" : "no", never, which + why }, false);
+        };
+        if (model->recurrent) refuse("recurrent", "has recurrent memory, which is no KV cache");
+        if (model->latent_kv) refuse("latentKv", "stores latent KV (MLA)");
+    }
+
+    compare.field("architecture", a.architecture, b.architecture, t, false, "the architectures differ");
+    const vocabulary_difference vocabulary = compare_vocabularies(vocab_a, vocab_b);
+    if (!vocabulary.equal)
+        compare.add({ "vocabulary", vocabulary.prefill, vocabulary.decode, never, vocabulary.message }, false);
+
+    if (a.n_layer != b.n_layer) {
+        compare.field("layers", a.n_layer, b.n_layer, t, false, "the numbers of layers differ");
+    } else {
+        compare_layers(compare, a, b, "headsKv", &layer_traits::n_head_kv, "the numbers of KV heads");
+        compare_layers(compare, a, b, "headSizeK", &layer_traits::head_size_k, "the head sizes of K");
+        compare_layers(compare, a, b, "headSizeV", &layer_traits::head_size_v, "the head sizes of V");
+        compare_layers(compare, a, b, "slidingLayers", &layer_traits::sliding, "the sliding-window patterns");
+        compare_layers(compare, a, b, "ropeLayers", &layer_traits::rope, "the layers with RoPE");
+        compare_layers(compare, a, b, "ropeDimensions", &layer_traits::n_rot, "the rotated dimensions");
+        compare_layers(compare, a, b, "ropeBase", &layer_traits::rope_base, "the RoPE bases");
+        compare_layers(compare, a, b, "ropeScale", &layer_traits::rope_scale, "the RoPE scales");
+    }
+    compare.field("slidingWindow", a.sliding_window, b.sliding_window, t, false, "the sliding windows differ");
+    compare_rope(compare, a, b);
+
+    compare.field("cacheTypeK", std::string(ggml_type_name(cache_a.type_k)), std::string(ggml_type_name(cache_b.type_k)), t,
+                  false, "the cache types of K differ");
+    compare.field("cacheTypeV", std::string(ggml_type_name(cache_a.type_v)), std::string(ggml_type_name(cache_b.type_v)), t,
+                  false, "the cache types of V differ");
+    compare.field("vTransposed", cache_a.v_transposed, cache_b.v_transposed, t, false,
+                  "V is stored transposed on one side only (flash attention off)");
+    compare.field("device", cache_a.device, cache_b.device, t, true, "the caches lie on different devices");
+
+    if (plan.kind != handover_kind::impossible) plan.notes = vocabulary_notes(vocab_a, vocab_b);
+    return plan;
+}
+
+uint64_t kv_bytes_per_token(const model_traits & model, const cache_traits & cache) {
+    uint64_t n = 0;
+    for (const layer_traits & layer : model.layers)
+        n += ggml_row_size(cache.type_k, (int64_t) layer.n_head_kv * layer.head_size_k) +
+             ggml_row_size(cache.type_v, (int64_t) layer.n_head_kv * layer.head_size_v);
+    return n;
+}
+
+void check_supported(const model_traits & model, const std::string & path) {
+    const auto refuse = [&](const std::string & why) {
+        throw failure(error_code::model_unsupported, path + ": " + why,
+                      { { "path", path }, { "architecture", model.architecture } });
+    };
+    if (model.encoder || !model.causal) refuse("an encoder (" + model.architecture + ") does not generate text");
+    if (model.recurrent) refuse("the " + model.architecture + " architecture keeps recurrent memory, not a KV cache");
+    if (model.latent_kv) refuse("the " + model.architecture + " architecture stores latent KV (MLA), which is not supported");
+}
+
+std::string summarize(const pair_plan & plan) {
+    std::string text;
+    for (const plan_reason & reason : plan.reasons)
+        text += (text.empty() ? "" : "; ") + reason.message + " (" + reason.prefill + " and " + reason.decode + ")";
+    return text.empty() ? "the caches are alike" : text;
+}
+
+}  // namespace overfill

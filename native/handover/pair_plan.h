@@ -1,0 +1,63 @@
+// The plan of a handover: two models are compared field by field, and the outcome says how the decode model can go on
+// from the prefill model's KV cache, with every reason.
+//
+//   share       both caches are one: no byte moves
+//   translate   the caches differ; here a whole-cache copy serves those of equal shape, type and layout
+//   impossible  no cache of the one can be read by the other
+#pragma once
+
+#include "kv_view.h"
+#include "model_traits.h"
+
+#include <llama.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace overfill {
+
+enum class handover_kind { share, translate, impossible };
+enum class handover_choice { automatic, share, translate };
+
+const char * handover_kind_name(handover_kind kind);
+
+// One field in which the models or their caches differ, and what follows from it.
+struct plan_reason {
+    std::string   field;    // such as "layers", "headsKv", "ropeBase", "vocabulary"
+    std::string   prefill;  // the prefill model's value
+    std::string   decode;   // the decode model's value
+    handover_kind leads_to; // translate or impossible
+    std::string   message;
+};
+
+struct pair_plan {
+    handover_kind            kind = handover_kind::share;
+    std::vector<plan_reason> reasons;            // empty: the caches are alike
+    bool                     copyable = true;    // the whole-cache copy serves (equal shapes, types, layout)
+    bool                     one_model = false;  // the same file twice: one model, one context
+    std::vector<std::string> notes;              // differences that do not stand in the way
+};
+
+// What the caches will be, as far as it does not follow from the models.
+struct cache_traits {
+    ggml_type   type_k       = GGML_TYPE_F16;
+    ggml_type   type_v       = GGML_TYPE_F16;
+    bool        v_transposed = false;
+    std::string device       = "CPU";  // where the cache's layers lie
+};
+
+// Compares the models and their vocabularies, every token of them.
+pair_plan plan_pair(const model_traits & prefill, const llama_vocab * prefill_vocab, const cache_traits & prefill_cache,
+                    const model_traits & decode, const llama_vocab * decode_vocab, const cache_traits & decode_cache);
+
+// Bytes of K and V of all layers that one token takes in a cache of these types.
+uint64_t kv_bytes_per_token(const model_traits & model, const cache_traits & cache);
+
+// A model that this package cannot run at all, alone or in a pair: throws ERR_MODEL_UNSUPPORTED with the reason.
+void check_supported(const model_traits & model, const std::string & path);
+
+// The reasons in one line, for error messages.
+std::string summarize(const pair_plan & plan);
+
+}  // namespace overfill

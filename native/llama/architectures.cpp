@@ -1,0 +1,9 @@
+#include "architectures.h"
+
+#include "llama-arch.h"
+
+namespace overfill {
+
+bool known_architecture(const std::string & name) { return llm_arch_from_string(name) != LLM_ARCH_UNKNOWN; }
+
+}  // namespace overfill

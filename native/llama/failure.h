@@ -1,0 +1,57 @@
+// The one error type of the native rooms: a stable code, a message for people, and details for programs.
+// Thrown inside a room, caught at every thread's edge, and turned into the JavaScript class by the binding.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace overfill {
+
+enum class error_code {
+    aborted,  // internal: the binding turns it into the signal's own reason
+    invalid_argument,
+    model_not_found,
+    model_not_a_file,
+    model_invalid,
+    model_unsupported,
+    model_load_failed,
+    pair_incompatible,
+    handover_unavailable,
+    context_overflow,
+    out_of_memory,
+    stage_order,
+    session_busy,
+    session_limit,
+    disposed,
+    grammar_invalid,
+    inference_failed,
+    llama_version_mismatch,
+    binding_load_failed,
+    gpu_unavailable,
+    internal,
+};
+
+// The public name, such as "ERR_MODEL_NOT_FOUND".
+const char * error_code_name(error_code code);
+
+using error_details = std::vector<std::pair<std::string, std::string>>;
+
+class failure : public std::runtime_error {
+  public:
+    failure(error_code code, const std::string & message, error_details details = {})
+        : std::runtime_error(message), code_(code), details_(std::move(details)) {}
+
+    error_code            code() const { return code_; }
+    const error_details & details() const { return details_; }
+
+  private:
+    error_code    code_;
+    error_details details_;
+};
+
+// The exception in flight as a failure; for the `catch (...)` at a thread's edge.
+failure current_failure();
+
+}  // namespace overfill

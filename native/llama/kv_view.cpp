@@ -1,0 +1,71 @@
+#include "kv_view.h"
+
+#include "private_members.h"
+
+#include <ggml-cpp.h>
+
+namespace overfill {
+
+size_t kv_cache_view::n_bytes() const {
+    size_t n = 0;
+    for (const kv_layer_view & layer : layers) n += ggml_nbytes(layer.k) + (layer.v ? ggml_nbytes(layer.v) : 0);
+    return n;
+}
+
+// The caches of a context, full before sliding; empty for kinds that are not handed over.
+static std::vector<const llama_kv_cache *> caches_of(const llama_context * ctx) {
+    llama_memory_i * memory = ctx->get_memory();
+    if (const auto * both = dynamic_cast<const llama_kv_cache_iswa *>(memory)) return { both->get_base(), both->get_swa() };
+    if (const auto * one = dynamic_cast<const llama_kv_cache *>(memory)) return { one };
+    return {};
+}
+
+memory_kind kv_memory_kind(const llama_context * ctx) {
+    if (!ctx->get_memory()) return memory_kind::none;
+    switch (caches_of(ctx).size()) {
+        case 1:  return memory_kind::attention;
+        case 2:  return memory_kind::sliding_window;
+        default: return memory_kind::other;
+    }
+}
+
+static kv_cache_view view_one(const llama_kv_cache & cache) {
+    kv_cache_view view;
+    view.type_k       = cache.type_k();
+    view.type_v       = cache.type_v();
+    view.v_transposed = cache.*get(reach::cache_v_trans());
+    view.k_rotated    = cache.*get(reach::cache_rot_k());
+    view.v_rotated    = cache.*get(reach::cache_rot_v());
+    view.n_cells      = cache.get_size();
+    view.n_stream     = cache.get_n_stream();
+
+    // The cache names its K tensors but not its V tensors; a view of V names what it is a view of.
+    const ggml_context_ptr scratch{ ggml_init({ 2 * ggml_tensor_overhead(), nullptr, /*no_alloc*/ true }) };
+    llama_kv_cache::slot_info first_stream;
+    first_stream.s0 = first_stream.s1 = 0;
+    for (const uint32_t layer : cache.get_layer_ids()) {
+        ggml_reset(scratch.get());
+        ggml_tensor * v = cache.get_v(scratch.get(), (int32_t) layer, 1, first_stream);
+        view.layers.push_back({ layer, cache.get_k_storage((int32_t) layer), v->view_src });
+    }
+    return view;
+}
+
+std::vector<kv_cache_view> view_kv(const llama_context * ctx) {
+    std::vector<kv_cache_view> views;
+    for (const llama_kv_cache * cache : caches_of(ctx)) views.push_back(view_one(*cache));
+    return views;
+}
+
+size_t kv_bytes_per_token(const std::vector<kv_cache_view> & views) {
+    size_t n = 0;
+    for (const kv_cache_view & view : views) n += view.n_bytes() / ((size_t) view.n_cells * view.n_stream);
+    return n;
+}
+
+uint32_t kv_cells_used(const llama_context * ctx, llama_seq_id sequence) {
+    const auto caches = caches_of(ctx);
+    return caches.empty() ? 0 : caches[0]->get_cells(sequence).get_used();
+}
+
+}  // namespace overfill
