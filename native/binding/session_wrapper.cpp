@@ -10,6 +10,7 @@ Napi::Function session_wrapper::define(Napi::Env env) {
                            InstanceMethod<&session_wrapper::prefill>("prefill"),
                            InstanceMethod<&session_wrapper::hand_over>("handOver"),
                            InstanceMethod<&session_wrapper::decode>("decode"),
+                           InstanceMethod<&session_wrapper::retract>("retract"),
                            InstanceMethod<&session_wrapper::abort>("abort"),
                            InstanceMethod<&session_wrapper::stats>("stats"),
                            InstanceMethod<&session_wrapper::dispose>("dispose"),
@@ -28,47 +29,51 @@ Napi::Value session_wrapper::make(Napi::Env env, Napi::Object pair, std::shared_
     return object;
 }
 
-Napi::Value session_wrapper::prefill(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&] {
-        prompt_input input = std::string();
-        if (info[0].IsString())
-            input = info[0].As<Napi::String>().Utf8Value();
-        else
-            input = to_tokens(info[0]);
-        const prefill_options options = to_prefill_options(info[1].As<Napi::Object>());
-        const mailbox::call   call =
-            box_->open(info.Env(), info[2].IsFunction() ? info[2].As<Napi::Function>() : Napi::Function());
-        const auto     box = box_;
-        const uint64_t id  = call.id;
-        std::function<void(uint32_t, uint32_t)> on_progress;
-        if (info[2].IsFunction())
-            on_progress = [box, id](uint32_t n_done, uint32_t n_total) { box->progress(id, { (double) n_done, (double) n_total }); };
-        try {
-            handle_->prefill(std::move(input), options, std::move(on_progress),
-                             { [box, id](const prefill_result & result) {
-                                  box->resolve(id, [result](Napi::Env env) { return from_prefill_result(env, result); });
-                              },
-                               [box, id](const failure & error) { box->reject(id, error); } });
-        } catch (...) {
-            box_->reject(id, current_failure());
-        }
-        return call.promise;
-    });
-}
-
-Napi::Value session_wrapper::hand_over(const Napi::CallbackInfo & info) {
-    const mailbox::call call = box_->open(info.Env());
+template <class F> Napi::Value session_wrapper::promise_of(Napi::Env env, Napi::Function on_progress, F && start) {
+    const mailbox::call call = box_->open(env, on_progress);
     const auto          box  = box_;
     const uint64_t      id   = call.id;
     try {
-        handle_->hand_over({ [box, id](const handover_report & report) {
-                                box->resolve(id, [report](Napi::Env env) { return from_handover_report(env, report); });
-                            },
-                             [box, id](const failure & error) { box->reject(id, error); } });
+        start(box, id, [box, id](const failure & error) { box->reject(id, error); });
     } catch (...) {
         box_->reject(id, current_failure());
     }
     return call.promise;
+}
+
+Napi::Value session_wrapper::prefill(const Napi::CallbackInfo & info) {
+    prompt_input input = std::string();
+    if (info[0].IsString())
+        input = info[0].As<Napi::String>().Utf8Value();
+    else
+        input = to_tokens(info[0]);
+    const prefill_options options = to_prefill_options(info[1].As<Napi::Object>());
+    const bool            listens = info[2].IsFunction();
+    return promise_of(info.Env(), listens ? info[2].As<Napi::Function>() : Napi::Function(), [&](auto box, auto id, auto failed) {
+        std::function<void(uint32_t, uint32_t)> on_progress;
+        if (listens)
+            on_progress = [box, id](uint32_t n_done, uint32_t n_total) { box->progress(id, { (double) n_done, (double) n_total }); };
+        const auto done = [box, id](const prefill_result & result) {
+            box->resolve(id, [result](Napi::Env env) { return from_prefill_result(env, result); });
+        };
+        handle_->prefill(std::move(input), options, std::move(on_progress), { done, failed });
+    });
+}
+
+Napi::Value session_wrapper::hand_over(const Napi::CallbackInfo & info) {
+    return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
+        const auto done = [box, id](const handover_report & report) {
+            box->resolve(id, [report](Napi::Env env) { return from_handover_report(env, report); });
+        };
+        handle_->hand_over({ done, failed });
+    });
+}
+
+Napi::Value session_wrapper::retract(const Napi::CallbackInfo & info) {
+    return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
+        const auto done = [box, id](bool) { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); };
+        handle_->retract(info[0].As<Napi::Number>().Uint32Value(), { done, failed });
+    });
 }
 
 Napi::Value session_wrapper::decode(const Napi::CallbackInfo & info) {

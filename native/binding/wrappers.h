@@ -53,9 +53,13 @@ class session_wrapper : public Napi::ObjectWrap<session_wrapper> {
     Napi::Value prefill(const Napi::CallbackInfo & info);
     Napi::Value hand_over(const Napi::CallbackInfo & info);
     Napi::Value decode(const Napi::CallbackInfo & info);
+    Napi::Value retract(const Napi::CallbackInfo & info);
     Napi::Value abort(const Napi::CallbackInfo & info);
     Napi::Value stats(const Napi::CallbackInfo & info);
     Napi::Value dispose(const Napi::CallbackInfo & info);
+
+    // A promise for what `start` begins; what `start` throws rejects it.
+    template <class F> Napi::Value promise_of(Napi::Env env, Napi::Function on_progress, F && start);
 
     Napi::ObjectReference           pair_;  // keeps the pair alive
     std::shared_ptr<mailbox>        box_;

@@ -154,6 +154,11 @@ std::shared_ptr<token_stream> session_handle::decode(decode_options options, std
     return stream;
 }
 
+void session_handle::retract(uint32_t n_tokens, completion<bool> end) {
+    claim();
+    start(std::make_shared<retract_task>(slot_, n_tokens, std::move(end)));
+}
+
 void session_handle::abort() {
     if (const auto item = running_.lock()) item->abort();
     owner_->scheduler_->wake();

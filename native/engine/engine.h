@@ -32,6 +32,8 @@ class session_handle {
     void hand_over(completion<handover_report> end);
     std::shared_ptr<token_stream> decode(decode_options options, std::function<void()> on_readable);
 
+    void retract(uint32_t n_tokens, completion<bool> end);
+
     // Ends the stage that runs, if one does.
     void abort();
 

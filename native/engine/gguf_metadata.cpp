@@ -62,6 +62,14 @@ std::vector<double> gguf_metadata::numbers(const std::string & key) const {
     return out;
 }
 
+std::vector<std::string_view> gguf_metadata::texts(const std::string & key) const {
+    const int64_t n = array_length(key), id = n < 0 ? -1 : gguf_find_key(gguf_.get(), key.c_str());
+    if (id < 0 || gguf_get_arr_type(gguf_.get(), id) != GGUF_TYPE_STRING) return {};
+    std::vector<std::string_view> out;
+    for (int64_t i = 0; i < n; i++) out.push_back(gguf_get_arr_str(gguf_.get(), id, (size_t) i));
+    return out;
+}
+
 int64_t gguf_metadata::array_length(const std::string & key) const {
     const int64_t id = gguf_find_key(gguf_.get(), key.c_str());
     if (id < 0 || gguf_get_kv_type(gguf_.get(), id) != GGUF_TYPE_ARRAY) return -1;

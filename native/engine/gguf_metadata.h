@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace overfill {
@@ -20,6 +21,8 @@ class gguf_metadata {
     std::optional<double>      number(const std::string & key) const;
     // A number, or an array of numbers, as a list.
     std::vector<double> numbers(const std::string & key) const;
+    // The strings of an array of strings; they live as long as this object.
+    std::vector<std::string_view> texts(const std::string & key) const;
     bool                has(const std::string & key) const;
     int64_t             array_length(const std::string & key) const;  // -1: no array
 

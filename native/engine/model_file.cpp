@@ -10,6 +10,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <string_view>
+#include <unordered_set>
 
 namespace overfill {
 
@@ -18,6 +20,18 @@ namespace fs = std::filesystem;
 // llama.cpp's own bounds, beyond which it aborts.
 static constexpr double max_layers  = 512;
 static constexpr double max_experts = 1024;
+
+// Architectures whose graphs assert that RoPE turns all of a head's dimensions, and K and V heads are of one size.
+static bool rotates_whole_heads(const std::string & architecture) {
+    static const std::unordered_set<std::string> names = {
+        "apertus",  "arcee",     "arctic",    "baichuan",  "codeshell", "cogvlm",      "dbrx",     "deci",      "deepseek",
+        "dots1",    "dream",     "ernie4_5",  "exaone",    "exaone4",   "falcon",      "granite",  "granitemoe", "grok",
+        "internlm2", "llada",    "llama",     "llama4",    "mistral3",  "nemotron",    "olmo",     "olmo2",     "olmoe",
+        "orion",    "pangu-embedded", "qwen2", "qwen2moe", "qwen3",     "qwen3moe",    "seed_oss", "smollm3",   "starcoder2",
+        "xverse",
+    };
+    return names.count(architecture) > 0;
+}
 
 namespace {
 
@@ -52,30 +66,25 @@ class inspection {
         const auto architecture = meta.text("general.architecture");
         if (!architecture) refuse("names no architecture");
         if (!known_architecture(*architecture)) unsupported("has the unknown architecture " + *architecture, *architecture);
+        if (*architecture == "clip") unsupported("is an image encoder", *architecture);
+        if (meta.text("general.type") == "adapter") unsupported("is an adapter, not a model", *architecture);
+        if (meta.number("split.no").value_or(0) > 0)
+            unsupported("is a later part of a split model; name its first part", *architecture);
         if (gguf_get_n_tensors(meta.get()) == 0) unsupported("holds a vocabulary only", *architecture);
-
-        const uint64_t data = gguf_get_data_offset(meta.get());
-        for (int64_t i = 0; i < gguf_get_n_tensors(meta.get()); i++) {
-            const uint64_t begin = data + gguf_get_tensor_offset(meta.get(), i), size = gguf_get_tensor_size(meta.get(), i);
-            if (begin > n_bytes || size > n_bytes - begin)
-                refuse("is truncated: tensor " + std::string(gguf_get_tensor_name(meta.get(), i)) + " ends behind the file");
-            const int64_t * ne = gguf_get_tensor_ne(meta.get(), i);
-            for (int d = 0; d < GGML_MAX_DIMS; d++)
-                if (ne[d] <= 0) refuse("has an empty tensor " + std::string(gguf_get_tensor_name(meta.get(), i)));
-        }
+        check_tensors(meta, n_bytes);
         return *architecture;
     }
 
-    // What llama.cpp asserts or divides by.
+    // What llama.cpp asserts, divides by or waits for ever on.
     void check_shape(const gguf_metadata & meta, const std::string & architecture) const {
         const auto key    = [&](const char * name) { return architecture + "." + name; };
         const auto within = [&](const char * name, double low, double high) {
             for (const double value : meta.numbers(key(name)))
                 if (!(value >= low && value <= high))
-                    refuse("has " + key(name) + " = " + std::to_string((int64_t) value) + ", expected " +
-                           std::to_string((int64_t) low) + " to " + std::to_string((int64_t) high));
+                    refuse("has " + key(name) + " = " + std::to_string(value) + ", expected " + std::to_string((int64_t) low) +
+                           " to " + std::to_string((int64_t) high));
         };
-        const double many = 1 << 24;
+        const double many = 1 << 24, finite = 3e38, blocks = meta.number(key("block_count")).value_or(0);
         within("block_count", 1, max_layers);
         within("embedding_length", 1, many);
         within("context_length", 1, 1 << 30);
@@ -84,33 +93,25 @@ class inspection {
         within("attention.head_count_kv", 0, many);
         within("attention.key_length", 1, many);
         within("attention.value_length", 1, many);
-        within("rope.dimension_count", 0, many);
-        within("nextn_predict_layers", 0, meta.number(key("block_count")).value_or(0));
-        within("expert_count", 0, max_experts);
-        within("expert_used_count", 0, meta.number(key("expert_count")).value_or(0));
-        positive(meta, key("rope.freq_base"));
-        positive(meta, key("rope.scaling.original_context_length"));
-
-        const auto heads = meta.numbers(key("attention.head_count")), heads_kv = meta.numbers(key("attention.head_count_kv"));
-        for (size_t i = 0; i < std::max(heads.size(), heads_kv.size()) && !heads.empty() && !heads_kv.empty(); i++) {
-            const double n = heads[std::min(i, heads.size() - 1)], n_kv = heads_kv[std::min(i, heads_kv.size() - 1)];
-            if (n_kv > 0 && std::fmod(n, n_kv) != 0)
-                refuse("has " + std::to_string((int64_t) n) + " heads, no multiple of its " + std::to_string((int64_t) n_kv) +
-                       " KV heads");
-        }
-        // Without explicit head sizes llama.cpp divides the width by the number of heads and drops the rest.
-        const auto width = meta.number(key("embedding_length"));
-        if (width && !heads.empty() && heads[0] > 0 && !meta.has(key("attention.key_length")) && std::fmod(*width, heads[0]) != 0)
-            refuse("has a width of " + std::to_string((int64_t) *width) + ", no multiple of its " +
-                   std::to_string((int64_t) heads[0]) + " heads");
-
+        within("nextn_predict_layers", 0, blocks);
+        for (const char * name : { "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon", "rope.scaling.factor",
+                                   "rope.scale_linear", "rope.scaling.attn_factor" })
+            within(name, 0, finite);
+        for (const char * name : { "rope.freq_base", "rope.freq_base_swa", "rope.scaling.original_context_length" })
+            if (const auto value = meta.number(key(name)); value && !(*value > 0 && *value <= finite))
+                refuse("has " + key(name) + " = " + std::to_string(*value));
         const auto scaling = meta.text(key("rope.scaling.type"));
         if (scaling && *scaling != "none" && *scaling != "linear" && *scaling != "yarn" && *scaling != "longrope")
             refuse("has the unknown RoPE scaling " + *scaling);
+
+        check_experts(meta, architecture);
+        check_heads(meta, architecture);
     }
 
-    void check_vocabulary(const gguf_metadata & meta) const {
-        if (!meta.text("tokenizer.ggml.model")) refuse("holds no tokenizer");
+    void check_vocabulary(const gguf_metadata & meta, const std::string & architecture) const {
+        const auto model = meta.text("tokenizer.ggml.model");
+        if (!model) refuse("holds no tokenizer");
+        if (*model == "no_vocab" || *model == "none") unsupported("has no vocabulary of its own", architecture);
         const int64_t n_tokens  = meta.array_length("tokenizer.ggml.tokens");
         const int64_t embedding = gguf_find_tensor(meta.get(), "token_embd.weight");
         if (n_tokens == 0) refuse("has an empty vocabulary");
@@ -122,6 +123,9 @@ class inspection {
             if (n >= 0 && n_tokens >= 0 && n < n_tokens)
                 refuse("has " + std::to_string(n_tokens) + " tokens but only " + std::to_string(n) + " values in " + key);
         }
+        std::unordered_set<std::string_view> seen;
+        for (const std::string_view token : meta.texts("tokenizer.ggml.tokens"))
+            if (!seen.insert(token).second) refuse("has the token '" + std::string(token) + "' twice");
     }
 
   private:
@@ -132,9 +136,85 @@ class inspection {
         throw failure(error_code::model_unsupported, path_ + " " + what,
                       { { "path", path_ }, { "architecture", architecture } });
     }
-    void positive(const gguf_metadata & meta, const std::string & key) const {
-        const auto value = meta.number(key);
-        if (value && !(*value > 0 && std::isfinite(*value))) refuse("has " + key + " = " + std::to_string(*value));
+
+    void check_tensors(const gguf_metadata & meta, uint64_t n_bytes) const {
+        const gguf_context * gguf = meta.get();
+        const uint64_t       data = gguf_get_data_offset(gguf);
+        for (int64_t i = 0; i < gguf_get_n_tensors(gguf); i++) {
+            const std::string name  = std::string("tensor ") + gguf_get_tensor_name(gguf, i);
+            const uint64_t    begin = data + gguf_get_tensor_offset(gguf, i), size = gguf_get_tensor_size(gguf, i);
+            if (begin > n_bytes || size > n_bytes - begin) refuse("is truncated: " + name + " ends behind the file");
+            const int64_t * ne = gguf_get_tensor_ne(gguf, i);
+            for (int d = 0; d < GGML_MAX_DIMS; d++)
+                if (ne[d] <= 0) refuse("has an empty " + name);
+            // Vectors are added and multiplied as f32 only; matrices need a type that has a dot product.
+            const enum ggml_type type = gguf_get_tensor_type(gguf, i);
+            if (ne[1] == 1 && ne[2] == 1 && ne[0] > 1 && type != GGML_TYPE_F32 && !is_matrix_of_one_row(gguf, i))
+                refuse("has the vector " + name + " as " + ggml_type_name(type) + ", expected f32");
+            switch (type) {
+                case GGML_TYPE_I8:
+                case GGML_TYPE_I16:
+                case GGML_TYPE_I32:
+                case GGML_TYPE_I64:
+                case GGML_TYPE_F64:
+                case GGML_TYPE_Q8_1:
+                case GGML_TYPE_Q8_K: refuse("has " + name + " as " + ggml_type_name(type) + ", which holds no weights");
+                default:             break;
+            }
+        }
+    }
+
+    // A matrix for a single KV channel, say, is no vector although gguf.h shows it as one. Vectors are the norms, the
+    // biases and the RoPE factors.
+    static bool is_matrix_of_one_row(const gguf_context * gguf, int64_t tensor) {
+        const std::string name = gguf_get_tensor_name(gguf, tensor);
+        return name.find("norm") == std::string::npos && name.find(".bias") == std::string::npos &&
+               name.find("rope_") == std::string::npos;
+    }
+
+    void check_experts(const gguf_metadata & meta, const std::string & architecture) const {
+        const double experts = meta.number(architecture + ".expert_count").value_or(0);
+        const double groups  = meta.number(architecture + ".expert_group_count").value_or(0);
+        const double groups_used = meta.number(architecture + ".expert_group_used_count").value_or(0);
+        double       used    = 0;
+        for (const double n : meta.numbers(architecture + ".expert_used_count")) used = std::max(used, n);
+        const bool fits = experts <= 0 ? used == 0 && groups == 0
+                                       : experts <= max_experts && used > 0 && used <= experts && groups < experts &&
+                                             (groups <= 1 || (std::fmod(experts, groups) == 0 && groups_used > 0 && groups_used < groups));
+        if (!fits)
+            refuse("has an impossible choice of experts (" + std::to_string((int64_t) used) + " of " +
+                   std::to_string((int64_t) experts) + " in " + std::to_string((int64_t) groups) + " groups)");
+    }
+
+    void check_heads(const gguf_metadata & meta, const std::string & architecture) const {
+        const auto key   = [&](const char * name) { return architecture + "." + name; };
+        const auto heads = meta.numbers(key("attention.head_count")), heads_kv = meta.numbers(key("attention.head_count_kv"));
+        const auto text  = [](double n) { return std::to_string((int64_t) n); };
+        for (size_t i = 0; i < std::max(heads.size(), heads_kv.size()) && !heads.empty() && !heads_kv.empty(); i++) {
+            const double n = heads[std::min(i, heads.size() - 1)], n_kv = heads_kv[std::min(i, heads_kv.size() - 1)];
+            if (n_kv == 0 && n > 0) refuse("has a layer with heads but without KV heads");
+            if (n_kv > 0 && std::fmod(n, n_kv) != 0)
+                refuse("has " + text(n) + " heads, no multiple of its " + text(n_kv) + " KV heads");
+        }
+        // Without explicit head sizes llama.cpp divides the width by the number of heads and drops the rest.
+        const auto width = meta.number(key("embedding_length"));
+        const auto key_size = meta.number(key("attention.key_length")), value_size = meta.number(key("attention.value_length"));
+        if (!width || heads.empty() || heads[0] <= 0) return;
+        if (!key_size && std::fmod(*width, heads[0]) != 0)
+            refuse("has a width of " + text(*width) + ", no multiple of its " + text(heads[0]) + " heads");
+
+        const double head_size = key_size.value_or(*width / heads[0]);
+        const bool   latent    = meta.has(key("attention.kv_lora_rank"));
+        if (value_size.value_or(head_size) != head_size && rotates_whole_heads(architecture) && !latent)
+            refuse("has heads of " + text(head_size) + " for K and " + text(*value_size) + " for V");
+        const double rotated = meta.number(key("rope.dimension_count")).value_or(head_size);
+        if (meta.has(key("rope.freq_base")) || meta.has(key("rope.dimension_count"))) {
+            if (rotated < 2 || std::fmod(rotated, 2) != 0 || (rotated > head_size && !latent) ||
+                (rotated != head_size && rotates_whole_heads(architecture) && !latent))
+                refuse("rotates " + text(rotated) + " dimensions of heads of " + text(head_size));
+        } else if (rotates_whole_heads(architecture) && std::fmod(head_size, 2) != 0) {
+            refuse("has heads of an odd size, " + text(head_size));
+        }
     }
 
     const std::string & path_;
@@ -148,7 +228,7 @@ model_file check_model_file(const std::string & path) {
     const gguf_metadata meta(path);
     const std::string   architecture = look.check_structure(meta, n_bytes);
     look.check_shape(meta, architecture);
-    look.check_vocabulary(meta);
+    look.check_vocabulary(meta, architecture);
     return { path, n_bytes, architecture };
 }
 

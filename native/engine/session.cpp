@@ -31,7 +31,7 @@ void session::clear() {
     pair::forget(pair_.prefill_context(), sequence_, 0);
     if (!pair_.one_cache()) pair::forget(pair_.decode_context(), sequence_, 0);
     tokens_.clear();
-    n_cached_ = n_clean_ = n_decode_cached_ = 0;
+    n_cached_ = n_clean_ = n_decode_cached_ = n_before_answer_ = 0;
     set_stage(session_stage::empty);
 }
 
@@ -110,6 +110,7 @@ void session::prefill_run::finish() {
     if (!logits) throw failure(error_code::internal, "the prefill gave no logits");
     s.first_logits_.assign(logits, logits + llama_vocab_n_tokens(s.pair_.vocab()));
     s.tokens_.insert(s.tokens_.end(), prompt_.begin(), prompt_.end());
+    s.n_before_answer_ = (uint32_t) s.tokens_.size();
     // Without a refresh the cells that the decode model wrote stay, and a later refresh must begin before them.
     if (refresh_ || n_cached_before_ == s.n_clean_) s.n_clean_ = s.n_cached_;
     result_.n_context_tokens = (uint32_t) s.tokens_.size();
@@ -186,6 +187,24 @@ void session::end_decode(const decode_result & result, size_t n_tokens_dropped) 
     stats_.n_decode_tokens += result.n_tokens;
     stats_.n_decode_steps += result.n_decode_steps;
     stats_.decode_ms += result.milliseconds;
+}
+
+void session::retract(uint32_t n) {
+    const session_stage stage = stats().stage;
+    if (stage != session_stage::paused && stage != session_stage::ended) throw wrong_stage("there is no answer to take back", stage);
+    if (n > tokens_.size() - n_before_answer_)
+        throw failure(error_code::invalid_argument, "the answer has fewer than " + std::to_string(n) + " tokens",
+                      { { "parameter", "tokens" } });
+    if (n == 0) return;
+    tokens_.resize(tokens_.size() - n);
+    // The answer begins again from the prefill's logits, or goes on when the decode model has read its last token anew.
+    const bool     all_gone = tokens_.size() == n_before_answer_;
+    const uint32_t keep     = std::min(n_decode_side(), (uint32_t) tokens_.size() - (all_gone ? 0 : 1));
+    set_decode_side(keep);
+    pair::forget(pair_.decode_context(), sequence_, (llama_pos) keep);
+    set_stage(all_gone ? session_stage::switched : session_stage::paused);
+    const std::lock_guard<std::mutex> lock(stats_mutex_);
+    stats_.n_decode_tokens -= n;
 }
 
 // --- text ---

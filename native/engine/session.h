@@ -41,6 +41,9 @@ class session {
     const float * next_logits(bool & stepped);
     void          append(llama_token token);
     void          end_decode(const decode_result & result, size_t n_tokens_dropped);
+    // Takes the last n tokens of the answer back: a reader who stopped early has not seen them. The answer can go on
+    // from there. Throws ERR_STAGE_ORDER unless a decode came last, ERR_INVALID_ARGUMENT if it wrote fewer tokens.
+    void retract(uint32_t n);
     bool          context_full() const { return tokens_.size() >= pair_.info().context_size; }
     const std::vector<llama_token> & tokens() const { return tokens_; }
 
@@ -59,7 +62,8 @@ class session {
     uint32_t                 n_cached_        = 0;
     uint32_t                 n_clean_         = 0;
     uint32_t                 n_decode_cached_ = 0;
-    std::vector<float>       first_logits_;  // [n_vocab], of the token after the last one read by the prefill model
+    std::vector<float>       first_logits_;         // [n_vocab], of the token after the last one read by the prefill model
+    uint32_t                 n_before_answer_ = 0;  // the tokens that first_logits_ follow
 
     mutable std::mutex stats_mutex_;  // stats_ is read by other threads
     session_stats      stats_;

@@ -154,6 +154,20 @@ void decode_task::fail(const failure & error) noexcept {
     stream_->fail(error);
 }
 
+// --- retract ---
+
+task::turn retract_task::step() {
+    slot_->state.retract(n_tokens_);
+    slot_->busy = false;
+    end_.done(true);
+    return turn::done;
+}
+
+void retract_task::fail(const failure & error) noexcept {
+    slot_->busy = false;
+    end_.failed(error);
+}
+
 // --- release ---
 
 task::turn release_task::step() {

@@ -86,6 +86,19 @@ class decode_task final : public task {
     decode_result                            result_;
 };
 
+class retract_task final : public task {
+  public:
+    retract_task(slot_ptr slot, uint32_t n_tokens, completion<bool> end)
+        : slot_(std::move(slot)), n_tokens_(n_tokens), end_(std::move(end)) {}
+    turn step() override;
+    void fail(const failure & error) noexcept override;
+
+  private:
+    slot_ptr         slot_;
+    uint32_t         n_tokens_;
+    completion<bool> end_;
+};
+
 // Frees the session's place in the caches once no stage runs any more.
 class release_task final : public task {
   public:

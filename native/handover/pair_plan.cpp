@@ -158,6 +158,8 @@ void check_supported(const model_traits & model, const std::string & path) {
                       { { "path", path }, { "architecture", model.architecture } });
     };
     if (model.encoder || !model.causal) refuse("an encoder (" + model.architecture + ") does not generate text");
+    if (model.embedding) refuse("a model that embeds text (" + model.architecture + ") does not generate any");
+    if (model.diffusion) refuse("a diffusion model (" + model.architecture + ") does not write token by token");
     if (model.recurrent) refuse("the " + model.architecture + " architecture keeps recurrent memory, not a KV cache");
     if (model.latent_kv) refuse("the " + model.architecture + " architecture stores latent KV (MLA), which is not supported");
 }

@@ -49,6 +49,8 @@ model_traits traits_of(const llama_model * model) {
     t.encoder     = llama_model_has_encoder(model) || !llama_model_has_decoder(model);
     t.recurrent   = llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
     t.latent_kv   = hparams.is_mla();
+    t.diffusion   = llama_model_is_diffusion(model);
+    t.embedding   = model->arch == LLM_ARCH_LLAMA_EMBED || !model->output;
 
     t.rope_type             = llama_model_rope_type(model);
     t.rope_scaling_type     = hparams.rope_scaling_type_train;

@@ -50,6 +50,8 @@ struct model_traits {
     bool               encoder        = false;
     bool               recurrent      = false;  // recurrent or hybrid memory
     bool               latent_kv      = false;  // MLA
+    bool               diffusion      = false;
+    bool               embedding      = false;  // made to embed text, not to write it
 };
 
 model_traits traits_of(const llama_model * model);
