@@ -1,0 +1,109 @@
+#include "engine_driver.h"
+
+#include <condition_variable>
+
+namespace overfill::test {
+
+pair_options options_for(const std::string & prefill, const std::string & decode) {
+    pair_options options;
+    options.prefill.path = prefill;
+    options.decode.path  = decode;
+    options.context_size = 1024;
+    options.n_threads    = 2;
+    return options;
+}
+
+template <class T> struct waiter {
+    std::promise<T> promise;
+
+    completion<T> end() {
+        return { [this](const T & value) { promise.set_value(value); },
+                 [this](const failure & error) { promise.set_exception(std::make_exception_ptr(error)); } };
+    }
+    T get() { return promise.get_future().get(); }
+};
+
+std::shared_ptr<engine> load(const pair_options & options, pair_info * info) {
+    waiter<pair_info> wait;
+    auto              pair   = engine::load(options, [](float) {}, wait.end());
+    const pair_info   loaded = wait.get();
+    if (info) *info = loaded;
+    return pair;
+}
+
+prefill_result prefill(session_handle & session, prompt_input prompt, const prefill_options & options) {
+    waiter<prefill_result> wait;
+    session.prefill(std::move(prompt), options, nullptr, wait.end());
+    return wait.get();
+}
+
+handover_report hand_over(session_handle & session) {
+    waiter<handover_report> wait;
+    session.hand_over(wait.end());
+    return wait.get();
+}
+
+void retract(session_handle & session, uint32_t n_tokens) {
+    waiter<bool> wait;
+    session.retract(n_tokens, wait.end());
+    wait.get();
+}
+
+answer drain(token_stream & stream, const std::function<void()> & wait) {
+    answer out;
+    while (true) {
+        token_stream::reading reading = stream.read();
+        out.text += reading.chunk.text;
+        out.tokens.insert(out.tokens.end(), reading.chunk.tokens.begin(), reading.chunk.tokens.end());
+        for (auto & row : reading.chunk.log_probs) out.log_probs.push_back(std::move(row));
+        if (reading.error) throw *reading.error;
+        if (reading.result) {
+            out.result = *reading.result;
+            return out;
+        }
+        if (!reading.ready()) wait();
+    }
+}
+
+answer decode(session_handle & session, const decode_options & options) {
+    std::mutex              mutex;
+    std::condition_variable changed;
+    bool                    rung   = false;
+    const auto              stream = session.decode(options, [&] {
+        const std::lock_guard<std::mutex> lock(mutex);
+        rung = true;
+        changed.notify_one();
+    });
+    return drain(*stream, [&] {
+        std::unique_lock<std::mutex> lock(mutex);
+        changed.wait(lock, [&] { return rung; });
+        rung = false;
+    });
+}
+
+void dispose(engine & pair) {
+    std::promise<void> done;
+    pair.dispose([&] { done.set_value(); });
+    done.get_future().get();
+}
+
+void dispose(session_handle & session) {
+    std::promise<void> done;
+    session.dispose([&] { done.set_value(); });
+    done.get_future().get();
+}
+
+decode_options greedy(uint32_t max_tokens) {
+    decode_options options;
+    options.sampling.temperature = 0.0f;
+    options.max_tokens           = max_tokens;
+    return options;
+}
+
+std::vector<llama_token> some_tokens(uint32_t n, uint32_t salt) {
+    std::vector<llama_token> tokens;
+    for (uint32_t i = 0; i < n; i++) tokens.push_back((llama_token) (3 + (i * 7919 + salt * 104729 + 13) % 350));
+    return tokens;
+}
+
+}  // namespace overfill::test

@@ -1,0 +1,39 @@
+// Runs the engine's asynchronous calls to their end, so that a test reads as a sequence.
+#pragma once
+
+#include "engine.h"
+
+#include <future>
+#include <string>
+#include <vector>
+
+namespace overfill::test {
+
+struct answer {
+    std::string                              text;
+    std::vector<llama_token>                 tokens;
+    std::vector<std::vector<token_log_prob>> log_probs;
+    decode_result                            result;
+};
+
+// A pair with small defaults for tests: two threads, 1024 tokens, greedy comparisons in mind.
+pair_options options_for(const std::string & prefill, const std::string & decode = "");
+
+// Throws the failure that the load ended in.
+std::shared_ptr<engine> load(const pair_options & options, pair_info * info = nullptr);
+
+prefill_result  prefill(session_handle & session, prompt_input prompt, const prefill_options & options = {});
+handover_report hand_over(session_handle & session);
+answer          decode(session_handle & session, const decode_options & options);
+// Reads what the stream has until its end.
+answer          drain(token_stream & stream, const std::function<void()> & wait);
+void            retract(session_handle & session, uint32_t n_tokens);
+void            dispose(engine & pair);
+void            dispose(session_handle & session);
+
+decode_options greedy(uint32_t max_tokens);
+
+// n token ids of the tiny model's words and bytes, by a fixed recipe.
+std::vector<llama_token> some_tokens(uint32_t n, uint32_t salt = 0);
+
+}  // namespace overfill::test

@@ -1,0 +1,121 @@
+// Text that may be shown: whole characters, nothing of a stop string, tokens with their text.
+#include "answer_text.h"
+#include "check.h"
+#include "models.h"
+#include "tiny_model.h"
+
+#include <random>
+
+using namespace overfill;
+using namespace overfill::test;
+
+namespace {
+
+struct vocabulary {
+    model_path path{ tiny_model() };
+    model_ptr  model = load_model({ path.str(), 0 }, load_depth::metadata, [](float) { return true; });
+
+    const llama_vocab *      get() const { return llama_model_get_vocab(model.get()); }
+    // The byte-level vocabulary spells any text, one token a byte.
+    std::vector<llama_token> spell(const std::string & text) const {
+        std::vector<llama_token> tokens;
+        for (const unsigned char byte : text) tokens.push_back(3 + byte);
+        return tokens;
+    }
+};
+
+struct shown {
+    std::string              text;
+    std::vector<llama_token> tokens;
+    size_t                   n_after_stop = 0;
+};
+
+shown show(const vocabulary & v, const std::string & text, const std::vector<std::string> & stop, bool * whole = nullptr) {
+    answer_text answer(v.get(), stop, false);
+    shown       out;
+    for (const llama_token token : v.spell(text)) {
+        if (answer.append(token)) break;
+        answer.release(out.text, out.tokens);
+        if (whole && whole_utf8_prefix(out.text) != out.text.size()) *whole = false;
+    }
+    out.n_after_stop = answer.n_tokens_after_stop();
+    answer.release_all(out.text, out.tokens);
+    return out;
+}
+
+}  // namespace
+
+TEST("a prefix of whole characters leaves a begun one out") {
+    const std::string euro = "\xE2\x82\xAC", grin = "\xF0\x9F\x98\x80";
+    CHECK_EQUAL(whole_utf8_prefix(""), 0u);
+    CHECK_EQUAL(whole_utf8_prefix("abc"), 3u);
+    CHECK_EQUAL(whole_utf8_prefix("a" + euro), 4u);
+    CHECK_EQUAL(whole_utf8_prefix("a" + euro.substr(0, 2)), 1u);
+    CHECK_EQUAL(whole_utf8_prefix("a" + grin.substr(0, 3)), 1u);
+    CHECK_EQUAL(whole_utf8_prefix("a" + grin.substr(0, 1)), 1u);
+}
+
+TEST("bytes that are no UTF-8 are not waited for") {
+    CHECK_EQUAL(whole_utf8_prefix("a\x80"), 2u);
+    CHECK_EQUAL(whole_utf8_prefix("a\xC0"), 2u);
+    CHECK_EQUAL(whole_utf8_prefix("a\xFF"), 2u);
+    CHECK_EQUAL(whole_utf8_prefix("a\xE0\x80"), 3u);
+    CHECK_EQUAL(whole_utf8_prefix("a\xED\xA0"), 3u);
+    CHECK_EQUAL(whole_utf8_prefix("a\xF4\x90"), 3u);
+}
+
+TEST("emoji and right-to-left text come out whole, byte tokens or not") {
+    const vocabulary  v;
+    const std::string text  = "ok \xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x9A\x80 \xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D \xD8\xA7";
+    bool              whole = true;
+    const shown       out   = show(v, text, {}, &whole);
+    CHECK_EQUAL(out.text, text);
+    CHECK(whole);
+    CHECK(out.tokens == v.spell(text));
+}
+
+TEST("a stop string ends the text before it, and its tokens are counted") {
+    const vocabulary v;
+    shown            out = show(v, "hello STOP more", { "STOP" });
+    CHECK_EQUAL(out.text, std::string("hello "));
+    CHECK_EQUAL(out.tokens.size(), 6u);
+    CHECK_EQUAL(out.n_after_stop, 4u);
+    out = show(v, "STOP", { "STOP" });
+    CHECK_EQUAL(out.text, std::string());
+    CHECK(out.tokens.empty());
+    out = show(v, "aab", { "b", "ab" });
+    CHECK_EQUAL(out.text, std::string("a"));
+}
+
+TEST("a beginning of a stop string that does not go on is shown after all") {
+    const vocabulary v;
+    CHECK_EQUAL(show(v, "STO STOO STO", { "STOP" }).text, std::string("STO STOO STO"));
+    CHECK_EQUAL(show(v, "aaaab", { "aaab" }).text, std::string("a"));
+}
+
+TEST("random texts and stop strings agree with a search in the whole text") {
+    const vocabulary v;
+    std::mt19937     random(7);
+    const auto       draw = [&](size_t n) {
+        std::string text;
+        for (size_t i = 0; i < n; i++) text += "ab\xC3\xA9"[random() % 4];
+        return text;
+    };
+    for (int round = 0; round < 2000; round++) {
+        const std::string        text = draw(random() % 24);
+        std::vector<std::string> stop;
+        for (size_t i = random() % 3; i > 0; i--) stop.push_back(draw(1 + random() % 4));
+        // Tokens are bytes, so the first stop string to be complete ends the text; of those the one that begins first.
+        size_t end = std::string::npos, cut = std::string::npos;
+        for (const std::string & s : stop)
+            if (const size_t at = text.find(s); at != std::string::npos) {
+                if (at + s.size() < end || (at + s.size() == end && at < cut)) cut = at;
+                end = std::min(end, at + s.size());
+            }
+        const shown out = show(v, text, stop);
+        if (out.text != text.substr(0, cut)) {
+            CHECK_EQUAL(out.text, text.substr(0, cut));
+            break;
+        }
+    }
+}

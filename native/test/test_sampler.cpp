@@ -1,0 +1,162 @@
+// The sampler: exact argmax, llama.cpp's chain, grammar, log-probabilities.
+#include "check.h"
+#include "models.h"
+#include "sampler.h"
+#include "tiny_model.h"
+
+#include <cmath>
+#include <limits>
+#include <random>
+#include <set>
+
+using namespace overfill;
+using namespace overfill::test;
+
+namespace {
+
+struct fixture {
+    model_path           path{ tiny_model() };
+    model_ptr            model   = load_model({ path.str(), 0 }, load_depth::metadata, [](float) { return true; });
+    const llama_vocab *  vocab   = llama_model_get_vocab(model.get());
+    int32_t              n_vocab = llama_vocab_n_tokens(vocab);
+
+    std::vector<float> random_logits(unsigned seed) const {
+        std::mt19937                    random(seed);
+        std::normal_distribution<float> normal(0, 3);
+        std::vector<float>              logits((size_t) n_vocab);
+        for (float & l : logits) l = normal(random);
+        return logits;
+    }
+};
+
+sampling_options greedy() {
+    sampling_options options;
+    options.temperature = 0;
+    return options;
+}
+
+}  // namespace
+
+TEST("argmax finds the first of the largest at every length and place") {
+    for (int32_t n = 1; n < 40; n++)
+        for (int32_t at = 0; at < n; at++) {
+            std::vector<float> values((size_t) n, -1.0f);
+            for (int32_t i = at; i < n; i++) values[(size_t) i] = 2.0f;
+            if (argmax(values.data(), n) != at) CHECK_EQUAL(argmax(values.data(), n), at);
+        }
+    const float infinite = std::numeric_limits<float>::infinity();
+    const std::vector<float> forbidden = { -infinite, -5.0f, -infinite };
+    CHECK_EQUAL(argmax(forbidden.data(), 3), 1);
+}
+
+TEST("logits without a finite number are refused") {
+    const float nan = std::nanf("");
+    const std::vector<float> broken(20, nan), hopeless(20, -INFINITY);
+    CHECK_FAILURE(error_code::inference_failed, argmax(broken.data(), 20));
+    CHECK_FAILURE(error_code::inference_failed, argmax(hopeless.data(), 20));
+}
+
+TEST("temperature 0 is the argmax, with and without other options in the chain") {
+    const fixture    f;
+    sampling_options with_bias = greedy();
+    with_bias.logit_bias       = { { 5, 0.0f } };
+    for (unsigned seed = 0; seed < 50; seed++) {
+        const auto logits = f.random_logits(seed);
+        CHECK_EQUAL(sampler(f.vocab, greedy()).sample(logits.data()), argmax(logits.data(), f.n_vocab));
+        CHECK_EQUAL(sampler(f.vocab, with_bias).sample(logits.data()), argmax(logits.data(), f.n_vocab));
+    }
+}
+
+TEST("one seed gives one sequence, another seed another") {
+    const fixture f;
+    const auto    draw = [&](uint32_t seed) {
+        sampling_options options;
+        options.temperature = 2.0f;
+        options.has_seed    = true;
+        options.seed        = seed;
+        sampler                  s(f.vocab, options);
+        std::vector<llama_token> out;
+        for (unsigned i = 0; i < 30; i++) {
+            const auto logits = f.random_logits(i);
+            out.push_back(s.sample(logits.data()));
+            s.accept(out.back());
+        }
+        return out;
+    };
+    CHECK(draw(1) == draw(1));
+    CHECK(draw(1) != draw(2));
+}
+
+TEST("a bias forces or forbids a token, and one outside the vocabulary is refused") {
+    const fixture    f;
+    const auto       logits  = f.random_logits(1);
+    sampling_options options = greedy();
+    options.logit_bias       = { { 42, 1000.0f } };
+    CHECK_EQUAL(sampler(f.vocab, options).sample(logits.data()), 42);
+    const llama_token best = argmax(logits.data(), f.n_vocab);
+    options.logit_bias     = { { best, -INFINITY } };
+    CHECK(sampler(f.vocab, options).sample(logits.data()) != best);
+    options.logit_bias = { { f.n_vocab, 1.0f } };
+    CHECK_FAILURE(error_code::invalid_argument, sampler(f.vocab, options));
+}
+
+TEST("ignore_eos never gives an end token") {
+    const fixture f;
+    auto          logits = f.random_logits(3);
+    logits[2]            = 100.0f;
+    CHECK_EQUAL(sampler(f.vocab, greedy()).sample(logits.data()), 2);
+    sampling_options options = greedy();
+    options.ignore_eos       = true;
+    CHECK(sampler(f.vocab, options).sample(logits.data()) != 2);
+}
+
+TEST("a grammar allows only what it says, and a broken one is refused") {
+    const fixture    f;
+    sampling_options options = greedy();
+    options.grammar          = "root ::= [0-9]+";
+    sampler s(f.vocab, options);
+    for (unsigned seed = 0; seed < 10; seed++) {
+        const auto        logits = f.random_logits(seed);
+        const llama_token token  = s.sample(logits.data());
+        const int         byte   = token - 3;
+        CHECK((byte >= '0' && byte <= '9') || llama_vocab_is_eog(f.vocab, token));
+        if (llama_vocab_is_eog(f.vocab, token)) break;
+        s.accept(token);
+    }
+    for (const char * broken : { "root ::= (", "no root at all", "root ::= missing" }) {
+        options.grammar = broken;
+        CHECK_FAILURE(error_code::grammar_invalid, sampler(f.vocab, options));
+    }
+}
+
+TEST("penalties count what is in the context") {
+    const fixture    f;
+    const auto       logits  = f.random_logits(4);
+    const auto       best    = argmax(logits.data(), f.n_vocab);
+    sampling_options options = greedy();
+    options.presence_penalty = 100.0f;
+    sampler s(f.vocab, options);
+    CHECK_EQUAL(s.sample(logits.data()), best);
+    s.observe({ best });
+    CHECK(s.sample(logits.data()) != best);
+}
+
+TEST("log-probabilities are those of a softmax, likeliest first") {
+    const fixture f;
+    const auto    logits = f.random_logits(5);
+    double        sum    = 0;
+    for (const float l : logits) sum += std::exp((double) l);
+    const auto rows = sampler(f.vocab, greedy()).log_probs(logits.data(), 17, f.n_vocab);
+    CHECK_EQUAL(rows.size(), (size_t) f.n_vocab + 1);
+    CHECK(rows[0].token == 17 && std::abs(rows[0].log_prob - (logits[17] - std::log(sum))) < 1e-4);
+    double                total = 0;
+    std::set<llama_token> seen;
+    for (size_t i = 1; i < rows.size(); i++) {
+        total += std::exp(rows[i].log_prob);
+        seen.insert(rows[i].token);
+        if (i > 1) CHECK(rows[i].log_prob <= rows[i - 1].log_prob);
+    }
+    CHECK(std::abs(total - 1) < 1e-4);
+    CHECK_EQUAL(seen.size(), (size_t) f.n_vocab);
+    CHECK_EQUAL(sampler(f.vocab, greedy()).log_probs(logits.data(), 17, 0).size(), 1u);
+}
