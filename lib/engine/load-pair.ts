@@ -1,0 +1,88 @@
+/** Loads a pair: checks the options, chooses device and threads, and waits for the native load. */
+
+import { loadBinding, loadGpu } from "../internal/load-binding.js";
+import { abortable, guardCallback } from "./abortable.js";
+import type { InspectOptions, LoadPairOptions, ModelSource } from "./options.js";
+import { Pair } from "./pair.js";
+import type { PairInspection } from "./results.js";
+import { chooseThreads } from "./threads.js";
+import { checkInspectOptions, checkLoadPairOptions, toPath } from "./validation.js";
+
+const allLayers = -1;
+
+/**
+ * Loads two GGUF models as a pair. Works off the JavaScript thread.
+ *
+ * Rejects with
+ * - ERR_INVALID_ARGUMENT for an option out of range;
+ * - ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED or ERR_MODEL_LOAD_FAILED for a
+ *   file;
+ * - ERR_PAIR_INCOMPATIBLE or ERR_HANDOVER_UNAVAILABLE, with every reason, for two models that are no pair;
+ * - ERR_GPU_UNAVAILABLE for a device that was asked for by name; ERR_OUT_OF_MEMORY;
+ * - the loader's codes (ERR_PLATFORM_PACKAGE_MISSING, ...) if the native part cannot be loaded;
+ * - `signal.reason` when aborted.
+ *
+ * Nothing stays loaded after a rejection.
+ */
+export async function loadPair(options: LoadPairOptions): Promise<Pair> {
+  const checked = checkLoadPairOptions(options);
+  checked.signal?.throwIfAborted();
+  const prefillPath = toPath(checked.prefill.model);
+  const decodePath = checked.decode && toPath(checked.decode.model);
+  const binding = loadBinding();
+  const gpu = loadGpu(checked.gpu);
+  const layers = (source: { gpuLayers?: ModelSource["gpuLayers"] | undefined }) =>
+    gpu.kind === false
+      ? 0
+      : source.gpuLayers === undefined || source.gpuLayers === "all"
+        ? allLayers
+        : source.gpuLayers;
+
+  const progress = guardCallback(options.onProgress, () => native.abortLoad());
+  const native = binding.loadPair(
+    {
+      prefill: { path: prefillPath, gpuLayers: layers(checked.prefill) },
+      decode:
+        checked.decode && decodePath !== undefined
+          ? { path: decodePath, gpuLayers: layers(checked.decode) }
+          : undefined,
+      cacheTypeK: checked.cacheTypeK,
+      cacheTypeV: checked.cacheTypeV,
+      flashAttention: checked.flashAttention === "auto" ? "auto" : checked.flashAttention ? "on" : "off",
+      contextSize: checked.contextSize ?? 0,
+      maxSessions: checked.maxSessions,
+      batchSize: checked.batchSize,
+      threads: checked.threads ?? chooseThreads().threads,
+      handover: checked.handover,
+    },
+    (fraction) => progress.call?.({ fraction }),
+  );
+  try {
+    const info = await abortable(
+      checked.signal,
+      () => native.abortLoad(),
+      () => native.loaded,
+    );
+    progress.rethrow();
+    return new Pair(native, { ...info, gpu: gpu.kind });
+  } catch (error) {
+    await native.dispose();
+    progress.rethrow();
+    throw error;
+  }
+}
+
+/**
+ * What one or two models are and whether they pair, without loading their weights. Rejects with the codes of a file and
+ * with the loader's codes; two models that are no pair are an answer, not an error.
+ */
+export async function inspect(options: InspectOptions): Promise<PairInspection> {
+  const checked = checkInspectOptions(options);
+  return loadBinding().inspect({
+    prefill: { path: toPath(checked.prefill.model), gpuLayers: 0 },
+    decode: checked.decode && { path: toPath(checked.decode.model), gpuLayers: 0 },
+    cacheTypeK: checked.cacheTypeK,
+    cacheTypeV: checked.cacheTypeV,
+    flashAttention: "auto",
+  });
+}

@@ -1,0 +1,189 @@
+/** What callers may ask for: the options of every public call, with units, ranges and defaults. */
+
+/** A device family to run on, `"auto"` for the best one that is installed, or `false` for the CPU alone. */
+export type GpuOption = "auto" | "cuda" | "metal" | "vulkan" | false;
+
+/** The type in which the KV cache stores K or V. Quantised types need a head size that is a multiple of 32. */
+export type CacheType = "f32" | "f16" | "bf16" | "q8_0" | "q5_1" | "q5_0" | "q4_1" | "q4_0" | "iq4_nl";
+
+/** Where one model of a pair comes from and where it runs. */
+export interface ModelSource {
+  /** Path or `file:` URL of a GGUF file (for a sharded model: of its first shard). */
+  readonly model: string | URL;
+  /**
+   * Layers to put on the GPU: 0 or more, or `"all"`.
+   * @default "all" if a GPU back end was found, else 0
+   */
+  readonly gpuLayers?: number | "all";
+}
+
+/** A fraction between 0 and 1 of the bytes of both models. */
+export interface LoadProgress {
+  readonly fraction: number;
+}
+
+/** Options of {@link loadPair}. */
+export interface LoadPairOptions {
+  /** The full model; it reads prompts. */
+  readonly prefill: ModelSource;
+  /**
+   * The small model; it writes the answers.
+   * @default the prefill model itself: a pair of one, which is ordinary inference
+   */
+  readonly decode?: ModelSource;
+  /**
+   * Tokens that one session can hold, prompt and answer together: 1 or more, rounded up to a multiple of 256.
+   * @default what both models were trained on, at most 4096
+   */
+  readonly contextSize?: number;
+  /**
+   * Sessions that can be open at once: 1 to 256. Each takes `contextSize` tokens of KV cache.
+   * @default 1
+   */
+  readonly maxSessions?: number;
+  /**
+   * Tokens of one micro-batch of the prefill: 1 to 8192. An abort waits for no more than one micro-batch.
+   * @default 512
+   */
+  readonly batchSize?: number;
+  /**
+   * Threads to compute with: 1 to 512.
+   * @default the cores this process may use, by its affinity and its cgroup's quota
+   */
+  readonly threads?: number;
+  /** @default "f16" */
+  readonly cacheTypeK?: CacheType;
+  /** A quantised type needs flash attention. @default "f16" */
+  readonly cacheTypeV?: CacheType;
+  /** @default "auto" */
+  readonly flashAttention?: boolean | "auto";
+  /**
+   * How the KV cache goes from one model to the other. `"auto"` shares it where the models allow, `"share"` refuses a
+   * pair that cannot share, `"translate"` makes a copy even where sharing is possible.
+   * @default "auto"
+   */
+  readonly handover?: "auto" | "share" | "translate";
+  /**
+   * `"auto"` takes the GPU package that is installed, if any; a name asks for that one and fails without it.
+   * @default "auto"
+   */
+  readonly gpu?: GpuOption;
+  /** Called while the models load. */
+  readonly onProgress?: (progress: LoadProgress) => void;
+  /** Stops the load; the call then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of {@link inspect}. */
+export interface InspectOptions {
+  readonly prefill: Pick<ModelSource, "model">;
+  readonly decode?: Pick<ModelSource, "model">;
+  /** @default "f16" */
+  readonly cacheTypeK?: CacheType;
+  /** @default "f16" */
+  readonly cacheTypeV?: CacheType;
+}
+
+/** A prompt: text, or token ids of the pair's vocabulary. */
+export type Prompt = string | readonly number[] | Int32Array | Uint32Array;
+
+/** Tokens of the prompt (and of a refresh before it) that were read so far. */
+export interface PrefillProgress {
+  readonly tokens: number;
+  readonly totalTokens: number;
+}
+
+/** Options of {@link Session.prefill}. */
+export interface PrefillOptions {
+  /**
+   * Whether the prefill model first reads again what the decode model wrote since the last prefill, so that the whole
+   * cache is the full model's. `false` keeps the decode model's cells.
+   * @default true
+   */
+  readonly refresh?: boolean;
+  /**
+   * Whether text such as `<|im_end|>` becomes the control token of that name. Switch it off for text you do not trust.
+   * @default true
+   */
+  readonly parseSpecial?: boolean;
+  /** Called after every micro-batch. */
+  readonly onProgress?: (progress: PrefillProgress) => void;
+  /** Stops within one micro-batch; the call rejects with `signal.reason` and the session is as it was before it. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of {@link Session.switch}. */
+export interface SwitchOptions {
+  /** Checked before the switch begins; the call then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
+}
+
+/** How the next token is chosen; names, order and defaults are llama.cpp's. */
+export interface SamplingOptions {
+  /** 0 is exact argmax; 0 or more. @default 0.8 */
+  readonly temperature?: number;
+  /** Keep the k likeliest tokens; 0 keeps all. @default 40 */
+  readonly topK?: number;
+  /** Keep the likeliest tokens that together reach this probability: 0 to 1; 1 keeps all. @default 0.95 */
+  readonly topP?: number;
+  /** Drop tokens less likely than this share of the likeliest one's probability: 0 to 1; 0 keeps all. @default 0.05 */
+  readonly minP?: number;
+  /** Locally typical sampling: 0 to 1; 1 keeps all. @default 1 */
+  readonly typicalP?: number;
+  /** Divides the logits of tokens seen lately: more than 0; 1 is off. @default 1 */
+  readonly repeatPenalty?: number;
+  /** Subtracted once from the logits of tokens seen lately: -100 to 100. @default 0 */
+  readonly presencePenalty?: number;
+  /** Subtracted per occurrence from the logits of tokens seen lately: -100 to 100. @default 0 */
+  readonly frequencyPenalty?: number;
+  /** How many tokens count as lately for the penalties, prompt included; 0 is none, -1 all. @default 64 */
+  readonly repeatLastN?: number;
+  /** 0 to 2^32 - 2. Same seed, same output. @default chosen at random and told in the result */
+  readonly seed?: number;
+  /** Added to the logits of single tokens; `-Infinity` forbids a token. */
+  readonly logitBias?: ReadonlyMap<number, number> | Readonly<Record<number, number>>;
+  /** A GBNF grammar with a rule `root` that the answer must follow. */
+  readonly grammar?: string;
+}
+
+/** Options of {@link Session.decode}. */
+export interface DecodeOptions extends SamplingOptions {
+  /** 1 or more. @default until the answer ends or the context is full */
+  readonly maxTokens?: number;
+  /** Strings that end the answer; they are not part of it, even where they span tokens. */
+  readonly stop?: string | readonly string[];
+  /** Go on past end tokens, which are then never chosen. @default false */
+  readonly ignoreEos?: boolean;
+  /** Whether control tokens appear in the text. @default false */
+  readonly special?: boolean;
+  /**
+   * Log-probabilities (natural, over the raw logits) of each token and of so many of the likeliest ones: 0 to 100.
+   * @default none
+   */
+  readonly logProbs?: number;
+  /** Stops at once; iteration then throws `signal.reason`. What was not delivered is taken back. */
+  readonly signal?: AbortSignal;
+}
+
+/** Options of {@link Session.generate}: those of all three stages. */
+export interface GenerateOptions
+  extends DecodeOptions,
+    Pick<PrefillOptions, "refresh" | "parseSpecial" | "onProgress"> {
+  /** Called with every chunk of the answer as it comes. */
+  readonly onChunk?: (chunk: DecodeChunk) => void;
+}
+
+/** A token and its log-probability. */
+export interface TokenLogProb {
+  readonly token: number;
+  readonly logProb: number;
+}
+
+/** A piece of an answer: all that was ready when it was asked for. Its text never ends inside a character. */
+export interface DecodeChunk {
+  readonly text: string;
+  /** Token ids whose text is in this chunk or, for a cut character, in an earlier one. */
+  readonly tokens: readonly number[];
+  /** One entry a token, with {@link DecodeOptions.logProbs} only. */
+  readonly logProbs?: readonly (TokenLogProb & { readonly top: readonly TokenLogProb[] })[];
+}

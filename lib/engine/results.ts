@@ -1,0 +1,155 @@
+/** What the calls answer: plain read-only objects. Times are wall-clock milliseconds. */
+
+/** Facts about one GGUF model. */
+export interface ModelInfo {
+  readonly architecture: string;
+  /** `general.name`, may be empty. */
+  readonly name: string;
+  readonly description: string;
+  readonly parameters: number;
+  /** Bytes of the weights. */
+  readonly sizeBytes: number;
+  readonly trainedContextSize: number;
+  readonly hiddenSize: number;
+  readonly feedForwardSize: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headSizeK: number;
+  readonly headSizeV: number;
+  readonly vocabularySize: number;
+  /** Tokens; 0 for none. */
+  readonly slidingWindow: number;
+  readonly ropeBase: number;
+  readonly ropeScaling: string;
+}
+
+/** One field in which the two models or their caches differ, and what that leads to. */
+export interface PlanReason {
+  readonly field: string;
+  readonly prefill: string;
+  readonly decode: string;
+  readonly leadsTo: "translate" | "impossible";
+  readonly message: string;
+}
+
+/** How the decode model can go on from the prefill model's KV cache. */
+export interface HandoverPlan {
+  readonly kind: "share" | "translate" | "impossible";
+  /** Whether this version can carry the plan out. */
+  readonly available: boolean;
+  /** The two models are one file: ordinary inference. */
+  readonly oneModel: boolean;
+  /** Empty if the caches are alike. */
+  readonly reasons: readonly PlanReason[];
+  /** Differences that do not stand in the way. */
+  readonly notes: readonly string[];
+}
+
+/** Answer of {@link inspect}. */
+export interface PairInspection {
+  readonly prefill: ModelInfo;
+  readonly decode: ModelInfo;
+  readonly plan: HandoverPlan;
+  /** Bytes of K and V that one token takes in the prefill model's cache. */
+  readonly kvBytesPerToken: number;
+}
+
+/** A loaded pair. */
+export interface PairInfo extends PairInspection {
+  /** Tokens a session, as allocated. */
+  readonly contextSize: number;
+  readonly maxSessions: number;
+  readonly batchSize: number;
+  readonly threads: number;
+  /** Bytes of all KV caches: one cache when shared, two otherwise. */
+  readonly kvBytes: number;
+  readonly flashAttention: boolean;
+  /** The GPU back end in use, or `false`. */
+  readonly gpu: "cuda" | "metal" | "vulkan" | false;
+  readonly loadMs: number;
+}
+
+/** Answer of {@link Session.prefill}. */
+export interface PrefillResult {
+  /** New tokens of this prompt. */
+  readonly promptTokens: number;
+  /** Tokens of earlier answers that the prefill model read again. */
+  readonly refreshedTokens: number;
+  /** Tokens in the session now. */
+  readonly contextTokens: number;
+  readonly ms: number;
+  readonly tokensPerSecond: number;
+}
+
+/** Answer of {@link Session.switch}: what ran, why, and what it moved. */
+export interface HandoverReport {
+  readonly kind: "share" | "translate";
+  readonly implementation: "share" | "copy";
+  readonly reason: string;
+  /** Tokens handed over. */
+  readonly tokens: number;
+  /** Bytes moved; 0 when shared. */
+  readonly bytes: number;
+  readonly ms: number;
+  readonly gigabytesPerSecond: number;
+}
+
+/**
+ * Why an answer ended: `eos` the model ended it, `stop` a stop string came, `length` maxTokens was reached, `context` the
+ * context is full, `abort` the reader stopped it.
+ */
+export type FinishReason = "eos" | "stop" | "length" | "context" | "abort";
+
+/** The end of an answer. */
+export interface DecodeResult {
+  readonly reason: FinishReason;
+  /** The stop string found, with reason `stop`. */
+  readonly stop?: string;
+  /** Tokens of the answer, the prefill model's first one included. */
+  readonly tokens: number;
+  /** Tokens that the decode model read. */
+  readonly decodeSteps: number;
+  readonly seed: number;
+  /** Time spent on this answer; waiting for the reader is not counted. */
+  readonly ms: number;
+  /** Decode steps a second. */
+  readonly tokensPerSecond: number;
+}
+
+/** Answer of {@link Session.generate}. */
+export interface GenerateResult {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly prefill: PrefillResult;
+  readonly handover: HandoverReport;
+  readonly decode: DecodeResult;
+}
+
+/**
+ * Where a session stands. `paused`: an answer was cut short and can go on; `interrupted`: an aborted prefill has to be
+ * followed by another one.
+ */
+export type SessionStage = "empty" | "prefilled" | "switched" | "paused" | "ended" | "interrupted";
+
+/** Answer of {@link Session.stats}: totals since the session began. */
+export interface SessionStats {
+  readonly stage: SessionStage;
+  readonly contextTokens: number;
+  readonly contextSize: number;
+  /** Tokens read by the prefill model, refreshes included. */
+  readonly prefillTokens: number;
+  readonly refreshedTokens: number;
+  /** Tokens generated. */
+  readonly decodeTokens: number;
+  /** Tokens read by the decode model. */
+  readonly decodeSteps: number;
+  readonly prefillMs: number;
+  readonly switchMs: number;
+  readonly decodeMs: number;
+}
+
+/** Units a second; 0 where no time has passed. */
+export function perSecond(count: number, ms: number): number {
+  return ms > 0 ? (count * 1000) / ms : 0;
+}

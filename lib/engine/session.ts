@@ -1,0 +1,200 @@
+/** One conversation on a pair: prefill, switch, decode, in that order; `generate` runs all three. */
+
+import { createError } from "../errors/index.js";
+import type { NativeHandoverReport, NativeSession } from "../internal/binding-types.js";
+import { abortable, guardCallback } from "./abortable.js";
+import { DecodeStream } from "./decode-stream.js";
+import type {
+  DecodeOptions,
+  GenerateOptions,
+  PrefillOptions,
+  PrefillProgress,
+  Prompt,
+  SwitchOptions,
+} from "./options.js";
+import type { Pair } from "./pair.js";
+import {
+  type GenerateResult,
+  type HandoverReport,
+  type PrefillResult,
+  perSecond,
+  type SessionStats,
+} from "./results.js";
+import {
+  checkDecodeOptions,
+  checkGenerateOptions,
+  checkPrefillOptions,
+  checkPrompt,
+  checkSwitchOptions,
+  toNativeDecodeOptions,
+  toNativePrefillOptions,
+} from "./validation.js";
+
+/**
+ * Made by {@link Pair.createSession}. Runs one stage at a time: a second call while one runs is refused with
+ * ERR_SESSION_BUSY, a call out of order with ERR_STAGE_ORDER, a call after `dispose` with ERR_DISPOSED.
+ */
+export class Session implements AsyncDisposable {
+  /** The pair that the session belongs to. */
+  readonly pair: Pair;
+  readonly #native: NativeSession;
+  #disposed = false;
+
+  /** @internal Made by {@link Pair.createSession}. */
+  constructor(pair: Pair, native: NativeSession) {
+    this.pair = pair;
+    this.#native = native;
+  }
+
+  /** Whether the session or its pair was disposed. */
+  get disposed(): boolean {
+    return this.#disposed || this.pair.disposed;
+  }
+
+  /**
+   * Stage one: the prefill model reads the prompt. In a later turn it first reads again what the decode model wrote
+   * ({@link PrefillOptions.refresh}). May be called several times in a row to add to the prompt.
+   *
+   * Rejects with ERR_INVALID_ARGUMENT (an empty prompt, a token outside the vocabulary), ERR_CONTEXT_OVERFLOW (nothing is
+   * read then), ERR_OUT_OF_MEMORY or ERR_INFERENCE_FAILED; with `signal.reason` when aborted. After an abort the session
+   * is as it was before, except that a refresh may have begun: then another prefill has to follow.
+   */
+  async prefill(prompt: Prompt, options: PrefillOptions = {}): Promise<PrefillResult> {
+    const checked = checkPrefillOptions(options);
+    const input = checkPrompt(prompt);
+    this.#assertUsable();
+    const abort = () => this.#native.abort();
+    const progress = guardCallback(options.onProgress, abort);
+    const report =
+      progress.call &&
+      ((tokens: number, totalTokens: number) => progress.call?.({ tokens, totalTokens } satisfies PrefillProgress));
+    try {
+      const native = await abortable(checked.signal, abort, () =>
+        this.#native.prefill(input, toNativePrefillOptions(checked), report),
+      );
+      progress.rethrow();
+      const tokensPerSecond = perSecond(native.promptTokens + native.refreshedTokens, native.ms);
+      return { ...native, tokensPerSecond };
+    } catch (error) {
+      progress.rethrow();
+      throw error;
+    }
+  }
+
+  /**
+   * Stage two: hands the KV cache over to the decode model. Moves no byte when the pair shares its cache.
+   *
+   * Rejects with ERR_STAGE_ORDER unless a prefill came right before; with ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY if a
+   * copy failed, after which it can be tried again.
+   */
+  async switch(options: SwitchOptions = {}): Promise<HandoverReport> {
+    const { signal } = checkSwitchOptions(options);
+    this.#assertUsable();
+    return toReport(
+      await abortable(
+        signal,
+        () => this.#native.abort(),
+        () => this.#native.handOver(),
+      ),
+    );
+  }
+
+  /**
+   * Stage three: the answer as a stream of chunks. The first token comes from the prefill model's own logits, as in the
+   * paper (arXiv 2508.08446); the decode model reads it and writes on. After `length`, `context` or an abort, another
+   * `decode` goes on with the answer; after `eos` or `stop` a new prefill comes first.
+   *
+   * Throws ERR_INVALID_ARGUMENT at once; everything else is thrown by the iteration.
+   */
+  decode(options: DecodeOptions = {}): DecodeStream {
+    const checked = checkDecodeOptions(options);
+    this.#assertUsable();
+    return this.#stream(toNativeDecodeOptions(checked), checked.signal);
+  }
+
+  /**
+   * All three stages: reads the prompt, switches, writes the answer and returns it whole. Rejects with what the stages
+   * reject with, and with `signal.reason` when aborted.
+   */
+  async generate(prompt: Prompt, options: GenerateOptions = {}): Promise<GenerateResult> {
+    const {
+      refresh,
+      parseSpecial,
+      onProgress: _onProgress,
+      onChunk: _onChunk,
+      ...decodeOptions
+    } = checkGenerateOptions(options);
+    const { signal } = decodeOptions;
+    const prefill = await this.prefill(prompt, {
+      refresh,
+      parseSpecial,
+      ...(options.onProgress && { onProgress: options.onProgress }),
+      ...(signal && { signal }),
+    });
+    const handover = await this.switch(signal ? { signal } : {});
+    const stream = this.#stream(toNativeDecodeOptions(decodeOptions), signal);
+    const texts: string[] = [];
+    const tokens: number[] = [];
+    for await (const chunk of stream) {
+      texts.push(chunk.text);
+      for (const token of chunk.tokens) tokens.push(token);
+      options.onChunk?.(chunk);
+    }
+    return { text: texts.join(""), tokens, prefill, handover, decode: await stream.result };
+  }
+
+  /** {@link Pair.tokenize} */
+  tokenize(text: string, options?: Parameters<Pair["tokenize"]>[1]): number[] {
+    this.#assertUsable();
+    return this.pair.tokenize(text, options);
+  }
+
+  /** {@link Pair.detokenize} */
+  detokenize(
+    tokens: readonly number[] | Int32Array | Uint32Array,
+    options?: Parameters<Pair["detokenize"]>[1],
+  ): string {
+    this.#assertUsable();
+    return this.pair.detokenize(tokens, options);
+  }
+
+  /** Where the session stands, and its totals. Throws ERR_DISPOSED after `dispose`. */
+  stats(): SessionStats {
+    this.#assertUsable();
+    return this.#native.stats();
+  }
+
+  /** Ends a running stage (it rejects with ERR_DISPOSED) and frees the session's place. Idempotent; waits for the work. */
+  async dispose(): Promise<void> {
+    this.#disposed = true;
+    await this.#native.dispose();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose();
+  }
+
+  #stream(options: ReturnType<typeof toNativeDecodeOptions>, signal: AbortSignal | undefined): DecodeStream {
+    return new DecodeStream(
+      {
+        begin: () => {
+          this.#assertUsable();
+          return this.#native.decode(options);
+        },
+        abort: () => this.#native.abort(),
+        retract: (tokens) => this.#native.retract(tokens),
+        isDisposed: () => this.disposed,
+      },
+      signal,
+    );
+  }
+
+  #assertUsable(): void {
+    if (this.pair.disposed) throw createError("ERR_DISPOSED", "the pair was disposed", {});
+    if (this.#disposed) throw createError("ERR_DISPOSED", "the session was disposed", {});
+  }
+}
+
+function toReport(native: NativeHandoverReport): HandoverReport {
+  return { ...native, gigabytesPerSecond: perSecond(native.bytes / 1e9, native.ms) };
+}

@@ -1,0 +1,208 @@
+/** Checks what callers hand over and turns it into what the binding takes. Every refusal names the parameter. */
+
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { createError } from "../errors/index.js";
+import type { NativeDecodeOptions, NativePrefillOptions } from "../internal/binding-types.js";
+
+const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]);
+const callback = z.custom<(...args: never[]) => void>((value) => typeof value === "function", "expected a function");
+const signal = z.custom<AbortSignal>((value) => value instanceof AbortSignal, "expected an AbortSignal");
+const path = z.union([z.string().min(1), z.instanceof(URL)]);
+const maxInt32 = 2 ** 31 - 1;
+
+const modelSource = z.strictObject({
+  model: path,
+  gpuLayers: z.union([z.literal("all"), z.int().min(0).max(1_000_000)]).optional(),
+});
+
+const loadPairSchema = z.strictObject({
+  prefill: modelSource,
+  decode: modelSource.optional(),
+  contextSize: z.int().min(1).max(16_777_216).optional(),
+  maxSessions: z.int().min(1).max(256).default(1),
+  batchSize: z.int().min(1).max(8192).default(512),
+  threads: z.int().min(1).max(512).optional(),
+  cacheTypeK: cacheType.default("f16"),
+  cacheTypeV: cacheType.default("f16"),
+  flashAttention: z.union([z.boolean(), z.literal("auto")]).default("auto"),
+  handover: z.enum(["auto", "share", "translate"]).default("auto"),
+  gpu: z.union([z.enum(["auto", "cuda", "metal", "vulkan"]), z.literal(false)]).default("auto"),
+  onProgress: callback.optional(),
+  signal: signal.optional(),
+});
+
+const inspectSchema = z.strictObject({
+  prefill: z.strictObject({ model: path }),
+  decode: z.strictObject({ model: path }).optional(),
+  cacheTypeK: cacheType.default("f16"),
+  cacheTypeV: cacheType.default("f16"),
+});
+
+const prefillShape = {
+  refresh: z.boolean().default(true),
+  parseSpecial: z.boolean().default(true),
+  onProgress: callback.optional(),
+};
+
+const decodeShape = {
+  temperature: z.number().min(0).max(1000).default(0.8),
+  topK: z.int().min(0).max(maxInt32).default(40),
+  topP: z.number().min(0).max(1).default(0.95),
+  minP: z.number().min(0).max(1).default(0.05),
+  typicalP: z.number().min(0).max(1).default(1),
+  repeatPenalty: z.number().gt(0).max(1000).default(1),
+  presencePenalty: z.number().min(-100).max(100).default(0),
+  frequencyPenalty: z.number().min(-100).max(100).default(0),
+  repeatLastN: z.int().min(-1).max(maxInt32).default(64),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 2)
+    .optional(),
+  logitBias: z
+    .union([z.map(z.number(), z.any()), z.record(z.string(), z.any())])
+    .optional()
+    .transform((bias, context) => logitBiasOf(bias, (message) => context.addIssue({ code: "custom", message }))),
+  grammar: z.string().min(1).optional(),
+  maxTokens: z.int().min(1).max(maxInt32).optional(),
+  stop: z
+    .union([z.string().min(1), z.array(z.string().min(1)).max(64)])
+    .optional()
+    .transform((stop) => (stop === undefined ? [] : typeof stop === "string" ? [stop] : stop)),
+  ignoreEos: z.boolean().default(false),
+  special: z.boolean().default(false),
+  logProbs: z.int().min(0).max(100).optional(),
+  signal: signal.optional(),
+};
+
+const prefillSchema = z.strictObject({ ...prefillShape, signal: signal.optional() });
+const switchSchema = z.strictObject({ signal: signal.optional() });
+const decodeSchema = z.strictObject(decodeShape);
+const generateSchema = z.strictObject({ ...prefillShape, ...decodeShape, onChunk: callback.optional() });
+
+const promptSchema = z.union([
+  z.string().min(1),
+  z.instanceof(Int32Array),
+  z.instanceof(Uint32Array),
+  z.array(z.int().min(0).max(maxInt32)),
+]);
+
+/** Entries as two parallel lists. */
+function logitBiasOf(
+  bias: Map<number, unknown> | Record<string, unknown> | undefined,
+  refuse: (message: string) => void,
+): { tokens: Int32Array; values: Float32Array } {
+  const entries: [number | string, unknown][] = bias instanceof Map ? [...bias] : Object.entries(bias ?? {});
+  for (const [token, value] of entries) {
+    if (!/^\d+$/.test(String(token)) || Number(token) > maxInt32) refuse(`${token} is no token id`);
+    if (typeof value !== "number" || Number.isNaN(value)) refuse(`the bias of token ${token} is no number`);
+  }
+  return {
+    tokens: Int32Array.from(entries, ([token]) => Number(token)),
+    values: Float32Array.from(entries, ([, value]) => Number(value)),
+  };
+}
+
+/** A short rendering of a refused value. */
+function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value);
+  if (typeof value === "function") return "a function";
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === "object" && value !== null) return `an instance of ${value.constructor?.name ?? "Object"}`;
+  return String(value);
+}
+
+function at(value: unknown, keys: readonly PropertyKey[]): unknown {
+  let current = value;
+  for (const key of keys) current = (current as Record<PropertyKey, unknown> | null | undefined)?.[key];
+  return current;
+}
+
+/** Parses, or throws ERR_INVALID_ARGUMENT naming the parameter, what was expected and what came. */
+function check<Schema extends z.ZodType>(schema: Schema, value: unknown, name: string): z.output<Schema> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const unknownKey = issue?.code === "unrecognized_keys" ? issue.keys[0] : undefined;
+  const keys = [...(issue?.path ?? []), ...(unknownKey === undefined ? [] : [unknownKey])];
+  const parameter = [name, ...keys].join(".");
+  const actual = describe(at(value, keys));
+  const expected = unknownKey === undefined ? (issue?.message ?? "another value") : "no such option";
+  throw createError("ERR_INVALID_ARGUMENT", `${parameter}: ${expected}; got ${actual}`, {
+    parameter,
+    expected,
+    actual,
+  });
+}
+
+/** A path for the file system. */
+export function toPath(model: string | URL): string {
+  if (typeof model === "string") return model;
+  if (model.protocol === "file:") return fileURLToPath(model);
+  throw createError("ERR_INVALID_ARGUMENT", `model: expected a path or a file: URL; got ${model.href}`, {
+    parameter: "model",
+    expected: "a path or a file: URL",
+    actual: model.href,
+  });
+}
+
+export const checkLoadPairOptions = (value: unknown) => check(loadPairSchema, value, "options");
+export const checkInspectOptions = (value: unknown) => check(inspectSchema, value, "options");
+export const checkPrefillOptions = (value: unknown) => check(prefillSchema, value, "options");
+export const checkSwitchOptions = (value: unknown) => check(switchSchema, value, "options");
+export const checkDecodeOptions = (value: unknown) => check(decodeSchema, value, "options");
+export const checkGenerateOptions = (value: unknown) => check(generateSchema, value, "options");
+
+/** The prompt as the binding takes it. Refuses an empty one. */
+export function checkPrompt(value: unknown): string | Int32Array {
+  const prompt = check(promptSchema, value, "prompt");
+  if (prompt.length === 0)
+    throw createError("ERR_INVALID_ARGUMENT", "prompt: expected at least one token; got none", {
+      parameter: "prompt",
+      expected: "at least one token",
+      actual: "none",
+    });
+  return typeof prompt === "string" || prompt instanceof Int32Array ? prompt : Int32Array.from(prompt);
+}
+
+/** Tokens as the binding takes them. */
+export function checkTokens(value: unknown): Int32Array {
+  const tokens = check(
+    z.union([z.instanceof(Int32Array), z.instanceof(Uint32Array), z.array(z.int().min(0).max(maxInt32))]),
+    value,
+    "tokens",
+  );
+  return tokens instanceof Int32Array ? tokens : Int32Array.from(tokens);
+}
+
+export function checkText(value: unknown): string {
+  return check(z.string(), value, "text");
+}
+
+export function toNativePrefillOptions(options: { refresh: boolean; parseSpecial: boolean }): NativePrefillOptions {
+  return { refresh: options.refresh, parseSpecial: options.parseSpecial };
+}
+
+export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOptions>): NativeDecodeOptions {
+  return {
+    temperature: options.temperature,
+    topK: options.topK,
+    topP: options.topP,
+    minP: options.minP,
+    typicalP: options.typicalP,
+    repeatPenalty: options.repeatPenalty,
+    presencePenalty: options.presencePenalty,
+    frequencyPenalty: options.frequencyPenalty,
+    repeatLastN: options.repeatLastN,
+    seed: options.seed ?? -1,
+    ignoreEos: options.ignoreEos,
+    logitBiasTokens: options.logitBias.tokens,
+    logitBiasValues: options.logitBias.values,
+    grammar: options.grammar ?? "",
+    logProbs: options.logProbs ?? -1,
+    maxTokens: options.maxTokens ?? 0,
+    stop: options.stop,
+    special: options.special,
+  };
+}

@@ -1,0 +1,3 @@
+/** overfill: two-stage LLM inference on llama.cpp. Re-exports only. */
+export * from "./engine/index.js";
+export * from "./errors/index.js";

@@ -1,0 +1,232 @@
+/**
+ * The typed contract between the facade and the native addon (`native/binding`). Every value that crosses is listed
+ * here; the addon checks nothing that the facade has checked already, except what would make llama.cpp abort.
+ *
+ * Failures are made by `createError` (given to `initialize`), so that native code throws and rejects with the package's
+ * own classes. A stage that was aborted rejects with the code `ERR_ABORTED`; the facade replaces it by the signal's
+ * reason.
+ */
+
+export interface NativeBinding {
+  readonly llamaVersionBuilt: string;
+  readonly llamaVersionLoaded: string;
+  /** "source": llama.cpp is linked into the addon. */
+  readonly llamaOrigin: "prebuilt" | "source";
+
+  /** Once per environment, before everything else. Throws the codes of the version gate and of the CPU back end. */
+  initialize(options: {
+    /** Folder with the ggml back ends; "" when they are linked in. */
+    readonly backendDirectory: string;
+    readonly createError: (code: string, message: string, details: Readonly<Record<string, string>>) => Error;
+  }): void;
+  /** Loads a GPU back end's library. False: no driver or no device. Throws ERR_GPU_UNAVAILABLE. */
+  loadGpuBackend(path: string): boolean;
+  devices(): NativeDevice[];
+  cpuFeatures(): string;
+
+  /** Reads structure and metadata only; on a pool thread. */
+  inspect(options: NativeInspectOptions): Promise<NativeInspection>;
+  /** Begins to load on the new pair's own thread. */
+  loadPair(options: NativePairOptions, onProgress: (fraction: number) => void): NativePair;
+}
+
+export interface NativeDevice {
+  readonly name: string;
+  readonly description: string;
+  readonly kind: "cpu" | "gpu" | "igpu" | "accel";
+  readonly backend: string;
+  readonly memoryFreeBytes: number;
+  readonly memoryTotalBytes: number;
+}
+
+export interface NativeModelOptions {
+  readonly path: string;
+  /** Negative: all. */
+  readonly gpuLayers: number;
+}
+
+export interface NativeInspectOptions {
+  readonly prefill: NativeModelOptions;
+  readonly decode: NativeModelOptions | undefined;
+  readonly cacheTypeK: string;
+  readonly cacheTypeV: string;
+  readonly flashAttention: "auto" | "on" | "off";
+}
+
+export interface NativePairOptions extends NativeInspectOptions {
+  /** 0: the default. */
+  readonly contextSize: number;
+  readonly maxSessions: number;
+  readonly batchSize: number;
+  readonly threads: number;
+  readonly handover: "auto" | "share" | "translate";
+}
+
+export interface NativeModelInfo {
+  readonly architecture: string;
+  readonly name: string;
+  readonly description: string;
+  readonly parameters: number;
+  readonly sizeBytes: number;
+  readonly trainedContextSize: number;
+  readonly hiddenSize: number;
+  readonly feedForwardSize: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headSizeK: number;
+  readonly headSizeV: number;
+  readonly vocabularySize: number;
+  readonly slidingWindow: number;
+  readonly ropeBase: number;
+  readonly ropeScaling: string;
+}
+
+export interface NativePlanReason {
+  readonly field: string;
+  readonly prefill: string;
+  readonly decode: string;
+  readonly leadsTo: "translate" | "impossible";
+  readonly message: string;
+}
+
+export interface NativePlan {
+  readonly kind: "share" | "translate" | "impossible";
+  readonly available: boolean;
+  readonly oneModel: boolean;
+  readonly reasons: NativePlanReason[];
+  readonly notes: string[];
+}
+
+export interface NativeInspection {
+  readonly prefill: NativeModelInfo;
+  readonly decode: NativeModelInfo;
+  readonly plan: NativePlan;
+  readonly kvBytesPerToken: number;
+}
+
+export interface NativePairInfo extends NativeInspection {
+  readonly contextSize: number;
+  readonly maxSessions: number;
+  readonly batchSize: number;
+  readonly threads: number;
+  readonly kvBytes: number;
+  readonly flashAttention: boolean;
+  readonly loadMs: number;
+}
+
+export interface NativePair {
+  /** Settles when the load has ended. */
+  readonly loaded: Promise<NativePairInfo>;
+  abortLoad(): void;
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array;
+  detokenize(tokens: Int32Array, special: boolean): string;
+  createSession(): NativeSession;
+  /** Resolves when everything is freed. Idempotent. */
+  dispose(): Promise<void>;
+}
+
+export interface NativePrefillOptions {
+  readonly refresh: boolean;
+  readonly parseSpecial: boolean;
+}
+
+export interface NativePrefillResult {
+  readonly promptTokens: number;
+  readonly refreshedTokens: number;
+  readonly contextTokens: number;
+  readonly ms: number;
+}
+
+export interface NativeHandoverReport {
+  readonly kind: "share" | "translate";
+  readonly implementation: "share" | "copy";
+  readonly reason: string;
+  readonly bytes: number;
+  readonly tokens: number;
+  readonly ms: number;
+}
+
+export interface NativeDecodeOptions {
+  readonly temperature: number;
+  readonly topK: number;
+  readonly topP: number;
+  readonly minP: number;
+  readonly typicalP: number;
+  readonly repeatPenalty: number;
+  readonly presencePenalty: number;
+  readonly frequencyPenalty: number;
+  readonly repeatLastN: number;
+  /** Negative: choose one. */
+  readonly seed: number;
+  readonly ignoreEos: boolean;
+  readonly logitBiasTokens: Int32Array;
+  readonly logitBiasValues: Float32Array;
+  readonly grammar: string;
+  /** Negative: none. */
+  readonly logProbs: number;
+  /** 0: no limit. */
+  readonly maxTokens: number;
+  readonly stop: readonly string[];
+  readonly special: boolean;
+}
+
+export interface NativeDecodeResult {
+  readonly reason: "eos" | "stop" | "length" | "abort" | "context";
+  readonly stop: string;
+  readonly tokens: number;
+  readonly decodeSteps: number;
+  readonly seed: number;
+  readonly ms: number;
+}
+
+export interface NativeReading {
+  readonly text: string;
+  readonly tokens: Int32Array;
+  /** Per token: token id and log-probability alternating, the token's own pair first. Absent if not asked for. */
+  readonly logProbs?: Float64Array[];
+  /** Set at the end of the answer. */
+  readonly result?: NativeDecodeResult;
+}
+
+export interface NativeSessionStats {
+  readonly stage: "empty" | "prefilled" | "switched" | "paused" | "ended" | "interrupted";
+  readonly contextTokens: number;
+  readonly contextSize: number;
+  readonly prefillTokens: number;
+  readonly refreshedTokens: number;
+  readonly decodeTokens: number;
+  readonly decodeSteps: number;
+  readonly prefillMs: number;
+  readonly switchMs: number;
+  readonly decodeMs: number;
+}
+
+export interface NativeSession {
+  prefill(
+    prompt: string | Int32Array,
+    options: NativePrefillOptions,
+    onProgress: ((done: number, total: number) => void) | undefined,
+  ): Promise<NativePrefillResult>;
+  handOver(): Promise<NativeHandoverReport>;
+  /** Starts an answer. Throws at once if the session is busy or disposed. */
+  decode(options: NativeDecodeOptions): NativeStream;
+  /**
+   * Takes the last tokens of the answer back, so that the session stands where the reader stopped. `tokens` is at most
+   * the number that the answer had.
+   */
+  retract(tokens: number): Promise<void>;
+  /** Ends the stage that runs, if one does. */
+  abort(): void;
+  stats(): NativeSessionStats;
+  /** Resolves when the session's place is free. Idempotent. */
+  dispose(): Promise<void>;
+}
+
+export interface NativeStream {
+  /**
+   * Takes all that is there. While there is nothing, returns a promise; one read at a time.
+   * Throws or rejects with the failure that ended the answer.
+   */
+  read(): NativeReading | Promise<NativeReading>;
+}
