@@ -177,6 +177,8 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
         throw failure(error_code::model_unsupported, "the prefill model's memory is no KV cache that can be handed over",
                       { { "architecture", models_.prefill_traits.architecture } });
 
+    sliding_ = kv_memory_kind(prefill_.get()) == memory_kind::sliding_window;
+
     if (models_.decode) {
         const bool share            = models_.plan.kind == handover_kind::share;
         llama_context_params own    = params;
@@ -218,6 +220,7 @@ bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, lla
         batch_.seq_id[i][0] = sequence;
         batch_.logits[i]    = want_logits && i + 1 == n;
     }
+    if (decode_ && one_cache()) align_write_position(ctx, sequence);
     const log_capture log;
     const int32_t     status = llama_decode(ctx, batch_);
     if (status == 0) return true;

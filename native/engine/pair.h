@@ -40,6 +40,7 @@ class pair {
 
     const pair_info &   info() const { return info_; }
     const llama_vocab * vocab() const { return llama_model_get_vocab(models_.prefill.get()); }
+    bool                sliding() const { return sliding_; }
     bool                one_cache() const { return info_.plan.kind == handover_kind::share; }
 
     // Whether the token ends an answer for either model.
@@ -57,7 +58,7 @@ class pair {
     // The switch: makes the sequence readable for the decode model.
     handover_report hand_over(llama_seq_id sequence, uint32_t n_tokens);
 
-    // The way back, for a turn that keeps what the decode model wrote.
+    // The way back, for a turn that keeps what the decode model wrote. Of sliding layers only the window comes along.
     void hand_back(llama_seq_id sequence);
 
     // Removes the positions from `from` on, in the given context.
@@ -76,6 +77,7 @@ class pair {
     llama_batch                                        batch_{};
     std::vector<uint8_t>                               scratch_;
     pair_info                                          info_;
+    bool                                               sliding_ = false;
 };
 
 }  // namespace overfill

@@ -76,6 +76,8 @@ void session::prefill_run::start() {
     } else if (!s.pair_.one_cache() && s.n_decode_cached_ > s.n_cached_) {
         s.pair_.hand_back(s.sequence_);
         s.n_cached_ = s.n_decode_cached_;
+        // A later refresh must not begin where the cells before the window are missing.
+        if (s.pair_.sliding()) s.n_clean_ = 0;
     }
     n_cached_before_ = s.n_cached_;
 }

@@ -62,4 +62,9 @@ token_stream::reading token_stream::read() {
     return out;
 }
 
+size_t token_stream::n_waiting() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return waiting_.tokens.size();
+}
+
 }  // namespace overfill

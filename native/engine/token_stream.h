@@ -48,9 +48,12 @@ class token_stream {
     };
     reading read();
 
+    // Tokens that wait for the reader now.
+    size_t n_waiting() const;
+
   private:
     std::function<void()>        on_readable_, on_drained_;
-    std::mutex                   mutex_;
+    mutable std::mutex           mutex_;
     decode_chunk                 waiting_;
     std::optional<decode_result> result_;
     std::optional<failure>       error_;

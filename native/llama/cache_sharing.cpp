@@ -61,6 +61,24 @@ void share_kv_cache(llama_context * owner, llama_context * borrower, const std::
     }
 }
 
+static void align(llama_kv_cache & cache, llama_seq_id sequence) {
+    auto &         heads  = cache.*get(reach::cache_heads());
+    const size_t   stream = heads.size() > 1 ? (size_t) sequence : 0;
+    const uint32_t end    = cache.get_cells(sequence).used_max_p1();
+    // A full cache has no cell behind the last; llama.cpp then finds that out by itself.
+    heads[stream] = end < cache.get_size() ? end : 0;
+}
+
+void align_write_position(llama_context * ctx, llama_seq_id sequence) {
+    llama_memory_i * memory = ctx->get_memory();
+    if (auto * both = dynamic_cast<llama_kv_cache_iswa *>(memory)) {
+        align(*both->get_base(), sequence);
+        align(*both->get_swa(), sequence);
+    } else if (auto * one = dynamic_cast<llama_kv_cache *>(memory)) {
+        align(*one, sequence);
+    }
+}
+
 bool shares_kv_cache(const llama_context * a, const llama_context * b) {
     const auto of_a = view_kv(a), of_b = view_kv(b);
     if (of_a.empty() || of_a.size() != of_b.size()) return false;

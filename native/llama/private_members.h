@@ -32,6 +32,10 @@ struct cache_other {
     using type = llama_kv_cache * llama_kv_cache::*;
     friend type get(cache_other);
 };
+struct cache_heads {
+    using type = std::vector<uint32_t> llama_kv_cache::*;
+    friend type get(cache_heads);
+};
 struct cache_v_trans {
     using type = bool llama_kv_cache::*;
     friend type get(cache_v_trans);
@@ -49,6 +53,7 @@ template struct member_of<context_memory, &llama_context::memory>;
 template struct member_of<context_cparams, &llama_context::cparams>;
 template struct member_of<context_need_reserve, &llama_context::sched_need_reserve>;
 template struct member_of<cache_other, &llama_kv_cache::other>;
+template struct member_of<cache_heads, &llama_kv_cache::v_heads>;
 template struct member_of<cache_v_trans, &llama_kv_cache::v_trans>;
 template struct member_of<cache_rot_k, &llama_kv_cache::attn_rot_k>;
 template struct member_of<cache_rot_v, &llama_kv_cache::attn_rot_v>;

@@ -288,7 +288,8 @@ TEST("a reader that does not read stops the writer, and loses nothing") {
     hand_over(*s);
     std::atomic<int> n_rung{ 0 };
     const auto       stream = s->decode(greedy(900), [&] { n_rung++; });
-    std::this_thread::sleep_for(std::chrono::milliseconds(400));
+    while (stream->n_waiting() < token_stream::capacity) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
     token_stream::reading first = stream->read();
     CHECK_EQUAL(first.chunk.tokens.size(), token_stream::capacity);
     answer rest = drain(*stream, [] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); });

@@ -119,7 +119,8 @@ TEST("also with several sequences and small micro-batches") {
 TEST("the view of a cache tells its types, layout and size") {
     const model_path path{ tiny_model() };
     const model_ptr  model = load_model({ path.str(), 0 }, load_depth::weights, [](float) { return true; });
-    const auto       flash = view_kv(make(model.get(), { GGML_TYPE_Q8_0, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_ENABLED, 2, 64 }, 256).get());
+    const context_ptr ctx  = make(model.get(), { GGML_TYPE_Q8_0, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_ENABLED, 2, 64 }, 256);
+    const auto       flash = view_kv(ctx.get());
     CHECK_EQUAL(flash.size(), 1u);
     CHECK_EQUAL(flash[0].layers.size(), 2u);
     CHECK_EQUAL(flash[0].n_cells, 256u);
