@@ -99,3 +99,9 @@ TEST("so does it for a prompt of many micro-batches") {
     options.batch_size   = 32;
     compare(tiny_model(), options, 333);
 }
+
+TEST("so does it on two threads") {
+    pair_options options = options_for("");
+    options.n_threads    = 2;
+    compare(tiny_model(), options, 40);
+}

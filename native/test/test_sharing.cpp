@@ -26,7 +26,7 @@ context_ptr make(llama_model * model, const setting & s, uint32_t n_ctx) {
     params.n_ctx                = n_ctx * s.n_seq;
     params.n_seq_max            = s.n_seq;
     params.n_batch = params.n_ubatch = s.n_ubatch;
-    params.n_threads = params.n_threads_batch = 2;
+    params.n_threads = params.n_threads_batch = 1;
     params.type_k = s.type_k;
     params.type_v = s.type_v;
     params.flash_attn_type = s.attention;

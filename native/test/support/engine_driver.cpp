@@ -9,7 +9,7 @@ pair_options options_for(const std::string & prefill, const std::string & decode
     options.prefill.path = prefill;
     options.decode.path  = decode;
     options.context_size = 1024;
-    options.n_threads    = 2;
+    options.n_threads    = 1;
     return options;
 }
 

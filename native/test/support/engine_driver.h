@@ -16,7 +16,8 @@ struct answer {
     decode_result                            result;
 };
 
-// A pair with small defaults for tests: two threads, 1024 tokens, greedy comparisons in mind.
+// A pair with small defaults for tests: 1024 tokens, and one thread, since two wait for each other at every node of a graph
+// and a busy machine makes them wait long.
 pair_options options_for(const std::string & prefill, const std::string & decode = "");
 
 // Throws the failure that the load ended in.
