@@ -1,0 +1,152 @@
+/**
+ * The tensors of a tiny model: names and shapes as llama.cpp's architectures ask for them (`src/models/*.cpp`), values
+ * random.
+ *
+ * Matrices have deviation 1 / sqrt(columns), so that activations keep their size from layer to layer. Three places deviate
+ * on purpose, to make the models good test subjects:
+ *
+ * - queries are larger, so that attention is sharp and an error in the KV cache shows in the logits;
+ * - the last norm is larger, so that the next-token distribution is peaked and greedy choices are not near-ties;
+ * - rows of control tokens are small in the embedding (and output) matrix, so that a greedy run never picks EOS by chance.
+ */
+
+import type { GgufTensor } from "./gguf-writer.js";
+import { gaussian, mulberry32, namedSeed } from "./random.js";
+import type { TensorType } from "./tensor-encoding.js";
+import { type Tokenizer, tokenTypes } from "./tokenizers.js";
+
+export type Architecture = "llama" | "qwen2" | "qwen3" | "gemma2" | "gemma3";
+
+/** The size of a model, with every default filled in. */
+export interface TinyModelShape {
+  readonly architecture: Architecture;
+  readonly seed: number;
+  readonly layers: readonly number[];
+  readonly nEmbd: number;
+  readonly nFf: number;
+  readonly nHeads: number;
+  readonly nKvHeads: number;
+  readonly headSize: number;
+  readonly weightType: TensorType;
+  readonly tiedEmbeddings: boolean;
+  readonly ropeFreqFactors: Float32Array | undefined;
+}
+
+/** What sets the architectures apart, as far as tensors go. */
+interface Features {
+  readonly qkvBias?: true;
+  readonly qkNorm?: true;
+  readonly postNorms?: true;
+  readonly slidingWindow?: true;
+  /** llama.cpp multiplies embeddings by sqrt(nEmbd). */
+  readonly scaledEmbedding?: true;
+}
+
+const features: Record<Architecture, Features> = {
+  llama: {},
+  qwen2: { qkvBias: true },
+  qwen3: { qkNorm: true },
+  gemma2: { postNorms: true, slidingWindow: true, scaledEmbedding: true },
+  gemma3: { postNorms: true, slidingWindow: true, scaledEmbedding: true, qkNorm: true },
+};
+
+/** Factor on the queries: attention scores then deviate by about 3. */
+const queryGain = 3;
+/** Factor on the last norm: logits then deviate by about 3. */
+const logitGain = 3;
+const controlTokenGain = 0.01;
+
+export const usesSlidingWindow = (architecture: Architecture): boolean => features[architecture].slidingWindow === true;
+
+/** All tensors of a model, in llama.cpp's usual order. */
+export function modelTensors(shape: TinyModelShape, tokenizer: Tokenizer): GgufTensor[] {
+  const { nEmbd, ropeFreqFactors } = shape;
+  const make = new TensorMaker(shape);
+  // Embeddings that llama.cpp scales up are made as much smaller, or they would drown what the layers add; a tied output
+  // matrix is then that much smaller too, for which the last norm makes up.
+  const embeddingGain = features[shape.architecture].scaledEmbedding ? 1 / Math.sqrt(nEmbd) : 1;
+  const tensors = [
+    make.vocabulary("token_embd.weight", tokenizer, embeddingGain),
+    make.norm("output_norm.weight", nEmbd, shape.tiedEmbeddings ? logitGain / embeddingGain : logitGain),
+  ];
+  if (!shape.tiedEmbeddings) tensors.push(make.vocabulary("output.weight", tokenizer));
+  if (ropeFreqFactors)
+    tensors.push({ name: "rope_freqs.weight", type: "f32", dims: [ropeFreqFactors.length], values: ropeFreqFactors });
+  return tensors.concat(...shape.layers.map((origin, layer) => layerTensors(shape, layer, origin)));
+}
+
+function layerTensors(shape: TinyModelShape, layer: number, origin: number): GgufTensor[] {
+  const { nEmbd, nFf, nHeads, nKvHeads, headSize } = shape;
+  const { qkvBias, qkNorm, postNorms } = features[shape.architecture];
+  const make = new TensorMaker(shape, `blk.${layer}.`, `blk.${origin}.`);
+  const nQuery = nHeads * headSize;
+  const nKv = nKvHeads * headSize;
+  // With a norm on the queries, their size is that norm's.
+  const matrixGain = qkNorm ? 1 : queryGain;
+  const tensors = [
+    make.norm("attn_norm.weight", nEmbd),
+    make.matrix("attn_q.weight", [nEmbd, nQuery], matrixGain),
+    make.matrix("attn_k.weight", [nEmbd, nKv]),
+    make.matrix("attn_v.weight", [nEmbd, nKv]),
+    make.matrix("attn_output.weight", [nQuery, nEmbd]),
+    make.norm("ffn_norm.weight", nEmbd),
+    make.matrix("ffn_gate.weight", [nEmbd, nFf]),
+    make.matrix("ffn_up.weight", [nEmbd, nFf]),
+    make.matrix("ffn_down.weight", [nFf, nEmbd]),
+  ];
+  if (qkvBias)
+    tensors.push(make.bias("attn_q.bias", nQuery), make.bias("attn_k.bias", nKv), make.bias("attn_v.bias", nKv));
+  if (qkNorm)
+    tensors.push(make.norm("attn_q_norm.weight", headSize, queryGain), make.norm("attn_k_norm.weight", headSize));
+  if (postNorms) tensors.push(make.norm("post_attention_norm.weight", nEmbd), make.norm("post_ffw_norm.weight", nEmbd));
+  return tensors;
+}
+
+/** Makes tensors whose values follow from the model's seed and the tensor's name. */
+class TensorMaker {
+  readonly #shape: TinyModelShape;
+  readonly #prefix: string;
+  readonly #originPrefix: string;
+
+  /** `originPrefix` begins the names that values are drawn for, where those are not the names in the file. */
+  constructor(shape: TinyModelShape, prefix = "", originPrefix = prefix) {
+    this.#shape = shape;
+    this.#prefix = prefix;
+    this.#originPrefix = originPrefix;
+  }
+
+  matrix(name: string, dims: readonly [columns: number, rows: number], gain = 1): GgufTensor {
+    const [columns, rows] = dims;
+    const values = this.#gaussians(name, columns * rows, gain / Math.sqrt(columns));
+    return { name: this.#prefix + name, type: this.#shape.weightType, dims, values };
+  }
+
+  /** One row per token; control tokens get small ones. */
+  vocabulary(name: string, { tokens, types }: Tokenizer, gain = 1): GgufTensor {
+    const { nEmbd } = this.#shape;
+    const tensor = this.matrix(name, [nEmbd, tokens.length], gain);
+    types.forEach((type, id) => {
+      if (type !== tokenTypes.control) return;
+      const row = tensor.values.subarray(id * nEmbd, (id + 1) * nEmbd);
+      row.forEach((value, i) => {
+        row[i] = value * controlTokenGain;
+      });
+    });
+    return tensor;
+  }
+
+  /** A vector around `mean`, and not all equal, so that a norm that is left out or mixed up shows. */
+  norm(name: string, size: number, mean = 1): GgufTensor {
+    const values = this.#gaussians(name, size, 0.1 * mean).map((value) => mean + value);
+    return { name: this.#prefix + name, type: "f32", dims: [size], values };
+  }
+
+  bias(name: string, size: number): GgufTensor {
+    return { name: this.#prefix + name, type: "f32", dims: [size], values: this.#gaussians(name, size, 0.5) };
+  }
+
+  #gaussians(name: string, size: number, deviation: number): Float32Array {
+    const next = gaussian(mulberry32(namedSeed(this.#shape.seed, this.#originPrefix + name)));
+    return Float32Array.from({ length: size }, () => next() * deviation);
+  }
+}
