@@ -1,0 +1,105 @@
+/** The error classes: a code finds its class, and `isInstance` works across copies of the package. */
+import { cpSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import test from "ava";
+import * as errors from "../../lib/errors/index.js";
+import type { OverfillErrorCode } from "../../lib/index.js";
+import { withTempDir } from "../support/temp-dir.js";
+
+/** Every code and its class. A code without a line here does not compile. */
+const classes: Readonly<Record<OverfillErrorCode, typeof errors.OverfillError.prototype.name>> = {
+  ERR_INVALID_ARGUMENT: "InvalidArgumentError",
+  ERR_CONTEXT_OVERFLOW: "ContextOverflowError",
+  ERR_DISPOSED: "DisposedError",
+  ERR_MODEL_NOT_FOUND: "ModelError",
+  ERR_MODEL_NOT_A_FILE: "ModelError",
+  ERR_MODEL_INVALID: "ModelError",
+  ERR_MODEL_UNSUPPORTED: "ModelError",
+  ERR_MODEL_LOAD_FAILED: "ModelError",
+  ERR_PAIR_INCOMPATIBLE: "PairError",
+  ERR_HANDOVER_UNAVAILABLE: "PairError",
+  ERR_STAGE_ORDER: "StageError",
+  ERR_SESSION_BUSY: "StageError",
+  ERR_STREAM_CONSUMED: "StageError",
+  ERR_SESSION_LIMIT: "StageError",
+  ERR_GRAMMAR_INVALID: "InferenceError",
+  ERR_INFERENCE_FAILED: "InferenceError",
+  ERR_OUT_OF_MEMORY: "InferenceError",
+  ERR_INTERNAL: "InferenceError",
+  ERR_PLATFORM_UNSUPPORTED: "BindingError",
+  ERR_PLATFORM_PACKAGE_MISSING: "BindingError",
+  ERR_BINDING_MISSING: "BindingError",
+  ERR_BINDING_LOAD_FAILED: "BindingError",
+  ERR_LLAMA_VERSION_MISMATCH: "BindingError",
+  ERR_LIBRARY_CONFLICT: "BindingError",
+  ERR_GPU_UNAVAILABLE: "BindingError",
+};
+
+const classesWithCodes = {
+  InvalidArgumentError: errors.InvalidArgumentError,
+  ContextOverflowError: errors.ContextOverflowError,
+  DisposedError: errors.DisposedError,
+  ModelError: errors.ModelError,
+  PairError: errors.PairError,
+  StageError: errors.StageError,
+  InferenceError: errors.InferenceError,
+  BindingError: errors.BindingError,
+};
+
+for (const [code, name] of Object.entries(classes)) {
+  test(`${code} comes as ${name}`, (t) => {
+    const cause = new Error("why");
+    const error = errors.createError(code, "what", { path: "a.gguf" }, cause);
+    t.true(error instanceof errors.OverfillError);
+    t.true(error instanceof Error);
+    t.like(error, { code, name, message: "what", details: { path: "a.gguf" }, cause });
+    t.true(errors.OverfillError.isInstance(error));
+    for (const [other, type] of Object.entries(classesWithCodes)) t.is(type.isInstance(error), other === name, other);
+  });
+}
+
+test("an error without details or cause has empty details and no cause", (t) => {
+  const error = errors.createError("ERR_INTERNAL", "what");
+  t.deepEqual((error as errors.OverfillError).details, {});
+  t.false("cause" in error);
+});
+
+test("an unknown code becomes ERR_INTERNAL and is kept in the details", (t) => {
+  const error = errors.createError("ERR_FROM_THE_FUTURE", "what", { path: "a" });
+  t.true(errors.InferenceError.isInstance(error));
+  t.like(error, { code: "ERR_INTERNAL", details: { path: "a", code: "ERR_FROM_THE_FUTURE" } });
+});
+
+test("an aborted stage's error is none of the public ones", (t) => {
+  const error = errors.createError("ERR_ABORTED", "aborted");
+  t.is(error.code, "ERR_ABORTED");
+  t.false(errors.OverfillError.isInstance(error));
+});
+
+test("isInstance refuses other errors and other values", (t) => {
+  const lookalike = Object.assign(new Error("no"), { code: "ERR_INTERNAL", details: {} });
+  for (const value of [lookalike, new Error("no"), {}, null, undefined, "ERR_INTERNAL", 1, () => {}])
+    t.false(errors.OverfillError.isInstance(value), String(value));
+});
+
+test("isInstance accepts an error of another copy of the package", async (t) => {
+  const copy = withTempDir(t);
+  cpSync(fileURLToPath(new URL("../../dist/errors", import.meta.url)), copy, { recursive: true });
+  writeFileSync(join(copy, "package.json"), '{ "type": "module" }');
+  const other = (await import(pathToFileURL(join(copy, "index.js")).href)) as typeof errors;
+  const error = other.createError("ERR_MODEL_NOT_FOUND", "what");
+  t.false(error instanceof errors.OverfillError);
+  t.true(errors.OverfillError.isInstance(error));
+  t.true(errors.ModelError.isInstance(error));
+  t.false(errors.BindingError.isInstance(error));
+});
+
+test("a log shows the class, the code and the details, and no marks", async (t) => {
+  const { inspect } = await import("node:util");
+  const text = inspect(new errors.ModelError("ERR_MODEL_NOT_FOUND", "no such file", { path: "a.gguf" }));
+  t.regex(text, /^ModelError: no such file/);
+  t.regex(text, /code: 'ERR_MODEL_NOT_FOUND'/);
+  t.regex(text, /path: 'a\.gguf'/);
+  t.notRegex(text, /Symbol/);
+});
