@@ -1,0 +1,62 @@
+/** What is written down about platforms agrees with package.json and with node-llama-cpp. */
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import test from "ava";
+import { findAddon } from "../../lib/internal/addon-file.js";
+import { usesMusl } from "../../lib/internal/mapped-libraries.js";
+import { wantedVersion } from "../../lib/internal/package-files.js";
+import { gpuPackages, libraryFiles, supportedPlatform } from "../../lib/internal/platform.js";
+
+const readJson = (path: string) => JSON.parse(readFileSync(path, "utf8")) as Record<string, Record<string, string>>;
+const manifest = readJson(fileURLToPath(new URL("../../package.json", import.meta.url)));
+const nodeLlamaCpp = dirname(dirname(fileURLToPath(import.meta.resolve("node-llama-cpp"))));
+const platforms = ["linux-x64", "linux-arm64", "darwin-arm64", "darwin-x64", "win32-x64", "win32-arm64"];
+
+test("the platform packages are exactly the optional dependencies, all of one version", (t) => {
+  const names = platforms.map((name) => supportedPlatform(name)?.packageName ?? name);
+  t.deepEqual(Object.keys(manifest.optionalDependencies ?? {}).sort(), names.sort());
+  for (const version of Object.values(manifest.optionalDependencies ?? {})) t.is(version, wantedVersion());
+});
+
+test("the development dependency and the peer are of the same version", (t) => {
+  t.is(manifest.devDependencies?.["node-llama-cpp"], wantedVersion());
+  t.is(manifest.peerDependencies?.["node-llama-cpp"], wantedVersion());
+});
+
+test("the GPU packages are among node-llama-cpp's own", (t) => {
+  const known = Object.keys(readJson(join(nodeLlamaCpp, "package.json")).optionalDependencies ?? {});
+  for (const gpu of platforms.flatMap((name) => gpuPackages(name))) {
+    t.true(known.includes(gpu.packageName), gpu.packageName);
+    if (gpu.fallback) t.true(known.includes(gpu.fallback.packageName), gpu.fallback.packageName);
+  }
+});
+
+test("the addon is built for the llama.cpp of the platform packages", (t) => {
+  const { release } = readJson(join(nodeLlamaCpp, "llama", "binariesGithubRelease.json"));
+  t.is(`v${findAddon()?.llamaVersion}`, String(release));
+});
+
+test("libraries are named as each platform names them, dependencies first", (t) => {
+  const files = (name: string) => {
+    const platform = supportedPlatform(name);
+    return platform && libraryFiles(platform, "0.5.0");
+  };
+  t.deepEqual(files("linux-x64"), ["libggml-base.so", "libggml.v0.5.0.so", "libllama.v0.5.0.so"]);
+  t.deepEqual(files("darwin-arm64"), [
+    "libggml-base.dylib",
+    "libggml.metal.v0.5.0.dylib",
+    "libllama.metal.v0.5.0.dylib",
+  ]);
+  t.deepEqual(files("win32-x64"), ["ggml-base.dll", "ggml.v0.5.0.dll", "llama.v0.5.0.dll"]);
+});
+
+test("other platforms are unsupported", (t) => {
+  for (const name of ["linux-riscv64", "freebsd-x64", "aix-ppc64", "android-arm64", "win32-ia32"])
+    t.is(supportedPlatform(name), undefined, name);
+});
+
+test("musl is told by its dynamic linker", (t) => {
+  t.true(usesMusl(["/usr/bin/node", "/lib/ld-musl-x86_64.so.1"]));
+  t.false(usesMusl(["/usr/bin/node", "/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6"]));
+});
