@@ -1,0 +1,29 @@
+/** `overfill inspect`: its flags. */
+
+import type { Command } from "commander";
+import type { CacheType } from "../engine/index.js";
+import { cacheTypeFlags, parseNumber } from "./flags.js";
+
+/** The flags as commander hands them over. */
+export interface InspectFlags {
+  readonly context?: number;
+  readonly cacheTypeK?: CacheType;
+  readonly cacheTypeV?: CacheType;
+  readonly json?: boolean;
+}
+
+export function addInspectCommand(program: Command): void {
+  const command = program
+    .command("inspect")
+    .description("what one or two models are, whether they pair and why, and the memory they take")
+    .argument("<prefill>", "GGUF file; of a pair, the model that reads")
+    .argument("[decode]", "GGUF file of the model that writes")
+    .option("--context <tokens>", "context size to reckon memory for (default: as trained, at most 4096)", parseNumber);
+  for (const flag of cacheTypeFlags()) command.addOption(flag);
+  command
+    .option("--json", "print one JSON object in place of the tables")
+    .action(async (prefill: string, decode: string | undefined, flags: InspectFlags) => {
+      const { inspectFiles } = await import("./inspect.js");
+      await inspectFiles(prefill, decode, flags);
+    });
+}

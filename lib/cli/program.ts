@@ -1,0 +1,69 @@
+/** The command line as a whole: the commands, what `--help` says, and how every failure is told. */
+
+import { createRequire } from "node:module";
+import { Command, CommanderError } from "commander";
+import { addDoctorCommand } from "./doctor-command.js";
+import { exitCodes, QuietExit, UsageError } from "./exit.js";
+import { flagOfParameter } from "./flags.js";
+import { addInspectCommand } from "./inspect-command.js";
+import { addRunCommand } from "./run-command.js";
+
+/** Runs one command line (without node and script) and gives its exit status. Never rejects. */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  // A reader that went away is told to the one who writes; without a listener it would end the process with a trace.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  try {
+    await makeProgram().parseAsync(args, { from: "user" });
+    return 0;
+  } catch (error) {
+    const { message, exitCode } = describeFailure(error);
+    if (message !== "") process.stderr.write(`${message}\n`);
+    return exitCode;
+  }
+}
+
+/** The commands, not run yet. Throws a CommanderError where commander would exit. */
+export function makeProgram(): Command {
+  const { version } = createRequire(import.meta.url)("../../package.json") as { version: string };
+  const program = new Command("overfill")
+    .description("Two-stage LLM inference: a full model reads the prompt, a small model writes the answer.")
+    .version(version)
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  addRunCommand(program);
+  addInspectCommand(program);
+  addDoctorCommand(program);
+  return program;
+}
+
+/** What to print on stderr, if anything, and the exit status. */
+export function describeFailure(error: unknown): { readonly message: string; readonly exitCode: number } {
+  if (error instanceof QuietExit) return { message: "", exitCode: error.exitCode };
+  if (error instanceof CommanderError) return describeCommanderError(error);
+  if (error instanceof UsageError) return usage(error.message);
+  if (!(error instanceof Error)) return { message: `overfill: ${String(error)}`, exitCode: exitCodes.failure };
+
+  const { code, details } = error as { readonly code?: unknown; readonly details?: { readonly parameter?: unknown } };
+  // A failure without a code is a fault of this program: the trace is what a report of it needs.
+  if (typeof code !== "string") return { message: `overfill: ${error.stack ?? error}`, exitCode: exitCodes.failure };
+  const parameter = details?.parameter;
+  if (code !== "ERR_INVALID_ARGUMENT" || typeof parameter !== "string")
+    return { message: `overfill: ${withoutCode(error.message, code)} (${code})`, exitCode: exitCodes.failure };
+  return usage(`${error.message.replace(parameter, flagOfParameter(parameter))} (${code})`);
+}
+
+/** Node puts the code of a system error in front of its message. */
+function withoutCode(message: string, code: string): string {
+  return message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
+}
+
+function describeCommanderError(error: CommanderError): { readonly message: string; readonly exitCode: number } {
+  if (error.exitCode === 0) return { message: "", exitCode: 0 };
+  // No command was named: commander has printed the help.
+  if (error.code === "commander.help") return { message: "", exitCode: exitCodes.usage };
+  return usage(error.message.replace(/^error: /, ""));
+}
+
+function usage(message: string): { readonly message: string; readonly exitCode: number } {
+  return { message: `overfill: ${message}`, exitCode: exitCodes.usage };
+}

@@ -1,0 +1,52 @@
+/** What the three stages came to, as lines for stderr. */
+
+import type { DecodeResult, FinishReason, HandoverReport, PrefillResult } from "../engine/index.js";
+import { formatBytes, formatCount, formatMs, formatSpeed } from "./number-format.js";
+
+export interface StageResults {
+  readonly prefill: PrefillResult;
+  readonly handover: HandoverReport;
+  readonly decode: DecodeResult;
+}
+
+const endings: Readonly<Record<FinishReason, string>> = {
+  eos: "the model ended the answer",
+  stop: "a stop text came",
+  length: "--max-tokens was reached",
+  context: "the context is full",
+  abort: "stopped",
+};
+
+/** How an answer ended, with the code that `--json` gives. */
+export function describeEnding(result: DecodeResult): string {
+  const stop = result.stop === undefined ? "" : ` ${JSON.stringify(result.stop)}`;
+  return `${result.reason}${stop}: ${endings[result.reason]}`;
+}
+
+/** One line: `share, 0 bytes moved`. */
+export function describeHandover({ kind, implementation, bytes, gigabytesPerSecond }: HandoverReport): string {
+  const how = kind === implementation ? kind : `${kind} by ${implementation}`;
+  const speed = gigabytesPerSecond > 0 ? ` at ${gigabytesPerSecond.toFixed(1)} GB/s` : "";
+  return `${how}, ${formatBytes(bytes)} moved${speed}`;
+}
+
+/** A row a stage: tokens, time, speed or what moved. */
+export function stageRows({ prefill, handover, decode }: StageResults): string[][] {
+  const tokens = (count: number) => `${formatCount(count)} ${count === 1 ? "token" : "tokens"}`;
+  return [
+    ["prefill", tokens(prefill.promptTokens), formatMs(prefill.ms), formatSpeed(prefill.tokensPerSecond)],
+    ["switch", tokens(handover.tokens), formatMs(handover.ms), describeHandover(handover)],
+    ["decode", tokens(decode.tokens), formatMs(decode.ms), formatSpeed(decode.tokensPerSecond)],
+  ];
+}
+
+/** The rows under each other, numbers to the right. */
+export function stageSummary(results: StageResults): string {
+  const rows = stageRows(results);
+  const width = (column: number) => Math.max(...rows.map((row) => row[column]?.length ?? 0));
+  const [stage, count, time] = [width(0), width(1), width(2)];
+  const lines = rows.map(([a = "", b = "", c = "", d = ""]) =>
+    `${a.padEnd(stage)}  ${b.padStart(count)}  ${c.padStart(time)}  ${d}`.trimEnd(),
+  );
+  return [...lines, `${"finish".padEnd(stage)}  ${describeEnding(results.decode)}`].join("\n");
+}

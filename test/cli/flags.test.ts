@@ -1,0 +1,112 @@
+import test from "ava";
+import { appendLogitBias, appendText, flagOfParameter, given, parseLayers, parseNumber } from "../../lib/cli/flags.js";
+import { makeProgram } from "../../lib/cli/program.js";
+import { type RunFlags, toDecodeOptions, toLoadOptions } from "../../lib/cli/run-command.js";
+import { demoPair } from "../../lib/engine/demo-pair.js";
+import { checkDecodeOptions, checkLoadPairOptions } from "../../lib/engine/validation.js";
+
+/** The flags of a command line, without running it. */
+async function parse(...args: string[]): Promise<RunFlags> {
+  const run = makeProgram().commands.find((command) => command.name() === "run");
+  if (!run) throw new Error("there is no command run");
+  await run.action(() => {}).parseAsync(args, { from: "user" });
+  return run.opts<RunFlags>();
+}
+
+for (const text of ["", " ", "x", "1x", "NaN", "Infinity"])
+  test(`${JSON.stringify(text)} is no number`, (t) => {
+    t.throws(() => parseNumber(text), { message: /Expected a number/ });
+  });
+
+test("numbers are decimal numbers", (t) => {
+  t.deepEqual(["-1", "0.5", "1e3"].map(parseNumber), [-1, 0.5, 1000]);
+  t.deepEqual(["all", "7"].map(parseLayers), ["all", 7]);
+});
+
+test("flags that repeat add up", (t) => {
+  t.deepEqual(appendText("b", appendText("a", undefined)), ["a", "b"]);
+  const bias = appendLogitBias("9=+inf", appendLogitBias("8=-inf", appendLogitBias("7=1.5", undefined)));
+  t.deepEqual(
+    [...bias],
+    [
+      [7, 1.5],
+      [8, -Infinity],
+      [9, Infinity],
+    ],
+  );
+});
+
+for (const text of ["7", "=1", "7=", "-7=1", "x=1", "7=x", "7=infinite"])
+  test(`${JSON.stringify(text)} is no logit bias`, (t) => {
+    t.throws(() => appendLogitBias(text, undefined), { message: /Expected/ });
+  });
+
+test("a parameter of the API is told by its flag", (t) => {
+  const flags = ["options.temperature", "options.topK", "options.prefill.gpuLayers", "options.decode.model"];
+  t.deepEqual(flags.map(flagOfParameter), ["--temp", "--top-k", "--gpu-layers", "--decode"]);
+  t.deepEqual(["options.stop.0", "options.contextSize", "prompt"].map(flagOfParameter), [
+    "--stop",
+    "--context",
+    "--prompt",
+  ]);
+});
+
+test("options that were not given are absent", (t) => {
+  t.deepEqual(Object.keys(given<{ a?: number; b?: number }>({ a: undefined, b: 0 })), ["b"]);
+});
+
+test("without flags the demo pair writes greedily on one thread", async (t) => {
+  const flags = await parse();
+  t.deepEqual(toDecodeOptions(flags), { temperature: 0 });
+  t.deepEqual(toLoadOptions(flags, demoPair), { ...demoPair, threads: 1 });
+});
+
+test("with a model named the API's defaults hold", async (t) => {
+  const flags = await parse("--prefill", "a.gguf");
+  t.deepEqual(toDecodeOptions(flags), {});
+  t.deepEqual(toLoadOptions(flags, demoPair), { prefill: { model: "a.gguf" } });
+});
+
+test("every flag reaches the option of the API that it stands for", async (t) => {
+  const flags = await parse(
+    ..."--prefill a.gguf --decode b.gguf --temp 0.5 --top-k 3 --top-p 0.9 --min-p 0.1 --typical-p 0.8".split(" "),
+    ..."--repeat-penalty 1.1 --presence-penalty -1 --frequency-penalty 2 --repeat-last-n -1 --seed 5".split(" "),
+    ..."--max-tokens 9 --stop x --stop y --grammar g --logit-bias 3=-1 --context 512 --threads 3 --batch 64".split(" "),
+    ..."--gpu off --gpu-layers 4 --cache-type-k q8_0 --cache-type-v f32 --flash-attention off".split(" "),
+    ..."--handover translate --ignore-eos --special".split(" "),
+  );
+  const decode = toDecodeOptions(flags);
+  t.deepEqual(decode, {
+    temperature: 0.5,
+    topK: 3,
+    topP: 0.9,
+    minP: 0.1,
+    typicalP: 0.8,
+    repeatPenalty: 1.1,
+    presencePenalty: -1,
+    frequencyPenalty: 2,
+    repeatLastN: -1,
+    seed: 5,
+    logitBias: new Map([[3, -1]]),
+    grammar: "g",
+    maxTokens: 9,
+    stop: ["x", "y"],
+    ignoreEos: true,
+    special: true,
+  });
+  const load = toLoadOptions(flags, demoPair);
+  t.deepEqual(load, {
+    prefill: { model: "a.gguf", gpuLayers: 4 },
+    decode: { model: "b.gguf", gpuLayers: 4 },
+    contextSize: 512,
+    threads: 3,
+    batchSize: 64,
+    gpu: false,
+    cacheTypeK: "q8_0",
+    cacheTypeV: "f32",
+    flashAttention: false,
+    handover: "translate",
+  });
+  t.notThrows(() => checkDecodeOptions(decode));
+  t.notThrows(() => checkLoadPairOptions(load));
+});

@@ -1,0 +1,48 @@
+/** What loads when: the command line must answer `--help` at once, and its packages must not load with the library. */
+
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import test from "ava";
+
+const lib = fileURLToPath(new URL("../../lib/", import.meta.url));
+const commandPackages = ["commander", "cli-progress", "cli-table3"];
+
+/** What a file imports at once and at run time: no types, no `import()`. */
+function staticImports(file: string): string[] {
+  const imports = readFileSync(file, "utf8").matchAll(/^(?:import|export)\s(?!type\s)[^;]*?from "([^"]+)";/gm);
+  return [...imports].map(([, specifier = ""]) => specifier);
+}
+
+function sourceFiles(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => join(folder, name));
+}
+
+test("no file outside lib/cli imports the command line or its packages", (t) => {
+  const outside = sourceFiles(lib).filter((file) => !relative(lib, file).startsWith(`cli${sep}`));
+  t.true(outside.length > 10);
+  for (const file of outside)
+    for (const specifier of staticImports(file))
+      t.false(commandPackages.includes(specifier) || specifier.includes("/cli/"), `${file} imports ${specifier}`);
+});
+
+test("before a command is known only commander loads", (t) => {
+  const seen = new Set<string>();
+  const packages = new Set<string>();
+  const visit = (file: string) => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const specifier of staticImports(file)) {
+      if (specifier.startsWith(".")) visit(join(dirname(file), specifier.replace(/\.js$/, ".ts")));
+      else if (!specifier.startsWith("node:")) packages.add(specifier);
+    }
+  };
+  visit(join(lib, "cli", "main.ts"));
+  t.deepEqual([...packages], ["commander"]);
+  t.deepEqual(
+    [...seen].filter((file) => !relative(lib, file).startsWith(`cli${sep}`)),
+    [],
+  );
+});

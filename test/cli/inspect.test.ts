@@ -1,0 +1,99 @@
+import { join } from "node:path";
+import anyTest, { type TestFn } from "ava";
+import { demoPair } from "../../lib/engine/demo-pair.js";
+import { makeTempDir } from "../support/temp-dir.js";
+import { writeTinyModel } from "../support/tiny-model.js";
+import { runCommand } from "./command-process.js";
+
+const test = anyTest as TestFn<{ folder: string; remove: () => Promise<void> }>;
+const prefill = String(demoPair.prefill.model);
+const decode = String(demoPair.decode.model);
+
+test.before(async (t) => {
+  const { path: folder, remove } = makeTempDir();
+  t.context = { folder, remove };
+  await writeTinyModel(join(folder, "deep.gguf"), { nLayers: 4 });
+  await writeTinyModel(join(folder, "shallow.gguf"), { nLayers: 2 });
+  await writeTinyModel(join(folder, "other-words.gguf"), {
+    nLayers: 4,
+    vocabEdit: (tokens) => tokens.map((token, id) => (id === 280 ? "edited" : token)),
+  });
+});
+
+test.after.always((t) => t.context.remove?.());
+
+test.serial("the demo pair shares", async (t) => {
+  const { stdout, stderr, exitCode } = await runCommand(["inspect", prefill, decode]);
+  t.is(exitCode, 0);
+  t.is(stderr, "");
+  t.regex(stdout, /│ hidden size +│ 128 +│ 64 +│/);
+  t.regex(stdout, /│ KV cache +│ 1,024 bytes per token +│ 1,024 bytes per token +│/);
+  t.regex(stdout, /^Pair: share, /m);
+  t.regex(stdout, /^Memory at a context of 1,024 tokens/m);
+  t.regex(stdout, /│ KV cache, shared │ 1\.00 MiB │/);
+});
+
+test.serial("one file is described alone", async (t) => {
+  const { stdout } = await runCommand(["inspect", prefill]);
+  t.regex(stdout, /│ parameters +│ 869,504 +│/);
+  t.notRegex(stdout, /Pair:/);
+});
+
+test.serial("--json gives the facts as one object", async (t) => {
+  const { stdout } = await runCommand(["inspect", prefill, decode, "--context", "1000", "--json"]);
+  const facts = JSON.parse(stdout);
+  t.like(facts.prefill, { file: prefill, architecture: "llama", layers: 4, kvBytesPerToken: 1024 });
+  t.like(facts.decode, { file: decode, hiddenSize: 64 });
+  t.like(facts.plan, { kind: "share", available: true, oneModel: false, reasons: [] });
+  // The context is rounded up to a multiple of 256, as loading does.
+  t.like(facts.memory, { contextSize: 1024, kvBytes: 1024 * 1024 });
+  t.is(facts.memory.weightsBytes, facts.prefill.sizeBytes + facts.decode.sizeBytes);
+  t.is(facts.memory.totalBytes, facts.memory.weightsBytes + facts.memory.kvBytes);
+});
+
+test.serial("a quantised cache takes less", async (t) => {
+  const { stdout } = await runCommand([
+    "inspect",
+    prefill,
+    "--cache-type-k",
+    "q8_0",
+    "--cache-type-v",
+    "q8_0",
+    "--json",
+  ]);
+  // 34 bytes for 32 values in place of 64.
+  t.is(JSON.parse(stdout).prefill.kvBytesPerToken, 544);
+});
+
+test.serial("one file twice is one model", async (t) => {
+  const { stdout } = await runCommand(["inspect", prefill, prefill, "--json"]);
+  const { plan, memory, prefill: model } = JSON.parse(stdout);
+  t.true(plan.oneModel);
+  t.is(memory.weightsBytes, model.sizeBytes);
+});
+
+test.serial("a pair with different vocabularies is impossible, and the token is named", async (t) => {
+  const { folder } = t.context;
+  const { stdout, exitCode } = await runCommand([
+    "inspect",
+    join(folder, "deep.gguf"),
+    join(folder, "other-words.gguf"),
+  ]);
+  t.is(exitCode, 0);
+  t.regex(stdout, /^Pair: impossible, /m);
+  t.regex(stdout, /│ vocabulary │.*edited.*│ impossible │/);
+});
+
+test.serial("a pair of different depth is translated, and both caches count", async (t) => {
+  const { folder } = t.context;
+  const files = [join(folder, "deep.gguf"), join(folder, "shallow.gguf")];
+  const { stdout } = await runCommand(["inspect", ...files]);
+  t.regex(stdout, /^Pair: translate, /m);
+  t.regex(stdout, /│ layers +│ 4 +│ 2 +│ translate +│ the numbers of layers differ │/);
+  const {
+    memory,
+    prefill: deep,
+    decode: shallow,
+  } = JSON.parse((await runCommand(["inspect", ...files, "--json"])).stdout);
+  t.is(memory.kvBytes, memory.contextSize * (deep.kvBytesPerToken + shallow.kvBytesPerToken));
+});

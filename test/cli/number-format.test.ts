@@ -1,0 +1,17 @@
+import test from "ava";
+import { formatBytes, formatCount, formatMs, formatSpeed } from "../../lib/cli/number-format.js";
+
+test("bytes are shown in binary units with three digits", (t) => {
+  const sizes = [0, 1023, 1024, 15_360, 1_741_312, 3 * 1024 ** 3, 5000 * 1024 ** 4];
+  const texts = ["0 bytes", "1023 bytes", "1.00 KiB", "15.0 KiB", "1.66 MiB", "3.00 GiB", "5000 TiB"];
+  t.deepEqual(sizes.map(formatBytes), texts);
+});
+
+test("times are milliseconds, then seconds", (t) => {
+  t.deepEqual([0, 0.018, 5.25, 9999, 12_345].map(formatMs), ["0.00 ms", "0.02 ms", "5.3 ms", "9999.0 ms", "12.3 s"]);
+});
+
+test("counts and speeds separate thousands, and no time is no speed", (t) => {
+  t.is(formatCount(12_345), "12,345");
+  t.deepEqual([0, 8.54, 1234.5].map(formatSpeed), ["", "8.5 tokens/s", "1,235 tokens/s"]);
+});
