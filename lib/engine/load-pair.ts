@@ -1,14 +1,20 @@
 /** Loads a pair: checks the options, chooses device and threads, and waits for the native load. */
 
+import { statSync } from "node:fs";
 import { loadBinding, loadGpu } from "../internal/load-binding.js";
 import { abortable, guardCallback } from "./abortable.js";
 import type { InspectOptions, LoadPairOptions, ModelSource } from "./options.js";
 import { Pair } from "./pair.js";
 import type { PairInspection } from "./results.js";
-import { chooseThreads } from "./threads.js";
+import { chooseThreads, threadsForWeights } from "./threads.js";
 import { checkInspectOptions, checkLoadPairOptions, toPath } from "./validation.js";
 
 const allLayers = -1;
+
+/** The size of the larger model's file. One that cannot be read is the native side's to report. */
+function fileBytes(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
 
 /**
  * Loads two GGUF models as a pair. Works off the JavaScript thread.
@@ -52,7 +58,7 @@ export async function loadPair(options: LoadPairOptions): Promise<Pair> {
       contextSize: checked.contextSize ?? 0,
       maxSessions: checked.maxSessions,
       batchSize: checked.batchSize,
-      threads: checked.threads ?? chooseThreads().threads,
+      threads: checked.threads ?? threadsForWeights(chooseThreads().threads, fileBytes(prefillPath)),
       handover: checked.handover,
     },
     (fraction) => progress.call?.({ fraction }),

@@ -48,7 +48,7 @@ export interface LoadPairOptions {
   readonly batchSize?: number;
   /**
    * Threads to compute with: 1 to 512.
-   * @default the cores this process may use, by its affinity and its cgroup's quota
+   * @default the cores this process may use, by its affinity and its cgroup's quota; fewer for a model under 4 MiB a thread
    */
   readonly threads?: number;
   /** @default "f16" */

@@ -75,3 +75,14 @@ export function chooseThreads(
     reason: limited ? `the cgroup allows ${quota} of ${cores} cores` : `${cores} cores are available to this process`,
   };
 }
+
+const weightBytesPerThread = 4 * 2 ** 20;
+
+/**
+ * The default for models of this size. ggml's threads wait for each other after every operation; where an operation is
+ * only a few microseconds of work, a second thread gains little on an idle machine and costs a hundredfold on a busy one,
+ * whenever the system lets one of the threads wait.
+ */
+export function threadsForWeights(threads: number, weightBytes: number): number {
+  return Math.max(1, Math.min(threads, Math.ceil(weightBytes / weightBytesPerThread)));
+}
