@@ -24,8 +24,8 @@ size_t whole_utf8_prefix(const std::string & text) {
     return n;
 }
 
-answer_text::answer_text(const llama_vocab * vocab, std::vector<std::string> stop, bool special)
-    : vocab_(vocab), stop_(std::move(stop)), special_(special), piece_(64) {}
+answer_text::answer_text(const llama_vocab * vocab, std::vector<std::string> stop, bool special, std::string begun)
+    : vocab_(vocab), stop_(std::move(stop)), special_(special), pending_(std::move(begun)), piece_(64) {}
 
 bool answer_text::append(llama_token token) {
     int32_t n = llama_token_to_piece(vocab_, token, piece_.data(), (int32_t) piece_.size(), 0, special_);
@@ -35,7 +35,7 @@ bool answer_text::append(llama_token token) {
     }
     const size_t begin = pending_.size();
     pending_.append(piece_.data(), (size_t) std::max(n, 0));
-    tokens_.push_back({ token, begin, pending_.size() });
+    tokens_.push_back({ token, begin, pending_.size(), false });
 
     for (const std::string & stop : stop_) {
         // Everything before `begin` was searched already, except for a match that the new text completes.
@@ -61,20 +61,20 @@ void answer_text::release(std::string & text, std::vector<llama_token> & tokens)
     take(n, text, tokens);
 }
 
-void answer_text::release_all(std::string & text, std::vector<llama_token> & tokens) {
-    if (found_.empty()) return take(pending_.size(), text, tokens);
-    // A token that straddles the start of the stop string stays in the answer; only its text is cut.
-    text.append(pending_, 0, stop_at_);
+void answer_text::release_all(std::string & text, std::vector<llama_token> & tokens, bool goes_on) {
     const size_t n_kept = tokens_.size() - n_tokens_after_stop();
+    const size_t n_text = !found_.empty() ? stop_at_ : goes_on ? whole_utf8_prefix(pending_) : pending_.size();
+    // A token that straddles the start of the stop string stays in the answer; only its text is cut.
     for (size_t i = 0; i < n_kept; i++) tokens.push_back(tokens_[i].id);
     tokens_.erase(tokens_.begin(), tokens_.begin() + (long) n_kept);
-    pending_.clear();
+    text.append(pending_, 0, n_text);
+    pending_.erase(0, found_.empty() ? n_text : pending_.size());
 }
 
 size_t answer_text::n_tokens_after_stop() const {
     if (found_.empty()) return 0;
     return (size_t) std::count_if(tokens_.begin(), tokens_.end(),
-                                  [this](const pending_token & t) { return t.begin >= stop_at_; });
+                                  [this](const pending_token & t) { return t.begin >= stop_at_ && !t.shown; });
 }
 
 void answer_text::take(size_t n_bytes, std::string & text, std::vector<llama_token> & tokens) {
@@ -84,6 +84,7 @@ void answer_text::take(size_t n_bytes, std::string & text, std::vector<llama_tok
     while (n < tokens_.size() && tokens_[n].end <= n_bytes) tokens.push_back(tokens_[n++].id);
     tokens_.erase(tokens_.begin(), tokens_.begin() + (long) n);
     for (pending_token & token : tokens_) {
+        token.shown = token.shown || token.begin < n_bytes;
         token.begin -= std::min(token.begin, n_bytes);
         token.end -= n_bytes;
     }

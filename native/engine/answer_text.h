@@ -16,7 +16,8 @@ size_t whole_utf8_prefix(const std::string & text);
 
 class answer_text {
   public:
-    answer_text(const llama_vocab * vocab, std::vector<std::string> stop, bool special);
+    // `begun` are the first bytes of a character that an earlier part of the answer ended in.
+    answer_text(const llama_vocab * vocab, std::vector<std::string> stop, bool special, std::string begun = "");
 
     // Appends a token. Returns true if a stop string is now complete.
     bool append(llama_token token);
@@ -24,8 +25,12 @@ class answer_text {
     // Moves what may be shown to the ends of `text` and `tokens`.
     void release(std::string & text, std::vector<llama_token> & tokens);
 
-    // At the end of the answer: moves all that is left, up to the stop string if one was found.
-    void release_all(std::string & text, std::vector<llama_token> & tokens);
+    // At the end: moves all that is left, up to the stop string if one was found. If the answer may go on, the bytes of a
+    // begun character stay behind as `unfinished`; their tokens do not.
+    void release_all(std::string & text, std::vector<llama_token> & tokens, bool goes_on);
+
+    // What the next part of the answer has to begin with.
+    const std::string & unfinished() const { return pending_; }
 
     // The stop string found; empty if none.
     const std::string & stop() const { return found_; }
@@ -38,6 +43,7 @@ class answer_text {
         llama_token id;
         size_t      begin;  // offsets of its text in pending_
         size_t      end;
+        bool        shown;  // the text's beginning was released already
     };
 
     void take(size_t n_bytes, std::string & text, std::vector<llama_token> & tokens);

@@ -10,6 +10,8 @@
 #include <ggml-backend.h>
 
 #include <algorithm>
+#include <chrono>
+#include <mutex>
 
 namespace overfill {
 
@@ -84,8 +86,19 @@ static void choose_handover(pair_plan & plan, handover_choice choice) {
                       plan_details(plan));
 }
 
+// Loads take turns over the whole process: the back ends set up their devices on first use and not all of them do so
+// safely from two threads (ggml's Vulkan back end crashes).
+static std::unique_lock<std::timed_mutex> wait_for_turn(const std::function<bool(float)> & on_progress) {
+    static std::timed_mutex             mutex;
+    std::unique_lock<std::timed_mutex> turn(mutex, std::defer_lock);
+    while (!turn.try_lock_for(std::chrono::milliseconds(10)))
+        if (!on_progress(0)) throw failure(error_code::aborted, "the load was aborted");
+    return turn;
+}
+
 pair::pair(const pair_options & options, ggml_abort_callback should_abort, void * abort_data,
            const std::function<bool(float)> & on_progress) {
+    const auto      turn = wait_for_turn(on_progress);
     const stopwatch watch;
     models_ = load_and_compare(options, load_depth::weights, on_progress);
     choose_handover(models_.plan, options.handover);

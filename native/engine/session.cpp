@@ -32,6 +32,7 @@ void session::clear() {
     if (!pair_.one_cache()) pair::forget(pair_.decode_context(), sequence_, 0);
     tokens_.clear();
     n_cached_ = n_clean_ = n_decode_cached_ = n_before_answer_ = 0;
+    unfinished_text_.clear();
     set_stage(session_stage::empty);
 }
 
@@ -113,6 +114,7 @@ void session::prefill_run::finish() {
     s.first_logits_.assign(logits, logits + llama_vocab_n_tokens(s.pair_.vocab()));
     s.tokens_.insert(s.tokens_.end(), prompt_.begin(), prompt_.end());
     s.n_before_answer_ = (uint32_t) s.tokens_.size();
+    s.unfinished_text_.clear();
     // Without a refresh the cells that the decode model wrote stay, and a later refresh must begin before them.
     if (refresh_ || n_cached_before_ == s.n_clean_) s.n_clean_ = s.n_cached_;
     result_.n_context_tokens = (uint32_t) s.tokens_.size();
@@ -175,7 +177,8 @@ const float * session::next_logits(bool & stepped) {
 
 void session::append(llama_token token) { tokens_.push_back(token); }
 
-void session::end_decode(const decode_result & result, size_t n_tokens_dropped) {
+void session::end_decode(const decode_result & result, size_t n_tokens_dropped, const std::string & unfinished_text) {
+    unfinished_text_ = unfinished_text;
     tokens_.resize(tokens_.size() - n_tokens_dropped);
     if (n_decode_side() > tokens_.size()) {
         set_decode_side((uint32_t) tokens_.size());
@@ -199,6 +202,7 @@ void session::retract(uint32_t n) {
                       { { "parameter", "tokens" } });
     if (n == 0) return;
     tokens_.resize(tokens_.size() - n);
+    unfinished_text_.clear();
     // The answer begins again from the prefill's logits, or goes on when the decode model has read its last token anew.
     const bool     all_gone = tokens_.size() == n_before_answer_;
     const uint32_t keep     = std::min(n_decode_side(), (uint32_t) tokens_.size() - (all_gone ? 0 : 1));

@@ -40,7 +40,9 @@ class session {
     // read the last token. Null if the step was aborted. Valid until the pair's next step.
     const float * next_logits(bool & stepped);
     void          append(llama_token token);
-    void          end_decode(const decode_result & result, size_t n_tokens_dropped);
+    // `unfinished_text` are the bytes of a character that the answer was cut in; the next decode begins with them.
+    void          end_decode(const decode_result & result, size_t n_tokens_dropped, const std::string & unfinished_text);
+    const std::string & unfinished_text() const { return unfinished_text_; }
     // Takes the last n tokens of the answer back: a reader who stopped early has not seen them. The answer can go on
     // from there. Throws ERR_STAGE_ORDER unless a decode came last, ERR_INVALID_ARGUMENT if it wrote fewer tokens.
     void retract(uint32_t n);
@@ -64,6 +66,7 @@ class session {
     uint32_t                 n_decode_cached_ = 0;
     std::vector<float>       first_logits_;         // [n_vocab], of the token after the last one read by the prefill model
     uint32_t                 n_before_answer_ = 0;  // the tokens that first_logits_ follow
+    std::string              unfinished_text_;
 
     mutable std::mutex stats_mutex_;  // stats_ is read by other threads
     session_stats      stats_;

@@ -80,7 +80,7 @@ task::turn decode_task::step() {
             return turn::done;
         }
         slot_->state.begin_decode();
-        text_.emplace(pair_.vocab(), options_.stop, options_.special);
+        text_.emplace(pair_.vocab(), options_.stop, options_.special, slot_->state.unfinished_text());
         sampler_.emplace(pair_.vocab(), options_.sampling);
         sampler_->observe(slot_->state.tokens());
         result_.seed = sampler_->seed();
@@ -133,12 +133,12 @@ bool decode_task::give() {
 
 task::turn decode_task::finish(finish_reason reason) {
     const size_t n_dropped = text_->n_tokens_after_stop();
-    text_->release_all(piece_.text, piece_.tokens);
+    text_->release_all(piece_.text, piece_.tokens, reason != finish_reason::eos);
     give();
     result_.reason   = reason;
     result_.stop     = text_->stop();
     result_.n_tokens = n_tokens_ - (uint32_t) n_dropped;
-    slot_->state.end_decode(result_, n_dropped);
+    slot_->state.end_decode(result_, n_dropped, text_->unfinished());
     slot_->busy = false;
     stream_->finish(result_);
     return turn::done;
@@ -148,7 +148,7 @@ void decode_task::fail(const failure & error) noexcept {
     if (sampler_) {
         result_.reason   = finish_reason::abort;
         result_.n_tokens = n_tokens_;
-        slot_->state.end_decode(result_, 0);
+        slot_->state.end_decode(result_, 0, "");
     }
     slot_->busy = false;
     stream_->fail(error);

@@ -39,7 +39,7 @@ shown show(const vocabulary & v, const std::string & text, const std::vector<std
         if (whole && whole_utf8_prefix(out.text) != out.text.size()) *whole = false;
     }
     out.n_after_stop = answer.n_tokens_after_stop();
-    answer.release_all(out.text, out.tokens);
+    answer.release_all(out.text, out.tokens, false);
     return out;
 }
 
@@ -91,6 +91,26 @@ TEST("a beginning of a stop string that does not go on is shown after all") {
     const vocabulary v;
     CHECK_EQUAL(show(v, "STO STOO STO", { "STOP" }).text, std::string("STO STOO STO"));
     CHECK_EQUAL(show(v, "aaaab", { "aaab" }).text, std::string("a"));
+}
+
+TEST("an answer cut inside a character goes on with its first bytes") {
+    const vocabulary         v;
+    const std::string        grin = "\xF0\x9F\x98\x80";
+    std::string              text, begun;
+    std::vector<llama_token> tokens;
+    for (const llama_token token : v.spell("a" + grin + "b")) {
+        answer_text part(v.get(), {}, false, begun);
+        part.append(token);
+        part.release_all(text, tokens, true);
+        begun = part.unfinished();
+        CHECK_EQUAL(whole_utf8_prefix(text), text.size());
+    }
+    CHECK_EQUAL(text, "a" + grin + "b");
+    CHECK_EQUAL(tokens.size(), 6u);
+    answer_text last(v.get(), {}, false, grin.substr(0, 2));
+    text.clear();
+    last.release_all(text, tokens, false);
+    CHECK_EQUAL(text, grin.substr(0, 2));
 }
 
 TEST("random texts and stop strings agree with a search in the whole text") {
