@@ -47,15 +47,14 @@ class inspect_worker final : public Napi::AsyncWorker {
 
     void Execute() override {
         try {
-            const compared_models models =
-                load_and_compare(options_, load_depth::metadata, [](float) { return true; });
+            const compared_models models = load_and_compare(options_, load_depth::metadata, [](float) { return true; });
             prefill_ = models.prefill_traits;
-            decode_  = models.decode_traits;
-            plan_    = models.plan;
+            decode_ = models.decode_traits;
+            plan_ = models.plan;
             cache_traits cache;
             cache.type_k = options_.cache_type_k;
             cache.type_v = options_.cache_type_v;
-            kv_bytes_    = kv_bytes_per_token(prefill_, cache);
+            kv_bytes_ = kv_bytes_per_token(prefill_, cache);
         } catch (...) {
             failure_ = std::make_unique<failure>(current_failure());
         }
@@ -70,11 +69,11 @@ class inspect_worker final : public Napi::AsyncWorker {
     }
 
   private:
-    Napi::Promise::Deferred  deferred_;
-    pair_options             options_;
-    model_traits             prefill_, decode_;
-    pair_plan                plan_;
-    uint64_t                 kv_bytes_ = 0;
+    Napi::Promise::Deferred deferred_;
+    pair_options options_;
+    model_traits prefill_, decode_;
+    pair_plan plan_;
+    uint64_t kv_bytes_ = 0;
     std::unique_ptr<failure> failure_;
 };
 
@@ -88,10 +87,10 @@ static Napi::Value inspect(const Napi::CallbackInfo & info) {
 }
 
 static Napi::Object start(Napi::Env env, Napi::Object exports) {
-    auto data           = std::make_unique<environment>();
-    data->pair_class    = Napi::Persistent(pair_wrapper::define(env));
+    auto data = std::make_unique<environment>();
+    data->pair_class = Napi::Persistent(pair_wrapper::define(env));
     data->session_class = Napi::Persistent(session_wrapper::define(env));
-    data->stream_class  = Napi::Persistent(stream_wrapper::define(env));
+    data->stream_class = Napi::Persistent(stream_wrapper::define(env));
     env.SetInstanceData(data.release());
 
     exports.Set("llamaVersionBuilt", llama_version_built());

@@ -12,10 +12,10 @@ namespace {
 class fields {
   public:
     explicit fields(const Napi::Object & object) : object_(object) {}
-    double      number(const char * name) const { return object_.Get(name).As<Napi::Number>().DoubleValue(); }
-    int32_t     integer(const char * name) const { return object_.Get(name).As<Napi::Number>().Int32Value(); }
-    uint32_t    natural(const char * name) const { return object_.Get(name).As<Napi::Number>().Uint32Value(); }
-    bool        flag(const char * name) const { return object_.Get(name).As<Napi::Boolean>().Value(); }
+    double number(const char * name) const { return object_.Get(name).As<Napi::Number>().DoubleValue(); }
+    int32_t integer(const char * name) const { return object_.Get(name).As<Napi::Number>().Int32Value(); }
+    uint32_t natural(const char * name) const { return object_.Get(name).As<Napi::Number>().Uint32Value(); }
+    bool flag(const char * name) const { return object_.Get(name).As<Napi::Boolean>().Value(); }
     std::string text(const char * name) const { return object_.Get(name).As<Napi::String>().Utf8Value(); }
     Napi::Value value(const char * name) const { return object_.Get(name); }
 
@@ -24,8 +24,8 @@ class fields {
 };
 
 ggml_type to_cache_type(const std::string & name) {
-    for (const ggml_type type : { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q5_1, GGML_TYPE_Q5_0,
-                                  GGML_TYPE_Q4_1, GGML_TYPE_Q4_0, GGML_TYPE_IQ4_NL })
+    for (const ggml_type type : { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q5_1,
+                                  GGML_TYPE_Q5_0, GGML_TYPE_Q4_1, GGML_TYPE_Q4_0, GGML_TYPE_IQ4_NL })
         if (name == ggml_type_name(type)) return type;
     throw failure(error_code::invalid_argument, "unknown cache type " + name);
 }
@@ -38,7 +38,7 @@ model_options to_model_options(const Napi::Value & from) {
 
 Napi::Value from_model(Napi::Env env, const model_traits & m) {
     Napi::Object out = Napi::Object::New(env);
-    const bool   any = !m.layers.empty();
+    const bool any = !m.layers.empty();
     out.Set("architecture", m.architecture);
     out.Set("name", m.name);
     out.Set("description", m.description);
@@ -56,7 +56,7 @@ Napi::Value from_model(Napi::Env env, const model_traits & m) {
     out.Set("slidingWindow", m.sliding_window);
     // The base of the layers that attend to everything, where only some slide.
     double base = any ? m.layers[0].rope_base : 0;
-    bool   scaled = m.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_LONGROPE;
+    bool scaled = m.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_LONGROPE;
     for (const layer_traits & layer : m.layers) {
         if (!layer.sliding) base = layer.rope_base;
         scaled = scaled || layer.rope_scale != 1.0f;
@@ -93,19 +93,21 @@ Napi::Value from_plan(Napi::Env env, const pair_plan & plan) {
 pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     const fields in(from);
     pair_options out;
-    out.prefill      = to_model_options(in.value("prefill"));
-    out.decode       = to_model_options(in.value("decode"));
+    out.prefill = to_model_options(in.value("prefill"));
+    out.decode = to_model_options(in.value("decode"));
     out.cache_type_k = to_cache_type(in.text("cacheTypeK"));
     out.cache_type_v = to_cache_type(in.text("cacheTypeV"));
     const std::string attention = in.text("flashAttention");
-    out.attention = attention == "on" ? flash_attention::on : attention == "off" ? flash_attention::off : flash_attention::automatic;
+    out.attention = attention == "on"    ? flash_attention::on
+                    : attention == "off" ? flash_attention::off
+                                         : flash_attention::automatic;
     if (!with_runtime) return out;
     out.context_size = in.natural("contextSize");
     out.max_sessions = in.natural("maxSessions");
-    out.batch_size   = in.natural("batchSize");
-    out.n_threads    = in.integer("threads");
+    out.batch_size = in.natural("batchSize");
+    out.n_threads = in.integer("threads");
     const std::string handover = in.text("handover");
-    out.handover = handover == "share" ? handover_choice::share
+    out.handover = handover == "share"       ? handover_choice::share
                    : handover == "translate" ? handover_choice::translate
                                              : handover_choice::automatic;
     return out;
@@ -117,29 +119,29 @@ prefill_options to_prefill_options(const Napi::Object & from) {
 }
 
 decode_options to_decode_options(const Napi::Object & from) {
-    const fields       in(from);
-    decode_options     out;
+    const fields in(from);
+    decode_options out;
     sampling_options & s = out.sampling;
-    s.temperature        = (float) in.number("temperature");
-    s.top_k              = in.integer("topK");
-    s.top_p              = (float) in.number("topP");
-    s.min_p              = (float) in.number("minP");
-    s.typical_p          = (float) in.number("typicalP");
-    s.repeat_penalty     = (float) in.number("repeatPenalty");
-    s.presence_penalty   = (float) in.number("presencePenalty");
-    s.frequency_penalty  = (float) in.number("frequencyPenalty");
-    s.repeat_last_n      = in.integer("repeatLastN");
-    s.has_seed           = in.number("seed") >= 0;
-    s.seed               = s.has_seed ? in.natural("seed") : 0;
-    s.ignore_eos         = in.flag("ignoreEos");
-    s.grammar            = in.text("grammar");
-    s.n_log_probs        = in.integer("logProbs");
+    s.temperature = (float) in.number("temperature");
+    s.top_k = in.integer("topK");
+    s.top_p = (float) in.number("topP");
+    s.min_p = (float) in.number("minP");
+    s.typical_p = (float) in.number("typicalP");
+    s.repeat_penalty = (float) in.number("repeatPenalty");
+    s.presence_penalty = (float) in.number("presencePenalty");
+    s.frequency_penalty = (float) in.number("frequencyPenalty");
+    s.repeat_last_n = in.integer("repeatLastN");
+    s.has_seed = in.number("seed") >= 0;
+    s.seed = s.has_seed ? in.natural("seed") : 0;
+    s.ignore_eos = in.flag("ignoreEos");
+    s.grammar = in.text("grammar");
+    s.n_log_probs = in.integer("logProbs");
     const auto tokens = in.value("logitBiasTokens").As<Napi::Int32Array>();
     const auto values = in.value("logitBiasValues").As<Napi::Float32Array>();
     for (size_t i = 0; i < tokens.ElementLength() && i < values.ElementLength(); i++)
         s.logit_bias.emplace_back(tokens[i], values[i]);
     out.max_tokens = in.natural("maxTokens");
-    out.special    = in.flag("special");
+    out.special = in.flag("special");
     const auto stop = in.value("stop").As<Napi::Array>();
     for (uint32_t i = 0; i < stop.Length(); i++) out.stop.push_back(stop.Get(i).As<Napi::String>().Utf8Value());
     return out;
@@ -171,8 +173,8 @@ Napi::Value from_devices(Napi::Env env, const std::vector<device_info> & devices
     return out;
 }
 
-Napi::Value from_inspection(Napi::Env env, const model_traits & prefill, const model_traits & decode, const pair_plan & plan,
-                            uint64_t kv_bytes_per_token) {
+Napi::Value from_inspection(Napi::Env env, const model_traits & prefill, const model_traits & decode,
+                            const pair_plan & plan, uint64_t kv_bytes_per_token) {
     Napi::Object out = Napi::Object::New(env);
     out.Set("prefill", from_model(env, prefill));
     out.Set("decode", from_model(env, decode));
@@ -182,7 +184,8 @@ Napi::Value from_inspection(Napi::Env env, const model_traits & prefill, const m
 }
 
 Napi::Value from_pair_info(Napi::Env env, const pair_info & info) {
-    Napi::Object out = from_inspection(env, info.prefill, info.decode, info.plan, info.kv_bytes_per_token).As<Napi::Object>();
+    Napi::Object out =
+        from_inspection(env, info.prefill, info.decode, info.plan, info.kv_bytes_per_token).As<Napi::Object>();
     out.Set("contextSize", info.context_size);
     out.Set("maxSessions", info.max_sessions);
     out.Set("batchSize", info.batch_size);
@@ -235,10 +238,10 @@ Napi::Value from_reading(Napi::Env env, const token_stream::reading & reading) {
     if (!reading.chunk.log_probs.empty()) {
         Napi::Array rows = Napi::Array::New(env, reading.chunk.log_probs.size());
         for (uint32_t i = 0; i < rows.Length(); i++) {
-            const auto &       row    = reading.chunk.log_probs[i];
+            const auto & row = reading.chunk.log_probs[i];
             Napi::Float64Array values = Napi::Float64Array::New(env, 2 * row.size());
             for (size_t j = 0; j < row.size(); j++) {
-                values[2 * j]     = row[j].token;
+                values[2 * j] = row[j].token;
                 values[2 * j + 1] = row[j].log_prob;
             }
             rows.Set(i, values);

@@ -13,15 +13,15 @@
 
 namespace overfill {
 
-pair_options   to_pair_options(const Napi::Object & from, bool with_runtime);
+pair_options to_pair_options(const Napi::Object & from, bool with_runtime);
 prefill_options to_prefill_options(const Napi::Object & from);
 decode_options to_decode_options(const Napi::Object & from);
 std::vector<llama_token> to_tokens(const Napi::Value & from);
 
 Napi::Value from_tokens(Napi::Env env, const std::vector<llama_token> & tokens);
 Napi::Value from_devices(Napi::Env env, const std::vector<device_info> & devices);
-Napi::Value from_inspection(Napi::Env env, const model_traits & prefill, const model_traits & decode, const pair_plan & plan,
-                            uint64_t kv_bytes_per_token);
+Napi::Value from_inspection(Napi::Env env, const model_traits & prefill, const model_traits & decode,
+                            const pair_plan & plan, uint64_t kv_bytes_per_token);
 Napi::Value from_pair_info(Napi::Env env, const pair_info & info);
 Napi::Value from_prefill_result(Napi::Env env, const prefill_result & result);
 Napi::Value from_handover_report(Napi::Env env, const handover_report & report);

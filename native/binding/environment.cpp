@@ -4,10 +4,10 @@ namespace overfill {
 
 Napi::Error to_error(Napi::Env env, const failure & error) {
     const Napi::HandleScope scope(env);
-    Napi::Object            details = Napi::Object::New(env);
+    Napi::Object details = Napi::Object::New(env);
     for (const auto & [key, value] : error.details()) details.Set(key, value);
     const environment & data = environment::of(env);
-    const auto          code = Napi::String::New(env, error_code_name(error.code()));
+    const auto code = Napi::String::New(env, error_code_name(error.code()));
     if (data.create_error.IsEmpty()) {
         // Before `initialize`: the class is not known yet.
         Napi::Error plain = Napi::Error::New(env, error.what());

@@ -22,9 +22,9 @@ void mailbox::shut() {
 
 mailbox::call mailbox::open(Napi::Env env, Napi::Function on_progress) {
     if (pending_.empty()) bell_.Ref(env);
-    const uint64_t id       = next_id_++;
-    auto           deferred = Napi::Promise::Deferred::New(env);
-    pending        entry{ deferred, {} };
+    const uint64_t id = next_id_++;
+    auto deferred = Napi::Promise::Deferred::New(env);
+    pending entry{ deferred, {} };
     if (!on_progress.IsEmpty()) entry.on_progress = Napi::Persistent(on_progress);
     pending_.emplace(id, std::move(entry));
     return { id, deferred.Promise() };
@@ -40,7 +40,8 @@ void mailbox::post(event item) {
     const bool ring = events_.empty();
     events_.push_back(std::move(item));
     if (!ring) return;
-    // The queue has no limit, so this never blocks; while the environment closes it refuses, and nobody listens any more.
+    // The queue has no limit, so this never blocks; while the environment closes it refuses, and nobody listens any
+    // more.
     const std::weak_ptr<mailbox> self = weak_from_this();
     bell_.NonBlockingCall([self](Napi::Env env, Napi::Function) {
         if (const auto box = self.lock()) box->deliver(env);

@@ -1,6 +1,6 @@
-// Brings the engine thread's completions to the JavaScript thread: a queue of events and one thread-safe function as its
-// door bell. The bell is rung once for any number of events, and no event carries a JavaScript handle, so that events may
-// be made and dropped on any thread.
+// Brings the engine thread's completions to the JavaScript thread: a queue of events and one thread-safe function as
+// its door bell. The bell is rung once for any number of events, and no event carries a JavaScript handle, so that
+// events may be made and dropped on any thread.
 #pragma once
 
 #include "failure.h"
@@ -28,7 +28,7 @@ class mailbox : public std::enable_shared_from_this<mailbox> {
     // --- JavaScript thread ---
 
     struct call {
-        uint64_t      id;
+        uint64_t id;
         Napi::Promise promise;
     };
 
@@ -47,15 +47,15 @@ class mailbox : public std::enable_shared_from_this<mailbox> {
 
   private:
     struct resolved {
-        uint64_t   id;
+        uint64_t id;
         make_value value;
     };
     struct rejected {
         uint64_t id;
-        failure  error;
+        failure error;
     };
     struct progressed {
-        uint64_t            id;
+        uint64_t id;
         std::vector<double> arguments;
     };
     using event = std::variant<resolved, rejected, progressed>;
@@ -69,12 +69,12 @@ class mailbox : public std::enable_shared_from_this<mailbox> {
     void deliver(Napi::Env env);
     void close(Napi::Env env, uint64_t id);
 
-    Napi::ThreadSafeFunction              bell_;
+    Napi::ThreadSafeFunction bell_;
     std::unordered_map<uint64_t, pending> pending_;  // JavaScript thread
-    uint64_t                              next_id_ = 1;
-    std::mutex                            mutex_;
-    std::vector<event>                    events_;
-    bool                                  shut_ = false;
+    uint64_t next_id_ = 1;
+    std::mutex mutex_;
+    std::vector<event> events_;
+    bool shut_ = false;
 };
 
 }  // namespace overfill

@@ -28,20 +28,20 @@ Napi::Value pair_wrapper::load(const Napi::CallbackInfo & info) {
 }
 
 void pair_wrapper::begin(const Napi::CallbackInfo & info) {
-    const Napi::Env    env     = info.Env();
+    const Napi::Env env = info.Env();
     const pair_options options = to_pair_options(info[0].As<Napi::Object>(), true);
-    box_                       = std::make_shared<mailbox>(env);
-    const mailbox::call call   = box_->open(env, info[1].As<Napi::Function>());
-    const auto          box    = box_;
-    const uint64_t      id     = call.id;
-    engine_ = engine::load(
-        options, [box, id](float fraction) { box->progress(id, { fraction }); },
-        { [box, id](const pair_info & result) {
-             box->resolve(id, [result](Napi::Env env) { return from_pair_info(env, result); });
-         },
-          [box, id](const failure & error) { box->reject(id, error); } });
+    box_ = std::make_shared<mailbox>(env);
+    const mailbox::call call = box_->open(env, info[1].As<Napi::Function>());
+    const auto box = box_;
+    const uint64_t id = call.id;
+    engine_ = engine::load(options, [box, id](float fraction) { box->progress(id, { fraction }); },
+                           { [box, id](const pair_info & result) {
+                                box->resolve(id, [result](Napi::Env env) { return from_pair_info(env, result); });
+                            },
+                             [box, id](const failure & error) { box->reject(id, error); } });
     // Registered after the mailbox's thread-safe function, hence called before that one goes.
-    hook_ = std::unique_ptr<end_hook>(new end_hook{ info.Env().AddCleanupHook(&pair_wrapper::on_environment_end, this) });
+    hook_ =
+        std::unique_ptr<end_hook>(new end_hook{ info.Env().AddCleanupHook(&pair_wrapper::on_environment_end, this) });
     info.This().As<Napi::Object>().Set("loaded", call.promise);
 }
 
@@ -63,15 +63,16 @@ Napi::Value pair_wrapper::abort_load(const Napi::CallbackInfo & info) {
 
 Napi::Value pair_wrapper::tokenize(const Napi::CallbackInfo & info) {
     return guarded(info.Env(), [&] {
-        return from_tokens(info.Env(), engine_->tokenize(info[0].As<Napi::String>().Utf8Value(),
-                                                         info[1].As<Napi::Boolean>().Value(),
-                                                         info[2].As<Napi::Boolean>().Value()));
+        return from_tokens(info.Env(),
+                           engine_->tokenize(info[0].As<Napi::String>().Utf8Value(),
+                                             info[1].As<Napi::Boolean>().Value(), info[2].As<Napi::Boolean>().Value()));
     });
 }
 
 Napi::Value pair_wrapper::detokenize(const Napi::CallbackInfo & info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
-        return Napi::String::New(info.Env(), engine_->detokenize(to_tokens(info[0]), info[1].As<Napi::Boolean>().Value()));
+        return Napi::String::New(info.Env(),
+                                 engine_->detokenize(to_tokens(info[0]), info[1].As<Napi::Boolean>().Value()));
     });
 }
 
@@ -84,9 +85,9 @@ Napi::Value pair_wrapper::create_session(const Napi::CallbackInfo & info) {
 Napi::Value pair_wrapper::dispose(const Napi::CallbackInfo & info) {
     if (!disposed_.IsEmpty()) return disposed_.Value();
     const mailbox::call call = box_->open(info.Env());
-    const auto          box  = box_;
-    const uint64_t      id   = call.id;
-    disposed_                = Napi::Persistent(call.promise.As<Napi::Object>());
+    const auto box = box_;
+    const uint64_t id = call.id;
+    disposed_ = Napi::Persistent(call.promise.As<Napi::Object>());
     engine_->dispose([box, id] { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); });
     return call.promise;
 }

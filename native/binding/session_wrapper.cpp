@@ -22,17 +22,17 @@ session_wrapper::session_wrapper(const Napi::CallbackInfo & info) : Napi::Object
 Napi::Value session_wrapper::make(Napi::Env env, Napi::Object pair, std::shared_ptr<mailbox> box,
                                   std::shared_ptr<session_handle> handle) {
     const Napi::Object object = environment::of(env).session_class.New({});
-    session_wrapper *  self   = Unwrap(object);
-    self->pair_               = Napi::Persistent(pair);
-    self->box_                = std::move(box);
-    self->handle_             = std::move(handle);
+    session_wrapper * self = Unwrap(object);
+    self->pair_ = Napi::Persistent(pair);
+    self->box_ = std::move(box);
+    self->handle_ = std::move(handle);
     return object;
 }
 
 template <class F> Napi::Value session_wrapper::promise_of(Napi::Env env, Napi::Function on_progress, F && start) {
     const mailbox::call call = box_->open(env, on_progress);
-    const auto          box  = box_;
-    const uint64_t      id   = call.id;
+    const auto box = box_;
+    const uint64_t id = call.id;
     try {
         start(box, id, [box, id](const failure & error) { box->reject(id, error); });
     } catch (...) {
@@ -48,16 +48,19 @@ Napi::Value session_wrapper::prefill(const Napi::CallbackInfo & info) {
     else
         input = to_tokens(info[0]);
     const prefill_options options = to_prefill_options(info[1].As<Napi::Object>());
-    const bool            listens = info[2].IsFunction();
-    return promise_of(info.Env(), listens ? info[2].As<Napi::Function>() : Napi::Function(), [&](auto box, auto id, auto failed) {
-        std::function<void(uint32_t, uint32_t)> on_progress;
-        if (listens)
-            on_progress = [box, id](uint32_t n_done, uint32_t n_total) { box->progress(id, { (double) n_done, (double) n_total }); };
-        const auto done = [box, id](const prefill_result & result) {
-            box->resolve(id, [result](Napi::Env env) { return from_prefill_result(env, result); });
-        };
-        handle_->prefill(std::move(input), options, std::move(on_progress), { done, failed });
-    });
+    const bool listens = info[2].IsFunction();
+    return promise_of(info.Env(), listens ? info[2].As<Napi::Function>() : Napi::Function(),
+                      [&](auto box, auto id, auto failed) {
+                          std::function<void(uint32_t, uint32_t)> on_progress;
+                          if (listens)
+                              on_progress = [box, id](uint32_t n_done, uint32_t n_total) {
+                                  box->progress(id, { (double) n_done, (double) n_total });
+                              };
+                          const auto done = [box, id](const prefill_result & result) {
+                              box->resolve(id, [result](Napi::Env env) { return from_prefill_result(env, result); });
+                          };
+                          handle_->prefill(std::move(input), options, std::move(on_progress), { done, failed });
+                      });
 }
 
 Napi::Value session_wrapper::hand_over(const Napi::CallbackInfo & info) {
@@ -79,9 +82,10 @@ Napi::Value session_wrapper::retract(const Napi::CallbackInfo & info) {
 Napi::Value session_wrapper::decode(const Napi::CallbackInfo & info) {
     return guarded(info.Env(), [&] {
         decode_options options = to_decode_options(info[0].As<Napi::Object>());
-        return stream_wrapper::make(info.Env(), info.This().As<Napi::Object>(), box_, [&](std::function<void()> on_readable) {
-            return handle_->decode(std::move(options), std::move(on_readable));
-        });
+        return stream_wrapper::make(info.Env(), info.This().As<Napi::Object>(), box_,
+                                    [&](std::function<void()> on_readable) {
+                                        return handle_->decode(std::move(options), std::move(on_readable));
+                                    });
     });
 }
 
@@ -95,9 +99,9 @@ Napi::Value session_wrapper::stats(const Napi::CallbackInfo & info) { return fro
 Napi::Value session_wrapper::dispose(const Napi::CallbackInfo & info) {
     if (!disposed_.IsEmpty()) return disposed_.Value();
     const mailbox::call call = box_->open(info.Env());
-    const auto          box  = box_;
-    const uint64_t      id   = call.id;
-    disposed_                = Napi::Persistent(call.promise.As<Napi::Object>());
+    const auto box = box_;
+    const uint64_t id = call.id;
+    disposed_ = Napi::Persistent(call.promise.As<Napi::Object>());
     handle_->dispose([box, id] { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); });
     return call.promise;
 }

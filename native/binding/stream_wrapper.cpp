@@ -10,15 +10,15 @@ Napi::Function stream_wrapper::define(Napi::Env env) {
 
 Napi::Value stream_wrapper::make(Napi::Env env, Napi::Object session, std::shared_ptr<mailbox> box,
                                  const std::function<std::shared_ptr<token_stream>(std::function<void()>)> & begin) {
-    auto reader         = std::make_shared<stream_wrapper::reader>();
-    reader->box         = std::move(box);
-    auto stream         = begin([reader] { reader->on_readable(); });
-    reader->stream      = stream;
+    auto reader = std::make_shared<stream_wrapper::reader>();
+    reader->box = std::move(box);
+    auto stream = begin([reader] { reader->on_readable(); });
+    reader->stream = stream;
     const Napi::Object object = environment::of(env).stream_class.New({});
-    stream_wrapper *   self   = Unwrap(object);
-    self->session_            = Napi::Persistent(session);
-    self->reader_             = std::move(reader);
-    self->stream_             = std::move(stream);
+    stream_wrapper * self = Unwrap(object);
+    self->session_ = Napi::Persistent(session);
+    self->reader_ = std::move(reader);
+    self->stream_ = std::move(stream);
     return object;
 }
 
@@ -43,15 +43,16 @@ void stream_wrapper::reader::on_readable() {
 
 Napi::Value stream_wrapper::read(const Napi::CallbackInfo & info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
-        const Napi::Env env              = info.Env();
-        reader_->waiting                 = reader::nobody;
+        const Napi::Env env = info.Env();
+        reader_->waiting = reader::nobody;
         const token_stream::reading here = stream_->read();
         if (here.ready()) return to_value(env, here);
 
-        const mailbox::call call   = reader_->box->open(env);
-        uint64_t            nobody = reader::nobody;
+        const mailbox::call call = reader_->box->open(env);
+        uint64_t nobody = reader::nobody;
         // The writer may have rung between the look and now; then nobody else will.
-        if (!reader_->waiting.compare_exchange_strong(nobody, call.id)) reader_->box->resolve(call.id, take_from(stream_));
+        if (!reader_->waiting.compare_exchange_strong(nobody, call.id))
+            reader_->box->resolve(call.id, take_from(stream_));
         return call.promise;
     });
 }

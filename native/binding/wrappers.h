@@ -16,7 +16,7 @@ namespace overfill {
 class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
   public:
     static Napi::Function define(Napi::Env env);
-    static Napi::Value    load(const Napi::CallbackInfo & info);
+    static Napi::Value load(const Napi::CallbackInfo & info);
 
     explicit pair_wrapper(const Napi::CallbackInfo & info);
     void Finalize(Napi::BasicEnv env) override;
@@ -24,7 +24,7 @@ class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
     const std::shared_ptr<mailbox> & box() const { return box_; }
 
   private:
-    void        begin(const Napi::CallbackInfo & info);
+    void begin(const Napi::CallbackInfo & info);
     Napi::Value abort_load(const Napi::CallbackInfo & info);
     Napi::Value tokenize(const Napi::CallbackInfo & info);
     Napi::Value detokenize(const Napi::CallbackInfo & info);
@@ -35,17 +35,17 @@ class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
     static void on_environment_end(pair_wrapper * self);
     struct end_hook;
 
-    std::shared_ptr<mailbox>  box_;
-    std::shared_ptr<engine>   engine_;
-    Napi::ObjectReference     disposed_;  // the promise of dispose()
+    std::shared_ptr<mailbox> box_;
+    std::shared_ptr<engine> engine_;
+    Napi::ObjectReference disposed_;  // the promise of dispose()
     std::unique_ptr<end_hook> hook_;
 };
 
 class session_wrapper : public Napi::ObjectWrap<session_wrapper> {
   public:
     static Napi::Function define(Napi::Env env);
-    static Napi::Value    make(Napi::Env env, Napi::Object pair, std::shared_ptr<mailbox> box,
-                               std::shared_ptr<session_handle> handle);
+    static Napi::Value make(Napi::Env env, Napi::Object pair, std::shared_ptr<mailbox> box,
+                            std::shared_ptr<session_handle> handle);
 
     explicit session_wrapper(const Napi::CallbackInfo & info);
 
@@ -61,17 +61,17 @@ class session_wrapper : public Napi::ObjectWrap<session_wrapper> {
     // A promise for what `start` begins; what `start` throws rejects it.
     template <class F> Napi::Value promise_of(Napi::Env env, Napi::Function on_progress, F && start);
 
-    Napi::ObjectReference           pair_;  // keeps the pair alive
-    std::shared_ptr<mailbox>        box_;
+    Napi::ObjectReference pair_;  // keeps the pair alive
+    std::shared_ptr<mailbox> box_;
     std::shared_ptr<session_handle> handle_;
-    Napi::ObjectReference           disposed_;
+    Napi::ObjectReference disposed_;
 };
 
 class stream_wrapper : public Napi::ObjectWrap<stream_wrapper> {
   public:
     static Napi::Function define(Napi::Env env);
-    static Napi::Value    make(Napi::Env env, Napi::Object session, std::shared_ptr<mailbox> box,
-                               const std::function<std::shared_ptr<token_stream>(std::function<void()>)> & begin);
+    static Napi::Value make(Napi::Env env, Napi::Object session, std::shared_ptr<mailbox> box,
+                            const std::function<std::shared_ptr<token_stream>(std::function<void()>)> & begin);
 
     explicit stream_wrapper(const Napi::CallbackInfo & info) : Napi::ObjectWrap<stream_wrapper>(info) {}
 
@@ -82,15 +82,15 @@ class stream_wrapper : public Napi::ObjectWrap<stream_wrapper> {
     struct reader {
         static constexpr uint64_t nobody = 0, rang = UINT64_MAX;
 
-        std::shared_ptr<mailbox>    box;
+        std::shared_ptr<mailbox> box;
         std::weak_ptr<token_stream> stream;
-        std::atomic<uint64_t>       waiting{ nobody };  // the call that waits, or one of the two above
+        std::atomic<uint64_t> waiting{ nobody };  // the call that waits, or one of the two above
 
         void on_readable();
     };
 
-    Napi::ObjectReference         session_;  // keeps the session alive
-    std::shared_ptr<reader>       reader_;
+    Napi::ObjectReference session_;  // keeps the session alive
+    std::shared_ptr<reader> reader_;
     std::shared_ptr<token_stream> stream_;
 };
 

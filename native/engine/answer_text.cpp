@@ -10,7 +10,10 @@ size_t whole_utf8_prefix(const std::string & text) {
     for (size_t back = 1; back <= std::min<size_t>(3, n); back++) {
         const unsigned char byte = (unsigned char) text[n - back];
         if ((byte & 0xC0) == 0x80) continue;
-        const size_t length = byte >= 0xC2 && byte <= 0xDF ? 2 : (byte & 0xF0) == 0xE0 ? 3 : byte >= 0xF0 && byte <= 0xF4 ? 4 : 1;
+        const size_t length = byte >= 0xC2 && byte <= 0xDF   ? 2
+                              : (byte & 0xF0) == 0xE0        ? 3
+                              : byte >= 0xF0 && byte <= 0xF4 ? 4
+                                                             : 1;
         if (length <= back) return n;
         // Not every continuation may follow: an overlong form or a surrogate is broken already, not incomplete.
         if (back >= 2) {
@@ -40,10 +43,10 @@ bool answer_text::append(llama_token token) {
     for (const std::string & stop : stop_) {
         // Everything before `begin` was searched already, except for a match that the new text completes.
         const size_t from = begin >= stop.size() ? begin - stop.size() + 1 : 0;
-        const size_t at   = pending_.find(stop, from);
+        const size_t at = pending_.find(stop, from);
         if (at != std::string::npos && at < stop_at_) {
             stop_at_ = at;
-            found_   = stop;
+            found_ = stop;
         }
     }
     return !found_.empty();

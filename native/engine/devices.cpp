@@ -24,31 +24,32 @@ void load_cpu_backend(const std::string & directory) {
 }
 
 bool load_gpu_backend(const std::string & path) {
-    const std::lock_guard<std::mutex>   lock(registry_mutex);
-    static std::map<std::string, bool>  loaded;
+    const std::lock_guard<std::mutex> lock(registry_mutex);
+    static std::map<std::string, bool> loaded;
     if (const auto known = loaded.find(path); known != loaded.end()) return known->second;
 
-    const log_capture  log;
+    const log_capture log;
     ggml_backend_reg_t backend = ggml_backend_load(path.c_str());
     if (!backend)
-        throw failure(error_code::gpu_unavailable, path + " could not be loaded: " + log.errors(), { { "path", path } });
+        throw failure(error_code::gpu_unavailable, path + " could not be loaded: " + log.errors(),
+                      { { "path", path } });
     return loaded[path] = ggml_backend_reg_dev_count(backend) > 0;
 }
 
 static const char * kind_name(enum ggml_backend_dev_type type) {
     switch (type) {
-        case GGML_BACKEND_DEVICE_TYPE_CPU:  return "cpu";
-        case GGML_BACKEND_DEVICE_TYPE_GPU:  return "gpu";
-        case GGML_BACKEND_DEVICE_TYPE_IGPU: return "igpu";
-        default:                            return "accel";
+    case GGML_BACKEND_DEVICE_TYPE_CPU: return "cpu";
+    case GGML_BACKEND_DEVICE_TYPE_GPU: return "gpu";
+    case GGML_BACKEND_DEVICE_TYPE_IGPU: return "igpu";
+    default: return "accel";
     }
 }
 
 std::vector<device_info> list_devices() {
     const std::lock_guard<std::mutex> lock(registry_mutex);
-    std::vector<device_info>          out;
+    std::vector<device_info> out;
     for (size_t i = 0; i < ggml_backend_dev_count(); i++) {
-        ggml_backend_dev_t     device = ggml_backend_dev_get(i);
+        ggml_backend_dev_t device = ggml_backend_dev_get(i);
         ggml_backend_dev_props props;
         ggml_backend_dev_get_props(device, &props);
         out.push_back({ props.name, props.description, kind_name(props.type),
@@ -60,11 +61,12 @@ std::vector<device_info> list_devices() {
 
 std::string cpu_features() {
     const std::lock_guard<std::mutex> lock(registry_mutex);
-    ggml_backend_dev_t                cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     if (!cpu) return "";
-    ggml_backend_reg_t backend  = ggml_backend_dev_backend_reg(cpu);
-    auto *             features = (ggml_backend_get_features_t) ggml_backend_reg_get_proc_address(backend, "ggml_backend_get_features");
-    std::string        out;
+    ggml_backend_reg_t backend = ggml_backend_dev_backend_reg(cpu);
+    auto * features =
+        (ggml_backend_get_features_t) ggml_backend_reg_get_proc_address(backend, "ggml_backend_get_features");
+    std::string out;
     for (ggml_backend_feature * f = features ? features(backend) : nullptr; f && f->name; f++)
         out += (out.empty() ? "" : " ") + std::string(f->name);
     return out;

@@ -24,9 +24,9 @@ class engine::load_task final : public task {
     void fail(const failure & error) noexcept override { end_.failed(error); }
 
   private:
-    engine &                   owner_;
+    engine & owner_;
     std::function<void(float)> on_progress_;
-    completion<pair_info>      end_;
+    completion<pair_info> end_;
 };
 
 engine::engine(const pair_options & options) : options_(options) {
@@ -36,8 +36,8 @@ engine::engine(const pair_options & options) : options_(options) {
 std::shared_ptr<engine> engine::load(const pair_options & options, std::function<void(float)> on_progress,
                                      completion<pair_info> end) {
     std::shared_ptr<engine> self(new engine(options));
-    engine *                raw = self.get();
-    self->scheduler_            = std::make_unique<scheduler>([raw] {
+    engine * raw = self.get();
+    self->scheduler_ = std::make_unique<scheduler>([raw] {
         raw->pair_.reset();
         std::function<void()> done;
         {
@@ -46,7 +46,7 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
         }
         if (done) done();
     });
-    auto item   = std::make_shared<load_task>(*raw, std::move(on_progress), std::move(end));
+    auto item = std::make_shared<load_task>(*raw, std::move(on_progress), std::move(end));
     self->load_ = item;
     self->scheduler_->submit(std::move(item));
     return self;
@@ -134,8 +134,8 @@ void session_handle::claim() {
 void session_handle::prefill(prompt_input input, const prefill_options & options,
                              std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end) {
     claim();
-    start(std::make_shared<prefill_task>(slot_, owner_->pair_->vocab(), std::move(input), options, std::move(on_progress),
-                                         std::move(end)));
+    start(std::make_shared<prefill_task>(slot_, owner_->pair_->vocab(), std::move(input), options,
+                                         std::move(on_progress), std::move(end)));
 }
 
 void session_handle::hand_over(completion<handover_report> end) {
@@ -146,8 +146,8 @@ void session_handle::hand_over(completion<handover_report> end) {
 std::shared_ptr<token_stream> session_handle::decode(decode_options options, std::function<void()> on_readable) {
     claim();
     // The reader may outlive the engine, so it holds on to it weakly.
-    std::weak_ptr<engine> owner  = owner_;
-    auto                  stream = std::make_shared<token_stream>(std::move(on_readable), [owner] {
+    std::weak_ptr<engine> owner = owner_;
+    auto stream = std::make_shared<token_stream>(std::move(on_readable), [owner] {
         if (const auto engine = owner.lock()) engine->scheduler_->wake();
     });
     start(std::make_shared<decode_task>(slot_, *owner_->pair_, std::move(options), stream));

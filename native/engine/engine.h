@@ -27,8 +27,8 @@ class session_handle {
     ~session_handle();
 
     // Each throws ERR_DISPOSED or ERR_SESSION_BUSY at once; all other errors reach the completion or the stream.
-    void prefill(prompt_input input, const prefill_options & options, std::function<void(uint32_t, uint32_t)> on_progress,
-                 completion<prefill_result> end);
+    void prefill(prompt_input input, const prefill_options & options,
+                 std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end);
     void hand_over(completion<handover_report> end);
     std::shared_ptr<token_stream> decode(decode_options options, std::function<void()> on_readable);
 
@@ -48,8 +48,8 @@ class session_handle {
     void start(std::shared_ptr<task> item);
 
     std::shared_ptr<engine> owner_;
-    slot_ptr                slot_;
-    std::weak_ptr<task>     running_;
+    slot_ptr slot_;
+    std::weak_ptr<task> running_;
 };
 
 class engine : public std::enable_shared_from_this<engine> {
@@ -63,7 +63,7 @@ class engine : public std::enable_shared_from_this<engine> {
 
     // After the load has ended well. Both are safe beside a running stage: a vocabulary does not change.
     std::vector<llama_token> tokenize(const std::string & text, bool add_special, bool parse_special) const;
-    std::string              detokenize(const std::vector<llama_token> & tokens, bool special) const;
+    std::string detokenize(const std::vector<llama_token> & tokens, bool special) const;
 
     // Throws ERR_SESSION_LIMIT if max_sessions are open.
     std::shared_ptr<session_handle> create_session();
@@ -80,15 +80,15 @@ class engine : public std::enable_shared_from_this<engine> {
 
     explicit engine(const pair_options & options);
     const pair & loaded() const;
-    void         give_back(llama_seq_id sequence);
+    void give_back(llama_seq_id sequence);
 
-    pair_options              options_;
-    std::atomic<bool>         disposed_{ false };
-    std::unique_ptr<pair>     pair_;   // made and freed on the engine thread
-    std::function<void()>     on_disposed_;
-    std::mutex                mutex_;  // guards the sequences and on_disposed_
+    pair_options options_;
+    std::atomic<bool> disposed_{ false };
+    std::unique_ptr<pair> pair_;  // made and freed on the engine thread
+    std::function<void()> on_disposed_;
+    std::mutex mutex_;  // guards the sequences and on_disposed_
     std::vector<llama_seq_id> free_sequences_;
-    std::weak_ptr<task>       load_;
+    std::weak_ptr<task> load_;
     // Last, so that the thread ends before what it uses.
     std::unique_ptr<scheduler> scheduler_;
 };

@@ -12,22 +12,23 @@ gguf_metadata::gguf_metadata(const std::string & path) : path_(path) {
     const log_capture log;
     gguf_.reset(gguf_init_from_file(path.c_str(), { /*no_alloc*/ true, /*ctx*/ nullptr }));
     if (!gguf_)
-        throw failure(error_code::model_invalid, path + " is a broken GGUF file: " + log.errors(), { { "path", path } });
+        throw failure(error_code::model_invalid, path + " is a broken GGUF file: " + log.errors(),
+                      { { "path", path } });
 }
 
 static std::optional<double> element(gguf_type type, const void * data, size_t i) {
     switch (type) {
-        case GGUF_TYPE_UINT8:   return static_cast<const uint8_t *>(data)[i];
-        case GGUF_TYPE_INT8:    return static_cast<const int8_t *>(data)[i];
-        case GGUF_TYPE_UINT16:  return static_cast<const uint16_t *>(data)[i];
-        case GGUF_TYPE_INT16:   return static_cast<const int16_t *>(data)[i];
-        case GGUF_TYPE_UINT32:  return static_cast<const uint32_t *>(data)[i];
-        case GGUF_TYPE_INT32:   return static_cast<const int32_t *>(data)[i];
-        case GGUF_TYPE_UINT64:  return (double) static_cast<const uint64_t *>(data)[i];
-        case GGUF_TYPE_INT64:   return (double) static_cast<const int64_t *>(data)[i];
-        case GGUF_TYPE_FLOAT32: return static_cast<const float *>(data)[i];
-        case GGUF_TYPE_FLOAT64: return static_cast<const double *>(data)[i];
-        default:                return std::nullopt;
+    case GGUF_TYPE_UINT8: return static_cast<const uint8_t *>(data)[i];
+    case GGUF_TYPE_INT8: return static_cast<const int8_t *>(data)[i];
+    case GGUF_TYPE_UINT16: return static_cast<const uint16_t *>(data)[i];
+    case GGUF_TYPE_INT16: return static_cast<const int16_t *>(data)[i];
+    case GGUF_TYPE_UINT32: return static_cast<const uint32_t *>(data)[i];
+    case GGUF_TYPE_INT32: return static_cast<const int32_t *>(data)[i];
+    case GGUF_TYPE_UINT64: return (double) static_cast<const uint64_t *>(data)[i];
+    case GGUF_TYPE_INT64: return (double) static_cast<const int64_t *>(data)[i];
+    case GGUF_TYPE_FLOAT32: return static_cast<const float *>(data)[i];
+    case GGUF_TYPE_FLOAT64: return static_cast<const double *>(data)[i];
+    default: return std::nullopt;
     }
 }
 
@@ -80,9 +81,9 @@ std::vector<float> gguf_metadata::tensor(const std::string & name) const {
     const int64_t id = gguf_find_tensor(gguf_.get(), name.c_str());
     if (id < 0 || gguf_get_tensor_type(gguf_.get(), id) != GGML_TYPE_F32) return {};
     std::vector<float> values(gguf_get_tensor_size(gguf_.get(), id) / sizeof(float));
-    std::ifstream      file(std::filesystem::u8path(path_), std::ios::binary);
-    file.seekg((std::streamoff) (gguf_get_data_offset(gguf_.get()) + gguf_get_tensor_offset(gguf_.get(), id)));
-    file.read(reinterpret_cast<char *>(values.data()), (std::streamsize) (values.size() * sizeof(float)));
+    std::ifstream file(std::filesystem::u8path(path_), std::ios::binary);
+    file.seekg((std::streamoff)(gguf_get_data_offset(gguf_.get()) + gguf_get_tensor_offset(gguf_.get(), id)));
+    file.read(reinterpret_cast<char *>(values.data()), (std::streamsize)(values.size() * sizeof(float)));
     if (!file) return {};
     return values;
 }

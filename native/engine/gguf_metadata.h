@@ -18,13 +18,13 @@ class gguf_metadata {
     explicit gguf_metadata(const std::string & path);
 
     std::optional<std::string> text(const std::string & key) const;
-    std::optional<double>      number(const std::string & key) const;
+    std::optional<double> number(const std::string & key) const;
     // A number, or an array of numbers, as a list.
     std::vector<double> numbers(const std::string & key) const;
     // The strings of an array of strings; they live as long as this object.
     std::vector<std::string_view> texts(const std::string & key) const;
-    bool                has(const std::string & key) const;
-    int64_t             array_length(const std::string & key) const;  // -1: no array
+    bool has(const std::string & key) const;
+    int64_t array_length(const std::string & key) const;  // -1: no array
 
     // The values of an f32 tensor, read from the file; empty if there is none of that name and type.
     std::vector<float> tensor(const std::string & name) const;
@@ -35,7 +35,7 @@ class gguf_metadata {
     struct free_gguf {
         void operator()(gguf_context * g) const { gguf_free(g); }
     };
-    std::string                              path_;
+    std::string path_;
     std::unique_ptr<gguf_context, free_gguf> gguf_;
 };
 

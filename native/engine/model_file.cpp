@@ -18,17 +18,17 @@ namespace overfill {
 namespace fs = std::filesystem;
 
 // llama.cpp's own bounds, beyond which it aborts.
-static constexpr double max_layers  = 512;
+static constexpr double max_layers = 512;
 static constexpr double max_experts = 1024;
 
 // Architectures whose graphs assert that RoPE turns all of a head's dimensions, and K and V heads are of one size.
 static bool rotates_whole_heads(const std::string & architecture) {
     static const std::unordered_set<std::string> names = {
-        "apertus",  "arcee",     "arctic",    "baichuan",  "codeshell", "cogvlm",      "dbrx",     "deci",      "deepseek",
-        "dots1",    "dream",     "ernie4_5",  "exaone",    "exaone4",   "falcon",      "granite",  "granitemoe", "grok",
-        "internlm2", "llada",    "llama",     "llama4",    "mistral3",  "nemotron",    "olmo",     "olmo2",     "olmoe",
-        "orion",    "pangu-embedded", "qwen2", "qwen2moe", "qwen3",     "qwen3moe",    "seed_oss", "smollm3",   "starcoder2",
-        "xverse",
+        "apertus",    "arcee",    "arctic",    "baichuan",   "codeshell",      "cogvlm",  "dbrx",     "deci",
+        "deepseek",   "dots1",    "dream",     "ernie4_5",   "exaone",         "exaone4", "falcon",   "granite",
+        "granitemoe", "grok",     "internlm2", "llada",      "llama",          "llama4",  "mistral3", "nemotron",
+        "olmo",       "olmo2",    "olmoe",     "orion",      "pangu-embedded", "qwen2",   "qwen2moe", "qwen3",
+        "qwen3moe",   "seed_oss", "smollm3",   "starcoder2", "xverse",
     };
     return names.count(architecture) > 0;
 }
@@ -42,30 +42,32 @@ class inspection {
 
     uint64_t check_file() const {
         std::error_code error;
-        const fs::path  path = fs::u8path(path_);
+        const fs::path path = fs::u8path(path_);
         if (!fs::exists(path, error))
             throw failure(error_code::model_not_found, path_ + " does not exist", { { "path", path_ } });
         if (!fs::is_regular_file(path, error))
             throw failure(error_code::model_not_a_file, path_ + " is not a file", { { "path", path_ } });
         const uint64_t n_bytes = fs::file_size(path, error);
-        std::ifstream  file(path, std::ios::binary);
+        std::ifstream file(path, std::ios::binary);
         if (error || !file)
             throw failure(error_code::model_load_failed, path_ + " cannot be read", { { "path", path_ } });
 
-        char     magic[4] = {};
-        uint32_t version  = 0;
+        char magic[4] = {};
+        uint32_t version = 0;
         file.read(magic, sizeof magic);
         file.read(reinterpret_cast<char *>(&version), sizeof version);
         if (n_bytes == 0) refuse("is empty");
         if (std::memcmp(magic, "GGUF", 4) != 0) refuse("is not a GGUF file");
-        if (version < 2 || version > 3) refuse("has GGUF version " + std::to_string(version) + "; 2 and 3 are supported");
+        if (version < 2 || version > 3)
+            refuse("has GGUF version " + std::to_string(version) + "; 2 and 3 are supported");
         return n_bytes;
     }
 
     std::string check_structure(const gguf_metadata & meta, uint64_t n_bytes) const {
         const auto architecture = meta.text("general.architecture");
         if (!architecture) refuse("names no architecture");
-        if (!known_architecture(*architecture)) unsupported("has the unknown architecture " + *architecture, *architecture);
+        if (!known_architecture(*architecture))
+            unsupported("has the unknown architecture " + *architecture, *architecture);
         if (*architecture == "clip") unsupported("is an image encoder", *architecture);
         if (meta.text("general.type") == "adapter") unsupported("is an adapter, not a model", *architecture);
         if (meta.number("split.no").value_or(0) > 0)
@@ -77,12 +79,12 @@ class inspection {
 
     // What llama.cpp asserts, divides by or waits for ever on.
     void check_shape(const gguf_metadata & meta, const std::string & architecture) const {
-        const auto key    = [&](const char * name) { return architecture + "." + name; };
+        const auto key = [&](const char * name) { return architecture + "." + name; };
         const auto within = [&](const char * name, double low, double high) {
             for (const double value : meta.numbers(key(name)))
                 if (!(value >= low && value <= high))
-                    refuse("has " + key(name) + " = " + std::to_string(value) + ", expected " + std::to_string((int64_t) low) +
-                           " to " + std::to_string((int64_t) high));
+                    refuse("has " + key(name) + " = " + std::to_string(value) + ", expected " +
+                           std::to_string((int64_t) low) + " to " + std::to_string((int64_t) high));
         };
         const double many = 1 << 24, finite = 3e38, blocks = meta.number(key("block_count")).value_or(0);
         within("block_count", 1, max_layers);
@@ -94,8 +96,8 @@ class inspection {
         within("attention.key_length", 1, many);
         within("attention.value_length", 1, many);
         within("nextn_predict_layers", 0, blocks);
-        for (const char * name : { "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon", "rope.scaling.factor",
-                                   "rope.scale_linear", "rope.scaling.attn_factor" })
+        for (const char * name : { "attention.layer_norm_rms_epsilon", "attention.layer_norm_epsilon",
+                                   "rope.scaling.factor", "rope.scale_linear", "rope.scaling.attn_factor" })
             within(name, 0, finite);
         for (const char * name : { "rope.freq_base", "rope.freq_base_swa", "rope.scaling.original_context_length" })
             if (const auto value = meta.number(key(name)); value && !(*value > 0 && *value <= finite))
@@ -112,7 +114,7 @@ class inspection {
         const auto model = meta.text("tokenizer.ggml.model");
         if (!model) refuse("holds no tokenizer");
         if (*model == "no_vocab" || *model == "none") unsupported("has no vocabulary of its own", architecture);
-        const int64_t n_tokens  = meta.array_length("tokenizer.ggml.tokens");
+        const int64_t n_tokens = meta.array_length("tokenizer.ggml.tokens");
         const int64_t embedding = gguf_find_tensor(meta.get(), "token_embd.weight");
         if (n_tokens == 0) refuse("has an empty vocabulary");
         if (n_tokens > 0 && embedding >= 0 && gguf_get_tensor_ne(meta.get(), embedding)[1] != n_tokens)
@@ -121,7 +123,8 @@ class inspection {
         for (const char * key : { "tokenizer.ggml.scores", "tokenizer.ggml.token_type" }) {
             const int64_t n = meta.array_length(key);
             if (n >= 0 && n_tokens >= 0 && n < n_tokens)
-                refuse("has " + std::to_string(n_tokens) + " tokens but only " + std::to_string(n) + " values in " + key);
+                refuse("has " + std::to_string(n_tokens) + " tokens but only " + std::to_string(n) + " values in " +
+                       key);
         }
         std::unordered_set<std::string_view> seen;
         for (const std::string_view token : meta.texts("tokenizer.ggml.tokens"))
@@ -139,10 +142,10 @@ class inspection {
 
     void check_tensors(const gguf_metadata & meta, uint64_t n_bytes) const {
         const gguf_context * gguf = meta.get();
-        const uint64_t       data = gguf_get_data_offset(gguf);
+        const uint64_t data = gguf_get_data_offset(gguf);
         for (int64_t i = 0; i < gguf_get_n_tensors(gguf); i++) {
-            const std::string name  = std::string("tensor ") + gguf_get_tensor_name(gguf, i);
-            const uint64_t    begin = data + gguf_get_tensor_offset(gguf, i), size = gguf_get_tensor_size(gguf, i);
+            const std::string name = std::string("tensor ") + gguf_get_tensor_name(gguf, i);
+            const uint64_t begin = data + gguf_get_tensor_offset(gguf, i), size = gguf_get_tensor_size(gguf, i);
             if (begin > n_bytes || size > n_bytes - begin) refuse("is truncated: " + name + " ends behind the file");
             const int64_t * ne = gguf_get_tensor_ne(gguf, i);
             for (int d = 0; d < GGML_MAX_DIMS; d++)
@@ -152,14 +155,14 @@ class inspection {
             if (ne[1] == 1 && ne[2] == 1 && ne[0] > 1 && type != GGML_TYPE_F32 && !is_matrix_of_one_row(gguf, i))
                 refuse("has the vector " + name + " as " + ggml_type_name(type) + ", expected f32");
             switch (type) {
-                case GGML_TYPE_I8:
-                case GGML_TYPE_I16:
-                case GGML_TYPE_I32:
-                case GGML_TYPE_I64:
-                case GGML_TYPE_F64:
-                case GGML_TYPE_Q8_1:
-                case GGML_TYPE_Q8_K: refuse("has " + name + " as " + ggml_type_name(type) + ", which holds no weights");
-                default:             break;
+            case GGML_TYPE_I8:
+            case GGML_TYPE_I16:
+            case GGML_TYPE_I32:
+            case GGML_TYPE_I64:
+            case GGML_TYPE_F64:
+            case GGML_TYPE_Q8_1:
+            case GGML_TYPE_Q8_K: refuse("has " + name + " as " + ggml_type_name(type) + ", which holds no weights");
+            default: break;
             }
         }
     }
@@ -174,22 +177,25 @@ class inspection {
 
     void check_experts(const gguf_metadata & meta, const std::string & architecture) const {
         const double experts = meta.number(architecture + ".expert_count").value_or(0);
-        const double groups  = meta.number(architecture + ".expert_group_count").value_or(0);
+        const double groups = meta.number(architecture + ".expert_group_count").value_or(0);
         const double groups_used = meta.number(architecture + ".expert_group_used_count").value_or(0);
-        double       used    = 0;
+        double used = 0;
         for (const double n : meta.numbers(architecture + ".expert_used_count")) used = std::max(used, n);
-        const bool fits = experts <= 0 ? used == 0 && groups == 0
-                                       : experts <= max_experts && used > 0 && used <= experts && groups < experts &&
-                                             (groups <= 1 || (std::fmod(experts, groups) == 0 && groups_used > 0 && groups_used < groups));
+        const bool fits =
+            experts <= 0
+                ? used == 0 && groups == 0
+                : experts <= max_experts && used > 0 && used <= experts && groups < experts &&
+                      (groups <= 1 || (std::fmod(experts, groups) == 0 && groups_used > 0 && groups_used < groups));
         if (!fits)
             refuse("has an impossible choice of experts (" + std::to_string((int64_t) used) + " of " +
                    std::to_string((int64_t) experts) + " in " + std::to_string((int64_t) groups) + " groups)");
     }
 
     void check_heads(const gguf_metadata & meta, const std::string & architecture) const {
-        const auto key   = [&](const char * name) { return architecture + "." + name; };
-        const auto heads = meta.numbers(key("attention.head_count")), heads_kv = meta.numbers(key("attention.head_count_kv"));
-        const auto text  = [](double n) { return std::to_string((int64_t) n); };
+        const auto key = [&](const char * name) { return architecture + "." + name; };
+        const auto heads = meta.numbers(key("attention.head_count")),
+                   heads_kv = meta.numbers(key("attention.head_count_kv"));
+        const auto text = [](double n) { return std::to_string((int64_t) n); };
         for (size_t i = 0; i < std::max(heads.size(), heads_kv.size()) && !heads.empty() && !heads_kv.empty(); i++) {
             const double n = heads[std::min(i, heads.size() - 1)], n_kv = heads_kv[std::min(i, heads_kv.size() - 1)];
             if (n_kv == 0 && n > 0) refuse("has a layer with heads but without KV heads");
@@ -198,13 +204,14 @@ class inspection {
         }
         // Without explicit head sizes llama.cpp divides the width by the number of heads and drops the rest.
         const auto width = meta.number(key("embedding_length"));
-        const auto key_size = meta.number(key("attention.key_length")), value_size = meta.number(key("attention.value_length"));
+        const auto key_size = meta.number(key("attention.key_length")),
+                   value_size = meta.number(key("attention.value_length"));
         if (!width || heads.empty() || heads[0] <= 0) return;
         if (!key_size && std::fmod(*width, heads[0]) != 0)
             refuse("has a width of " + text(*width) + ", no multiple of its " + text(heads[0]) + " heads");
 
         const double head_size = key_size.value_or(*width / heads[0]);
-        const bool   latent    = meta.has(key("attention.kv_lora_rank"));
+        const bool latent = meta.has(key("attention.kv_lora_rank"));
         if (value_size.value_or(head_size) != head_size && rotates_whole_heads(architecture) && !latent)
             refuse("has heads of " + text(head_size) + " for K and " + text(*value_size) + " for V");
         const double rotated = meta.number(key("rope.dimension_count")).value_or(head_size);
@@ -223,10 +230,10 @@ class inspection {
 }  // namespace
 
 model_file check_model_file(const std::string & path) {
-    const inspection    look(path);
-    const uint64_t      n_bytes = look.check_file();
+    const inspection look(path);
+    const uint64_t n_bytes = look.check_file();
     const gguf_metadata meta(path);
-    const std::string   architecture = look.check_structure(meta, n_bytes);
+    const std::string architecture = look.check_structure(meta, n_bytes);
     look.check_shape(meta, architecture);
     look.check_vocabulary(meta, architecture);
     return { path, n_bytes, architecture };

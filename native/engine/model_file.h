@@ -10,7 +10,7 @@ namespace overfill {
 
 struct model_file {
     std::string path;
-    uint64_t    n_bytes = 0;
+    uint64_t n_bytes = 0;
     std::string architecture;
 };
 

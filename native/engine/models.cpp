@@ -10,10 +10,10 @@ static llama_model * load_once(const model_options & options, load_depth depth,
                                const std::function<bool(float)> * on_progress) {
     llama_model_params params = llama_model_default_params();
     ggml_backend_dev_t none[] = { nullptr };
-    params.n_gpu_layers       = options.n_gpu_layers;
+    params.n_gpu_layers = options.n_gpu_layers;
     if (options.n_gpu_layers == 0) params.devices = none;
     if (depth == load_depth::metadata) {
-        params.no_alloc  = true;
+        params.no_alloc = true;
         params.load_mode = LLAMA_LOAD_MODE_NONE;
     }
     if (on_progress) {
@@ -28,21 +28,22 @@ static llama_model * load_once(const model_options & options, load_depth depth,
 model_ptr load_model(const model_options & options, load_depth depth, const std::function<bool(float)> & on_progress) {
     check_model_file(options.path);
 
-    bool                       stopped = false;
+    bool stopped = false;
     std::function<bool(float)> progress = [&](float value) {
         stopped = stopped || !on_progress(value);
         return !stopped;
     };
     const log_capture log;
-    model_ptr         model(load_once(options, depth, &progress));
+    model_ptr model(load_once(options, depth, &progress));
     if (model) return model;
     if (stopped) throw failure(error_code::aborted, "the load was aborted");
 
     // Only the file's structure is read again: if that fails as well, the file is to blame.
     const std::string reason = log.errors();
-    const bool        sound  = depth == load_depth::weights && model_ptr(load_once(options, load_depth::metadata, nullptr));
+    const bool sound = depth == load_depth::weights && model_ptr(load_once(options, load_depth::metadata, nullptr));
     throw failure(sound ? error_code::model_load_failed : error_code::model_invalid,
-                  options.path + (sound ? " could not be loaded: " : " is not a model that llama.cpp can run: ") + reason,
+                  options.path + (sound ? " could not be loaded: " : " is not a model that llama.cpp can run: ") +
+                      reason,
                   { { "path", options.path } });
 }
 

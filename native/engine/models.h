@@ -16,7 +16,7 @@ struct free_model {
 struct free_context {
     void operator()(llama_context * ctx) const { llama_free(ctx); }
 };
-using model_ptr   = std::unique_ptr<llama_model, free_model>;
+using model_ptr = std::unique_ptr<llama_model, free_model>;
 using context_ptr = std::unique_ptr<llama_context, free_context>;
 
 enum class load_depth {

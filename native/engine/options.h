@@ -19,99 +19,99 @@ enum class flash_attention { automatic, on, off };
 
 struct model_options {
     std::string path;
-    int32_t     n_gpu_layers = 0;  // layers on a GPU device; negative: all; 0: CPU only
+    int32_t n_gpu_layers = 0;  // layers on a GPU device; negative: all; 0: CPU only
 };
 
 struct pair_options {
-    model_options   prefill;
-    model_options   decode;              // an empty path: a pair of one
-    uint32_t        context_size = 0;    // tokens a session; 0: what both models were trained on, at most 4096
-    uint32_t        max_sessions = 1;
-    uint32_t        batch_size   = 512;  // tokens a micro-batch of the prefill
-    int32_t         n_threads    = 1;
-    ggml_type       cache_type_k = GGML_TYPE_F16;
-    ggml_type       cache_type_v = GGML_TYPE_F16;
-    flash_attention attention    = flash_attention::automatic;
-    handover_choice handover     = handover_choice::automatic;
+    model_options prefill;
+    model_options decode;       // an empty path: a pair of one
+    uint32_t context_size = 0;  // tokens a session; 0: what both models were trained on, at most 4096
+    uint32_t max_sessions = 1;
+    uint32_t batch_size = 512;  // tokens a micro-batch of the prefill
+    int32_t n_threads = 1;
+    ggml_type cache_type_k = GGML_TYPE_F16;
+    ggml_type cache_type_v = GGML_TYPE_F16;
+    flash_attention attention = flash_attention::automatic;
+    handover_choice handover = handover_choice::automatic;
 };
 
 struct pair_info {
     model_traits prefill;
     model_traits decode;
-    pair_plan    plan;
-    uint32_t     context_size = 0;  // tokens a session, as allocated
-    uint32_t     max_sessions = 1;
-    uint32_t     batch_size   = 0;
-    int32_t      n_threads    = 1;
-    uint64_t     kv_bytes_per_token = 0;
-    uint64_t     kv_bytes     = 0;  // all caches together; one when shared
-    bool         flash_attn   = true;
-    double       load_ms      = 0;
+    pair_plan plan;
+    uint32_t context_size = 0;  // tokens a session, as allocated
+    uint32_t max_sessions = 1;
+    uint32_t batch_size = 0;
+    int32_t n_threads = 1;
+    uint64_t kv_bytes_per_token = 0;
+    uint64_t kv_bytes = 0;  // all caches together; one when shared
+    bool flash_attn = true;
+    double load_ms = 0;
 };
 
 struct sampling_options {
-    float    temperature       = 0.8f;
-    int32_t  top_k             = 40;
-    float    top_p             = 0.95f;
-    float    min_p             = 0.05f;
-    float    typical_p         = 1.0f;
-    float    repeat_penalty    = 1.0f;
-    float    presence_penalty  = 0.0f;
-    float    frequency_penalty = 0.0f;
-    int32_t  repeat_last_n     = 64;
-    bool     has_seed          = false;
-    uint32_t seed              = 0;
-    bool     ignore_eos        = false;
+    float temperature = 0.8f;
+    int32_t top_k = 40;
+    float top_p = 0.95f;
+    float min_p = 0.05f;
+    float typical_p = 1.0f;
+    float repeat_penalty = 1.0f;
+    float presence_penalty = 0.0f;
+    float frequency_penalty = 0.0f;
+    int32_t repeat_last_n = 64;
+    bool has_seed = false;
+    uint32_t seed = 0;
+    bool ignore_eos = false;
     std::vector<std::pair<llama_token, float>> logit_bias;
     std::string grammar;       // GBNF; empty: none
-    int32_t  n_log_probs = -1; // -1: none; n: the chosen token's and the n most likely ones'
+    int32_t n_log_probs = -1;  // -1: none; n: the chosen token's and the n most likely ones'
 };
 
 struct decode_options {
-    sampling_options         sampling;
-    uint32_t                 max_tokens = 0;  // 0: until the answer ends or the context is full
+    sampling_options sampling;
+    uint32_t max_tokens = 0;  // 0: until the answer ends or the context is full
     std::vector<std::string> stop;
-    bool                     special = false; // render control tokens as text
+    bool special = false;  // render control tokens as text
 };
 
 struct prefill_options {
-    bool refresh       = true;  // read what the decode model wrote again with the prefill model
+    bool refresh = true;        // read what the decode model wrote again with the prefill model
     bool parse_special = true;  // text such as "<|im_end|>" becomes the control token
 };
 
 struct prefill_result {
-    uint32_t n_prompt_tokens    = 0;  // new ones
+    uint32_t n_prompt_tokens = 0;     // new ones
     uint32_t n_refreshed_tokens = 0;  // read again
-    uint32_t n_context_tokens   = 0;  // in the session now
-    double   milliseconds       = 0;
+    uint32_t n_context_tokens = 0;    // in the session now
+    double milliseconds = 0;
 };
 
 enum class finish_reason { eos, stop, length, abort, context };
 const char * finish_reason_name(finish_reason reason);
 
 struct decode_result {
-    finish_reason reason   = finish_reason::eos;
-    std::string   stop;               // the stop string found
-    uint32_t      n_tokens = 0;       // given to the caller
-    uint32_t      n_decode_steps = 0; // tokens read by the decode model
-    uint32_t      seed     = 0;
-    double        milliseconds = 0;   // spent on this answer, waiting for the reader not counted
+    finish_reason reason = finish_reason::eos;
+    std::string stop;             // the stop string found
+    uint32_t n_tokens = 0;        // given to the caller
+    uint32_t n_decode_steps = 0;  // tokens read by the decode model
+    uint32_t seed = 0;
+    double milliseconds = 0;  // spent on this answer, waiting for the reader not counted
 };
 
 enum class session_stage { empty, prefilled, switched, paused, ended, interrupted };
 const char * session_stage_name(session_stage stage);
 
 struct session_stats {
-    session_stage stage            = session_stage::empty;
-    uint32_t      n_context_tokens = 0;
-    uint32_t      context_size     = 0;
-    uint32_t      n_prefill_tokens = 0;  // read by the prefill model since the session began, refreshes included
-    uint32_t      n_refreshed_tokens = 0;
-    uint32_t      n_decode_tokens  = 0;  // generated
-    double        prefill_ms       = 0;
-    double        switch_ms        = 0;
-    double        decode_ms        = 0;
-    uint32_t      n_decode_steps   = 0;
+    session_stage stage = session_stage::empty;
+    uint32_t n_context_tokens = 0;
+    uint32_t context_size = 0;
+    uint32_t n_prefill_tokens = 0;  // read by the prefill model since the session began, refreshes included
+    uint32_t n_refreshed_tokens = 0;
+    uint32_t n_decode_tokens = 0;  // generated
+    double prefill_ms = 0;
+    double switch_ms = 0;
+    double decode_ms = 0;
+    uint32_t n_decode_steps = 0;
 };
 
 }  // namespace overfill

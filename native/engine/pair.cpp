@@ -18,7 +18,7 @@ namespace overfill {
 static constexpr uint32_t default_context_size = 4096;
 // The decode context's own cache before sharing, and its micro-batch: it only ever reads single tokens.
 static constexpr uint32_t tiny_context_size = 256;
-static constexpr uint32_t max_sequences     = 256;
+static constexpr uint32_t max_sequences = 256;
 
 static model_traits traits_at(const llama_model * model, load_depth depth, const std::string & path) {
     model_traits traits = traits_of(model);
@@ -35,19 +35,18 @@ static model_traits traits_at(const llama_model * model, load_depth depth, const
 
 compared_models load_and_compare(const pair_options & options, load_depth depth,
                                  const std::function<bool(float)> & on_progress) {
-    const bool one = options.decode.path.empty() ||
-                     (same_file(options.prefill.path, options.decode.path) &&
-                      options.prefill.n_gpu_layers == options.decode.n_gpu_layers);
+    const bool one = options.decode.path.empty() || (same_file(options.prefill.path, options.decode.path) &&
+                                                     options.prefill.n_gpu_layers == options.decode.n_gpu_layers);
     // The file sizes weigh the progress of the two loads. A missing decode model is found before the long load begins.
     const double a_bytes = (double) check_model_file(options.prefill.path).n_bytes;
     const double b_bytes = one ? 0 : (double) check_model_file(options.decode.path).n_bytes;
-    const float  share   = (float) (a_bytes / (a_bytes + b_bytes));
+    const float share = (float) (a_bytes / (a_bytes + b_bytes));
 
     compared_models out;
     out.prefill = load_model(options.prefill, depth, [&](float p) { return on_progress(p * share); });
     out.prefill_traits = traits_at(out.prefill.get(), depth, options.prefill.path);
     if (one) {
-        out.decode_traits  = out.prefill_traits;
+        out.decode_traits = out.prefill_traits;
         out.plan.one_model = true;
         return out;
     }
@@ -55,8 +54,8 @@ compared_models load_and_compare(const pair_options & options, load_depth depth,
     out.decode_traits = traits_at(out.decode.get(), depth, options.decode.path);
 
     cache_traits a_cache, b_cache;
-    a_cache.type_k       = b_cache.type_k       = options.cache_type_k;
-    a_cache.type_v       = b_cache.type_v       = options.cache_type_v;
+    a_cache.type_k = b_cache.type_k = options.cache_type_k;
+    a_cache.type_v = b_cache.type_v = options.cache_type_v;
     a_cache.v_transposed = b_cache.v_transposed = options.attention == flash_attention::off;
     a_cache.device = cache_devices(out.prefill.get());
     b_cache.device = cache_devices(out.decode.get());
@@ -75,7 +74,8 @@ static error_details plan_details(const pair_plan & plan) {
 // Settles on what the caller and the plan allow, or refuses.
 static void choose_handover(pair_plan & plan, handover_choice choice) {
     if (plan.kind == handover_kind::impossible)
-        throw failure(error_code::pair_incompatible, "the two models are no pair: " + summarize(plan), plan_details(plan));
+        throw failure(error_code::pair_incompatible, "the two models are no pair: " + summarize(plan),
+                      plan_details(plan));
     if (choice == handover_choice::share && plan.kind != handover_kind::share)
         throw failure(error_code::handover_unavailable, "the pair cannot share its KV cache: " + summarize(plan),
                       plan_details(plan));
@@ -89,7 +89,7 @@ static void choose_handover(pair_plan & plan, handover_choice choice) {
 // Loads take turns over the whole process: the back ends set up their devices on first use and not all of them do so
 // safely from two threads (ggml's Vulkan back end crashes).
 static std::unique_lock<std::timed_mutex> wait_for_turn(const std::function<bool(float)> & on_progress) {
-    static std::timed_mutex             mutex;
+    static std::timed_mutex mutex;
     std::unique_lock<std::timed_mutex> turn(mutex, std::defer_lock);
     while (!turn.try_lock_for(std::chrono::milliseconds(10)))
         if (!on_progress(0)) throw failure(error_code::aborted, "the load was aborted");
@@ -98,7 +98,7 @@ static std::unique_lock<std::timed_mutex> wait_for_turn(const std::function<bool
 
 pair::pair(const pair_options & options, ggml_abort_callback should_abort, void * abort_data,
            const std::function<bool(float)> & on_progress) {
-    const auto      turn = wait_for_turn(on_progress);
+    const auto turn = wait_for_turn(on_progress);
     const stopwatch watch;
     models_ = load_and_compare(options, load_depth::weights, on_progress);
     choose_handover(models_.plan, options.handover);
@@ -107,11 +107,11 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
 
     batch_ = llama_batch_init((int32_t) info_.batch_size, 0, 1);
     if (!batch_.token) throw failure(error_code::out_of_memory, "no memory for a batch");
-    info_.prefill   = models_.prefill_traits;
-    info_.decode    = models_.decode_traits;
-    info_.plan      = models_.plan;
+    info_.prefill = models_.prefill_traits;
+    info_.decode = models_.decode_traits;
+    info_.plan = models_.plan;
     info_.n_threads = options.n_threads;
-    info_.load_ms   = watch.milliseconds();
+    info_.load_ms = watch.milliseconds();
 }
 
 pair::~pair() {
@@ -123,8 +123,11 @@ void pair::make_thread_pool(int32_t n_threads) {
     // Without a pool of its own ggml starts and joins its threads for every token.
     ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     ggml_backend_reg_t reg = cpu ? ggml_backend_dev_backend_reg(cpu) : nullptr;
-    auto * make = (decltype(ggml_threadpool_new) *) (reg ? ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_new") : nullptr);
-    auto * free = (decltype(ggml_threadpool_free) *) (reg ? ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_free") : nullptr);
+    auto * make = (decltype(ggml_threadpool_new) *) (reg ? ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_new")
+                                                         : nullptr);
+    auto * free =
+        (decltype(ggml_threadpool_free) *) (reg ? ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_free")
+                                                : nullptr);
     if (!make || !free) return;
     ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
     thread_pool_ = { make(&params), free_thread_pool{ free } };
@@ -132,26 +135,26 @@ void pair::make_thread_pool(int32_t n_threads) {
 
 static llama_context_params context_params(const pair_options & options) {
     llama_context_params params = llama_context_default_params();
-    params.n_seq_max       = options.max_sessions;
-    params.n_threads       = options.n_threads;
+    params.n_seq_max = options.max_sessions;
+    params.n_threads = options.n_threads;
     params.n_threads_batch = options.n_threads;
-    params.type_k          = options.cache_type_k;
-    params.type_v          = options.cache_type_v;
+    params.type_k = options.cache_type_k;
+    params.type_v = options.cache_type_v;
     params.flash_attn_type = options.attention == flash_attention::on    ? LLAMA_FLASH_ATTN_TYPE_ENABLED
                              : options.attention == flash_attention::off ? LLAMA_FLASH_ATTN_TYPE_DISABLED
                                                                          : LLAMA_FLASH_ATTN_TYPE_AUTO;
     params.kv_unified = false;
-    params.swa_full   = true;  // a refresh goes back in the sequence, where a sliding cache has already let go
-    params.no_perf    = true;
+    params.swa_full = true;  // a refresh goes back in the sequence, where a sliding cache has already let go
+    params.no_perf = true;
     return params;
 }
 
 static context_ptr make_context(llama_model * model, const llama_context_params & params, const char * which) {
     const log_capture log;
-    context_ptr       ctx(llama_init_from_model(model, params));
+    context_ptr ctx(llama_init_from_model(model, params));
     if (ctx) return ctx;
-    throw failure(error_code::out_of_memory,
-                  std::string("no context for the ") + which + " model: " + log.errors(), { { "model", which } });
+    throw failure(error_code::out_of_memory, std::string("no context for the ") + which + " model: " + log.errors(),
+                  { { "model", which } });
 }
 
 // llama.cpp says no to these with a null pointer and a line in its log; the caller gets the parameter's name.
@@ -179,22 +182,24 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
     check_cache_types(options, models_.decode_traits);
 
     const uint32_t trained = std::min(models_.prefill_traits.n_ctx_train, models_.decode_traits.n_ctx_train);
-    const uint32_t wanted  = options.context_size ? options.context_size : std::min(trained, default_context_size);
+    const uint32_t wanted = options.context_size ? options.context_size : std::min(trained, default_context_size);
 
     llama_context_params params = context_params(options);
-    params.n_ctx                = GGML_PAD(wanted, 256) * options.max_sessions;
-    params.n_batch              = std::max(options.batch_size, options.max_sessions);
-    params.n_ubatch             = params.n_batch;
+    params.n_ctx = GGML_PAD(wanted, 256) * options.max_sessions;
+    params.n_batch = std::max(options.batch_size, options.max_sessions);
+    params.n_ubatch = params.n_batch;
     prefill_ = make_context(models_.prefill.get(), params, "prefill");
-    if (kv_memory_kind(prefill_.get()) != memory_kind::attention && kv_memory_kind(prefill_.get()) != memory_kind::sliding_window)
-        throw failure(error_code::model_unsupported, "the prefill model's memory is no KV cache that can be handed over",
+    if (kv_memory_kind(prefill_.get()) != memory_kind::attention &&
+        kv_memory_kind(prefill_.get()) != memory_kind::sliding_window)
+        throw failure(error_code::model_unsupported,
+                      "the prefill model's memory is no KV cache that can be handed over",
                       { { "architecture", models_.prefill_traits.architecture } });
 
     sliding_ = kv_memory_kind(prefill_.get()) == memory_kind::sliding_window;
 
     if (models_.decode) {
-        const bool share            = models_.plan.kind == handover_kind::share;
-        llama_context_params own    = params;
+        const bool share = models_.plan.kind == handover_kind::share;
+        llama_context_params own = params;
         own.n_batch = own.n_ubatch = std::max<uint32_t>(options.max_sessions, 8);
         if (share) own.n_ctx = tiny_context_size * options.max_sessions;
         decode_ = make_context(models_.decode.get(), own, "decode");
@@ -207,12 +212,12 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
         if (thread_pool_) llama_attach_threadpool(ctx, thread_pool_.get(), thread_pool_.get());
     }
 
-    const auto views         = view_kv(prefill_.get());
-    info_.context_size       = llama_n_ctx_seq(prefill_.get());
-    info_.max_sessions       = options.max_sessions;
-    info_.batch_size         = std::min(llama_n_ubatch(prefill_.get()), options.batch_size);
+    const auto views = view_kv(prefill_.get());
+    info_.context_size = llama_n_ctx_seq(prefill_.get());
+    info_.max_sessions = options.max_sessions;
+    info_.batch_size = std::min(llama_n_ubatch(prefill_.get()), options.batch_size);
     info_.kv_bytes_per_token = kv_bytes_per_token(views);
-    info_.flash_attn         = !views.empty() && !views[0].v_transposed;
+    info_.flash_attn = !views.empty() && !views[0].v_transposed;
     for (const kv_cache_view & view : views) info_.kv_bytes += view.n_bytes();
     if (models_.plan.kind == handover_kind::translate)
         for (const kv_cache_view & view : view_kv(decode_.get())) info_.kv_bytes += view.n_bytes();
@@ -227,26 +232,26 @@ bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, lla
                 bool want_logits) {
     batch_.n_tokens = (int32_t) n;
     for (uint32_t i = 0; i < n; i++) {
-        batch_.token[i]     = tokens[i];
-        batch_.pos[i]       = position + (llama_pos) i;
-        batch_.n_seq_id[i]  = 1;
+        batch_.token[i] = tokens[i];
+        batch_.pos[i] = position + (llama_pos) i;
+        batch_.n_seq_id[i] = 1;
         batch_.seq_id[i][0] = sequence;
-        batch_.logits[i]    = want_logits && i + 1 == n;
+        batch_.logits[i] = want_logits && i + 1 == n;
     }
     if (decode_ && one_cache()) align_write_position(ctx, sequence);
     const log_capture log;
-    const int32_t     status = llama_decode(ctx, batch_);
+    const int32_t status = llama_decode(ctx, batch_);
     if (status == 0) return true;
 
     // Micro-batches that were done before the failure stay in the cache.
     forget(ctx, sequence, position);
     switch (status) {
-        case 2:  return false;
-        case -2: throw failure(error_code::out_of_memory, "no memory for a step of inference: " + log.errors());
-        default:
-            throw failure(error_code::inference_failed,
-                          "llama.cpp failed with status " + std::to_string(status) + ": " + log.errors(),
-                          { { "status", std::to_string(status) } });
+    case 2: return false;
+    case -2: throw failure(error_code::out_of_memory, "no memory for a step of inference: " + log.errors());
+    default:
+        throw failure(error_code::inference_failed,
+                      "llama.cpp failed with status " + std::to_string(status) + ": " + log.errors(),
+                      { { "status", std::to_string(status) } });
     }
 }
 
@@ -254,12 +259,12 @@ handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens) {
     const stopwatch watch;
     handover_report report;
     report.n_tokens = n_tokens;
-    report.kind     = models_.plan.kind;
+    report.kind = models_.plan.kind;
     if (one_cache()) {
         report.reason = models_.plan.one_model ? "one model reads and writes" : summarize(models_.plan);
     } else {
         report.implementation = "copy";
-        report.reason  = models_.plan.reasons.empty() ? "translate was asked for" : summarize(models_.plan);
+        report.reason = models_.plan.reasons.empty() ? "translate was asked for" : summarize(models_.plan);
         report.n_bytes = copy_sequence(prefill_.get(), decode_.get(), sequence, scratch_);
     }
     report.milliseconds = watch.milliseconds();

@@ -1,5 +1,5 @@
-// A pair of models loaded together: the weights, the two contexts, the one KV cache they share (or two, when the handover
-// copies), and the plan that says why. Touched by the engine thread only.
+// A pair of models loaded together: the weights, the two contexts, the one KV cache they share (or two, when the
+// handover copies), and the plan that says why. Touched by the engine thread only.
 #pragma once
 
 #include "models.h"
@@ -13,11 +13,11 @@ namespace overfill {
 
 // Loads both models as far as `depth` says and compares them. Throws what load_model throws.
 struct compared_models {
-    model_ptr    prefill;
-    model_ptr    decode;  // null: a pair of one
+    model_ptr prefill;
+    model_ptr decode;  // null: a pair of one
     model_traits prefill_traits;
     model_traits decode_traits;
-    pair_plan    plan;
+    pair_plan plan;
 };
 compared_models load_and_compare(const pair_options & options, load_depth depth,
                                  const std::function<bool(float)> & on_progress);
@@ -35,13 +35,13 @@ class pair {
     pair(const pair_options & options, ggml_abort_callback should_abort, void * abort_data,
          const std::function<bool(float)> & on_progress);
     ~pair();
-    pair(const pair &)             = delete;
+    pair(const pair &) = delete;
     pair & operator=(const pair &) = delete;
 
-    const pair_info &   info() const { return info_; }
+    const pair_info & info() const { return info_; }
     const llama_vocab * vocab() const { return llama_model_get_vocab(models_.prefill.get()); }
-    bool                sliding() const { return sliding_; }
-    bool                one_cache() const { return info_.plan.kind == handover_kind::share; }
+    bool sliding() const { return sliding_; }
+    bool one_cache() const { return info_.plan.kind == handover_kind::share; }
 
     // Whether the token ends an answer for either model.
     bool ends_answer(llama_token token) const;
@@ -70,14 +70,14 @@ class pair {
 
     // Freed from the bottom up: the batch, the decode context (its cache refers to the prefill context's), the prefill
     // context, the thread pool both use, the models.
-    compared_models                                    models_;
+    compared_models models_;
     std::unique_ptr<ggml_threadpool, free_thread_pool> thread_pool_;
-    context_ptr                                        prefill_;
-    context_ptr                                        decode_;
-    llama_batch                                        batch_{};
-    std::vector<uint8_t>                               scratch_;
-    pair_info                                          info_;
-    bool                                               sliding_ = false;
+    context_ptr prefill_;
+    context_ptr decode_;
+    llama_batch batch_{};
+    std::vector<uint8_t> scratch_;
+    pair_info info_;
+    bool sliding_ = false;
 };
 
 }  // namespace overfill

@@ -13,7 +13,7 @@ namespace overfill {
 llama_token argmax(const float * values, int32_t n) {
     // Eight running maxima keep the loop free of a dependency and let the compiler use vector instructions.
     constexpr int32_t lanes = 8;
-    float             best[lanes];
+    float best[lanes];
     std::fill(best, best + lanes, -std::numeric_limits<float>::infinity());
     int32_t i = 0;
     for (; i + lanes <= n; i += lanes)
@@ -27,7 +27,7 @@ llama_token argmax(const float * values, int32_t n) {
 
 static uint32_t random_seed() {
     std::random_device device;
-    const uint32_t     seed = device();
+    const uint32_t seed = device();
     return seed == LLAMA_DEFAULT_SEED ? 0 : seed;  // llama.cpp takes that value for "choose one"
 }
 
@@ -42,27 +42,28 @@ sampler::sampler(const llama_vocab * vocab, const sampling_options & options)
                           { { "parameter", "logitBias" }, { "actual", std::to_string(token) } });
         bias.push_back({ token, value });
     }
-    int32_t             n_suppressed = 0;
-    const llama_token * suppressed   = llama_vocab_get_suppress_tokens(vocab, &n_suppressed);
+    int32_t n_suppressed = 0;
+    const llama_token * suppressed = llama_vocab_get_suppress_tokens(vocab, &n_suppressed);
     for (int32_t i = 0; i < n_suppressed; i++) bias.push_back({ suppressed[i], -INFINITY });
     if (options.ignore_eos)
         for (llama_token token = 0; token < n_vocab_; token++)
             if (llama_vocab_is_eog(vocab, token)) bias.push_back({ token, -INFINITY });
 
-    const bool greedy    = options.temperature <= 0.0f;
-    const bool penalties = options.repeat_last_n != 0 && (options.repeat_penalty != 1.0f ||
-                                                          options.presence_penalty != 0.0f ||
-                                                          options.frequency_penalty != 0.0f);
+    const bool greedy = options.temperature <= 0.0f;
+    const bool penalties =
+        options.repeat_last_n != 0 &&
+        (options.repeat_penalty != 1.0f || options.presence_penalty != 0.0f || options.frequency_penalty != 0.0f);
     plain_greedy_ = greedy && !penalties && bias.empty();
-    n_observed_   = penalties ? (options.repeat_last_n < 0 ? std::numeric_limits<int32_t>::max() : options.repeat_last_n) : 0;
+    n_observed_ =
+        penalties ? (options.repeat_last_n < 0 ? std::numeric_limits<int32_t>::max() : options.repeat_last_n) : 0;
 
     llama_sampler_chain_params params = llama_sampler_chain_default_params();
-    params.no_perf                    = true;
+    params.no_perf = true;
     chain_.reset(llama_sampler_chain_init(params));
     if (!bias.empty()) add(llama_sampler_init_logit_bias(n_vocab_, (int32_t) bias.size(), bias.data()));
     if (penalties)
-        add(llama_sampler_init_penalties(n_vocab_, options.repeat_last_n, options.repeat_penalty, options.frequency_penalty,
-                                         options.presence_penalty));
+        add(llama_sampler_init_penalties(n_vocab_, options.repeat_last_n, options.repeat_penalty,
+                                         options.frequency_penalty, options.presence_penalty));
     if (greedy) {
         add(llama_sampler_init_greedy());
     } else {
@@ -100,8 +101,8 @@ llama_token_data_array sampler::fill(const float * logits) {
 }
 
 bool sampler::grammar_accepts(llama_token token) const {
-    llama_token_data       single = { token, 1.0f, 0.0f };
-    llama_token_data_array one    = { &single, 1, -1, false };
+    llama_token_data single = { token, 1.0f, 0.0f };
+    llama_token_data_array one = { &single, 1, -1, false };
     llama_sampler_apply(grammar_.get(), &one);
     return single.logit != -INFINITY;
 }
@@ -131,13 +132,13 @@ void sampler::accept(llama_token token) {
 
 std::vector<token_log_prob> sampler::log_probs(const float * logits, llama_token token, int32_t n) const {
     const float largest = *std::max_element(logits, logits + n_vocab_);
-    double      sum     = 0;
+    double sum = 0;
     for (int32_t i = 0; i < n_vocab_; i++) sum += std::exp((double) logits[i] - largest);
     const double log_sum = largest + std::log(sum);
 
     std::vector<token_log_prob> out = { { token, (float) (logits[token] - log_sum) } };
-    const size_t                k   = (size_t) std::min(std::max(n, 0), n_vocab_);
-    std::vector<llama_token>    order((size_t) n_vocab_);
+    const size_t k = (size_t) std::min(std::max(n, 0), n_vocab_);
+    std::vector<llama_token> order((size_t) n_vocab_);
     if (k == 0) return out;
     for (int32_t i = 0; i < n_vocab_; i++) order[(size_t) i] = i;
     std::partial_sort(order.begin(), order.begin() + (long) k, order.end(), [logits](llama_token a, llama_token b) {

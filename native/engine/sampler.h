@@ -18,7 +18,7 @@ namespace overfill {
 // log p of a token, natural logarithm, over the raw logits.
 struct token_log_prob {
     llama_token token;
-    float       log_prob;
+    float log_prob;
 };
 
 class sampler {
@@ -46,18 +46,18 @@ class sampler {
     };
     using sampler_ptr = std::unique_ptr<llama_sampler, free_sampler>;
 
-    void                   add(llama_sampler * step);
+    void add(llama_sampler * step);
     llama_token_data_array fill(const float * logits);
-    bool                   grammar_accepts(llama_token token) const;
+    bool grammar_accepts(llama_token token) const;
 
-    const llama_vocab *           vocab_;
-    int32_t                       n_vocab_;
-    uint32_t                      seed_;
-    bool                          plain_greedy_;  // nothing but an argmax over the raw logits
-    int32_t                       n_observed_ = 0;
-    sampler_ptr                   chain_;
-    sampler_ptr                   grammar_;
-    std::vector<llama_token_data> candidates_;    // [n_vocab], reused by every step
+    const llama_vocab * vocab_;
+    int32_t n_vocab_;
+    uint32_t seed_;
+    bool plain_greedy_;  // nothing but an argmax over the raw logits
+    int32_t n_observed_ = 0;
+    sampler_ptr chain_;
+    sampler_ptr grammar_;
+    std::vector<llama_token_data> candidates_;  // [n_vocab], reused by every step
 };
 
 // The index of the largest of n values, the first of equals. Throws ERR_INFERENCE_FAILED if it is not finite.

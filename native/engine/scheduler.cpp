@@ -38,7 +38,7 @@ void scheduler::stop() {
 }
 
 bool scheduler::should_abort(void * data) {
-    const auto * self    = static_cast<const scheduler *>(data);
+    const auto * self = static_cast<const scheduler *>(data);
     const task * running = self->running_.load(std::memory_order_relaxed);
     return self->stopping_.load(std::memory_order_relaxed) || (running && running->aborted());
 }
@@ -53,7 +53,7 @@ void scheduler::run() noexcept {
         const uint64_t n_wakes = n_wakes_;
         lock.unlock();
 
-        running_        = item.get();
+        running_ = item.get();
         task::turn turn = task::turn::done;
         try {
             turn = item->step();

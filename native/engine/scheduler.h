@@ -1,5 +1,5 @@
-// The engine's own thread. Tasks take turns, one step each: a step reads at most one micro-batch or writes one token, so
-// several sessions of a pair advance together and an abort waits for no more than a step.
+// The engine's own thread. Tasks take turns, one step each: a step reads at most one micro-batch or writes one token,
+// so several sessions of a pair advance together and an abort waits for no more than a step.
 #pragma once
 
 #include "failure.h"
@@ -64,15 +64,15 @@ class scheduler {
   private:
     void run() noexcept;
 
-    std::function<void()>              on_exit_;
-    std::mutex                         mutex_;
-    std::condition_variable            changed_;
-    std::deque<std::shared_ptr<task>>  ready_;
+    std::function<void()> on_exit_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<std::shared_ptr<task>> ready_;
     std::vector<std::shared_ptr<task>> parked_;
-    uint64_t                           n_wakes_ = 0;  // counted, so that a wake during a step is not lost
-    std::atomic<bool>                  stopping_{ false };
-    std::atomic<task *>                running_{ nullptr };
-    std::thread                        thread_;
+    uint64_t n_wakes_ = 0;  // counted, so that a wake during a step is not lost
+    std::atomic<bool> stopping_{ false };
+    std::atomic<task *> running_{ nullptr };
+    std::thread thread_;
 };
 
 }  // namespace overfill

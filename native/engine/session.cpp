@@ -22,9 +22,9 @@ session_stats session::stats() const {
 
 void session::set_stage(session_stage stage) {
     const std::lock_guard<std::mutex> lock(stats_mutex_);
-    stats_.stage            = stage;
+    stats_.stage = stage;
     stats_.n_context_tokens = (uint32_t) tokens_.size();
-    stats_.context_size     = pair_.info().context_size;
+    stats_.context_size = pair_.info().context_size;
 }
 
 void session::clear() {
@@ -53,9 +53,9 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
     const size_t n_needed = target.tokens_.size() + prompt_.size(), n_context = target.pair_.info().context_size;
     if (n_needed > n_context)
         throw failure(error_code::context_overflow,
-                      "the prompt's " + std::to_string(prompt_.size()) + " tokens do not fit: " +
-                          std::to_string(target.tokens_.size()) + " of the context's " + std::to_string(n_context) +
-                          " tokens are taken",
+                      "the prompt's " + std::to_string(prompt_.size()) +
+                          " tokens do not fit: " + std::to_string(target.tokens_.size()) + " of the context's " +
+                          std::to_string(n_context) + " tokens are taken",
                       { { "promptTokens", std::to_string(prompt_.size()) },
                         { "contextTokens", std::to_string(target.tokens_.size()) },
                         { "contextSize", std::to_string(n_context) } });
@@ -64,7 +64,7 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
     const uint32_t from = refresh_ ? target.n_clean_ : std::max(target.n_cached_, target.n_decode_side());
     todo_.assign(target.tokens_.begin() + from, target.tokens_.end());
     result_.n_refreshed_tokens = refresh_ ? (uint32_t) todo_.size() : 0;
-    result_.n_prompt_tokens    = (uint32_t) prompt_.size();
+    result_.n_prompt_tokens = (uint32_t) prompt_.size();
     todo_.insert(todo_.end(), prompt_.begin(), prompt_.end());
 }
 
@@ -85,12 +85,13 @@ void session::prefill_run::start() {
 
 bool session::prefill_run::step() {
     const stopwatch watch;
-    session &       s = session_;
+    session & s = session_;
     if (!started_) start();
 
-    const uint32_t n    = std::min((uint32_t) todo_.size() - n_done_, s.pair_.info().batch_size);
-    const bool     last = n_done_ + n == todo_.size();
-    if (!s.pair_.read(s.pair_.prefill_context(), todo_.data() + n_done_, n, (llama_pos) s.n_cached_, s.sequence_, last)) {
+    const uint32_t n = std::min((uint32_t) todo_.size() - n_done_, s.pair_.info().batch_size);
+    const bool last = n_done_ + n == todo_.size();
+    if (!s.pair_.read(s.pair_.prefill_context(), todo_.data() + n_done_, n, (llama_pos) s.n_cached_, s.sequence_,
+                      last)) {
         roll_back();
         return false;
     }
@@ -108,7 +109,7 @@ bool session::prefill_run::step() {
 }
 
 void session::prefill_run::finish() {
-    session &     s      = session_;
+    session & s = session_;
     const float * logits = llama_get_logits_ith(s.pair_.prefill_context(), -1);
     if (!logits) throw failure(error_code::internal, "the prefill gave no logits");
     s.first_logits_.assign(logits, logits + llama_vocab_n_tokens(s.pair_.vocab()));
@@ -123,7 +124,7 @@ void session::prefill_run::finish() {
 
 void session::prefill_run::roll_back() {
     if (!started_) return;
-    session &      s    = session_;
+    session & s = session_;
     const uint32_t keep = std::min(s.n_cached_, (uint32_t) s.tokens_.size());
     // After a refresh the re-read part is the prefill model's and may stay; otherwise everything new goes.
     s.n_cached_ = refresh_ ? keep : n_cached_before_;
@@ -145,7 +146,7 @@ handover_report session::hand_over() {
                                                            : "switch comes right after prefill",
                           stage);
     const handover_report report = pair_.hand_over(sequence_, n_cached_);
-    n_decode_cached_             = n_cached_;
+    n_decode_cached_ = n_cached_;
     set_stage(session_stage::switched);
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.switch_ms += report.milliseconds;
@@ -156,18 +157,20 @@ handover_report session::hand_over() {
 
 void session::begin_decode() {
     switch (stats().stage) {
-        case session_stage::switched:
-        case session_stage::paused:      return;
-        case session_stage::prefilled:   throw wrong_stage("decode comes after switch", session_stage::prefilled);
-        case session_stage::ended:       throw wrong_stage("the answer has ended; prefill the next turn first", session_stage::ended);
-        case session_stage::interrupted: throw wrong_stage("the last prefill was aborted; prefill again first", session_stage::interrupted);
-        case session_stage::empty:       throw wrong_stage("decode comes after prefill and switch", session_stage::empty);
+    case session_stage::switched:
+    case session_stage::paused: return;
+    case session_stage::prefilled: throw wrong_stage("decode comes after switch", session_stage::prefilled);
+    case session_stage::ended:
+        throw wrong_stage("the answer has ended; prefill the next turn first", session_stage::ended);
+    case session_stage::interrupted:
+        throw wrong_stage("the last prefill was aborted; prefill again first", session_stage::interrupted);
+    case session_stage::empty: throw wrong_stage("decode comes after prefill and switch", session_stage::empty);
     }
 }
 
 const float * session::next_logits(bool & stepped) {
     const uint32_t n_read = n_decode_side();
-    stepped               = n_read < tokens_.size();
+    stepped = n_read < tokens_.size();
     if (!stepped) return first_logits_.data();
     llama_context * ctx = pair_.decode_context();
     if (!pair_.read(ctx, &tokens_[n_read], 1, (llama_pos) n_read, sequence_, true)) return nullptr;
@@ -196,7 +199,8 @@ void session::end_decode(const decode_result & result, size_t n_tokens_dropped, 
 
 void session::retract(uint32_t n) {
     const session_stage stage = stats().stage;
-    if (stage != session_stage::paused && stage != session_stage::ended) throw wrong_stage("there is no answer to take back", stage);
+    if (stage != session_stage::paused && stage != session_stage::ended)
+        throw wrong_stage("there is no answer to take back", stage);
     if (n > tokens_.size() - n_before_answer_)
         throw failure(error_code::invalid_argument, "the answer has fewer than " + std::to_string(n) + " tokens",
                       { { "parameter", "tokens" } });
@@ -204,8 +208,8 @@ void session::retract(uint32_t n) {
     tokens_.resize(tokens_.size() - n);
     unfinished_text_.clear();
     // The answer begins again from the prefill's logits, or goes on when the decode model has read its last token anew.
-    const bool     all_gone = tokens_.size() == n_before_answer_;
-    const uint32_t keep     = std::min(n_decode_side(), (uint32_t) tokens_.size() - (all_gone ? 0 : 1));
+    const bool all_gone = tokens_.size() == n_before_answer_;
+    const uint32_t keep = std::min(n_decode_side(), (uint32_t) tokens_.size() - (all_gone ? 0 : 1));
     set_decode_side(keep);
     pair::forget(pair_.decode_context(), sequence_, (llama_pos) keep);
     set_stage(all_gone ? session_stage::switched : session_stage::paused);
@@ -215,15 +219,16 @@ void session::retract(uint32_t n) {
 
 // --- text ---
 
-std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string & text, bool add_special, bool parse_special) {
+std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string & text, bool add_special,
+                                  bool parse_special) {
     // A token stands for at least one byte, save the two special ones around the text and a space put before it.
     std::vector<llama_token> tokens(text.size() + 8);
-    int32_t n = llama_tokenize(vocab, text.data(), (int32_t) text.size(), tokens.data(), (int32_t) tokens.size(), add_special,
-                               parse_special);
+    int32_t n = llama_tokenize(vocab, text.data(), (int32_t) text.size(), tokens.data(), (int32_t) tokens.size(),
+                               add_special, parse_special);
     if (n < 0) {
         tokens.resize((size_t) -n);
-        n = llama_tokenize(vocab, text.data(), (int32_t) text.size(), tokens.data(), (int32_t) tokens.size(), add_special,
-                           parse_special);
+        n = llama_tokenize(vocab, text.data(), (int32_t) text.size(), tokens.data(), (int32_t) tokens.size(),
+                           add_special, parse_special);
     }
     if (n < 0) throw failure(error_code::internal, "the text could not be tokenised");
     tokens.resize((size_t) n);
@@ -232,7 +237,7 @@ std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string &
 
 std::string detokenize(const llama_vocab * vocab, const std::vector<llama_token> & tokens, bool special) {
     std::string text(tokens.size() * 8 + 16, '\0');
-    const auto  run = [&] {
+    const auto run = [&] {
         return llama_detokenize(vocab, tokens.data(), (int32_t) tokens.size(), &text[0], (int32_t) text.size(),
                                 /*remove_special*/ false, special);
     };

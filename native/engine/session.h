@@ -24,7 +24,7 @@ class session {
   public:
     session(pair & models, llama_seq_id sequence);
 
-    llama_seq_id  sequence() const { return sequence_; }
+    llama_seq_id sequence() const { return sequence_; }
     session_stats stats() const;
 
     // prefill, in steps of a micro-batch
@@ -36,17 +36,17 @@ class session {
     // decode
     // Throws ERR_STAGE_ORDER unless a switch, or a decode that was cut short, came before.
     void begin_decode();
-    // The logits of the next token, from the prefill model right after a switch, else from the decode model after it has
-    // read the last token. Null if the step was aborted. Valid until the pair's next step.
+    // The logits of the next token, from the prefill model right after a switch, else from the decode model after it
+    // has read the last token. Null if the step was aborted. Valid until the pair's next step.
     const float * next_logits(bool & stepped);
-    void          append(llama_token token);
+    void append(llama_token token);
     // `unfinished_text` are the bytes of a character that the answer was cut in; the next decode begins with them.
-    void          end_decode(const decode_result & result, size_t n_tokens_dropped, const std::string & unfinished_text);
+    void end_decode(const decode_result & result, size_t n_tokens_dropped, const std::string & unfinished_text);
     const std::string & unfinished_text() const { return unfinished_text_; }
     // Takes the last n tokens of the answer back: a reader who stopped early has not seen them. The answer can go on
     // from there. Throws ERR_STAGE_ORDER unless a decode came last, ERR_INVALID_ARGUMENT if it wrote fewer tokens.
     void retract(uint32_t n);
-    bool          context_full() const { return tokens_.size() >= pair_.info().context_size; }
+    bool context_full() const { return tokens_.size() >= pair_.info().context_size; }
     const std::vector<llama_token> & tokens() const { return tokens_; }
 
     void clear();
@@ -55,21 +55,21 @@ class session {
     friend class prefill_run;
 
     uint32_t n_decode_side() const { return pair_.one_cache() ? n_cached_ : n_decode_cached_; }
-    void     set_decode_side(uint32_t n) { (pair_.one_cache() ? n_cached_ : n_decode_cached_) = n; }
-    void     set_stage(session_stage stage);
+    void set_decode_side(uint32_t n) { (pair_.one_cache() ? n_cached_ : n_decode_cached_) = n; }
+    void set_stage(session_stage stage);
 
-    pair &                   pair_;
-    llama_seq_id             sequence_;
+    pair & pair_;
+    llama_seq_id sequence_;
     std::vector<llama_token> tokens_;
-    uint32_t                 n_cached_        = 0;
-    uint32_t                 n_clean_         = 0;
-    uint32_t                 n_decode_cached_ = 0;
-    std::vector<float>       first_logits_;         // [n_vocab], of the token after the last one read by the prefill model
-    uint32_t                 n_before_answer_ = 0;  // the tokens that first_logits_ follow
-    std::string              unfinished_text_;
+    uint32_t n_cached_ = 0;
+    uint32_t n_clean_ = 0;
+    uint32_t n_decode_cached_ = 0;
+    std::vector<float> first_logits_;  // [n_vocab], of the token after the last one read by the prefill model
+    uint32_t n_before_answer_ = 0;     // the tokens that first_logits_ follow
+    std::string unfinished_text_;
 
     mutable std::mutex stats_mutex_;  // stats_ is read by other threads
-    session_stats      stats_;
+    session_stats stats_;
 };
 
 // The prefill of one prompt, with the refresh that may come before it.
@@ -81,7 +81,7 @@ class session::prefill_run {
 
     uint32_t n_total() const { return (uint32_t) todo_.size(); }
     uint32_t n_done() const { return n_done_; }
-    bool     done() const { return n_done_ == todo_.size(); }
+    bool done() const { return n_done_ == todo_.size(); }
 
     // Reads one micro-batch. False: it was aborted, and the session is rolled back.
     bool step();
@@ -95,19 +95,20 @@ class session::prefill_run {
     void start();
     void finish();
 
-    session &                session_;
+    session & session_;
     std::vector<llama_token> prompt_;
     std::vector<llama_token> todo_;
-    bool                     refresh_;
-    bool                     started_ = false;
-    uint32_t                 n_done_  = 0;
-    session_stage            stage_before_;
-    uint32_t                 n_cached_before_ = 0;
-    prefill_result           result_;
+    bool refresh_;
+    bool started_ = false;
+    uint32_t n_done_ = 0;
+    session_stage stage_before_;
+    uint32_t n_cached_before_ = 0;
+    prefill_result result_;
 };
 
 // The prompt as tokens: with the vocabulary's BOS token if it starts a session.
-std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string & text, bool add_special, bool parse_special);
+std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string & text, bool add_special,
+                                  bool parse_special);
 std::string detokenize(const llama_vocab * vocab, const std::vector<llama_token> & tokens, bool special);
 
 }  // namespace overfill

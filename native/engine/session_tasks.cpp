@@ -10,8 +10,9 @@ static failure aborted() { return failure(error_code::aborted, "aborted"); }
 
 // --- prefill ---
 
-prefill_task::prefill_task(slot_ptr slot, const llama_vocab * vocab, prompt_input input, const prefill_options & options,
-                           std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end)
+prefill_task::prefill_task(slot_ptr slot, const llama_vocab * vocab, prompt_input input,
+                           const prefill_options & options, std::function<void(uint32_t, uint32_t)> on_progress,
+                           completion<prefill_result> end)
     : slot_(std::move(slot)), vocab_(vocab), input_(std::move(input)), options_(options),
       on_progress_(std::move(on_progress)), end_(std::move(end)) {}
 
@@ -26,7 +27,7 @@ task::turn prefill_task::step() {
             prompt = std::move(*tokens);
         } else if (const std::string & text = std::get<std::string>(input_); !text.empty()) {
             const bool first = slot_->state.tokens().empty();
-            prompt           = tokenize(vocab_, text, first, options_.parse_special);
+            prompt = tokenize(vocab_, text, first, options_.parse_special);
             // Some vocabularies close every text with an end token; an answer would never begin.
             if (first && llama_vocab_get_add_eos(vocab_) && !prompt.empty() && prompt.back() == llama_vocab_eos(vocab_))
                 prompt.pop_back();
@@ -56,7 +57,7 @@ void prefill_task::fail(const failure & error) noexcept {
 task::turn switch_task::step() {
     if (aborted()) throw overfill::aborted();
     const handover_report report = slot_->state.hand_over();
-    slot_->busy                  = false;
+    slot_->busy = false;
     end_.done(report);
     return turn::done;
 }
@@ -68,13 +69,14 @@ void switch_task::fail(const failure & error) noexcept {
 
 // --- decode ---
 
-decode_task::decode_task(slot_ptr slot, const pair & models, decode_options options, std::shared_ptr<token_stream> stream)
+decode_task::decode_task(slot_ptr slot, const pair & models, decode_options options,
+                         std::shared_ptr<token_stream> stream)
     : slot_(std::move(slot)), pair_(models), options_(std::move(options)), stream_(std::move(stream)) {}
 
 task::turn decode_task::step() {
     if (!sampler_) {
         if (aborted()) {
-            slot_->busy    = false;
+            slot_->busy = false;
             result_.reason = finish_reason::abort;
             stream_->finish(result_);
             return turn::done;
@@ -86,7 +88,7 @@ task::turn decode_task::step() {
         result_.seed = sampler_->seed();
     }
     const stopwatch watch;
-    const turn      next = generate();
+    const turn next = generate();
     // The last turn's time is booked by finish(), before the result goes out.
     if (next != turn::done) result_.milliseconds += watch.milliseconds();
     return next;
@@ -94,7 +96,7 @@ task::turn decode_task::step() {
 
 task::turn decode_task::generate() {
     const stopwatch watch;
-    const auto      end = [&](finish_reason reason) {
+    const auto end = [&](finish_reason reason) {
         result_.milliseconds += watch.milliseconds();
         return finish(reason);
     };
@@ -102,8 +104,8 @@ task::turn decode_task::generate() {
     if (aborted()) return end(finish_reason::abort);
     if (s.context_full()) return end(finish_reason::context);
 
-    bool          stepped = false;
-    const float * logits  = s.next_logits(stepped);
+    bool stepped = false;
+    const float * logits = s.next_logits(stepped);
     if (!logits) return end(finish_reason::abort);
     result_.n_decode_steps += stepped;
 
@@ -135,8 +137,8 @@ task::turn decode_task::finish(finish_reason reason) {
     const size_t n_dropped = text_->n_tokens_after_stop();
     text_->release_all(piece_.text, piece_.tokens, reason != finish_reason::eos);
     give();
-    result_.reason   = reason;
-    result_.stop     = text_->stop();
+    result_.reason = reason;
+    result_.stop = text_->stop();
     result_.n_tokens = n_tokens_ - (uint32_t) n_dropped;
     slot_->state.end_decode(result_, n_dropped, text_->unfinished());
     slot_->busy = false;
@@ -146,7 +148,7 @@ task::turn decode_task::finish(finish_reason reason) {
 
 void decode_task::fail(const failure & error) noexcept {
     if (sampler_) {
-        result_.reason   = finish_reason::abort;
+        result_.reason = finish_reason::abort;
         result_.n_tokens = n_tokens_;
         slot_->state.end_decode(result_, 0, "");
     }

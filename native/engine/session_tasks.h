@@ -1,5 +1,5 @@
-// The stages as tasks of the scheduler. Each owns the session while it runs (session_slot::busy) and ends by exactly one
-// call of its completion, on the engine thread.
+// The stages as tasks of the scheduler. Each owns the session while it runs (session_slot::busy) and ends by exactly
+// one call of its completion, on the engine thread.
 #pragma once
 
 #include "answer_text.h"
@@ -19,7 +19,7 @@
 namespace overfill {
 
 template <class T> struct completion {
-    std::function<void(const T &)>       done;
+    std::function<void(const T &)> done;
     std::function<void(const failure &)> failed;
 };
 
@@ -27,8 +27,8 @@ template <class T> struct completion {
 struct session_slot {
     explicit session_slot(pair & models, llama_seq_id sequence) : state(models, sequence) {}
 
-    session           state;             // engine thread, except for stats()
-    std::atomic<bool> busy{ false };     // a stage runs or waits for its turn
+    session state;                    // engine thread, except for stats()
+    std::atomic<bool> busy{ false };  // a stage runs or waits for its turn
     std::atomic<bool> disposed{ false };
 };
 using slot_ptr = std::shared_ptr<session_slot>;
@@ -43,13 +43,13 @@ class prefill_task final : public task {
     void fail(const failure & error) noexcept override;
 
   private:
-    slot_ptr                                slot_;
-    const llama_vocab *                     vocab_;
-    prompt_input                            input_;
-    prefill_options                         options_;
+    slot_ptr slot_;
+    const llama_vocab * vocab_;
+    prompt_input input_;
+    prefill_options options_;
     std::function<void(uint32_t, uint32_t)> on_progress_;
-    completion<prefill_result>              end_;
-    std::optional<session::prefill_run>     run_;
+    completion<prefill_result> end_;
+    std::optional<session::prefill_run> run_;
 };
 
 class switch_task final : public task {
@@ -59,7 +59,7 @@ class switch_task final : public task {
     void fail(const failure & error) noexcept override;
 
   private:
-    slot_ptr                    slot_;
+    slot_ptr slot_;
     completion<handover_report> end_;
 };
 
@@ -74,16 +74,16 @@ class decode_task final : public task {
     turn finish(finish_reason reason);
     bool give();
 
-    slot_ptr                                 slot_;
-    const pair &                             pair_;
-    decode_options                           options_;
-    std::shared_ptr<token_stream>            stream_;
-    std::optional<sampler>                   sampler_;
-    std::optional<answer_text>               text_;
-    decode_chunk                             piece_;       // reused
-    std::vector<std::vector<token_log_prob>> log_probs_;   // of the tokens not given yet
-    uint32_t                                 n_tokens_ = 0;
-    decode_result                            result_;
+    slot_ptr slot_;
+    const pair & pair_;
+    decode_options options_;
+    std::shared_ptr<token_stream> stream_;
+    std::optional<sampler> sampler_;
+    std::optional<answer_text> text_;
+    decode_chunk piece_;                                  // reused
+    std::vector<std::vector<token_log_prob>> log_probs_;  // of the tokens not given yet
+    uint32_t n_tokens_ = 0;
+    decode_result result_;
 };
 
 class retract_task final : public task {
@@ -94,8 +94,8 @@ class retract_task final : public task {
     void fail(const failure & error) noexcept override;
 
   private:
-    slot_ptr         slot_;
-    uint32_t         n_tokens_;
+    slot_ptr slot_;
+    uint32_t n_tokens_;
     completion<bool> end_;
 };
 
@@ -107,7 +107,7 @@ class release_task final : public task {
     void fail(const failure & error) noexcept override;
 
   private:
-    slot_ptr              slot_;
+    slot_ptr slot_;
     std::function<void()> done_;
 };
 

@@ -17,7 +17,7 @@ token_stream::token_stream(std::function<void()> on_readable, std::function<void
 
 void token_stream::notify(std::unique_lock<std::mutex> & lock) {
     const bool call = reader_waits_;
-    reader_waits_   = false;
+    reader_waits_ = false;
     lock.unlock();
     if (call) on_readable_();
 }
@@ -29,7 +29,7 @@ bool token_stream::write(decode_chunk & piece) {
     std::move(piece.log_probs.begin(), piece.log_probs.end(), std::back_inserter(waiting_.log_probs));
     piece.clear();
     const bool full = waiting_.tokens.size() >= capacity;
-    writer_waits_   = full;
+    writer_waits_ = full;
     if (!waiting_.empty()) notify(lock);
     return !full;
 }
@@ -52,11 +52,11 @@ token_stream::reading token_stream::read() {
     out.chunk = std::move(waiting_);
     waiting_.clear();
     waiting_.tokens.reserve(capacity);
-    out.result    = result_;
-    out.error     = error_;
+    out.result = result_;
+    out.error = error_;
     reader_waits_ = !out.ready();
     const bool drained = writer_waits_;
-    writer_waits_      = false;
+    writer_waits_ = false;
     lock.unlock();
     if (drained) on_drained_();
     return out;

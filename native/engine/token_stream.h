@@ -1,5 +1,5 @@
-// The channel between the engine thread, which writes pieces of an answer, and one reader on another thread. Pieces that
-// the reader has not taken yet are joined into one chunk; a writer that is too far ahead is told to wait.
+// The channel between the engine thread, which writes pieces of an answer, and one reader on another thread. Pieces
+// that the reader has not taken yet are joined into one chunk; a writer that is too far ahead is told to wait.
 #pragma once
 
 #include "failure.h"
@@ -15,8 +15,8 @@
 namespace overfill {
 
 struct decode_chunk {
-    std::string                              text;
-    std::vector<llama_token>                 tokens;
+    std::string text;
+    std::vector<llama_token> tokens;
     std::vector<std::vector<token_log_prob>> log_probs;  // one a token if asked for: its own, then the likeliest ones'
 
     bool empty() const { return text.empty() && tokens.empty(); }
@@ -37,12 +37,12 @@ class token_stream {
     void finish(const decode_result & result);
     void fail(const failure & error);
 
-    // Reader. Takes what there is. If there is nothing and the answer goes on, returns nothing, and `on_readable` will be
-    // called once. At the end `result` or `error` is set.
+    // Reader. Takes what there is. If there is nothing and the answer goes on, returns nothing, and `on_readable` will
+    // be called once. At the end `result` or `error` is set.
     struct reading {
-        decode_chunk                 chunk;
+        decode_chunk chunk;
         std::optional<decode_result> result;
-        std::optional<failure>       error;
+        std::optional<failure> error;
 
         bool ready() const { return !chunk.empty() || result || error; }
     };
@@ -52,13 +52,13 @@ class token_stream {
     size_t n_waiting() const;
 
   private:
-    std::function<void()>        on_readable_, on_drained_;
-    mutable std::mutex           mutex_;
-    decode_chunk                 waiting_;
+    std::function<void()> on_readable_, on_drained_;
+    mutable std::mutex mutex_;
+    decode_chunk waiting_;
     std::optional<decode_result> result_;
-    std::optional<failure>       error_;
-    bool                         reader_waits_ = false;
-    bool                         writer_waits_ = false;
+    std::optional<failure> error_;
+    bool reader_waits_ = false;
+    bool writer_waits_ = false;
 
     void notify(std::unique_lock<std::mutex> & lock);
 };

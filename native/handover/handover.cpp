@@ -5,7 +5,8 @@
 
 namespace overfill {
 
-uint64_t copy_sequence(llama_context * from, llama_context * to, llama_seq_id sequence, std::vector<uint8_t> & scratch) {
+uint64_t copy_sequence(llama_context * from, llama_context * to, llama_seq_id sequence,
+                       std::vector<uint8_t> & scratch) {
     llama_memory_seq_rm(llama_get_memory(to), sequence, -1, -1);
 
     const size_t n_bytes = llama_state_seq_get_size(from, sequence);

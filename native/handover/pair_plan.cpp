@@ -9,9 +9,9 @@ namespace overfill {
 
 const char * handover_kind_name(handover_kind kind) {
     switch (kind) {
-        case handover_kind::share:      return "share";
-        case handover_kind::translate:  return "translate";
-        case handover_kind::impossible: return "impossible";
+    case handover_kind::share: return "share";
+    case handover_kind::translate: return "translate";
+    case handover_kind::impossible: return "impossible";
     }
     return "impossible";
 }
@@ -28,7 +28,7 @@ std::string text_of(bool value) { return value ? "yes" : "no"; }
 
 template <class T> std::string text_of(const std::vector<T> & values) {
     std::ostringstream out;
-    const size_t       shown = std::min<size_t>(values.size(), 4);
+    const size_t shown = std::min<size_t>(values.size(), 4);
     for (size_t i = 0; i < shown; i++) out << (i ? ", " : "") << values[i];
     if (values.size() > shown) out << ", ... (" << values.size() << ")";
     return values.empty() ? "none" : out.str();
@@ -63,12 +63,12 @@ class comparison {
 // Whether positions are encoded the same way: K is stored after RoPE.
 void compare_rope(comparison & compare, const model_traits & a, const model_traits & b) {
     const handover_kind t = handover_kind::translate;
-    compare.field("ropeType", std::string(rope_type_name(a.rope_type)), std::string(rope_type_name(b.rope_type)), t, false,
-                  "the RoPE layouts differ");
+    compare.field("ropeType", std::string(rope_type_name(a.rope_type)), std::string(rope_type_name(b.rope_type)), t,
+                  false, "the RoPE layouts differ");
     compare.field("ropeScaling", std::string(rope_scaling_name(a.rope_scaling_type)),
                   std::string(rope_scaling_name(b.rope_scaling_type)), t, false, "the RoPE scalings differ");
-    const bool scaled = a.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_YARN ||
-                        a.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_LONGROPE;
+    const bool scaled =
+        a.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_YARN || a.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_LONGROPE;
     if (scaled)
         compare.field("ropeOriginalContext", a.rope_original_context, b.rope_original_context, t, false,
                       "the original context sizes of the RoPE scaling differ");
@@ -99,8 +99,8 @@ void compare_layers(comparison & compare, const model_traits & a, const model_tr
 
 pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const cache_traits & cache_a,
                     const model_traits & b, const llama_vocab * vocab_b, const cache_traits & cache_b) {
-    pair_plan           plan;
-    comparison          compare(plan);
+    pair_plan plan;
+    comparison compare(plan);
     const handover_kind t = handover_kind::translate, never = handover_kind::impossible;
 
     for (const model_traits * model : { &a, &b }) {
@@ -132,10 +132,10 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
     compare.field("slidingWindow", a.sliding_window, b.sliding_window, t, false, "the sliding windows differ");
     compare_rope(compare, a, b);
 
-    compare.field("cacheTypeK", std::string(ggml_type_name(cache_a.type_k)), std::string(ggml_type_name(cache_b.type_k)), t,
-                  false, "the cache types of K differ");
-    compare.field("cacheTypeV", std::string(ggml_type_name(cache_a.type_v)), std::string(ggml_type_name(cache_b.type_v)), t,
-                  false, "the cache types of V differ");
+    compare.field("cacheTypeK", std::string(ggml_type_name(cache_a.type_k)),
+                  std::string(ggml_type_name(cache_b.type_k)), t, false, "the cache types of K differ");
+    compare.field("cacheTypeV", std::string(ggml_type_name(cache_a.type_v)),
+                  std::string(ggml_type_name(cache_b.type_v)), t, false, "the cache types of V differ");
     compare.field("vTransposed", cache_a.v_transposed, cache_b.v_transposed, t, false,
                   "V is stored transposed on one side only (flash attention off)");
     compare.field("device", cache_a.device, cache_b.device, t, true, "the caches lie on different devices");
@@ -161,7 +161,8 @@ void check_supported(const model_traits & model, const std::string & path) {
     if (model.embedding) refuse("a model that embeds text (" + model.architecture + ") does not generate any");
     if (model.diffusion) refuse("a diffusion model (" + model.architecture + ") does not write token by token");
     if (model.recurrent) refuse("the " + model.architecture + " architecture keeps recurrent memory, not a KV cache");
-    if (model.latent_kv) refuse("the " + model.architecture + " architecture stores latent KV (MLA), which is not supported");
+    if (model.latent_kv)
+        refuse("the " + model.architecture + " architecture stores latent KV (MLA), which is not supported");
 }
 
 std::string summarize(const pair_plan & plan) {

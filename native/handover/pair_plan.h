@@ -24,27 +24,27 @@ const char * handover_kind_name(handover_kind kind);
 
 // One field in which the models or their caches differ, and what follows from it.
 struct plan_reason {
-    std::string   field;    // such as "layers", "headsKv", "ropeBase", "vocabulary"
-    std::string   prefill;  // the prefill model's value
-    std::string   decode;   // the decode model's value
-    handover_kind leads_to; // translate or impossible
-    std::string   message;
+    std::string field;       // such as "layers", "headsKv", "ropeBase", "vocabulary"
+    std::string prefill;     // the prefill model's value
+    std::string decode;      // the decode model's value
+    handover_kind leads_to;  // translate or impossible
+    std::string message;
 };
 
 struct pair_plan {
-    handover_kind            kind = handover_kind::share;
-    std::vector<plan_reason> reasons;            // empty: the caches are alike
-    bool                     copyable = true;    // the whole-cache copy serves (equal shapes, types, layout)
-    bool                     one_model = false;  // the same file twice: one model, one context
-    std::vector<std::string> notes;              // differences that do not stand in the way
+    handover_kind kind = handover_kind::share;
+    std::vector<plan_reason> reasons;  // empty: the caches are alike
+    bool copyable = true;              // the whole-cache copy serves (equal shapes, types, layout)
+    bool one_model = false;            // the same file twice: one model, one context
+    std::vector<std::string> notes;    // differences that do not stand in the way
 };
 
 // What the caches will be, as far as it does not follow from the models.
 struct cache_traits {
-    ggml_type   type_k       = GGML_TYPE_F16;
-    ggml_type   type_v       = GGML_TYPE_F16;
-    bool        v_transposed = false;
-    std::string device       = "CPU";  // where the cache's layers lie
+    ggml_type type_k = GGML_TYPE_F16;
+    ggml_type type_v = GGML_TYPE_F16;
+    bool v_transposed = false;
+    std::string device = "CPU";  // where the cache's layers lie
 };
 
 // Compares the models and their vocabularies, every token of them.

@@ -10,7 +10,7 @@
 namespace overfill {
 
 struct vocabulary_difference {
-    bool        equal = true;
+    bool equal = true;
     std::string prefill;  // the prefill model's side of the first difference
     std::string decode;
     std::string message;

@@ -2,9 +2,8 @@
 
 #include "failure.h"
 #include "kv_view.h"
-#include "private_members.h"
-
 #include "llama-model.h"
+#include "private_members.h"
 
 namespace overfill {
 
@@ -13,45 +12,43 @@ static bool v_transposed(const llama_kv_cache & cache) { return cache.*get(reach
 static void own(llama_kv_cache & cache) { cache.*get(reach::cache_other()) = nullptr; }
 
 void share_kv_cache(llama_context * owner, llama_context * borrower, const std::vector<int32_t> & layer_map) {
-    const llama_model &   model   = borrower->get_model();
+    const llama_model & model = borrower->get_model();
     const llama_hparams & hparams = model.hparams;
-    llama_cparams &       cparams = borrower->*get(reach::context_cparams());
-    const llama_cparams & source  = owner->get_cparams();
+    llama_cparams & cparams = borrower->*get(reach::context_cparams());
+    const llama_cparams & source = owner->get_cparams();
 
     // The borrower was created with a tiny cache. What depends on the context size (the choice of RoPE factors, the
     // worst-case graph) must follow the cache it really uses.
-    cparams.n_ctx      = source.n_ctx;
-    cparams.n_ctx_seq  = source.n_ctx_seq;
-    cparams.n_seq_max  = source.n_seq_max;
+    cparams.n_ctx = source.n_ctx;
+    cparams.n_ctx_seq = source.n_ctx_seq;
+    cparams.n_seq_max = source.n_seq_max;
     cparams.kv_unified = source.kv_unified;
 
-    const auto share = [&layer_map](int32_t layer) {
-        return layer_map.empty() ? layer : layer_map[(size_t) layer];
-    };
+    const auto share = [&layer_map](int32_t layer) { return layer_map.empty() ? layer : layer_map[(size_t) layer]; };
 
     std::unique_ptr<llama_memory_i> memory;
-    llama_memory_i *                theirs = owner->get_memory();
+    llama_memory_i * theirs = owner->get_memory();
     if (auto * both = dynamic_cast<llama_kv_cache_iswa *>(theirs)) {
         const llama_kv_cache & base = *both->get_base();
-        auto view = std::make_unique<llama_kv_cache_iswa>(
-            model, base.type_k(), base.type_v(), v_transposed(base), cparams.offload_kqv, /*swa_full*/ true,
-            cparams.kv_unified, base.get_size(), cparams.n_seq_max, source.n_ubatch, /*n_pad*/ 1, both, nullptr, nullptr,
-            share);
+        auto view = std::make_unique<llama_kv_cache_iswa>(model, base.type_k(), base.type_v(), v_transposed(base),
+                                                          cparams.offload_kqv, /*swa_full*/ true, cparams.kv_unified,
+                                                          base.get_size(), cparams.n_seq_max, source.n_ubatch,
+                                                          /*n_pad*/ 1, both, nullptr, nullptr, share);
         own(*view->get_base());
         own(*view->get_swa());
         memory = std::move(view);
     } else if (auto * one = dynamic_cast<llama_kv_cache *>(theirs)) {
-        auto view = std::make_unique<llama_kv_cache>(
-            model, hparams, one->type_k(), one->type_v(), v_transposed(*one), cparams.offload_kqv, cparams.kv_unified,
-            one->get_size(), cparams.n_seq_max, /*n_pad*/ 1, hparams.n_swa, hparams.swa_type, one, nullptr, nullptr,
-            share);
+        auto view = std::make_unique<llama_kv_cache>(model, hparams, one->type_k(), one->type_v(), v_transposed(*one),
+                                                     cparams.offload_kqv, cparams.kv_unified, one->get_size(),
+                                                     cparams.n_seq_max, /*n_pad*/ 1, hparams.n_swa, hparams.swa_type,
+                                                     one, nullptr, nullptr, share);
         own(*view);
         memory = std::move(view);
     } else {
         throw failure(error_code::internal, "only attention caches can be shared");
     }
 
-    (borrower->*get(reach::context_memory()))       = std::move(memory);
+    (borrower->*get(reach::context_memory())) = std::move(memory);
     (borrower->*get(reach::context_need_reserve())) = true;
     try {
         borrower->sched_reserve();
@@ -62,9 +59,9 @@ void share_kv_cache(llama_context * owner, llama_context * borrower, const std::
 }
 
 static void align(llama_kv_cache & cache, llama_seq_id sequence) {
-    auto &         heads  = cache.*get(reach::cache_heads());
-    const size_t   stream = heads.size() > 1 ? (size_t) sequence : 0;
-    const uint32_t end    = cache.get_cells(sequence).used_max_p1();
+    auto & heads = cache.*get(reach::cache_heads());
+    const size_t stream = heads.size() > 1 ? (size_t) sequence : 0;
+    const uint32_t end = cache.get_cells(sequence).used_max_p1();
     // A full cache has no cell behind the last; llama.cpp then finds that out by itself.
     heads[stream] = end < cache.get_size() ? end : 0;
 }

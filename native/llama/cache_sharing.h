@@ -22,9 +22,9 @@ namespace overfill {
 // borrower's graph cannot be reserved for the larger cache.
 void share_kv_cache(llama_context * owner, llama_context * borrower, const std::vector<int32_t> & layer_map = {});
 
-// To be called before a context of a sharing pair reads tokens of the sequence. Each of the two cache objects remembers by
-// itself where it wrote last and looks for free cells from there on. A sliding-window cache counts cells behind the window
-// as free, so a stale place would let one context overwrite cells that a refresh by the other still needs.
+// To be called before a context of a sharing pair reads tokens of the sequence. Each of the two cache objects remembers
+// by itself where it wrote last and looks for free cells from there on. A sliding-window cache counts cells behind the
+// window as free, so a stale place would let one context overwrite cells that a refresh by the other still needs.
 void align_write_position(llama_context * ctx, llama_seq_id sequence);
 
 // Whether both contexts write the same cells and tensors.

@@ -6,27 +6,27 @@ namespace overfill {
 
 const char * error_code_name(error_code code) {
     switch (code) {
-        case error_code::aborted:                return "ERR_ABORTED";
-        case error_code::invalid_argument:       return "ERR_INVALID_ARGUMENT";
-        case error_code::model_not_found:        return "ERR_MODEL_NOT_FOUND";
-        case error_code::model_not_a_file:       return "ERR_MODEL_NOT_A_FILE";
-        case error_code::model_invalid:          return "ERR_MODEL_INVALID";
-        case error_code::model_unsupported:      return "ERR_MODEL_UNSUPPORTED";
-        case error_code::model_load_failed:      return "ERR_MODEL_LOAD_FAILED";
-        case error_code::pair_incompatible:      return "ERR_PAIR_INCOMPATIBLE";
-        case error_code::handover_unavailable:   return "ERR_HANDOVER_UNAVAILABLE";
-        case error_code::context_overflow:       return "ERR_CONTEXT_OVERFLOW";
-        case error_code::out_of_memory:          return "ERR_OUT_OF_MEMORY";
-        case error_code::stage_order:            return "ERR_STAGE_ORDER";
-        case error_code::session_busy:           return "ERR_SESSION_BUSY";
-        case error_code::session_limit:          return "ERR_SESSION_LIMIT";
-        case error_code::disposed:               return "ERR_DISPOSED";
-        case error_code::grammar_invalid:        return "ERR_GRAMMAR_INVALID";
-        case error_code::inference_failed:       return "ERR_INFERENCE_FAILED";
-        case error_code::llama_version_mismatch: return "ERR_LLAMA_VERSION_MISMATCH";
-        case error_code::binding_load_failed:    return "ERR_BINDING_LOAD_FAILED";
-        case error_code::gpu_unavailable:        return "ERR_GPU_UNAVAILABLE";
-        case error_code::internal:               return "ERR_INTERNAL";
+    case error_code::aborted: return "ERR_ABORTED";
+    case error_code::invalid_argument: return "ERR_INVALID_ARGUMENT";
+    case error_code::model_not_found: return "ERR_MODEL_NOT_FOUND";
+    case error_code::model_not_a_file: return "ERR_MODEL_NOT_A_FILE";
+    case error_code::model_invalid: return "ERR_MODEL_INVALID";
+    case error_code::model_unsupported: return "ERR_MODEL_UNSUPPORTED";
+    case error_code::model_load_failed: return "ERR_MODEL_LOAD_FAILED";
+    case error_code::pair_incompatible: return "ERR_PAIR_INCOMPATIBLE";
+    case error_code::handover_unavailable: return "ERR_HANDOVER_UNAVAILABLE";
+    case error_code::context_overflow: return "ERR_CONTEXT_OVERFLOW";
+    case error_code::out_of_memory: return "ERR_OUT_OF_MEMORY";
+    case error_code::stage_order: return "ERR_STAGE_ORDER";
+    case error_code::session_busy: return "ERR_SESSION_BUSY";
+    case error_code::session_limit: return "ERR_SESSION_LIMIT";
+    case error_code::disposed: return "ERR_DISPOSED";
+    case error_code::grammar_invalid: return "ERR_GRAMMAR_INVALID";
+    case error_code::inference_failed: return "ERR_INFERENCE_FAILED";
+    case error_code::llama_version_mismatch: return "ERR_LLAMA_VERSION_MISMATCH";
+    case error_code::binding_load_failed: return "ERR_BINDING_LOAD_FAILED";
+    case error_code::gpu_unavailable: return "ERR_GPU_UNAVAILABLE";
+    case error_code::internal: return "ERR_INTERNAL";
     }
     return "ERR_INTERNAL";
 }

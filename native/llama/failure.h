@@ -43,11 +43,11 @@ class failure : public std::runtime_error {
     failure(error_code code, const std::string & message, error_details details = {})
         : std::runtime_error(message), code_(code), details_(std::move(details)) {}
 
-    error_code            code() const { return code_; }
+    error_code code() const { return code_; }
     const error_details & details() const { return details_; }
 
   private:
-    error_code    code_;
+    error_code code_;
     error_details details_;
 };
 

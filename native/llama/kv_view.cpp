@@ -15,7 +15,8 @@ size_t kv_cache_view::n_bytes() const {
 // The caches of a context, full before sliding; empty for kinds that are not handed over.
 static std::vector<const llama_kv_cache *> caches_of(const llama_context * ctx) {
     llama_memory_i * memory = ctx->get_memory();
-    if (const auto * both = dynamic_cast<const llama_kv_cache_iswa *>(memory)) return { both->get_base(), both->get_swa() };
+    if (const auto * both = dynamic_cast<const llama_kv_cache_iswa *>(memory))
+        return { both->get_base(), both->get_swa() };
     if (const auto * one = dynamic_cast<const llama_kv_cache *>(memory)) return { one };
     return {};
 }
@@ -23,21 +24,21 @@ static std::vector<const llama_kv_cache *> caches_of(const llama_context * ctx) 
 memory_kind kv_memory_kind(const llama_context * ctx) {
     if (!ctx->get_memory()) return memory_kind::none;
     switch (caches_of(ctx).size()) {
-        case 1:  return memory_kind::attention;
-        case 2:  return memory_kind::sliding_window;
-        default: return memory_kind::other;
+    case 1: return memory_kind::attention;
+    case 2: return memory_kind::sliding_window;
+    default: return memory_kind::other;
     }
 }
 
 static kv_cache_view view_one(const llama_kv_cache & cache) {
     kv_cache_view view;
-    view.type_k       = cache.type_k();
-    view.type_v       = cache.type_v();
+    view.type_k = cache.type_k();
+    view.type_v = cache.type_v();
     view.v_transposed = cache.*get(reach::cache_v_trans());
-    view.k_rotated    = cache.*get(reach::cache_rot_k());
-    view.v_rotated    = cache.*get(reach::cache_rot_v());
-    view.n_cells      = cache.get_size();
-    view.n_stream     = cache.get_n_stream();
+    view.k_rotated = cache.*get(reach::cache_rot_k());
+    view.v_rotated = cache.*get(reach::cache_rot_v());
+    view.n_cells = cache.get_size();
+    view.n_stream = cache.get_n_stream();
 
     // The cache names its K tensors but not its V tensors; a view of V names what it is a view of.
     const ggml_context_ptr scratch{ ggml_init({ 2 * ggml_tensor_overhead(), nullptr, /*no_alloc*/ true }) };

@@ -24,19 +24,19 @@ enum class memory_kind {
 };
 
 struct kv_layer_view {
-    uint32_t      layer;  // the model's layer index
+    uint32_t layer;  // the model's layer index
     ggml_tensor * k;
     ggml_tensor * v;
 };
 
 struct kv_cache_view {
-    ggml_type                  type_k       = GGML_TYPE_F16;
-    ggml_type                  type_v       = GGML_TYPE_F16;
-    bool                       v_transposed = false;
-    bool                       k_rotated    = false;
-    bool                       v_rotated    = false;
-    uint32_t                   n_cells      = 0;  // a stream
-    uint32_t                   n_stream     = 0;
+    ggml_type type_k = GGML_TYPE_F16;
+    ggml_type type_v = GGML_TYPE_F16;
+    bool v_transposed = false;
+    bool k_rotated = false;
+    bool v_rotated = false;
+    uint32_t n_cells = 0;  // a stream
+    uint32_t n_stream = 0;
     std::vector<kv_layer_view> layers;
 
     size_t n_bytes() const;

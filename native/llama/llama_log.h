@@ -14,14 +14,14 @@ class log_capture {
   public:
     log_capture();
     ~log_capture();
-    log_capture(const log_capture &)             = delete;
+    log_capture(const log_capture &) = delete;
     log_capture & operator=(const log_capture &) = delete;
 
     // The captured error lines joined by "; ", at most some hundred characters. Empty if there was none.
     std::string errors() const;
 
   private:
-    std::string   lines_;
+    std::string lines_;
     log_capture * outer_;
 
     friend void append_log_line(const char * text);

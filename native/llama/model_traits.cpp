@@ -13,7 +13,7 @@ bool layer_traits::operator==(const layer_traits & o) const {
 }
 
 static std::string metadata_string(const llama_model * model, const char * key) {
-    char      text[256];
+    char text[256];
     const int n = llama_model_meta_val_str(model, key, text, sizeof text);
     return n < 0 ? "" : text;
 }
@@ -30,50 +30,50 @@ static void append_factors(std::vector<float> & out, const ggml_tensor * tensor)
 
 model_traits traits_of(const llama_model * model) {
     const llama_hparams & hparams = model->hparams;
-    model_traits          t;
+    model_traits t;
     t.architecture = metadata_string(model, "general.architecture");
-    t.name         = metadata_string(model, "general.name");
+    t.name = metadata_string(model, "general.name");
     char description[128];
     llama_model_desc(model, description, sizeof description);
     t.description = description;
-    t.n_params    = llama_model_n_params(model);
-    t.n_bytes     = llama_model_size(model);
+    t.n_params = llama_model_n_params(model);
+    t.n_bytes = llama_model_size(model);
     t.n_ctx_train = hparams.n_ctx_train;
-    t.n_embd      = hparams.n_embd;
-    t.n_layer     = hparams.n_layer();
-    t.n_head      = t.n_layer ? hparams.n_head(0) : 0;
-    t.n_head_kv   = t.n_layer ? hparams.n_head_kv(0) : 0;
-    t.n_ff        = t.n_layer ? hparams.n_ff(0) : 0;
-    t.n_vocab     = (uint32_t) llama_vocab_n_tokens(llama_model_get_vocab(model));
-    t.causal      = hparams.causal_attn;
-    t.encoder     = llama_model_has_encoder(model) || !llama_model_has_decoder(model);
-    t.recurrent   = llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
-    t.latent_kv   = hparams.is_mla();
-    t.diffusion   = llama_model_is_diffusion(model);
-    t.embedding   = model->arch == LLM_ARCH_LLAMA_EMBED || !model->output;
+    t.n_embd = hparams.n_embd;
+    t.n_layer = hparams.n_layer();
+    t.n_head = t.n_layer ? hparams.n_head(0) : 0;
+    t.n_head_kv = t.n_layer ? hparams.n_head_kv(0) : 0;
+    t.n_ff = t.n_layer ? hparams.n_ff(0) : 0;
+    t.n_vocab = (uint32_t) llama_vocab_n_tokens(llama_model_get_vocab(model));
+    t.causal = hparams.causal_attn;
+    t.encoder = llama_model_has_encoder(model) || !llama_model_has_decoder(model);
+    t.recurrent = llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
+    t.latent_kv = hparams.is_mla();
+    t.diffusion = llama_model_is_diffusion(model);
+    t.embedding = model->arch == LLM_ARCH_LLAMA_EMBED || !model->output;
 
-    t.rope_type             = llama_model_rope_type(model);
-    t.rope_scaling_type     = hparams.rope_scaling_type_train;
+    t.rope_type = llama_model_rope_type(model);
+    t.rope_scaling_type = hparams.rope_scaling_type_train;
     t.rope_original_context = hparams.n_ctx_orig_yarn;
     t.rope_attention_factor = hparams.rope_attn_factor;
-    t.yarn_ext_factor       = hparams.yarn_ext_factor;
-    t.yarn_attn_factor      = hparams.yarn_attn_factor;
-    t.yarn_beta_fast        = hparams.yarn_beta_fast;
-    t.yarn_beta_slow        = hparams.yarn_beta_slow;
+    t.yarn_ext_factor = hparams.yarn_ext_factor;
+    t.yarn_attn_factor = hparams.yarn_attn_factor;
+    t.yarn_beta_fast = hparams.yarn_beta_fast;
+    t.yarn_beta_slow = hparams.yarn_beta_slow;
     t.rope_sections.assign(hparams.rope_sections.begin(), hparams.rope_sections.end());
     t.sliding_window = hparams.swa_type == LLAMA_SWA_TYPE_NONE ? 0 : hparams.n_swa;
 
     for (uint32_t il = 0; il < t.n_layer; il++) {
-        const bool   sliding = t.sliding_window > 0 && hparams.is_swa(il);
+        const bool sliding = t.sliding_window > 0 && hparams.is_swa(il);
         layer_traits layer;
-        layer.n_head_kv   = hparams.has_kv(il) ? hparams.n_head_kv(il) : 0;
+        layer.n_head_kv = hparams.has_kv(il) ? hparams.n_head_kv(il) : 0;
         layer.head_size_k = hparams.n_embd_head_k(il);
         layer.head_size_v = hparams.n_embd_head_v(il);
-        layer.sliding     = sliding;
-        layer.rope        = hparams.rope_pattern[il] != 0;
-        layer.n_rot       = hparams.n_rot(il);
-        layer.rope_base   = sliding ? hparams.rope_freq_base_train_swa : hparams.rope_freq_base_train;
-        layer.rope_scale  = sliding ? hparams.rope_freq_scale_train_swa : hparams.rope_freq_scale_train;
+        layer.sliding = sliding;
+        layer.rope = hparams.rope_pattern[il] != 0;
+        layer.n_rot = hparams.n_rot(il);
+        layer.rope_base = sliding ? hparams.rope_freq_base_train_swa : hparams.rope_freq_base_train;
+        layer.rope_scale = sliding ? hparams.rope_freq_scale_train_swa : hparams.rope_freq_scale_train;
         t.layers.push_back(layer);
     }
     if (!model->layers.empty()) {
@@ -86,8 +86,8 @@ model_traits traits_of(const llama_model * model) {
 
 std::string cache_devices(const llama_model * model) {
     std::string out, current;
-    uint32_t    n = 0;
-    const auto  flush = [&] {
+    uint32_t n = 0;
+    const auto flush = [&] {
         if (n == 0) return;
         out += (out.empty() ? "" : ", ") + current;
         if (n != model->hparams.n_layer()) out += " x " + std::to_string(n);
@@ -107,20 +107,20 @@ std::string cache_devices(const llama_model * model) {
 
 const char * rope_type_name(int rope_type) {
     switch (rope_type) {
-        case LLAMA_ROPE_TYPE_NONE: return "none";
-        case LLAMA_ROPE_TYPE_NORM: return "norm";
-        case LLAMA_ROPE_TYPE_NEOX: return "neox";
-        default:                   return "multi-dimensional";
+    case LLAMA_ROPE_TYPE_NONE: return "none";
+    case LLAMA_ROPE_TYPE_NORM: return "norm";
+    case LLAMA_ROPE_TYPE_NEOX: return "neox";
+    default: return "multi-dimensional";
     }
 }
 
 const char * rope_scaling_name(int rope_scaling_type) {
     switch (rope_scaling_type) {
-        case LLAMA_ROPE_SCALING_TYPE_NONE:     return "none";
-        case LLAMA_ROPE_SCALING_TYPE_LINEAR:   return "linear";
-        case LLAMA_ROPE_SCALING_TYPE_YARN:     return "yarn";
-        case LLAMA_ROPE_SCALING_TYPE_LONGROPE: return "longrope";
-        default:                               return "unspecified";
+    case LLAMA_ROPE_SCALING_TYPE_NONE: return "none";
+    case LLAMA_ROPE_SCALING_TYPE_LINEAR: return "linear";
+    case LLAMA_ROPE_SCALING_TYPE_YARN: return "yarn";
+    case LLAMA_ROPE_SCALING_TYPE_LONGROPE: return "longrope";
+    default: return "unspecified";
     }
 }
 

@@ -11,47 +11,47 @@
 namespace overfill {
 
 struct layer_traits {
-    uint32_t n_head_kv;    // 0: the layer has no KV cache
+    uint32_t n_head_kv;  // 0: the layer has no KV cache
     uint32_t head_size_k;
     uint32_t head_size_v;
-    bool     sliding;      // sliding-window attention
-    bool     rope;         // false: no position encoding in this layer
-    uint32_t n_rot;        // rotated dimensions of a head
-    float    rope_base;
-    float    rope_scale;   // 1 / scaling factor
+    bool sliding;    // sliding-window attention
+    bool rope;       // false: no position encoding in this layer
+    uint32_t n_rot;  // rotated dimensions of a head
+    float rope_base;
+    float rope_scale;  // 1 / scaling factor
 
     bool operator==(const layer_traits & o) const;
 };
 
 struct model_traits {
-    std::string               architecture;
-    std::string               name;          // general.name, may be empty
-    std::string               description;   // such as "llama 3B Q8_0"
-    uint64_t                  n_params  = 0;
-    uint64_t                  n_bytes   = 0;
-    uint32_t                  n_ctx_train = 0;
-    uint32_t                  n_embd    = 0;
-    uint32_t                  n_layer   = 0;
-    uint32_t                  n_head    = 0;
-    uint32_t                  n_head_kv = 0;
-    uint32_t                  n_ff      = 0;
-    uint32_t                  n_vocab   = 0;
+    std::string architecture;
+    std::string name;         // general.name, may be empty
+    std::string description;  // such as "llama 3B Q8_0"
+    uint64_t n_params = 0;
+    uint64_t n_bytes = 0;
+    uint32_t n_ctx_train = 0;
+    uint32_t n_embd = 0;
+    uint32_t n_layer = 0;
+    uint32_t n_head = 0;
+    uint32_t n_head_kv = 0;
+    uint32_t n_ff = 0;
+    uint32_t n_vocab = 0;
     std::vector<layer_traits> layers;
 
-    int                rope_type = 0;           // enum llama_rope_type
-    int                rope_scaling_type = 0;   // enum llama_rope_scaling_type
-    uint32_t           rope_original_context = 0;
-    float              rope_attention_factor = 1.0f;
-    float              yarn_ext_factor = 0, yarn_attn_factor = 1, yarn_beta_fast = 0, yarn_beta_slow = 0;
-    std::vector<int>   rope_sections;
-    std::vector<float> rope_factors;            // concatenated per-dimension factors (long, short, plain), may be empty
-    uint32_t           sliding_window = 0;
-    bool               causal         = true;
-    bool               encoder        = false;
-    bool               recurrent      = false;  // recurrent or hybrid memory
-    bool               latent_kv      = false;  // MLA
-    bool               diffusion      = false;
-    bool               embedding      = false;  // made to embed text, not to write it
+    int rope_type = 0;          // enum llama_rope_type
+    int rope_scaling_type = 0;  // enum llama_rope_scaling_type
+    uint32_t rope_original_context = 0;
+    float rope_attention_factor = 1.0f;
+    float yarn_ext_factor = 0, yarn_attn_factor = 1, yarn_beta_fast = 0, yarn_beta_slow = 0;
+    std::vector<int> rope_sections;
+    std::vector<float> rope_factors;  // concatenated per-dimension factors (long, short, plain), may be empty
+    uint32_t sliding_window = 0;
+    bool causal = true;
+    bool encoder = false;
+    bool recurrent = false;  // recurrent or hybrid memory
+    bool latent_kv = false;  // MLA
+    bool diffusion = false;
+    bool embedding = false;  // made to embed text, not to write it
 };
 
 model_traits traits_of(const llama_model * model);

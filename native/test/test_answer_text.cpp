@@ -13,9 +13,9 @@ namespace {
 
 struct vocabulary {
     model_path path{ tiny_model() };
-    model_ptr  model = load_model({ path.str(), 0 }, load_depth::metadata, [](float) { return true; });
+    model_ptr model = load_model({ path.str(), 0 }, load_depth::metadata, [](float) { return true; });
 
-    const llama_vocab *      get() const { return llama_model_get_vocab(model.get()); }
+    const llama_vocab * get() const { return llama_model_get_vocab(model.get()); }
     // The byte-level vocabulary spells any text, one token a byte.
     std::vector<llama_token> spell(const std::string & text) const {
         std::vector<llama_token> tokens;
@@ -25,14 +25,15 @@ struct vocabulary {
 };
 
 struct shown {
-    std::string              text;
+    std::string text;
     std::vector<llama_token> tokens;
-    size_t                   n_after_stop = 0;
+    size_t n_after_stop = 0;
 };
 
-shown show(const vocabulary & v, const std::string & text, const std::vector<std::string> & stop, bool * whole = nullptr) {
+shown show(const vocabulary & v, const std::string & text, const std::vector<std::string> & stop,
+           bool * whole = nullptr) {
     answer_text answer(v.get(), stop, false);
-    shown       out;
+    shown out;
     for (const llama_token token : v.spell(text)) {
         if (answer.append(token)) break;
         answer.release(out.text, out.tokens);
@@ -65,10 +66,11 @@ TEST("bytes that are no UTF-8 are not waited for") {
 }
 
 TEST("emoji and right-to-left text come out whole, byte tokens or not") {
-    const vocabulary  v;
-    const std::string text  = "ok \xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x9A\x80 \xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D \xD8\xA7";
-    bool              whole = true;
-    const shown       out   = show(v, text, {}, &whole);
+    const vocabulary v;
+    const std::string text =
+        "ok \xF0\x9F\x91\xA9\xE2\x80\x8D\xF0\x9F\x9A\x80 \xD7\xA9\xD7\x9C\xD7\x95\xD7\x9D \xD8\xA7";
+    bool whole = true;
+    const shown out = show(v, text, {}, &whole);
     CHECK_EQUAL(out.text, text);
     CHECK(whole);
     CHECK(out.tokens == v.spell(text));
@@ -76,7 +78,7 @@ TEST("emoji and right-to-left text come out whole, byte tokens or not") {
 
 TEST("a stop string ends the text before it, and its tokens are counted") {
     const vocabulary v;
-    shown            out = show(v, "hello STOP more", { "STOP" });
+    shown out = show(v, "hello STOP more", { "STOP" });
     CHECK_EQUAL(out.text, std::string("hello "));
     CHECK_EQUAL(out.tokens.size(), 6u);
     CHECK_EQUAL(out.n_after_stop, 4u);
@@ -94,9 +96,9 @@ TEST("a beginning of a stop string that does not go on is shown after all") {
 }
 
 TEST("an answer cut inside a character goes on with its first bytes") {
-    const vocabulary         v;
-    const std::string        grin = "\xF0\x9F\x98\x80";
-    std::string              text, begun;
+    const vocabulary v;
+    const std::string grin = "\xF0\x9F\x98\x80";
+    std::string text, begun;
     std::vector<llama_token> tokens;
     for (const llama_token token : v.spell("a" + grin + "b")) {
         answer_text part(v.get(), {}, false, begun);
@@ -115,14 +117,14 @@ TEST("an answer cut inside a character goes on with its first bytes") {
 
 TEST("random texts and stop strings agree with a search in the whole text") {
     const vocabulary v;
-    std::mt19937     random(7);
-    const auto       draw = [&](size_t n) {
+    std::mt19937 random(7);
+    const auto draw = [&](size_t n) {
         std::string text;
         for (size_t i = 0; i < n; i++) text += "ab\xC3\xA9"[random() % 4];
         return text;
     };
     for (int round = 0; round < 2000; round++) {
-        const std::string        text = draw(random() % 24);
+        const std::string text = draw(random() % 24);
         std::vector<std::string> stop;
         for (size_t i = random() % 3; i > 0; i--) stop.push_back(draw(1 + random() % 4));
         // Tokens are bytes, so the first stop string to be complete ends the text; of those the one that begins first.

@@ -13,15 +13,15 @@ namespace {
 
 pair_plan plan_of(const tiny_model & prefill, const tiny_model & decode, load_depth depth = load_depth::weights) {
     const model_path a(prefill), b(decode);
-    pair_options     options = options_for(a.str(), b.str());
+    pair_options options = options_for(a.str(), b.str());
     return load_and_compare(options, depth, [](float) { return true; }).plan;
 }
 
 void expect(const char * field, handover_kind kind, const tiny_model & decode) {
     // What `inspect` reads without the weights must come to the same.
     for (const load_depth depth : { load_depth::weights, load_depth::metadata }) {
-        const pair_plan plan  = plan_of(tiny_model(), decode, depth);
-        bool            named = false;
+        const pair_plan plan = plan_of(tiny_model(), decode, depth);
+        bool named = false;
         for (const plan_reason & reason : plan.reasons) named = named || reason.field == field;
         CHECK_EQUAL(std::string(handover_kind_name(plan.kind)), std::string(handover_kind_name(kind)));
         CHECK_EQUAL(std::string(named ? field : summarize(plan)), std::string(field));
@@ -33,10 +33,10 @@ void expect(const char * field, handover_kind kind, const tiny_model & decode) {
 TEST("models of one shape share, whatever their weights, widths and quantisation") {
     tiny_model decode;
     CHECK(plan_of(tiny_model(), decode).kind == handover_kind::share);
-    decode.seed   = 9;
+    decode.seed = 9;
     decode.n_embd = 32;
-    decode.n_ff   = 64;
-    decode.type   = GGML_TYPE_Q4_0;
+    decode.n_ff = 64;
+    decode.type = GGML_TYPE_Q4_0;
     const pair_plan plan = plan_of(tiny_model(), decode);
     CHECK(plan.kind == handover_kind::share && plan.reasons.empty() && !plan.one_model);
 }
@@ -45,10 +45,10 @@ TEST("a different shape of the cache needs a translation") {
     tiny_model decode;
     decode.n_layer = 1;
     expect("layers", handover_kind::translate, decode);
-    decode           = tiny_model();
+    decode = tiny_model();
     decode.n_head_kv = 4;
     expect("headsKv", handover_kind::translate, decode);
-    decode           = tiny_model();
+    decode = tiny_model();
     decode.head_size = 32;
     expect("headSizeK", handover_kind::translate, decode);
     expect("headSizeV", handover_kind::translate, decode);
@@ -59,14 +59,14 @@ TEST("so does another encoding of positions") {
     tiny_model decode;
     decode.rope_base = 500000.0f;
     expect("ropeBase", handover_kind::translate, decode);
-    decode             = tiny_model();
+    decode = tiny_model();
     decode.rope_factor = 4.0f;
     expect("ropeScale", handover_kind::translate, decode);
-    decode            = tiny_model();
+    decode = tiny_model();
     decode.rope_freqs = true;
     expect("ropeFactors", handover_kind::translate, decode);
     tiny_model other = decode;
-    other.seed       = 3;
+    other.seed = 3;
     CHECK(plan_of(decode, other).kind == handover_kind::translate);
     CHECK(plan_of(decode, decode, load_depth::metadata).kind == handover_kind::share);
 }
@@ -75,36 +75,38 @@ TEST("another vocabulary makes a pair impossible, be it one token of it") {
     tiny_model decode;
     decode.n_extra_tokens = 101;
     expect("vocabulary", handover_kind::impossible, decode);
-    decode           = tiny_model();
+    decode = tiny_model();
     decode.odd_token = "odd";
     expect("vocabulary", handover_kind::impossible, decode);
 }
 
 TEST("the caches' types, layout and device count as well") {
-    const model_path   path{ tiny_model() };
-    const model_ptr    model  = load_model({ path.str(), 0 }, load_depth::metadata, [](float) { return true; });
+    const model_path path{ tiny_model() };
+    const model_ptr model = load_model({ path.str(), 0 }, load_depth::metadata, [](float) { return true; });
     const model_traits traits = traits_of(model.get());
-    const auto         vocab  = llama_model_get_vocab(model.get());
-    const auto         plan   = [&](const cache_traits & decode) { return plan_pair(traits, vocab, {}, traits, vocab, decode); };
+    const auto vocab = llama_model_get_vocab(model.get());
+    const auto plan = [&](const cache_traits & decode) { return plan_pair(traits, vocab, {}, traits, vocab, decode); };
     CHECK(plan({}).kind == handover_kind::share);
 
     cache_traits cache;
     cache.type_k = GGML_TYPE_Q8_0;
-    CHECK(plan(cache).kind == handover_kind::translate && plan(cache).reasons[0].field == "cacheTypeK" && !plan(cache).copyable);
-    cache        = {};
+    CHECK(plan(cache).kind == handover_kind::translate && plan(cache).reasons[0].field == "cacheTypeK" &&
+          !plan(cache).copyable);
+    cache = {};
     cache.type_v = GGML_TYPE_F32;
     CHECK(plan(cache).kind == handover_kind::translate && plan(cache).reasons[0].field == "cacheTypeV");
-    cache              = {};
+    cache = {};
     cache.v_transposed = true;
     CHECK(plan(cache).kind == handover_kind::translate && plan(cache).reasons[0].field == "vTransposed");
-    cache        = {};
+    cache = {};
     cache.device = "Vulkan0";
-    CHECK(plan(cache).kind == handover_kind::translate && plan(cache).reasons[0].field == "device" && plan(cache).copyable);
+    CHECK(plan(cache).kind == handover_kind::translate && plan(cache).reasons[0].field == "device" &&
+          plan(cache).copyable);
 }
 
 TEST("a pair that cannot be handed over is refused at load time with every reason") {
     tiny_model other;
-    other.n_layer   = 1;
+    other.n_layer = 1;
     other.rope_base = 77.0f;
     const model_path a{ tiny_model() }, b(other);
     const std::string why = CHECK_FAILURE(error_code::handover_unavailable, load(options_for(a.str(), b.str())));
@@ -117,11 +119,11 @@ TEST("a pair that cannot be handed over is refused at load time with every reaso
 
 TEST("one file is one model, however it is named") {
     const model_path a{ tiny_model() };
-    pair_info        info;
-    const auto       pair = load(options_for(a.str(), a.str()), &info);
+    pair_info info;
+    const auto pair = load(options_for(a.str(), a.str()), &info);
     CHECK(info.plan.one_model);
     pair_options options = options_for(a.str());
-    options.handover     = handover_choice::share;
+    options.handover = handover_choice::share;
     load(options, &info);
     CHECK(info.plan.one_model);
 }

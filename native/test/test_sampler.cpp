@@ -15,15 +15,15 @@ using namespace overfill::test;
 namespace {
 
 struct fixture {
-    model_path           path{ tiny_model() };
-    model_ptr            model   = load_model({ path.str(), 0 }, load_depth::metadata, [](float) { return true; });
-    const llama_vocab *  vocab   = llama_model_get_vocab(model.get());
-    int32_t              n_vocab = llama_vocab_n_tokens(vocab);
+    model_path path{ tiny_model() };
+    model_ptr model = load_model({ path.str(), 0 }, load_depth::metadata, [](float) { return true; });
+    const llama_vocab * vocab = llama_model_get_vocab(model.get());
+    int32_t n_vocab = llama_vocab_n_tokens(vocab);
 
     std::vector<float> random_logits(unsigned seed) const {
-        std::mt19937                    random(seed);
+        std::mt19937 random(seed);
         std::normal_distribution<float> normal(0, 3);
-        std::vector<float>              logits((size_t) n_vocab);
+        std::vector<float> logits((size_t) n_vocab);
         for (float & l : logits) l = normal(random);
         return logits;
     }
@@ -57,9 +57,9 @@ TEST("logits without a finite number are refused") {
 }
 
 TEST("temperature 0 is the argmax, with and without other options in the chain") {
-    const fixture    f;
+    const fixture f;
     sampling_options with_bias = greedy();
-    with_bias.logit_bias       = { { 5, 0.0f } };
+    with_bias.logit_bias = { { 5, 0.0f } };
     for (unsigned seed = 0; seed < 50; seed++) {
         const auto logits = f.random_logits(seed);
         CHECK_EQUAL(sampler(f.vocab, greedy()).sample(logits.data()), argmax(logits.data(), f.n_vocab));
@@ -69,12 +69,12 @@ TEST("temperature 0 is the argmax, with and without other options in the chain")
 
 TEST("one seed gives one sequence, another seed another") {
     const fixture f;
-    const auto    draw = [&](uint32_t seed) {
+    const auto draw = [&](uint32_t seed) {
         sampling_options options;
         options.temperature = 2.0f;
-        options.has_seed    = true;
-        options.seed        = seed;
-        sampler                  s(f.vocab, options);
+        options.has_seed = true;
+        options.seed = seed;
+        sampler s(f.vocab, options);
         std::vector<llama_token> out;
         for (unsigned i = 0; i < 30; i++) {
             const auto logits = f.random_logits(i);
@@ -88,13 +88,13 @@ TEST("one seed gives one sequence, another seed another") {
 }
 
 TEST("a bias forces or forbids a token, and one outside the vocabulary is refused") {
-    const fixture    f;
-    const auto       logits  = f.random_logits(1);
+    const fixture f;
+    const auto logits = f.random_logits(1);
     sampling_options options = greedy();
-    options.logit_bias       = { { 42, 1000.0f } };
+    options.logit_bias = { { 42, 1000.0f } };
     CHECK_EQUAL(sampler(f.vocab, options).sample(logits.data()), 42);
     const llama_token best = argmax(logits.data(), f.n_vocab);
-    options.logit_bias     = { { best, -INFINITY } };
+    options.logit_bias = { { best, -INFINITY } };
     CHECK(sampler(f.vocab, options).sample(logits.data()) != best);
     options.logit_bias = { { f.n_vocab, 1.0f } };
     CHECK_FAILURE(error_code::invalid_argument, sampler(f.vocab, options));
@@ -102,23 +102,23 @@ TEST("a bias forces or forbids a token, and one outside the vocabulary is refuse
 
 TEST("ignore_eos never gives an end token") {
     const fixture f;
-    auto          logits = f.random_logits(3);
-    logits[2]            = 100.0f;
+    auto logits = f.random_logits(3);
+    logits[2] = 100.0f;
     CHECK_EQUAL(sampler(f.vocab, greedy()).sample(logits.data()), 2);
     sampling_options options = greedy();
-    options.ignore_eos       = true;
+    options.ignore_eos = true;
     CHECK(sampler(f.vocab, options).sample(logits.data()) != 2);
 }
 
 TEST("a grammar allows only what it says, and a broken one is refused") {
-    const fixture    f;
+    const fixture f;
     sampling_options options = greedy();
-    options.grammar          = "root ::= [0-9]+";
+    options.grammar = "root ::= [0-9]+";
     sampler s(f.vocab, options);
     for (unsigned seed = 0; seed < 10; seed++) {
-        const auto        logits = f.random_logits(seed);
-        const llama_token token  = s.sample(logits.data());
-        const int         byte   = token - 3;
+        const auto logits = f.random_logits(seed);
+        const llama_token token = s.sample(logits.data());
+        const int byte = token - 3;
         CHECK((byte >= '0' && byte <= '9') || llama_vocab_is_eog(f.vocab, token));
         if (llama_vocab_is_eog(f.vocab, token)) break;
         s.accept(token);
@@ -130,9 +130,9 @@ TEST("a grammar allows only what it says, and a broken one is refused") {
 }
 
 TEST("penalties count what is in the context") {
-    const fixture    f;
-    const auto       logits  = f.random_logits(4);
-    const auto       best    = argmax(logits.data(), f.n_vocab);
+    const fixture f;
+    const auto logits = f.random_logits(4);
+    const auto best = argmax(logits.data(), f.n_vocab);
     sampling_options options = greedy();
     options.presence_penalty = 100.0f;
     sampler s(f.vocab, options);
@@ -143,13 +143,13 @@ TEST("penalties count what is in the context") {
 
 TEST("log-probabilities are those of a softmax, likeliest first") {
     const fixture f;
-    const auto    logits = f.random_logits(5);
-    double        sum    = 0;
+    const auto logits = f.random_logits(5);
+    double sum = 0;
     for (const float l : logits) sum += std::exp((double) l);
     const auto rows = sampler(f.vocab, greedy()).log_probs(logits.data(), 17, f.n_vocab);
     CHECK_EQUAL(rows.size(), (size_t) f.n_vocab + 1);
     CHECK(rows[0].token == 17 && std::abs(rows[0].log_prob - (logits[17] - std::log(sum))) < 1e-4);
-    double                total = 0;
+    double total = 0;
     std::set<llama_token> seen;
     for (size_t i = 1; i < rows.size(); i++) {
         total += std::exp(rows[i].log_prob);

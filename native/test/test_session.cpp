@@ -16,14 +16,14 @@ struct fixture {
     model_path full{ tiny_model() };
     model_path small{ [] {
         tiny_model m;
-        m.seed   = 2;
+        m.seed = 2;
         m.n_embd = 32;
         return m;
     }() };
 
     pair_options options() const {
         pair_options o = options_for(full.str(), small.str());
-        o.batch_size   = 32;
+        o.batch_size = 32;
         return o;
     }
 };
@@ -36,7 +36,7 @@ std::vector<llama_token> join(const std::vector<llama_token> & a, const std::vec
 
 // Greedy with the log-probabilities of the likeliest tokens, for exact comparison of logits.
 decode_options watched(uint32_t n) {
-    decode_options options       = greedy(n);
+    decode_options options = greedy(n);
     options.sampling.n_log_probs = 5;
     return options;
 }
@@ -45,13 +45,14 @@ bool same(const answer & a, const answer & b) {
     if (a.tokens != b.tokens || a.log_probs.size() != b.log_probs.size()) return false;
     for (size_t i = 0; i < a.log_probs.size(); i++)
         for (size_t j = 0; j < a.log_probs[i].size(); j++)
-            if (a.log_probs[i][j].token != b.log_probs[i][j].token || a.log_probs[i][j].log_prob != b.log_probs[i][j].log_prob)
+            if (a.log_probs[i][j].token != b.log_probs[i][j].token ||
+                a.log_probs[i][j].log_prob != b.log_probs[i][j].log_prob)
                 return false;
     return true;
 }
 
 answer fresh_answer(const pair_options & options, const std::vector<llama_token> & prompt, uint32_t n) {
-    const auto pair    = load(options);
+    const auto pair = load(options);
     const auto session = pair->create_session();
     prefill(*session, prompt);
     hand_over(*session);
@@ -62,9 +63,9 @@ answer fresh_answer(const pair_options & options, const std::vector<llama_token>
 
 TEST("a shared handover and a copied one give the same answer and logits, bit for bit") {
     const fixture f;
-    pair_options  options = f.options();
-    const answer  shared  = fresh_answer(options, some_tokens(100), 64);
-    options.handover      = handover_choice::translate;
+    pair_options options = f.options();
+    const answer shared = fresh_answer(options, some_tokens(100), 64);
+    options.handover = handover_choice::translate;
     CHECK_EQUAL(shared.tokens.size(), 64u);
     CHECK(same(shared, fresh_answer(options, some_tokens(100), 64)));
 }
@@ -73,15 +74,15 @@ TEST("a refresh makes the cache the full model's again, shared or copied") {
     const fixture f;
     for (const handover_choice choice : { handover_choice::share, handover_choice::translate }) {
         pair_options options = f.options();
-        options.handover     = choice;
+        options.handover = choice;
         // Micro-batches of the whole text on both sides, so that not even the order of additions differs.
         options.batch_size = 512;
-        const auto pair    = load(options);
+        const auto pair = load(options);
         const auto session = pair->create_session();
         const auto prompt = some_tokens(40), more = some_tokens(20, 1);
         prefill(*session, prompt);
         hand_over(*session);
-        const answer         first  = decode(*session, greedy(16));
+        const answer first = decode(*session, greedy(16));
         const prefill_result second = prefill(*session, more);
         CHECK_EQUAL(second.n_refreshed_tokens, 16u);
         CHECK_EQUAL(second.n_context_tokens, 76u);
@@ -99,15 +100,15 @@ TEST("a refresh makes the cache the full model's again, shared or copied") {
 }
 
 TEST("without a refresh the decode model's cells stay, shared or copied alike") {
-    const fixture       f;
+    const fixture f;
     std::vector<answer> kept;
-    prefill_options     keep;
+    prefill_options keep;
     keep.refresh = false;
     for (const handover_choice choice : { handover_choice::share, handover_choice::translate }) {
         pair_options options = f.options();
-        options.handover     = choice;
-        const auto pair      = load(options);
-        const auto session   = pair->create_session();
+        options.handover = choice;
+        const auto pair = load(options);
+        const auto session = pair->create_session();
         prefill(*session, some_tokens(40));
         hand_over(*session);
         decode(*session, greedy(16));
@@ -124,9 +125,9 @@ TEST("without a refresh the decode model's cells stay, shared or copied alike") 
 
 TEST("an answer cut by its length goes on as if it had not been cut") {
     const fixture f;
-    const answer  whole = fresh_answer(f.options(), some_tokens(50), 40);
-    const auto    pair  = load(f.options());
-    const auto    s     = pair->create_session();
+    const answer whole = fresh_answer(f.options(), some_tokens(50), 40);
+    const auto pair = load(f.options());
+    const auto s = pair->create_session();
     prefill(*s, some_tokens(50));
     hand_over(*s);
     std::vector<llama_token> parts;
@@ -138,17 +139,17 @@ TEST("what is taken back is written again, from any point of the answer") {
     const fixture f;
     for (const handover_choice choice : { handover_choice::share, handover_choice::translate }) {
         pair_options options = f.options();
-        options.handover     = choice;
-        const answer whole   = fresh_answer(options, some_tokens(50), 30);
-        const auto   pair    = load(options);
-        const auto   s       = pair->create_session();
+        options.handover = choice;
+        const answer whole = fresh_answer(options, some_tokens(50), 30);
+        const auto pair = load(options);
+        const auto s = pair->create_session();
         prefill(*s, some_tokens(50));
         hand_over(*s);
         for (const uint32_t n_back : { 1u, 5u, 20u }) {
             decode(*s, greedy(20));
             retract(*s, n_back);
             const answer rest = decode(*s, watched(10 + n_back));
-            answer       tail;
+            answer tail;
             tail.tokens.assign(whole.tokens.begin() + 20 - n_back, whole.tokens.end());
             tail.log_probs.assign(whole.log_probs.begin() + 20 - n_back, whole.log_probs.end());
             CHECK(same(rest, tail));
@@ -161,8 +162,8 @@ TEST("what is taken back is written again, from any point of the answer") {
 
 TEST("the stages have an order") {
     const fixture f;
-    const auto    pair = load(f.options());
-    const auto    s    = pair->create_session();
+    const auto pair = load(f.options());
+    const auto s = pair->create_session();
     CHECK_FAILURE(error_code::stage_order, hand_over(*s));
     CHECK_FAILURE(error_code::stage_order, decode(*s, greedy(1)));
     prefill(*s, some_tokens(10));
@@ -175,8 +176,8 @@ TEST("the stages have an order") {
 
 TEST("a prompt that is empty, foreign or too long is refused and changes nothing") {
     const fixture f;
-    const auto    pair = load(f.options());
-    const auto    s    = pair->create_session();
+    const auto pair = load(f.options());
+    const auto s = pair->create_session();
     CHECK_FAILURE(error_code::invalid_argument, prefill(*s, std::vector<llama_token>()));
     CHECK_FAILURE(error_code::invalid_argument, prefill(*s, std::string()));
     CHECK_FAILURE(error_code::invalid_argument, prefill(*s, std::vector<llama_token>{ 3, 100000 }));
@@ -190,8 +191,8 @@ TEST("a prompt that is empty, foreign or too long is refused and changes nothing
 
 TEST("the answer ends where the context does") {
     const fixture f;
-    const auto    pair = load(f.options());
-    const auto    s    = pair->create_session();
+    const auto pair = load(f.options());
+    const auto s = pair->create_session();
     prefill(*s, some_tokens(1000));
     hand_over(*s);
     const answer out = decode(*s, greedy(0));
@@ -201,10 +202,10 @@ TEST("the answer ends where the context does") {
 
 TEST("an aborted prefill leaves the session as it was") {
     const fixture f;
-    const auto    pair = load(f.options());
-    const auto    s    = pair->create_session();
+    const auto pair = load(f.options());
+    const auto s = pair->create_session();
     for (int round = 0; round < 8; round++) {
-        std::promise<bool>    aborted;
+        std::promise<bool> aborted;
         std::atomic<uint32_t> n_read{ 0 };
         s->prefill(some_tokens(900, 3), {}, [&](uint32_t n, uint32_t) { n_read = n; },
                    { [&](const prefill_result &) { aborted.set_value(false); },
@@ -221,13 +222,13 @@ TEST("an aborted prefill leaves the session as it was") {
 
 TEST("sessions side by side write what each writes alone") {
     const fixture f;
-    pair_options  options = f.options();
-    options.max_sessions  = 3;
-    const auto pair       = load(options);
+    pair_options options = f.options();
+    options.max_sessions = 3;
+    const auto pair = load(options);
     std::vector<std::shared_ptr<session_handle>> sessions;
     for (int i = 0; i < 3; i++) sessions.push_back(pair->create_session());
     CHECK_FAILURE(error_code::session_limit, pair->create_session());
-    std::vector<answer>      answers(3);
+    std::vector<answer> answers(3);
     std::vector<std::thread> readers;
     for (uint32_t i = 0; i < 3; i++) {
         prefill(*sessions[i], some_tokens(40 + 10 * i, i));
@@ -245,8 +246,8 @@ TEST("sessions side by side write what each writes alone") {
 
 TEST("one stage at a time, and none after disposal") {
     const fixture f;
-    const auto    pair = load(f.options());
-    const auto    s    = pair->create_session();
+    const auto pair = load(f.options());
+    const auto s = pair->create_session();
     std::promise<void> over;
     s->prefill(some_tokens(900), {}, nullptr,
                { [&](const prefill_result &) { over.set_value(); }, [&](const failure &) { over.set_value(); } });
@@ -268,11 +269,12 @@ TEST("an engine that goes away in the middle of a stage ends it") {
         std::promise<bool> disposed;
         {
             const auto pair = load(f.options());
-            const auto s    = pair->create_session();
+            const auto s = pair->create_session();
             s->prefill(some_tokens(900), {}, nullptr,
                        { [&](const prefill_result &) { disposed.set_value(false); },
                          [&](const failure & error) {
-                             disposed.set_value(error.code() == error_code::disposed || error.code() == error_code::aborted);
+                             disposed.set_value(error.code() == error_code::disposed ||
+                                                error.code() == error_code::aborted);
                          } });
             std::this_thread::sleep_for(std::chrono::milliseconds(round));
         }
@@ -282,12 +284,12 @@ TEST("an engine that goes away in the middle of a stage ends it") {
 
 TEST("a reader that does not read stops the writer, and loses nothing") {
     const fixture f;
-    const auto    pair = load(f.options());
-    const auto    s    = pair->create_session();
+    const auto pair = load(f.options());
+    const auto s = pair->create_session();
     prefill(*s, some_tokens(20));
     hand_over(*s);
     std::atomic<int> n_rung{ 0 };
-    const auto       stream = s->decode(greedy(900), [&] { n_rung++; });
+    const auto stream = s->decode(greedy(900), [&] { n_rung++; });
     while (stream->n_waiting() < token_stream::capacity) std::this_thread::yield();
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     token_stream::reading first = stream->read();

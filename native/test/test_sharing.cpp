@@ -15,16 +15,16 @@ using namespace overfill::test;
 namespace {
 
 struct setting {
-    ggml_type               type_k, type_v;
-    llama_flash_attn_type   attention;
-    uint32_t                n_seq;
-    uint32_t                n_ubatch;
+    ggml_type type_k, type_v;
+    llama_flash_attn_type attention;
+    uint32_t n_seq;
+    uint32_t n_ubatch;
 };
 
 context_ptr make(llama_model * model, const setting & s, uint32_t n_ctx) {
     llama_context_params params = llama_context_default_params();
-    params.n_ctx                = n_ctx * s.n_seq;
-    params.n_seq_max            = s.n_seq;
+    params.n_ctx = n_ctx * s.n_seq;
+    params.n_seq_max = s.n_seq;
     params.n_batch = params.n_ubatch = s.n_ubatch;
     params.n_threads = params.n_threads_batch = 1;
     params.type_k = s.type_k;
@@ -33,17 +33,18 @@ context_ptr make(llama_model * model, const setting & s, uint32_t n_ctx) {
     return context_ptr(llama_init_from_model(model, params));
 }
 
-void feed(llama_context * ctx, const std::vector<llama_token> & tokens, llama_pos at, llama_seq_id sequence, uint32_t n_ubatch) {
+void feed(llama_context * ctx, const std::vector<llama_token> & tokens, llama_pos at, llama_seq_id sequence,
+          uint32_t n_ubatch) {
     for (size_t from = 0; from < tokens.size(); from += n_ubatch) {
-        const size_t n     = std::min<size_t>(n_ubatch, tokens.size() - from);
-        llama_batch  batch = llama_batch_init((int32_t) n, 0, 1);
-        batch.n_tokens     = (int32_t) n;
+        const size_t n = std::min<size_t>(n_ubatch, tokens.size() - from);
+        llama_batch batch = llama_batch_init((int32_t) n, 0, 1);
+        batch.n_tokens = (int32_t) n;
         for (size_t i = 0; i < n; i++) {
-            batch.token[i]     = tokens[from + i];
-            batch.pos[i]       = at + (llama_pos) (from + i);
-            batch.n_seq_id[i]  = 1;
+            batch.token[i] = tokens[from + i];
+            batch.pos[i] = at + (llama_pos) (from + i);
+            batch.n_seq_id[i] = 1;
             batch.seq_id[i][0] = sequence;
-            batch.logits[i]    = i + 1 == n;
+            batch.logits[i] = i + 1 == n;
         }
         CHECK_EQUAL(llama_decode(ctx, batch), 0);
         llama_batch_free(batch);
@@ -61,14 +62,15 @@ bool same_bits(const std::vector<float> & a, const std::vector<float> & b) {
 
 void compare_shared_with_copied(const setting & s) {
     tiny_model full_shape, pruned_shape;
-    pruned_shape.seed   = 2;
+    pruned_shape.seed = 2;
     pruned_shape.n_embd = 32;
-    pruned_shape.n_ff   = 64;
+    pruned_shape.n_ff = 64;
     const model_path full_path(full_shape), pruned_path(pruned_shape);
-    const auto       any    = [](float) { return true; };
-    const model_ptr  full   = load_model({ full_path.str(), 0 }, load_depth::weights, any);
-    const model_ptr  pruned = load_model({ pruned_path.str(), 0 }, load_depth::weights, any);
-    const context_ptr owner = make(full.get(), s, 512), copied = make(pruned.get(), s, 512), borrower = make(pruned.get(), s, 256);
+    const auto any = [](float) { return true; };
+    const model_ptr full = load_model({ full_path.str(), 0 }, load_depth::weights, any);
+    const model_ptr pruned = load_model({ pruned_path.str(), 0 }, load_depth::weights, any);
+    const context_ptr owner = make(full.get(), s, 512), copied = make(pruned.get(), s, 512),
+                      borrower = make(pruned.get(), s, 256);
     CHECK(owner && copied && borrower);
     share_kv_cache(owner.get(), borrower.get());
     CHECK(shares_kv_cache(owner.get(), borrower.get()));
@@ -118,9 +120,10 @@ TEST("also with several sequences and small micro-batches") {
 
 TEST("the view of a cache tells its types, layout and size") {
     const model_path path{ tiny_model() };
-    const model_ptr  model = load_model({ path.str(), 0 }, load_depth::weights, [](float) { return true; });
-    const context_ptr ctx  = make(model.get(), { GGML_TYPE_Q8_0, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_ENABLED, 2, 64 }, 256);
-    const auto       flash = view_kv(ctx.get());
+    const model_ptr model = load_model({ path.str(), 0 }, load_depth::weights, [](float) { return true; });
+    const context_ptr ctx =
+        make(model.get(), { GGML_TYPE_Q8_0, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_ENABLED, 2, 64 }, 256);
+    const auto flash = view_kv(ctx.get());
     CHECK_EQUAL(flash.size(), 1u);
     CHECK_EQUAL(flash[0].layers.size(), 2u);
     CHECK_EQUAL(flash[0].n_cells, 256u);
@@ -129,6 +132,7 @@ TEST("the view of a cache tells its types, layout and size") {
     CHECK(!flash[0].v_transposed && flash[0].k_rotated && !flash[0].v_rotated);
     // 2 layers of 2 heads of 64: K as 34 bytes for 32 values, V as 2 bytes a value
     CHECK_EQUAL(kv_bytes_per_token(flash), (size_t) 2 * (128 / 32 * 34 + 128 * 2));
-    const context_ptr plain = make(model.get(), { GGML_TYPE_F16, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_DISABLED, 1, 64 }, 256);
+    const context_ptr plain =
+        make(model.get(), { GGML_TYPE_F16, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_DISABLED, 1, 64 }, 256);
     CHECK(view_kv(plain.get())[0].v_transposed);
 }

@@ -43,7 +43,8 @@ std::string check_failure(error_code expected, const std::function<void()> & bod
     try {
         body();
     } catch (const failure & error) {
-        check_equal(std::string(error_code_name(error.code())), std::string(error_code_name(expected)), file, line, error.what());
+        check_equal(std::string(error_code_name(error.code())), std::string(error_code_name(expected)), file, line,
+                    error.what());
         return error.what();
     }
     report(false, file, line, std::string("no failure, expected ") + error_code_name(expected));

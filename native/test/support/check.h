@@ -1,5 +1,5 @@
-// The few words the native tests need: TEST registers a case under a sentence, CHECK reports and goes on, and the program
-// ends with the number of failed checks.
+// The few words the native tests need: TEST registers a case under a sentence, CHECK reports and goes on, and the
+// program ends with the number of failed checks.
 #pragma once
 
 #include "failure.h"
@@ -27,12 +27,15 @@ std::string check_failure(error_code expected, const std::function<void()> & bod
 }  // namespace overfill::test
 
 #define OVERFILL_JOIN2(a, b) a##b
-#define OVERFILL_JOIN(a, b)  OVERFILL_JOIN2(a, b)
+#define OVERFILL_JOIN(a, b) OVERFILL_JOIN2(a, b)
 #define TEST(title)                                                                                                    \
-    static void       OVERFILL_JOIN(case_, __LINE__)();                                                                \
-    static const bool OVERFILL_JOIN(added_, __LINE__) = overfill::test::add_case(title, OVERFILL_JOIN(case_, __LINE__)); \
-    static void       OVERFILL_JOIN(case_, __LINE__)()
+    static void OVERFILL_JOIN(case_, __LINE__)();                                                                      \
+    static const bool OVERFILL_JOIN(added_, __LINE__) =                                                                \
+        overfill::test::add_case(title, OVERFILL_JOIN(case_, __LINE__));                                               \
+    static void OVERFILL_JOIN(case_, __LINE__)()
 
-#define CHECK(condition)               overfill::test::report(static_cast<bool>(condition), __FILE__, __LINE__, #condition)
-#define CHECK_EQUAL(actual, expected)  overfill::test::check_equal((actual), (expected), __FILE__, __LINE__, #actual)
-#define CHECK_FAILURE(code, statement) overfill::test::check_failure(code, [&] { statement; }, __FILE__, __LINE__)
+#define CHECK(condition) overfill::test::report(static_cast<bool>(condition), __FILE__, __LINE__, #condition)
+#define CHECK_EQUAL(actual, expected) overfill::test::check_equal((actual), (expected), __FILE__, __LINE__, #actual)
+#define CHECK_FAILURE(code, statement)                                                                                 \
+    overfill::test::check_failure(                                                                                     \
+        code, [&] { statement; }, __FILE__, __LINE__)

@@ -7,9 +7,9 @@ namespace overfill::test {
 pair_options options_for(const std::string & prefill, const std::string & decode) {
     pair_options options;
     options.prefill.path = prefill;
-    options.decode.path  = decode;
+    options.decode.path = decode;
     options.context_size = 1024;
-    options.n_threads    = 1;
+    options.n_threads = 1;
     return options;
 }
 
@@ -25,8 +25,9 @@ template <class T> struct waiter {
 
 std::shared_ptr<engine> load(const pair_options & options, pair_info * info) {
     waiter<pair_info> wait;
-    auto              pair   = engine::load(options, [](float) {}, wait.end());
-    const pair_info   loaded = wait.get();
+    auto pair = engine::load(
+        options, [](float) {}, wait.end());
+    const pair_info loaded = wait.get();
     if (info) *info = loaded;
     return pair;
 }
@@ -66,10 +67,10 @@ answer drain(token_stream & stream, const std::function<void()> & wait) {
 }
 
 answer decode(session_handle & session, const decode_options & options) {
-    std::mutex              mutex;
+    std::mutex mutex;
     std::condition_variable changed;
-    bool                    rung   = false;
-    const auto              stream = session.decode(options, [&] {
+    bool rung = false;
+    const auto stream = session.decode(options, [&] {
         const std::lock_guard<std::mutex> lock(mutex);
         rung = true;
         changed.notify_one();
@@ -96,7 +97,7 @@ void dispose(session_handle & session) {
 decode_options greedy(uint32_t max_tokens) {
     decode_options options;
     options.sampling.temperature = 0.0f;
-    options.max_tokens           = max_tokens;
+    options.max_tokens = max_tokens;
     return options;
 }
 

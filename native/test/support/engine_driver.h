@@ -10,27 +10,27 @@
 namespace overfill::test {
 
 struct answer {
-    std::string                              text;
-    std::vector<llama_token>                 tokens;
+    std::string text;
+    std::vector<llama_token> tokens;
     std::vector<std::vector<token_log_prob>> log_probs;
-    decode_result                            result;
+    decode_result result;
 };
 
-// A pair with small defaults for tests: 1024 tokens, and one thread, since two wait for each other at every node of a graph
-// and a busy machine makes them wait long.
+// A pair with small defaults for tests: 1024 tokens, and one thread, since two wait for each other at every node of a
+// graph and a busy machine makes them wait long.
 pair_options options_for(const std::string & prefill, const std::string & decode = "");
 
 // Throws the failure that the load ended in.
 std::shared_ptr<engine> load(const pair_options & options, pair_info * info = nullptr);
 
-prefill_result  prefill(session_handle & session, prompt_input prompt, const prefill_options & options = {});
+prefill_result prefill(session_handle & session, prompt_input prompt, const prefill_options & options = {});
 handover_report hand_over(session_handle & session);
-answer          decode(session_handle & session, const decode_options & options);
+answer decode(session_handle & session, const decode_options & options);
 // Reads what the stream has until its end.
-answer          drain(token_stream & stream, const std::function<void()> & wait);
-void            retract(session_handle & session, uint32_t n_tokens);
-void            dispose(engine & pair);
-void            dispose(session_handle & session);
+answer drain(token_stream & stream, const std::function<void()> & wait);
+void retract(session_handle & session, uint32_t n_tokens);
+void dispose(engine & pair);
+void dispose(session_handle & session);
 
 decode_options greedy(uint32_t max_tokens);
 

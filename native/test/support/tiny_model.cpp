@@ -18,7 +18,7 @@ namespace {
 // A byte-level SPM vocabulary: three special tokens, 256 bytes, and some words.
 void add_vocabulary(gguf_context * gguf, const tiny_model & model) {
     std::vector<std::string> tokens = { "<unk>", "<s>", "</s>" };
-    std::vector<int32_t>     types  = { 2, 3, 3 };
+    std::vector<int32_t> types = { 2, 3, 3 };
     for (int byte = 0; byte < 256; byte++) {
         char name[8];
         std::snprintf(name, sizeof name, "<0x%02X>", byte);
@@ -30,7 +30,7 @@ void add_vocabulary(gguf_context * gguf, const tiny_model & model) {
         types.push_back(1);
     }
     if (!model.odd_token.empty()) tokens.at(300) = model.odd_token;
-    std::vector<float>        scores(tokens.size(), 0.0f);
+    std::vector<float> scores(tokens.size(), 0.0f);
     std::vector<const char *> texts;
     for (size_t i = 0; i < tokens.size(); i++) {
         texts.push_back(tokens[i].c_str());
@@ -73,7 +73,7 @@ class tensor_writer {
     // [n_in, n_out], weights drawn with 1 / sqrt(n_in); the first rows may be zero
     void matrix(const std::string & name, uint32_t n_in, uint32_t n_out, uint32_t n_zero_rows = 0) {
         std::normal_distribution<float> normal(0.0f, 1.0f / std::sqrt((float) n_in));
-        std::vector<float>              values((size_t) n_in * n_out);
+        std::vector<float> values((size_t) n_in * n_out);
         for (float & value : values) value = normal(random_);
         std::fill(values.begin(), values.begin() + (long) n_zero_rows * n_in, 0.0f);
         add(name, model_.type, n_in, n_out, values);
@@ -81,14 +81,16 @@ class tensor_writer {
 
     void vector(const std::string & name, uint32_t n, float center, float spread) {
         std::normal_distribution<float> normal(center, spread);
-        std::vector<float>              values(n);
+        std::vector<float> values(n);
         for (float & value : values) value = normal(random_);
         add(name, GGML_TYPE_F32, n, 1, values);
     }
 
   private:
-    void add(const std::string & name, ggml_type type, uint32_t n_in, uint32_t n_out, const std::vector<float> & values) {
-        ggml_tensor * tensor = n_out == 1 ? ggml_new_tensor_1d(ctx_.get(), type, n_in) : ggml_new_tensor_2d(ctx_.get(), type, n_in, n_out);
+    void add(const std::string & name, ggml_type type, uint32_t n_in, uint32_t n_out,
+             const std::vector<float> & values) {
+        ggml_tensor * tensor =
+            n_out == 1 ? ggml_new_tensor_1d(ctx_.get(), type, n_in) : ggml_new_tensor_2d(ctx_.get(), type, n_in, n_out);
         ggml_set_name(tensor, name.c_str());
         if (type == GGML_TYPE_F32)
             std::memcpy(tensor->data, values.data(), values.size() * sizeof(float));
@@ -97,10 +99,10 @@ class tensor_writer {
         gguf_add_tensor(gguf_, tensor);
     }
 
-    gguf_context *     gguf_;
+    gguf_context * gguf_;
     const tiny_model & model_;
-    std::mt19937       random_;
-    ggml_context_ptr   ctx_;
+    std::mt19937 random_;
+    ggml_context_ptr ctx_;
 };
 
 }  // namespace
@@ -113,8 +115,9 @@ model_path::model_path(const tiny_model & model) {
     add_shape(gguf.get(), model);
     add_vocabulary(gguf.get(), model);
 
-    tensor_writer  write(gguf.get(), model);
-    const uint32_t n_vocab = 259 + model.n_extra_tokens, n_q = model.n_head * model.head_size, n_kv = model.n_head_kv * model.head_size;
+    tensor_writer write(gguf.get(), model);
+    const uint32_t n_vocab = 259 + model.n_extra_tokens, n_q = model.n_head * model.head_size,
+                   n_kv = model.n_head_kv * model.head_size;
     write.matrix("token_embd.weight", model.n_embd, n_vocab);
     write.vector("output_norm.weight", model.n_embd, 1.0f, 0.1f);
     // Logits of zero for the special tokens: random weights shall not end an answer.

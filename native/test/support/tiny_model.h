@@ -11,20 +11,20 @@
 namespace overfill::test {
 
 struct tiny_model {
-    uint32_t    seed        = 1;
-    uint32_t    n_layer     = 2;
-    uint32_t    n_embd      = 64;
-    uint32_t    n_ff        = 96;
-    uint32_t    n_head      = 4;
-    uint32_t    n_head_kv   = 2;
-    uint32_t    head_size   = 64;   // 64 is where quantised caches turn the Hadamard rotation on
-    uint32_t    n_ctx_train = 4096;
-    float       rope_base   = 10000.0f;
-    float       rope_factor = 0.0f;  // linear scaling if not 0
-    bool        rope_freqs  = false;
-    ggml_type   type        = GGML_TYPE_F32;
-    std::string odd_token;           // replaces the text of token 300
-    uint32_t    n_extra_tokens = 100;
+    uint32_t seed = 1;
+    uint32_t n_layer = 2;
+    uint32_t n_embd = 64;
+    uint32_t n_ff = 96;
+    uint32_t n_head = 4;
+    uint32_t n_head_kv = 2;
+    uint32_t head_size = 64;  // 64 is where quantised caches turn the Hadamard rotation on
+    uint32_t n_ctx_train = 4096;
+    float rope_base = 10000.0f;
+    float rope_factor = 0.0f;  // linear scaling if not 0
+    bool rope_freqs = false;
+    ggml_type type = GGML_TYPE_F32;
+    std::string odd_token;  // replaces the text of token 300
+    uint32_t n_extra_tokens = 100;
 };
 
 // A file that is removed with this object.
@@ -32,7 +32,7 @@ class model_path {
   public:
     explicit model_path(const tiny_model & model);
     ~model_path();
-    model_path(const model_path &)             = delete;
+    model_path(const model_path &) = delete;
     model_path & operator=(const model_path &) = delete;
 
     const std::string & str() const { return path_; }
