@@ -118,6 +118,7 @@ function loadedRows({ llamaVersion, llamaOrigin, cpuFeatures, devices, gpu }: Lo
 function trialRows(trial: Trial): Row[] {
   return [
     ["loaded in", formatMs(trial.pair.loadMs)],
+    ["threads", `${trial.pair.threads} (a tiny model gets fewer)`],
     ...stageRows(trial).map(([stage = "", ...rest]): Row => [stage, rest.filter((cell) => cell !== "").join(", ")]),
     ["finish", describeEnding(trial.decode)],
     [

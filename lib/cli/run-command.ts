@@ -86,7 +86,7 @@ export function addRunCommand(program: Command): void {
   command
     .optionsGroup("Computing:")
     .option("--context <tokens>", "room for prompt and answer (default: as trained, at most 4096)", parseNumber)
-    .option("--threads <n>", "threads (default: the cores this process may use; demo pair: 1)", parseNumber)
+    .option("--threads <n>", "threads (default: the cores this process may use, fewer for a tiny model)", parseNumber)
     .option("--batch <tokens>", "prompt tokens read at once (default: 512)", parseNumber)
     .addOption(gpuFlag())
     .option("--gpu-layers <n>", "layers of each model on the GPU, or all (default: all)", parseLayers);
@@ -129,8 +129,7 @@ export function toLoadOptions(
     prefill: source(flags.prefill ?? demoPair.prefill.model),
     decode: decode === undefined ? undefined : source(decode),
     contextSize: flags.context,
-    // The demo pair is so small that two threads would wait for each other longer than they compute.
-    threads: flags.threads ?? (demo ? 1 : undefined),
+    threads: flags.threads,
     batchSize: flags.batch,
     gpu: flags.gpu === "off" ? false : (flags.gpu satisfies GpuOption | undefined),
     cacheTypeK: flags.cacheTypeK,

@@ -1,5 +1,6 @@
 /** One answer as an async iterable of chunks: read once, stopped by leaving the loop, ended by a result. */
 
+import { setImmediate as immediate } from "node:timers/promises";
 import { createError } from "../errors/index.js";
 import type { NativeDecodeResult, NativeReading, NativeStream } from "../internal/binding-types.js";
 import type { DecodeChunk } from "./options.js";
@@ -25,6 +26,7 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
   readonly #onAbort: () => void;
   readonly #settled: PromiseWithResolvers<DecodeResult>;
   #native: NativeStream | undefined;
+  #yieldedAt = performance.now();
   #turn: Promise<unknown> = Promise.resolve();
   #consumed = false;
   #delivered = 0;
@@ -100,13 +102,23 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
     }
   }
 
-  #read(): NativeReading | Promise<NativeReading> {
+  async #read(): Promise<NativeReading> {
     if (!this.#native) {
       this.#signal?.throwIfAborted();
       this.#native = this.#source.begin();
       this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
     }
-    return this.#native.read();
+    // A reader slower than the model always finds something ready, and awaiting that alone would never let timers and
+    // signals in.
+    if (performance.now() - this.#yieldedAt > longestTurnMs) {
+      await immediate();
+      this.#yieldedAt = performance.now();
+    }
+    const reading = this.#native.read();
+    if (!(reading instanceof Promise)) return reading;
+    const waited = await reading;
+    this.#yieldedAt = performance.now();
+    return waited;
   }
 
   /** The answer was cut short from outside: by the signal, or because the session went away. */
@@ -153,6 +165,9 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
     this.#ended = nothing;
   }
 }
+
+/** How long a stream may answer from what is ready before the event loop gets a turn, in milliseconds. */
+const longestTurnMs = 10;
 
 const nothing: DecodeResult = { reason: "abort", tokens: 0, decodeSteps: 0, seed: 0, ms: 0, tokensPerSecond: 0 };
 

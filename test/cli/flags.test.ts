@@ -55,10 +55,10 @@ test("options that were not given are absent", (t) => {
   t.deepEqual(Object.keys(given<{ a?: number; b?: number }>({ a: undefined, b: 0 })), ["b"]);
 });
 
-test("without flags the demo pair writes greedily on one thread", async (t) => {
+test("without flags the demo pair writes greedily", async (t) => {
   const flags = await parse();
   t.deepEqual(toDecodeOptions(flags), { temperature: 0 });
-  t.deepEqual(toLoadOptions(flags, demoPair), { ...demoPair, threads: 1 });
+  t.deepEqual(toLoadOptions(flags, demoPair), demoPair);
 });
 
 test("with a model named the API's defaults hold", async (t) => {

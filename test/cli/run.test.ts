@@ -49,12 +49,12 @@ test.serial("-p wins over a pipe that never ends", async (t) => {
 
 test.serial("two models that are named are the pair", async (t) => {
   const models = ["--prefill", prefill, "--decode", decode];
-  const { stdout } = await runCommand(["run", ...models, "--temp", "0", "--threads", "1", "-p", lookup.prompt]);
+  const { stdout } = await runCommand(["run", ...models, "--temp", "0", "-p", lookup.prompt]);
   t.is(stdout, lookup.answer);
 });
 
 test.serial("a prefill model without a decode model is a pair of one", async (t) => {
-  const args = ["run", "--prefill", prefill, "--temp", "0", "--threads", "1", "--json", "-p", demoPrompt];
+  const args = ["run", "--prefill", prefill, "--temp", "0", "--json", "-p", demoPrompt];
   const { stdout } = await runCommand(args);
   const result = JSON.parse(stdout);
   t.is(result.text, answer);
