@@ -1,6 +1,7 @@
 #include "sampler.h"
 
 #include "failure.h"
+#include "grammar_check.h"
 #include "llama_log.h"
 
 #include <algorithm>
@@ -25,13 +26,17 @@ llama_token argmax(const float * values, int32_t n) {
     return (llama_token) (std::find(values, values + n, largest) - values);
 }
 
+[[noreturn]] static void refuse_all() {
+    throw failure(error_code::inference_failed, "the logit bias and the grammar together allow no token here");
+}
+
 static uint32_t random_seed() {
     std::random_device device;
     const uint32_t seed = device();
     return seed == LLAMA_DEFAULT_SEED ? 0 : seed;  // llama.cpp takes that value for "choose one"
 }
 
-sampler::sampler(const llama_vocab * vocab, const sampling_options & options)
+sampler::sampler(const llama_vocab * vocab, const sampling_options & options, int32_t n_context)
     : vocab_(vocab), n_vocab_(llama_vocab_n_tokens(vocab)), seed_(options.has_seed ? options.seed : random_seed()) {
     std::vector<llama_logit_bias> bias;
     for (const auto & [token, value] : options.logit_bias) {
@@ -49,21 +54,24 @@ sampler::sampler(const llama_vocab * vocab, const sampling_options & options)
         for (llama_token token = 0; token < n_vocab_; token++)
             if (llama_vocab_is_eog(vocab, token)) bias.push_back({ token, -INFINITY });
 
+    for (const llama_logit_bias & entry : bias)
+        if (entry.bias == -INFINITY) forbidden_.push_back(entry.token);
+    std::sort(forbidden_.begin(), forbidden_.end());
+
     const bool greedy = options.temperature <= 0.0f;
-    const bool penalties =
-        options.repeat_last_n != 0 &&
-        (options.repeat_penalty != 1.0f || options.presence_penalty != 0.0f || options.frequency_penalty != 0.0f);
+    const int32_t n_last = options.repeat_last_n < 0 ? n_context : options.repeat_last_n;
+    const bool penalties = n_last != 0 && (options.repeat_penalty != 1.0f || options.presence_penalty != 0.0f ||
+                                           options.frequency_penalty != 0.0f);
     plain_greedy_ = greedy && !penalties && bias.empty();
-    n_observed_ =
-        penalties ? (options.repeat_last_n < 0 ? std::numeric_limits<int32_t>::max() : options.repeat_last_n) : 0;
+    n_observed_ = penalties ? n_last : 0;
 
     llama_sampler_chain_params params = llama_sampler_chain_default_params();
     params.no_perf = true;
     chain_.reset(llama_sampler_chain_init(params));
     if (!bias.empty()) add(llama_sampler_init_logit_bias(n_vocab_, (int32_t) bias.size(), bias.data()));
     if (penalties)
-        add(llama_sampler_init_penalties(n_vocab_, options.repeat_last_n, options.repeat_penalty,
-                                         options.frequency_penalty, options.presence_penalty));
+        add(llama_sampler_init_penalties(n_vocab_, n_last, options.repeat_penalty, options.frequency_penalty,
+                                         options.presence_penalty));
     if (greedy) {
         add(llama_sampler_init_greedy());
     } else {
@@ -76,6 +84,7 @@ sampler::sampler(const llama_vocab * vocab, const sampling_options & options)
     }
 
     if (!options.grammar.empty()) {
+        check_grammar(options.grammar);
         const log_capture log;
         grammar_.reset(llama_sampler_init_grammar(vocab, options.grammar.c_str(), "root"));
         if (!grammar_)
@@ -107,22 +116,27 @@ bool sampler::grammar_accepts(llama_token token) const {
     return single.logit != -INFINITY;
 }
 
-llama_token sampler::sample(const float * logits) {
-    llama_token token;
-    if (plain_greedy_) {
-        token = argmax(logits, n_vocab_);
-    } else {
-        argmax(logits, n_vocab_);  // refuses logits without a finite number, on which the chain would assert
-        llama_token_data_array all = fill(logits);
-        llama_sampler_apply(chain_.get(), &all);
-        token = all.data[all.selected].id;
-    }
-    if (!grammar_ || grammar_accepts(token)) return token;
+llama_token sampler::choose(llama_token_data_array & candidates) {
+    llama_sampler_apply(chain_.get(), &candidates);
+    return candidates.data[candidates.selected].id;
+}
 
-    llama_token_data_array all = fill(logits);
-    llama_sampler_apply(grammar_.get(), &all);
-    llama_sampler_apply(chain_.get(), &all);
-    return all.data[all.selected].id;
+llama_token sampler::sample(const float * logits) {
+    // The argmax refuses logits without a finite number, on which the chain would assert.
+    llama_token token = argmax(logits, n_vocab_);
+    if (!plain_greedy_) {
+        llama_token_data_array all = fill(logits);
+        token = choose(all);
+    }
+    if (grammar_ && !grammar_accepts(token)) {
+        llama_token_data_array all = fill(logits);
+        llama_sampler_apply(grammar_.get(), &all);
+        token = choose(all);
+        if (!grammar_accepts(token)) refuse_all();
+    }
+    // The chain chooses among impossible tokens where there are no others.
+    if (std::binary_search(forbidden_.begin(), forbidden_.end(), token)) refuse_all();
+    return token;
 }
 
 void sampler::accept(llama_token token) {

@@ -24,12 +24,14 @@ struct token_log_prob {
 class sampler {
   public:
     // Throws ERR_GRAMMAR_INVALID or ERR_INVALID_ARGUMENT (a logit bias for a token outside the vocabulary).
-    sampler(const llama_vocab * vocab, const sampling_options & options);
+    // `n_context` is what a repeat_last_n of -1 stands for.
+    sampler(const llama_vocab * vocab, const sampling_options & options, int32_t n_context);
 
     // Lets the penalties know the tokens already in the context.
     void observe(const std::vector<llama_token> & tokens);
 
-    // logits: [n_vocab]. Throws ERR_INFERENCE_FAILED if they hold no finite number.
+    // logits: [n_vocab]. Throws ERR_INFERENCE_FAILED if they hold no finite number, or if the logit bias and the
+    // grammar leave no token to choose.
     llama_token sample(const float * logits);
 
     // Records the token that was sampled.
@@ -49,12 +51,14 @@ class sampler {
     void add(llama_sampler * step);
     llama_token_data_array fill(const float * logits);
     bool grammar_accepts(llama_token token) const;
+    llama_token choose(llama_token_data_array & candidates);
 
     const llama_vocab * vocab_;
     int32_t n_vocab_;
     uint32_t seed_;
     bool plain_greedy_;  // nothing but an argmax over the raw logits
     int32_t n_observed_ = 0;
+    std::vector<llama_token> forbidden_;  // sorted
     sampler_ptr chain_;
     sampler_ptr grammar_;
     std::vector<llama_token_data> candidates_;  // [n_vocab], reused by every step

@@ -83,7 +83,7 @@ task::turn decode_task::step() {
         }
         slot_->state.begin_decode();
         text_.emplace(pair_.vocab(), options_.stop, options_.special, slot_->state.unfinished_text());
-        sampler_.emplace(pair_.vocab(), options_.sampling);
+        sampler_.emplace(pair_.vocab(), options_.sampling, (int32_t) pair_.info().context_size);
         sampler_->observe(slot_->state.tokens());
         result_.seed = sampler_->seed();
     }

@@ -62,8 +62,8 @@ TEST("temperature 0 is the argmax, with and without other options in the chain")
     with_bias.logit_bias = { { 5, 0.0f } };
     for (unsigned seed = 0; seed < 50; seed++) {
         const auto logits = f.random_logits(seed);
-        CHECK_EQUAL(sampler(f.vocab, greedy()).sample(logits.data()), argmax(logits.data(), f.n_vocab));
-        CHECK_EQUAL(sampler(f.vocab, with_bias).sample(logits.data()), argmax(logits.data(), f.n_vocab));
+        CHECK_EQUAL(sampler(f.vocab, greedy(), 1024).sample(logits.data()), argmax(logits.data(), f.n_vocab));
+        CHECK_EQUAL(sampler(f.vocab, with_bias, 1024).sample(logits.data()), argmax(logits.data(), f.n_vocab));
     }
 }
 
@@ -74,7 +74,7 @@ TEST("one seed gives one sequence, another seed another") {
         options.temperature = 2.0f;
         options.has_seed = true;
         options.seed = seed;
-        sampler s(f.vocab, options);
+        sampler s(f.vocab, options, 1024);
         std::vector<llama_token> out;
         for (unsigned i = 0; i < 30; i++) {
             const auto logits = f.random_logits(i);
@@ -92,29 +92,29 @@ TEST("a bias forces or forbids a token, and one outside the vocabulary is refuse
     const auto logits = f.random_logits(1);
     sampling_options options = greedy();
     options.logit_bias = { { 42, 1000.0f } };
-    CHECK_EQUAL(sampler(f.vocab, options).sample(logits.data()), 42);
+    CHECK_EQUAL(sampler(f.vocab, options, 1024).sample(logits.data()), 42);
     const llama_token best = argmax(logits.data(), f.n_vocab);
     options.logit_bias = { { best, -INFINITY } };
-    CHECK(sampler(f.vocab, options).sample(logits.data()) != best);
+    CHECK(sampler(f.vocab, options, 1024).sample(logits.data()) != best);
     options.logit_bias = { { f.n_vocab, 1.0f } };
-    CHECK_FAILURE(error_code::invalid_argument, sampler(f.vocab, options));
+    CHECK_FAILURE(error_code::invalid_argument, sampler(f.vocab, options, 1024));
 }
 
 TEST("ignore_eos never gives an end token") {
     const fixture f;
     auto logits = f.random_logits(3);
     logits[2] = 100.0f;
-    CHECK_EQUAL(sampler(f.vocab, greedy()).sample(logits.data()), 2);
+    CHECK_EQUAL(sampler(f.vocab, greedy(), 1024).sample(logits.data()), 2);
     sampling_options options = greedy();
     options.ignore_eos = true;
-    CHECK(sampler(f.vocab, options).sample(logits.data()) != 2);
+    CHECK(sampler(f.vocab, options, 1024).sample(logits.data()) != 2);
 }
 
 TEST("a grammar allows only what it says, and a broken one is refused") {
     const fixture f;
     sampling_options options = greedy();
     options.grammar = "root ::= [0-9]+";
-    sampler s(f.vocab, options);
+    sampler s(f.vocab, options, 1024);
     for (unsigned seed = 0; seed < 10; seed++) {
         const auto logits = f.random_logits(seed);
         const llama_token token = s.sample(logits.data());
@@ -125,8 +125,56 @@ TEST("a grammar allows only what it says, and a broken one is refused") {
     }
     for (const char * broken : { "root ::= (", "no root at all", "root ::= missing" }) {
         options.grammar = broken;
-        CHECK_FAILURE(error_code::grammar_invalid, sampler(f.vocab, options));
+        CHECK_FAILURE(error_code::grammar_invalid, sampler(f.vocab, options, 1024));
     }
+}
+
+TEST("a grammar that would not end the parser's work is refused before it begins") {
+    const fixture f;
+    sampling_options options = greedy();
+    const std::string deep(5000, '('), back(5000, ')');
+    std::string chain = "root ::= r0\n";
+    for (int i = 0; i < 20000; i++) chain += "r" + std::to_string(i) + " ::= r" + std::to_string(i + 1) + "\n";
+    for (const std::string & hostile :
+         { std::string("root ::= \"a\"{3,1}"), "root ::= " + deep + "\"a\"" + back,
+           std::string("root ::= (((\"a\"{2000}){2000}){2000}){2000}"), chain,
+           std::string("root ::= \"a\"{99999999999999999999}"), std::string(2 << 20, ' ') }) {
+        options.grammar = hostile;
+        CHECK_FAILURE(error_code::grammar_invalid, sampler(f.vocab, options, 1024));
+    }
+    for (const char * fine : { "root ::= \"(((({3,1}\" [({] # ({3,1}", "root ::= \"a\"{2,}",
+                               "root ::= (\"a\" | \"b\"){,3}", "root ::= x{2,5}\nx ::= [a-z]" }) {
+        options.grammar = fine;
+        sampler(f.vocab, options, 1024);
+    }
+    CHECK(true);
+}
+
+TEST("where no token is allowed there is an error, not a token") {
+    const fixture f;
+    const auto logits = f.random_logits(6);
+    sampling_options options = greedy();
+    for (llama_token token = 0; token < f.n_vocab; token++) options.logit_bias.push_back({ token, -INFINITY });
+    CHECK_FAILURE(error_code::inference_failed, sampler(f.vocab, options, 1024).sample(logits.data()));
+    options.temperature = 1.0f;
+    CHECK_FAILURE(error_code::inference_failed, sampler(f.vocab, options, 1024).sample(logits.data()));
+}
+
+TEST("a repeat_last_n of -1 looks back over the whole context") {
+    const fixture f;
+    const auto logits = f.random_logits(4);
+    const auto best = argmax(logits.data(), f.n_vocab);
+    sampling_options options = greedy();
+    options.presence_penalty = 100.0f;
+    std::vector<llama_token> seen(500, (best + 1) % f.n_vocab);
+    seen[0] = best;
+    sampler near(f.vocab, options, 1024);
+    near.observe(seen);
+    CHECK_EQUAL(near.sample(logits.data()), best);
+    options.repeat_last_n = -1;
+    sampler far(f.vocab, options, 1024);
+    far.observe(seen);
+    CHECK(far.sample(logits.data()) != best);
 }
 
 TEST("penalties count what is in the context") {
@@ -135,7 +183,7 @@ TEST("penalties count what is in the context") {
     const auto best = argmax(logits.data(), f.n_vocab);
     sampling_options options = greedy();
     options.presence_penalty = 100.0f;
-    sampler s(f.vocab, options);
+    sampler s(f.vocab, options, 1024);
     CHECK_EQUAL(s.sample(logits.data()), best);
     s.observe({ best });
     CHECK(s.sample(logits.data()) != best);
@@ -146,7 +194,7 @@ TEST("log-probabilities are those of a softmax, likeliest first") {
     const auto logits = f.random_logits(5);
     double sum = 0;
     for (const float l : logits) sum += std::exp((double) l);
-    const auto rows = sampler(f.vocab, greedy()).log_probs(logits.data(), 17, f.n_vocab);
+    const auto rows = sampler(f.vocab, greedy(), 1024).log_probs(logits.data(), 17, f.n_vocab);
     CHECK_EQUAL(rows.size(), (size_t) f.n_vocab + 1);
     CHECK(rows[0].token == 17 && std::abs(rows[0].log_prob - (logits[17] - std::log(sum))) < 1e-4);
     double total = 0;
@@ -158,5 +206,5 @@ TEST("log-probabilities are those of a softmax, likeliest first") {
     }
     CHECK(std::abs(total - 1) < 1e-4);
     CHECK_EQUAL(seen.size(), (size_t) f.n_vocab);
-    CHECK_EQUAL(sampler(f.vocab, greedy()).log_probs(logits.data(), 17, 0).size(), 1u);
+    CHECK_EQUAL(sampler(f.vocab, greedy(), 1024).log_probs(logits.data(), 17, 0).size(), 1u);
 }
