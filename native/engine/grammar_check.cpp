@@ -102,7 +102,7 @@ class scan {
         return value;
     }
 
-    // {m}, {m,}, {,n} or {m,n}
+    // {m}, {m,} or {m,n}
     void repeat() {
         at_++;
         skip_space();

@@ -143,7 +143,7 @@ TEST("a grammar that would not end the parser's work is refused before it begins
         CHECK_FAILURE(error_code::grammar_invalid, sampler(f.vocab, options, 1024));
     }
     for (const char * fine : { "root ::= \"(((({3,1}\" [({] # ({3,1}", "root ::= \"a\"{2,}",
-                               "root ::= (\"a\" | \"b\"){,3}", "root ::= x{2,5}\nx ::= [a-z]" }) {
+                               "root ::= (\"a\" | \"b\"){0,3}", "root ::= x{2,5}\nx ::= [a-z]" }) {
         options.grammar = fine;
         sampler(f.vocab, options, 1024);
     }
