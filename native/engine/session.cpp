@@ -235,19 +235,30 @@ std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string &
     return tokens;
 }
 
-std::string detokenize(const llama_vocab * vocab, const std::vector<llama_token> & tokens, bool special) {
-    std::string text(tokens.size() * 8 + 16, '\0');
-    const auto run = [&] {
-        return llama_detokenize(vocab, tokens.data(), (int32_t) tokens.size(), &text[0], (int32_t) text.size(),
-                                /*remove_special*/ false, special);
-    };
-    int32_t n = run();
+static std::string piece_of(const llama_vocab * vocab, llama_token token, bool special) {
+    std::string piece(32, '\0');
+    int32_t n = llama_token_to_piece(vocab, token, &piece[0], (int32_t) piece.size(), 0, special);
     if (n < 0) {
-        text.resize((size_t) -n);
-        n = run();
+        piece.resize((size_t) -n);
+        n = llama_token_to_piece(vocab, token, &piece[0], (int32_t) piece.size(), 0, special);
     }
-    if (n < 0) throw failure(error_code::internal, "the tokens could not be detokenised");
-    text.resize((size_t) n);
+    piece.resize((size_t) std::max(n, 0));
+    return piece;
+}
+
+// SentencePiece vocabularies put a space before every text; it is no part of what was written.
+static bool puts_space_first(const llama_vocab * vocab) {
+    const enum llama_vocab_type type = llama_vocab_type(vocab);
+    if (type != LLAMA_VOCAB_TYPE_SPM && type != LLAMA_VOCAB_TYPE_UGM) return false;
+    const std::vector<llama_token> tokens = tokenize(vocab, "a", false, false);
+    return !tokens.empty() && piece_of(vocab, tokens[0], false).rfind(' ', 0) == 0;
+}
+
+std::string detokenize(const llama_vocab * vocab, const std::vector<llama_token> & tokens, bool special) {
+    // Piece by piece, as an answer is shown. llama_detokenize would also tidy spaces before punctuation away.
+    std::string text;
+    for (const llama_token token : tokens) text += piece_of(vocab, token, special);
+    if (!text.empty() && text[0] == ' ' && puts_space_first(vocab)) text.erase(0, 1);
     return text;
 }
 
