@@ -7,6 +7,7 @@
 #include <ggml.h>
 
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -70,8 +71,7 @@ class inspection {
             unsupported("has the unknown architecture " + *architecture, *architecture);
         if (*architecture == "clip") unsupported("is an image encoder", *architecture);
         if (meta.text("general.type") == "adapter") unsupported("is an adapter, not a model", *architecture);
-        if (meta.number("split.no").value_or(0) > 0)
-            unsupported("is a later part of a split model; name its first part", *architecture);
+        check_split(meta, *architecture);
         if (gguf_get_n_tensors(meta.get()) == 0) unsupported("holds a vocabulary only", *architecture);
         check_tensors(meta, n_bytes);
         return *architecture;
@@ -138,6 +138,19 @@ class inspection {
     [[noreturn]] void unsupported(const std::string & what, const std::string & architecture) const {
         throw failure(error_code::model_unsupported, path_ + " " + what,
                       { { "path", path_ }, { "architecture", architecture } });
+    }
+
+    // llama.cpp finds the other parts by the name of the first one.
+    void check_split(const gguf_metadata & meta, const std::string & architecture) const {
+        const double n_parts = meta.number("split.count").value_or(0);
+        if (n_parts <= 1) return;
+        char ending[32];
+        std::snprintf(ending, sizeof ending, "-00001-of-%05d.gguf", (int) std::min(n_parts, 99999.0));
+        const std::string expected = ending;
+        if (path_.size() < expected.size() ||
+            path_.compare(path_.size() - expected.size(), expected.size(), expected) != 0)
+            unsupported("is one part of a split model; name its first part, whose name ends in " + expected,
+                        architecture);
     }
 
     void check_tensors(const gguf_metadata & meta, uint64_t n_bytes) const {
