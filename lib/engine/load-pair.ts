@@ -70,6 +70,8 @@ export async function loadPair(options: LoadPairOptions): Promise<Pair> {
       () => native.loaded,
     );
     progress.rethrow();
+    // A small model may be there before the abort gets through.
+    checked.signal?.throwIfAborted();
     return new Pair(native, { ...info, gpu: gpu.kind });
   } catch (error) {
     await native.dispose();

@@ -136,14 +136,20 @@ function check<Schema extends z.ZodType>(schema: Schema, value: unknown, name: s
   });
 }
 
-/** A path for the file system. */
+/** A path for the file system. Refuses other URLs, and a zero byte, at which the system would cut the path off. */
 export function toPath(model: string | URL): string {
-  if (typeof model === "string") return model;
-  if (model.protocol === "file:") return fileURLToPath(model);
-  throw createError("ERR_INVALID_ARGUMENT", `model: expected a path or a file: URL; got ${model.href}`, {
+  if (model instanceof URL && model.protocol !== "file:") throw notAPath(model.href);
+  const path = model instanceof URL ? fileURLToPath(model) : model;
+  if (path.includes("\0")) throw notAPath(JSON.stringify(path));
+  return path;
+}
+
+function notAPath(actual: string) {
+  const expected = "a path or a file: URL";
+  return createError("ERR_INVALID_ARGUMENT", `model: expected ${expected}; got ${actual}`, {
     parameter: "model",
-    expected: "a path or a file: URL",
-    actual: model.href,
+    expected,
+    actual,
   });
 }
 

@@ -4,17 +4,25 @@
  */
 
 import test from "ava";
-import { demoPair, demoPrompt, inspect, loadPair, OverfillError } from "../../lib/index.js";
+import {
+  demoPair,
+  demoPrompt,
+  inspect,
+  loadPair,
+  OverfillError,
+  type Pair,
+  type PairInspection,
+} from "../../lib/index.js";
 import { badModels } from "../support/bad-models.js";
 import { withTempDir } from "../support/temp-dir.js";
 
 const quiet = { threads: 1, gpu: false } as const;
 
 /** The code with which a call is refused; "" if it is not. */
-async function codeOf(call: () => Promise<{ dispose?(): Promise<void> }>): Promise<string> {
+async function codeOf(call: () => Promise<Pair | PairInspection>): Promise<string> {
   try {
     const loaded = await call();
-    await loaded.dispose?.();
+    if ("dispose" in loaded) await loaded.dispose();
     return "";
   } catch (error) {
     if (!OverfillError.isInstance(error)) throw error;
@@ -29,7 +37,7 @@ test("every broken file is refused with its code, as prefill model, as decode mo
     const model = { model: path };
     t.is(await codeOf(() => loadPair({ ...quiet, prefill: model })), code, title);
     t.is(await codeOf(() => loadPair({ ...quiet, prefill: demoPair.prefill, decode: model })), code, title);
-    t.is(await codeOf(async () => ({ inspection: await inspect({ prefill: model }) })), code, title);
+    t.is(await codeOf(() => inspect({ prefill: model })), code, title);
   }
   const pair = await loadPair({ ...demoPair, ...quiet });
   t.teardown(() => pair.dispose());

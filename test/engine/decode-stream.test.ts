@@ -1,0 +1,209 @@
+/** The stream of an answer: read once, left early, gone on with, ended by a result. */
+
+import test from "ava";
+import {
+  answer,
+  answerAlone,
+  greedy,
+  openPair,
+  openSession,
+  readAnswer,
+  refusal,
+  someTokens,
+  traced,
+} from "./fixtures.js";
+
+const prompt = someTokens(40);
+const decode = { seed: 2, nEmbd: 32, nFf: 64 } as const;
+
+const handovers = ["share", "translate"] as const;
+
+for (const handover of handovers) {
+  test(`an answer gone on with after "length" is one long answer (${handover})`, async (t) => {
+    const pair = await openPair(t, { decode, handover, maxSessions: 2 });
+    const whole = await answerAlone(pair, prompt, traced(60));
+    const session = await pair.createSession();
+    await session.prefill(prompt);
+    await session.switch();
+    const parts = [];
+    for (const maxTokens of [1, 2, 27, 30]) {
+      const part = await readAnswer(session.decode(traced(maxTokens)));
+      t.is(part.result.reason, "length");
+      t.is(part.result.tokens, maxTokens);
+      t.is(session.stats().stage, "paused");
+      parts.push(part);
+    }
+    t.deepEqual(
+      parts.flatMap(({ logProbs }) => logProbs),
+      [...whole.logProbs],
+    );
+    t.is(session.stats().decodeTokens, 60);
+  });
+
+  test(`an answer that was left early and gone on with is the answer that was never left (${handover})`, async (t) => {
+    const pair = await openPair(t, { decode, handover, maxSessions: 2 });
+    const whole = await answerAlone(pair, prompt, traced(200));
+    const session = await pair.createSession();
+    await session.prefill(prompt);
+    await session.switch();
+    const logProbs = [];
+    while (logProbs.length < 200) {
+      const stream = session.decode(traced(200 - logProbs.length));
+      let delivered = 0;
+      for await (const chunk of stream) {
+        logProbs.push(...(chunk.logProbs ?? []));
+        delivered += chunk.tokens.length;
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        if (delivered > 5) break;
+      }
+      const result = await stream.result;
+      t.is(result.tokens, delivered);
+      t.is(session.stats().decodeTokens, logProbs.length);
+      t.is(session.stats().contextTokens, prompt.length + logProbs.length);
+    }
+    t.deepEqual(logProbs, [...whole.logProbs]);
+  });
+}
+
+test("a reader who leaves gets the reason abort, and the session stands where the reader stopped", async (t) => {
+  const session = await openSession(t, { decode });
+  await session.prefill(prompt);
+  await session.switch();
+  const stream = session.decode(traced(400));
+  let delivered = 0;
+  for await (const chunk of stream) {
+    delivered += chunk.tokens.length;
+    break;
+  }
+  t.like(await stream.result, { reason: "abort", tokens: delivered });
+  t.like(session.stats(), { stage: "paused", contextTokens: prompt.length + delivered, decodeTokens: delivered });
+});
+
+test("nothing is generated before the first read", async (t) => {
+  const session = await openSession(t, { decode });
+  await session.prefill(prompt);
+  await session.switch();
+  const stream = session.decode(traced(5));
+  t.is(session.stats().stage, "switched");
+  // A stream that nobody reads does not hold the session.
+  t.is((await session.prefill([50])).contextTokens, 41);
+  await session.switch();
+  t.is((await readAnswer(stream)).tokens.length, 5);
+});
+
+test("the result alone runs the answer", async (t) => {
+  const session = await openSession(t, { decode });
+  await session.prefill(prompt);
+  await session.switch();
+  const stream = session.decode(traced(300));
+  t.like(await stream.result, { reason: "length", tokens: 300, decodeSteps: 299 });
+  t.is(session.stats().decodeTokens, 300);
+  t.is(await stream.result, await stream.result);
+});
+
+test("a stream can be read only once, by whichever of its two ways", async (t) => {
+  const session = await openSession(t, { decode });
+  await session.prefill(prompt);
+  await session.switch();
+  const read = session.decode(traced(3));
+  await readAnswer(read);
+  await refusal(t, "ERR_STREAM_CONSUMED", readAnswer(read));
+  t.is((await read.result).tokens, 3);
+
+  const drained = session.decode(traced(3));
+  await drained.result;
+  await refusal(t, "ERR_STREAM_CONSUMED", readAnswer(drained));
+
+  const both = session.decode(traced(3));
+  const iterator = both[Symbol.asyncIterator]();
+  await refusal(t, "ERR_STREAM_CONSUMED", () => both[Symbol.asyncIterator]());
+  while (!(await iterator.next()).done);
+  t.is((await both.result).tokens, 3);
+});
+
+test("the iteration ends with the result, and stays ended", async (t) => {
+  const session = await openSession(t, { decode });
+  await session.prefill(prompt);
+  await session.switch();
+  const stream = session.decode(traced(3));
+  const iterator = stream[Symbol.asyncIterator]();
+  let step = await iterator.next();
+  while (!step.done) step = await iterator.next();
+  t.is(step.value, await stream.result);
+  t.deepEqual(await iterator.next(), step);
+  t.deepEqual(await iterator.return?.(), step);
+});
+
+test("leaving before the first read generates nothing, and the answer can still be asked for", async (t) => {
+  const pair = await openPair(t, { decode, maxSessions: 2 });
+  const session = await pair.createSession();
+  await session.prefill(prompt);
+  await session.switch();
+  const stream = session.decode(traced(3));
+  await stream[Symbol.asyncIterator]().return?.();
+  t.like(await stream.result, { reason: "abort", tokens: 0, decodeSteps: 0 });
+  t.is(session.stats().stage, "switched");
+  t.deepEqual(
+    (await readAnswer(session.decode(traced(8)))).logProbs,
+    (await answerAlone(pair, prompt, traced(8))).logProbs,
+  );
+});
+
+test("chunks read without awaiting one another come in order and are complete", async (t) => {
+  const pair = await openPair(t, { decode, maxSessions: 2 });
+  const whole = await answerAlone(pair, prompt, traced(100));
+  const session = await pair.createSession();
+  await session.prefill(prompt);
+  await session.switch();
+  const iterator = session.decode(traced(100))[Symbol.asyncIterator]();
+  const tokens: number[] = [];
+  for (let open = true; open; ) {
+    for (const step of await Promise.all([iterator.next(), iterator.next(), iterator.next()])) {
+      if (step.done) open = false;
+      else tokens.push(...step.value.tokens);
+    }
+  }
+  t.deepEqual(tokens, [...whole.tokens]);
+});
+
+test("an answer ends at the end token, which is neither shown nor counted, unless the end is ignored", async (t) => {
+  const pair = await openPair(t, { decode });
+  const eos = pair.tokenize("<|end_of_text|>", { parseSpecial: true })[0] ?? 0;
+  const logitBias = { [eos]: 1e6 };
+  const ended = await answerAlone(pair, prompt, { ...greedy, maxTokens: 10, logitBias });
+  t.like(ended, { text: "", tokens: [] });
+  t.like(ended.result, { reason: "eos", tokens: 0 });
+  const ignored = await answerAlone(pair, prompt, { ...greedy, maxTokens: 10, ignoreEos: true });
+  t.is(ignored.tokens.length, 10);
+  t.false(ignored.tokens.includes(eos));
+});
+
+test("an answer that fills the context ends with the reason context", async (t) => {
+  const session = await openSession(t, { decode, contextSize: 256 });
+  t.is(session.pair.info.contextSize, 256);
+  const { tokens, result } = await answer(session, prompt, { ...greedy, ignoreEos: true });
+  t.is(result.reason, "context");
+  t.is(tokens.length, 256 - prompt.length);
+  t.like(session.stats(), { contextTokens: 256, contextSize: 256, stage: "paused" });
+  // It cannot go on, and says so again.
+  t.like((await readAnswer(session.decode(greedy))).result, { reason: "context", tokens: 0 });
+  const error = await refusal(t, "ERR_CONTEXT_OVERFLOW", session.prefill([50]));
+  t.deepEqual(error.details, { promptTokens: "1", contextTokens: "256", contextSize: "256" });
+});
+
+test("a prompt that just fits leaves no room for an answer", async (t) => {
+  const session = await openSession(t, { decode, contextSize: 256 });
+  const { tokens, result } = await answer(session, someTokens(256), greedy);
+  t.deepEqual(tokens, []);
+  t.is(result.reason, "context");
+});
+
+test("times, steps and speed of a result fit together", async (t) => {
+  const session = await openSession(t, { decode });
+  const { result } = await answer(session, prompt, traced(50));
+  t.is(result.decodeSteps, 49);
+  t.true(result.ms > 0);
+  t.true(Math.abs(result.tokensPerSecond - (result.decodeSteps * 1000) / result.ms) < 1e-6);
+  const { result: next } = await (async () => readAnswer(session.decode(traced(50))))();
+  t.is(next.decodeSteps, 50);
+});

@@ -1,0 +1,129 @@
+/** Models on disk, loaded pairs and whole answers, as the tests of this folder need them. */
+
+import { join } from "node:path";
+import type { ExecutionContext } from "ava";
+import {
+  type DecodeChunk,
+  type DecodeOptions,
+  type DecodeResult,
+  type DecodeStream,
+  type LoadPairOptions,
+  loadPair,
+  OverfillError,
+  type OverfillErrorCode,
+  type Pair,
+  type Prompt,
+  type Session,
+} from "../../lib/index.js";
+import { mulberry32 } from "../support/random.js";
+import { withTempDir } from "../support/temp-dir.js";
+import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
+
+type Teardown = Pick<ExecutionContext, "teardown">;
+
+/** One thread: the models are too small for two, and test files run beside each other. */
+export const quiet = { threads: 1, gpu: false } as const;
+
+export const greedy = { temperature: 0 } as const;
+
+/** Greedy, for so many tokens, with log-probabilities by which two runs are compared. */
+export const traced = (maxTokens: number, logProbs = 5) =>
+  ({ ...greedy, maxTokens, logProbs, ignoreEos: true }) as const satisfies DecodeOptions;
+
+/** Options of a pair with the models given by path or by what to write. */
+export interface PairRecipe extends Omit<LoadPairOptions, "prefill" | "decode"> {
+  readonly prefill?: string | TinyModelOptions;
+  readonly decode?: string | TinyModelOptions | undefined;
+}
+
+/** Loads a pair, writing what is given as a recipe; it and the files go when the test has ended. */
+export async function openPair(t: Teardown, { prefill = {}, decode, ...options }: PairRecipe = {}): Promise<Pair> {
+  const dir = withTempDir(t);
+  const pair = await loadPair({
+    ...quiet,
+    ...options,
+    prefill: { model: await modelPath(join(dir, "prefill.gguf"), prefill) },
+    ...(decode !== undefined && { decode: { model: await modelPath(join(dir, "decode.gguf"), decode) } }),
+  });
+  t.teardown(() => pair.dispose());
+  return pair;
+}
+
+/** As {@link openPair}, with a session on the pair. */
+export async function openSession(t: Teardown, recipe: PairRecipe = {}): Promise<Session> {
+  return (await openPair(t, recipe)).createSession();
+}
+
+async function modelPath(path: string, model: string | TinyModelOptions): Promise<string> {
+  return typeof model === "string" ? model : (await writeTinyModel(path, model)).path;
+}
+
+/** Token ids that every vocabulary of the fixtures has as ordinary tokens: 40 to 199. Equal seeds give equal tokens. */
+export function someTokens(count: number, seed = 1): number[] {
+  const random = mulberry32(seed);
+  return Array.from({ length: count }, () => 40 + Math.floor(random() * 160));
+}
+
+/** An answer read to its end. */
+export interface Answer {
+  readonly text: string;
+  readonly tokens: readonly number[];
+  readonly logProbs: readonly NonNullable<DecodeChunk["logProbs"]>[number][];
+  readonly chunks: readonly DecodeChunk[];
+  readonly result: DecodeResult;
+}
+
+export async function readAnswer(stream: DecodeStream): Promise<Answer> {
+  const chunks: DecodeChunk[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return {
+    text: chunks.map((chunk) => chunk.text).join(""),
+    tokens: chunks.flatMap((chunk) => chunk.tokens),
+    logProbs: chunks.flatMap((chunk) => chunk.logProbs ?? []),
+    chunks,
+    result: await stream.result,
+  };
+}
+
+/** All three stages. */
+export async function answer(session: Session, prompt: Prompt, options: DecodeOptions = greedy): Promise<Answer> {
+  await session.prefill(prompt);
+  await session.switch();
+  return readAnswer(session.decode(options));
+}
+
+/** Like {@link answer}, in a session of its own that is disposed afterwards. */
+export async function answerAlone(pair: Pair, prompt: Prompt, options: DecodeOptions = greedy): Promise<Answer> {
+  await using session = await pair.createSession();
+  return await answer(session, prompt, options);
+}
+
+/** The largest difference between the log-probabilities of the likeliest tokens of two steps; infinite for other tokens. */
+export function distance(a: Answer["logProbs"][number] | undefined, b: Answer["logProbs"][number] | undefined): number {
+  const ofB = new Map(b?.top.map(({ token, logProb }) => [token, logProb]));
+  return Math.max(
+    ...(a?.top ?? [{ token: -1, logProb: 0 }]).map((entry) => {
+      const other = ofB.get(entry.token);
+      return other === undefined ? Number.POSITIVE_INFINITY : Math.abs(other - entry.logProb);
+    }),
+  );
+}
+
+/** Expects a coded error of this package, and gives it. */
+export async function refusal(
+  t: ExecutionContext,
+  code: OverfillErrorCode,
+  attempt: Promise<unknown> | (() => unknown),
+  message?: string,
+): Promise<OverfillError> {
+  const error: unknown = await (async () => (typeof attempt === "function" ? attempt() : attempt))().then(
+    (value) => new Error(`it was not refused, but gave ${String(value)}`),
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof OverfillError)) {
+    t.fail(`${message ? `${message}: ` : ""}expected ${code}, got ${String(error)}`);
+    return new OverfillError("ERR_INTERNAL", "no error of this package");
+  }
+  t.is(error.code, code, message ? `${message}: ${error.message}` : error.message);
+  return error;
+}

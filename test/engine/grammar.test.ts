@@ -1,0 +1,86 @@
+/** GBNF grammars. */
+
+import test from "ava";
+import {
+  answer,
+  answerAlone,
+  greedy,
+  openPair,
+  openSession,
+  readAnswer,
+  refusal,
+  someTokens,
+  traced,
+} from "./fixtures.js";
+
+const prompt = someTokens(30);
+
+test("a grammar restricts the answer to what it allows", async (t) => {
+  const pair = await openPair(t);
+  for (const options of [greedy, { temperature: 1.5, topK: 0, seed: 5 }]) {
+    const digits = await answerAlone(pair, prompt, {
+      ...options,
+      grammar: "root ::= [0-9]+",
+      maxTokens: 24,
+      ignoreEos: true,
+    });
+    t.regex(digits.text, /^[0-9]{24}$/);
+    const json = await answerAlone(pair, prompt, { ...options, grammar: 'root ::= "{" [a-z]{3} "}"' });
+    t.regex(json.text, /^\{[a-z]{3}\}$/);
+    t.is(json.result.reason, "eos");
+  }
+});
+
+test("an answer ends where its grammar ends", async (t) => {
+  const { text, result } = await answer(await openSession(t), prompt, { ...greedy, grammar: 'root ::= "yes" | "no"' });
+  t.true(text === "yes" || text === "no", text);
+  t.is(result.reason, "eos");
+});
+
+test("log-probabilities with a grammar are those of the raw logits", async (t) => {
+  const pair = await openPair(t);
+  const free = await answerAlone(pair, prompt, traced(1));
+  const bound = await answerAlone(pair, prompt, { ...traced(1), grammar: "root ::= [0-9]+" });
+  t.deepEqual(bound.logProbs[0]?.top, free.logProbs[0]?.top);
+});
+
+const invalid: readonly (readonly [title: string, grammar: string])[] = [
+  ["no rules", "this is no grammar"],
+  ["an open bracket", "root ::= [0-9"],
+  ["an open string", 'root ::= "abc'],
+  ["a rule that does not exist", "root ::= nothing"],
+  ["no root rule", 'main ::= "a"'],
+  ["left recursion", 'root ::= root "a"'],
+];
+
+for (const [title, grammar] of invalid) {
+  test(`a grammar with ${title} is refused, and the session goes on as if it had not been asked`, async (t) => {
+    const pair = await openPair(t, { maxSessions: 2 });
+    const session = await pair.createSession();
+    await session.prefill(prompt);
+    await session.switch();
+    const error = await refusal(t, "ERR_GRAMMAR_INVALID", readAnswer(session.decode({ ...greedy, grammar })));
+    t.is(error.details.parameter, "grammar");
+    t.is(session.stats().stage, "switched");
+    const { logProbs } = await readAnswer(session.decode(traced(8)));
+    t.deepEqual(logProbs, (await answerAlone(pair, prompt, traced(8))).logProbs);
+  });
+}
+
+test("a grammar that has ended and an end that is forbidden give an error, and the session can be used again", async (t) => {
+  const session = await openSession(t);
+  for (const options of [greedy, { temperature: 1, seed: 1 }]) {
+    await session.prefill(prompt);
+    await session.switch();
+    const stream = session.decode({ ...options, grammar: 'root ::= "ab"', ignoreEos: true });
+    await refusal(t, "ERR_INFERENCE_FAILED", readAnswer(stream));
+    t.is((await answer(session, prompt, traced(4))).tokens.length, 4);
+  }
+});
+
+test("each answer begins its grammar anew", async (t) => {
+  const session = await openSession(t);
+  const options = { ...greedy, grammar: 'root ::= "abc"' };
+  t.is((await answer(session, prompt, options)).text, "abc");
+  t.is((await answer(session, prompt, options)).text, "abc");
+});

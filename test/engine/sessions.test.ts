@@ -1,0 +1,196 @@
+/** Several conversations on one pair. */
+
+import test from "ava";
+import type { DecodeChunk, Session } from "../../lib/index.js";
+import {
+  answer,
+  answerAlone,
+  greedy,
+  openPair,
+  openSession,
+  type PairRecipe,
+  readAnswer,
+  refusal,
+  someTokens,
+  traced,
+} from "./fixtures.js";
+
+const decode = { seed: 2, nEmbd: 32, nFf: 64 } as const;
+const lengths = [30, 70, 110];
+
+const recipes: readonly (readonly [title: string, recipe: PairRecipe])[] = [
+  ["sharing", { decode }],
+  ["copying", { decode, handover: "translate" }],
+  ["one model", {}],
+  ["small micro-batches", { decode, batchSize: 8 }],
+];
+
+/** Two turns of a conversation of its own, with its log-probabilities. */
+async function converse(session: Session, which: number) {
+  const first = await answer(session, someTokens(lengths[which] ?? 20, which), traced(40));
+  const second = await answer(session, someTokens(15, 10 + which), traced(30));
+  return [...first.logProbs, ...second.logProbs];
+}
+
+for (const [title, recipe] of recipes) {
+  test(`three sessions at once write what each writes alone (${title})`, async (t) => {
+    const pair = await openPair(t, { ...recipe, maxSessions: 3 });
+    const together = await Promise.all(lengths.map(async (_, which) => converse(await pair.createSession(), which)));
+    const single = await openPair(t, { ...recipe, maxSessions: 1 });
+    for (const [which, logProbs] of together.entries()) {
+      await using session = await single.createSession();
+      t.deepEqual(logProbs, await converse(session, which));
+    }
+  });
+}
+
+test("sessions advance together: none waits for the end of another's answer", async (t) => {
+  const pair = await openPair(t, { decode, maxSessions: 3 });
+  const ended: number[] = [];
+  await Promise.all(
+    [400, 20, 5].map(async (maxTokens, which) => {
+      await answer(await pair.createSession(), [50 + which], traced(maxTokens, 0));
+      ended.push(which);
+    }),
+  );
+  t.is(ended.at(-1), 0);
+});
+
+test("one more session than the pair has places for is refused until one is disposed", async (t) => {
+  const pair = await openPair(t, { decode, maxSessions: 2 });
+  const one = await pair.createSession();
+  await pair.createSession();
+  const error = await refusal(t, "ERR_SESSION_LIMIT", pair.createSession());
+  t.deepEqual(error.details, { maxSessions: "2" });
+  await one.dispose();
+  const next = await pair.createSession();
+  t.is((await answer(next, someTokens(5), traced(2))).tokens.length, 2);
+  await refusal(t, "ERR_SESSION_LIMIT", pair.createSession());
+});
+
+test("a session in a place that was used before starts empty", async (t) => {
+  const pair = await openPair(t, { decode });
+  const prompt = someTokens(50);
+  const expected = await answerAlone(pair, prompt, traced(20));
+  for (let round = 0; round < 3; round++) {
+    await using session = await pair.createSession();
+    t.like(session.stats(), { stage: "empty", contextTokens: 0, prefillTokens: 0, decodeTokens: 0, prefillMs: 0 });
+    t.deepEqual((await answer(session, prompt, traced(20))).logProbs, expected.logProbs);
+    await answer(session, someTokens(100, round), traced(30));
+  }
+});
+
+test("each session has the whole context", async (t) => {
+  const pair = await openPair(t, { decode, contextSize: 256, maxSessions: 3 });
+  t.is(pair.info.contextSize, 256);
+  for (let which = 0; which < 3; which++) {
+    const session = await pair.createSession();
+    t.is((await answer(session, someTokens(200, which), { ...greedy, ignoreEos: true })).tokens.length, 56);
+  }
+});
+
+test("generate runs turn after turn, like the stages one by one", async (t) => {
+  const pair = await openPair(t, { decode, maxSessions: 2 });
+  const [whole, stages] = [await pair.createSession(), await pair.createSession()];
+  for (let turn = 0; turn < 3; turn++) {
+    const prompt = someTokens(12, turn);
+    const chunks: DecodeChunk[] = [];
+    const generated = await whole.generate(prompt, { ...traced(10), onChunk: (chunk) => chunks.push(chunk) });
+    const staged = await answer(stages, prompt, traced(10));
+    t.deepEqual(generated.tokens, staged.tokens);
+    t.is(generated.text, staged.text);
+    t.deepEqual(
+      chunks.flatMap(({ logProbs }) => logProbs ?? []),
+      [...staged.logProbs],
+    );
+    t.is(generated.prefill.refreshedTokens, turn === 0 ? 0 : 10);
+    t.is(generated.prefill.contextTokens, turn * 22 + 12);
+    t.is(generated.handover.kind, "share");
+    t.like(generated.decode, { reason: "length", tokens: 10, decodeSteps: 9 });
+  }
+  t.like(whole.stats(), {
+    contextTokens: 66,
+    prefillTokens: 36 + 20,
+    refreshedTokens: 20,
+    decodeTokens: 30,
+    decodeSteps: 27,
+  });
+});
+
+test("generate passes refresh and parseSpecial on, and reports progress", async (t) => {
+  const session = await openSession(t, { decode, batchSize: 16 });
+  await session.generate(someTokens(10), traced(5));
+  const progress: unknown[] = [];
+  const { prefill } = await session.generate("<|end_of_text|>", {
+    ...traced(5),
+    refresh: false,
+    parseSpecial: false,
+    onProgress: (step) => progress.push(step),
+  });
+  t.is(prefill.refreshedTokens, 0);
+  t.is(prefill.promptTokens, session.tokenize("<|end_of_text|>").length);
+  t.deepEqual(progress.at(-1), { tokens: prefill.promptTokens + 1, totalTokens: prefill.promptTokens + 1 });
+});
+
+test("stats tell the stage and add up", async (t) => {
+  const session = await openSession(t, { decode });
+  const stage = () => session.stats().stage;
+  t.is(stage(), "empty");
+  await session.prefill(someTokens(30));
+  t.is(stage(), "prefilled");
+  await session.switch();
+  t.is(stage(), "switched");
+  await readAnswer(session.decode(traced(10)));
+  t.is(stage(), "paused");
+  const eos = session.tokenize("<|end_of_text|>", { parseSpecial: true })[0] ?? 0;
+  await readAnswer(session.decode({ ...greedy, logitBias: { [eos]: 1e6 } }));
+  t.is(stage(), "ended");
+  const { prefillMs, switchMs, decodeMs, ...counts } = session.stats();
+  t.deepEqual(counts, {
+    stage: "ended",
+    contextTokens: 40,
+    contextSize: 512,
+    prefillTokens: 30,
+    refreshedTokens: 0,
+    decodeTokens: 10,
+    decodeSteps: 10,
+  });
+  t.true(prefillMs > 0 && decodeMs > 0 && switchMs >= 0);
+});
+
+test("the prefill's progress rises from batch to batch up to all tokens", async (t) => {
+  const session = await openSession(t, { decode, batchSize: 16 });
+  const steps: number[] = [];
+  const result = await session.prefill(someTokens(100), {
+    onProgress: ({ tokens, totalTokens }) => {
+      t.is(totalTokens, 100);
+      steps.push(tokens);
+    },
+  });
+  t.deepEqual(steps, [16, 32, 48, 64, 80, 96, 100]);
+  t.is(result.promptTokens, 100);
+  t.true(Math.abs(result.tokensPerSecond - 100_000 / result.ms) < 1e-6);
+});
+
+test("a load's progress rises to 1", async (t) => {
+  const fractions: number[] = [];
+  await openPair(t, { decode, onProgress: ({ fraction }) => fractions.push(fraction) });
+  t.true(fractions.length > 1);
+  t.deepEqual(
+    fractions,
+    fractions.toSorted((a, b) => a - b),
+  );
+  t.is(fractions.at(-1), 1);
+  t.true((fractions[0] ?? 1) < 0.5);
+});
+
+test("micro-batches do not change what is read", async (t) => {
+  const prompt = someTokens(100);
+  const options = { cacheTypeK: "f32", cacheTypeV: "f32", flashAttention: false } as const;
+  const [whole, cut] = [await openPair(t, options), await openPair(t, { ...options, batchSize: 7 })];
+  t.is(cut.info.batchSize, 7);
+  t.deepEqual(
+    (await answerAlone(cut, prompt, traced(20))).tokens,
+    (await answerAlone(whole, prompt, traced(20))).tokens,
+  );
+});

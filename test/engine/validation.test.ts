@@ -1,0 +1,232 @@
+/** Options and arguments that are wrong: each is refused by name before anything is done. */
+
+import { join } from "node:path";
+import test from "ava";
+import {
+  type DecodeOptions,
+  type GenerateOptions,
+  InvalidArgumentError,
+  inspect,
+  type LoadPairOptions,
+  loadPair,
+  type OverfillError,
+  type PrefillOptions,
+  type Prompt,
+  type Session,
+  type SwitchOptions,
+} from "../../lib/index.js";
+import { withTempDir } from "../support/temp-dir.js";
+import { openSession, quiet, refusal, traced } from "./fixtures.js";
+
+/** What a caller without types, or with data from elsewhere, might hand over: options of the right name and a wrong value. */
+type Wrong<Options> = readonly (readonly [name: keyof Options & string, ...values: readonly unknown[]])[];
+
+const missing = { model: "/nowhere/model.gguf" };
+
+const ofLoad: Wrong<LoadPairOptions> = [
+  ["prefill", undefined, null, "model.gguf", {}, { model: "" }, { model: 5 }, { ...missing, layers: 2 }],
+  ["prefill", { ...missing, gpuLayers: -1 }, { ...missing, gpuLayers: 1.5 }, { ...missing, gpuLayers: "some" }],
+  ["decode", null, "model.gguf", {}, { model: "" }],
+  ["contextSize", 0, -1, 1.5, "4096", Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, null],
+  ["maxSessions", 0, 257, 1.5, "1"],
+  ["batchSize", 0, 8193, 0.5, "512"],
+  ["threads", 0, 513, -2, 1.5, "2"],
+  ["cacheTypeK", "f64", "F16", 16, null],
+  ["cacheTypeV", "q8", "", true],
+  ["flashAttention", "on", 1, null],
+  ["handover", "copy", true, ""],
+  ["gpu", "opencl", true, null, 0],
+  ["onProgress", "function", {}, null],
+  ["signal", {}, new EventTarget(), true, new AbortController()],
+];
+
+const ofPrefill: Wrong<PrefillOptions> = [
+  ["refresh", 1, "yes", null],
+  ["parseSpecial", 0, "no", null],
+  ["onProgress", 5, {}],
+  ["signal", {}, true],
+];
+
+const ofDecode: Wrong<DecodeOptions> = [
+  ["temperature", -0.1, "0.8", Number.NaN, Number.POSITIVE_INFINITY, null, 1001],
+  ["topK", -1, 1.5, "40", 2 ** 31],
+  ["topP", -0.1, 1.1, "0.9", Number.NaN],
+  ["minP", -0.1, 1.1, null],
+  ["typicalP", -0.1, 1.1, {}],
+  ["repeatPenalty", 0, -1, Number.NaN, "1", Number.POSITIVE_INFINITY],
+  ["presencePenalty", -101, 101, Number.NaN, true],
+  ["frequencyPenalty", -101, 101, Number.NaN, []],
+  ["repeatLastN", -2, 1.5, "64", 2 ** 31],
+  ["seed", -1, 1.5, 2 ** 32 - 1, "7", Number.NaN],
+  ["logitBias", 5, [], "x", { "-1": 1 }, { "1.5": 1 }, { a: 1 }, { 5: Number.NaN }, { 5: "1" }, { [2 ** 31]: 1 }],
+  ["logitBias", new Map([["5", 1]]), new Map([[-1, 1]]), new Map([[0.5, 1]]), new Map([[5, Number.NaN]])],
+  ["grammar", "", 5, null],
+  ["maxTokens", 0, -1, 1.5, "10", Number.POSITIVE_INFINITY, 2 ** 31],
+  ["stop", "", [""], ["ok", ""], 5, [5], null, Array.from({ length: 65 }, () => "stop")],
+  ["ignoreEos", 1, "true", null],
+  ["special", 0, "false", null],
+  ["logProbs", -1, 101, 1.5, true, "5"],
+  ["signal", {}, true],
+];
+
+const ofGenerate: Wrong<GenerateOptions> = [...ofPrefill, ...ofDecode, ["onChunk", 5, {}, null]];
+
+const ofSwitch: Wrong<SwitchOptions> = [["signal", {}, true, null]];
+
+/** Hands over every wrong value, one at a time, and one option that does not exist. */
+async function refuseAll<Options extends object>(
+  t: Parameters<typeof refusal>[0],
+  wrong: Wrong<Options>,
+  call: (options: Options) => unknown,
+): Promise<void> {
+  const cases = [
+    ...wrong.flatMap(([name, ...values]) => values.map((value) => [name, value] as const)),
+    ["tempo", 1] as const,
+  ];
+  for (const [name, value] of cases) {
+    const title = `${name}: ${String(typeof value === "object" ? JSON.stringify(value) : value)}`;
+    const error = await refusal(t, "ERR_INVALID_ARGUMENT", async () => call({ [name]: value } as Options), title);
+    named(t, error, name, title);
+  }
+}
+
+function named(t: Parameters<typeof refusal>[0], error: OverfillError, name: string, title: string): void {
+  t.true(InvalidArgumentError.isInstance(error), title);
+  const { parameter, expected, actual } = error.details;
+  t.regex(String(parameter), new RegExp(`^(options\\.)?${name}(\\.|$)`), title);
+  t.true(typeof expected === "string" && expected !== "" && typeof actual === "string" && actual !== "", title);
+  t.true(error.message.includes(String(parameter)), error.message);
+}
+
+test("loadPair refuses every wrong option by name, before it looks at a file", async (t) => {
+  await refuseAll<LoadPairOptions>(t, ofLoad, (options) => loadPair({ ...quiet, prefill: missing, ...options }));
+});
+
+test("inspect refuses wrong options by name, those of loadPair included", async (t) => {
+  await refuseAll(
+    t,
+    [
+      ["cacheTypeK", "f64"],
+      ["decode", {}],
+      ["contextSize", 512],
+    ] as Wrong<LoadPairOptions>,
+    (options) => inspect({ prefill: missing, ...options }),
+  );
+});
+
+for (const value of [undefined, null, 5, "model.gguf", []]) {
+  test(`loadPair(${String(Array.isArray(value) ? "[]" : value)}) is refused`, async (t) => {
+    const error = await refusal(t, "ERR_INVALID_ARGUMENT", loadPair(value as unknown as LoadPairOptions));
+    t.regex(String(error.details.parameter), /^options/);
+  });
+}
+
+test("a URL that is no file: URL is refused, a file: URL is taken", async (t) => {
+  const error = await refusal(
+    t,
+    "ERR_INVALID_ARGUMENT",
+    loadPair({ prefill: { model: new URL("https://example.org/a.gguf") } }),
+  );
+  t.is(error.details.parameter, "model");
+  const url = new URL(`file://${join(withTempDir(t), "none.gguf")}`);
+  await refusal(t, "ERR_MODEL_NOT_FOUND", loadPair({ prefill: { model: url } }));
+});
+
+test("a path with a zero byte is refused, not cut off", async (t) => {
+  await refusal(t, "ERR_INVALID_ARGUMENT", loadPair({ ...quiet, prefill: { model: "/tmp/a.gguf\0b" } }));
+});
+
+test("cache types that the models or the attention rule out are refused by name", async (t) => {
+  const narrowHeads = { prefill: { headSize: 16 } };
+  const k = await refusal(t, "ERR_INVALID_ARGUMENT", openSession(t, { ...narrowHeads, cacheTypeK: "q8_0" }));
+  t.is(k.details.parameter, "cacheTypeK");
+  const v = await refusal(t, "ERR_INVALID_ARGUMENT", openSession(t, { ...narrowHeads, cacheTypeV: "q4_0" }));
+  t.is(v.details.parameter, "cacheTypeV");
+  const attention = await refusal(
+    t,
+    "ERR_INVALID_ARGUMENT",
+    openSession(t, { cacheTypeV: "q8_0", flashAttention: false }),
+  );
+  t.is(attention.details.parameter, "cacheTypeV");
+});
+
+async function stillWorks(t: Parameters<typeof refusal>[0], session: Session): Promise<void> {
+  const { tokens } = await session.generate([50, 51, 52], traced(3));
+  t.is(tokens.length, 3);
+}
+
+test("the stages refuse every wrong option by name, and the session goes on", async (t) => {
+  const session = await openSession(t);
+  await refuseAll<PrefillOptions>(t, ofPrefill, (options) => session.prefill("x", options));
+  t.is(session.stats().stage, "empty");
+  await session.prefill("x");
+  await refuseAll<SwitchOptions>(t, ofSwitch, (options) => session.switch(options));
+  t.is(session.stats().stage, "prefilled");
+  await session.switch();
+  await refuseAll<DecodeOptions>(t, ofDecode, (options) => session.decode(options));
+  t.is(session.stats().stage, "switched");
+  await refuseAll<GenerateOptions>(t, ofGenerate, (options) => session.generate("x", options));
+  t.is(session.stats().contextTokens, 2);
+  await stillWorks(t, session);
+});
+
+test("decode refuses wrong options at once, not at the first read", async (t) => {
+  const session = await openSession(t);
+  t.throws(() => session.decode({ temperature: -1 }), { instanceOf: InvalidArgumentError });
+});
+
+const prompts: readonly (readonly [title: string, prompt: unknown, actual?: string])[] = [
+  ["an empty text", ""],
+  ["an empty list", []],
+  ["an empty Int32Array", new Int32Array()],
+  ["a number", 5],
+  ["undefined", undefined],
+  ["null", null],
+  ["a list with a text", [50, "x"]],
+  ["a list with a fraction", [50, 1.5]],
+  ["a list with a negative number", [50, -1]],
+  ["a Float64Array", Float64Array.of(50)],
+  ["a token outside the vocabulary", [50, 292], "292"],
+  ["a token far outside the vocabulary", [2 ** 31 - 1], "2147483647"],
+  ["a negative token in an Int32Array", Int32Array.of(50, -1), "-1"],
+  ["a token that an Int32Array cannot hold", Uint32Array.of(2 ** 32 - 1), "-1"],
+];
+
+for (const [title, prompt, actual] of prompts) {
+  test(`a prompt that is ${title} is refused, and the session goes on`, async (t) => {
+    const session = await openSession(t);
+    const error = await refusal(t, "ERR_INVALID_ARGUMENT", session.prefill(prompt as Prompt));
+    t.regex(String(error.details.parameter), /^prompt/);
+    if (actual) t.is(error.details.actual, actual);
+    t.like(session.stats(), { stage: "empty", contextTokens: 0 });
+    await refusal(t, "ERR_INVALID_ARGUMENT", session.generate(prompt as Prompt));
+    await stillWorks(t, session);
+  });
+}
+
+test("tokenize and detokenize refuse what they cannot take", async (t) => {
+  const session = await openSession(t);
+  for (const text of [5, undefined, null, ["x"]]) {
+    const error = await refusal(t, "ERR_INVALID_ARGUMENT", () => session.tokenize(text as unknown as string));
+    t.is(error.details.parameter, "text");
+  }
+  for (const tokens of ["x", [1.5], [-1], ["1"], null, [292], Int32Array.of(-5)]) {
+    const error = await refusal(t, "ERR_INVALID_ARGUMENT", () => session.detokenize(tokens as unknown as number[]));
+    t.regex(String(error.details.parameter), /^tokens/);
+  }
+  t.is(session.detokenize([]), "");
+  t.deepEqual(session.tokenize(""), []);
+});
+
+test("a prompt longer than the context is refused with its sizes, and the session goes on", async (t) => {
+  const session = await openSession(t, { contextSize: 256 });
+  const long = Array.from({ length: 257 }, () => 50);
+  const first = await refusal(t, "ERR_CONTEXT_OVERFLOW", session.prefill(long));
+  t.deepEqual(first.details, { promptTokens: "257", contextTokens: "0", contextSize: "256" });
+  await stillWorks(t, session);
+  const before = session.stats();
+  const second = await refusal(t, "ERR_CONTEXT_OVERFLOW", session.prefill(long.slice(6)));
+  t.deepEqual(second.details, { promptTokens: "251", contextTokens: "6", contextSize: "256" });
+  t.deepEqual(session.stats(), before);
+  t.is((await session.prefill(long.slice(7))).contextTokens, 256);
+});
