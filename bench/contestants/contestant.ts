@@ -1,0 +1,90 @@
+/** Who is measured: one process each, all doing the same two things. */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { type RemoteProcess, startProcess } from "../child-process.js";
+
+/** Answers in wall-clock milliseconds, as the contestant's own caller sees them. */
+export interface Contestant {
+  readonly name: string;
+  /** Forgets everything, reads the prompt and gives the first token of the answer. */
+  prompt(tokens: readonly number[]): Promise<number>;
+  /** Goes on with the answer by so many tokens, greedily and past end tokens; each takes one step of the model. */
+  decode(nTokens: number): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface ContestantSettings {
+  readonly threads: number;
+  readonly contextSize: number;
+}
+
+export interface OverfillSettings extends ContestantSettings {
+  readonly prefill: string;
+  /** Left out: a pair of one. */
+  readonly decode?: string;
+}
+
+export interface SingleModelSettings extends ContestantSettings {
+  readonly model: string;
+}
+
+/** The native loop's program and the folder of the back ends. */
+export interface NativeLoop {
+  readonly program: string;
+  readonly libraries: string;
+}
+
+export type ContestantRequest<Settings> =
+  | { readonly verb: "open"; readonly settings: Settings }
+  | { readonly verb: "prompt"; readonly tokens: readonly number[] }
+  | { readonly verb: "decode"; readonly nTokens: number };
+
+export const openOverfill = (name: string, settings: OverfillSettings): Promise<Contestant> =>
+  open(name, new URL("./overfill-process.ts", import.meta.url), settings);
+
+export const openNodeLlamaCpp = (name: string, settings: SingleModelSettings): Promise<Contestant> =>
+  open(name, new URL("./node-llama-cpp-process.ts", import.meta.url), settings);
+
+async function open<Settings>(name: string, url: URL, settings: Settings): Promise<Contestant> {
+  const remote: RemoteProcess<ContestantRequest<Settings>, number> = startProcess(url);
+  await remote.ask({ verb: "open", settings });
+  return {
+    name,
+    prompt: (tokens) => remote.ask({ verb: "prompt", tokens }),
+    decode: (nTokens) => remote.ask({ verb: "decode", nTokens }),
+    close: () => remote.close(),
+  };
+}
+
+export async function openNativeLoop(
+  name: string,
+  { program, libraries }: NativeLoop,
+  { model, threads, contextSize }: SingleModelSettings,
+): Promise<Contestant> {
+  const child = spawn(program, [model, libraries, String(threads), String(contextSize)], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const answer = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error("the native loop has ended");
+    return value;
+  };
+  const ask = async (request: string) => {
+    child.stdin.write(`${request}\n`);
+    return Number(await answer());
+  };
+  await answer();
+  return {
+    name,
+    prompt: (tokens) => ask(`prompt ${tokens.join(" ")}`),
+    decode: (nTokens) => ask(`decode ${nTokens}`),
+    async close() {
+      const exit = once(child, "exit");
+      child.stdin.end();
+      await exit;
+    },
+  };
+}

@@ -1,0 +1,94 @@
+/**
+ * `npm run bench`: speed and memory as ratios within one run.
+ *
+ *     npm run bench -- [--small] [--only NAME]... [--out DIR]
+ *
+ *     --small      models of a quarter of the size, shorter prompts
+ *     --only NAME  pair, quantisation, demo, switch, memory or library; may be repeated
+ *     --out DIR    where the JSON and the SVG go; bench/results if left out
+ *
+ * Needs a built addon, and a built dist/ for memory and library. The models have random weights, are written on first
+ * use into build/bench and stay there (6.6 GB; 1.6 GB with --small).
+ */
+
+import { spawnSync } from "node:child_process";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { chooseThreads } from "../lib/engine/threads.js";
+import type { NativeLoop } from "./contestants/contestant.js";
+import { measureDemo, measurePair, measureQuantisation } from "./measure/decoding.js";
+import { measureLibrary } from "./measure/library.js";
+import type { Bench, Measurement } from "./measure/measurement.js";
+import { measureMemory } from "./measure/memory.js";
+import { measureSwitch } from "./measure/switching.js";
+import { ensureModel } from "./models.js";
+import { toSvg } from "./plot.js";
+import { describeMachine, type Report, toJson, toTable } from "./report.js";
+import type { Row } from "./row.js";
+import { fullShapes, smallShapes } from "./shapes.js";
+
+const measurements: Readonly<Record<string, Measurement>> = {
+  library: measureLibrary,
+  demo: measureDemo,
+  pair: measurePair,
+  quantisation: measureQuantisation,
+  switch: measureSwitch,
+  memory: measureMemory,
+};
+
+const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+function readArguments() {
+  const { values } = parseArgs({
+    options: {
+      small: { type: "boolean", default: false },
+      only: { type: "string", multiple: true, default: [] },
+      out: { type: "string", default: fromHere("./results") },
+    },
+  });
+  const unknown = values.only.find((name) => !(name in measurements));
+  if (unknown !== undefined)
+    throw new Error(`--only ${unknown}: expected one of ${Object.keys(measurements).join(", ")}`);
+  return values;
+}
+
+/** Builds the native loop if need be. */
+function buildNativeLoop(): NativeLoop {
+  const program = fromHere("./native-loop/build.mjs");
+  const built = spawnSync(process.execPath, [program], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  if (built.status !== 0) throw new Error("the native loop was not built");
+  return JSON.parse(built.stdout) as NativeLoop;
+}
+
+async function main(): Promise<void> {
+  const { small, only, out } = readArguments();
+  const begin = performance.now();
+  const seconds = () => (performance.now() - begin) / 1000;
+  const bench: Bench = {
+    threads: chooseThreads().threads,
+    small,
+    shapes: small ? smallShapes : fullShapes,
+    nativeLoop: buildNativeLoop(),
+    model: (spec) => ensureModel(spec, fromHere("../build/bench")),
+    log: (message) => console.error(`${seconds().toFixed(0).padStart(5)} s  ${message}`),
+  };
+  const machine = describeMachine(bench.threads);
+
+  const rows: Row[] = [];
+  for (const [name, measure] of Object.entries(measurements))
+    if (only.length === 0 || only.includes(name)) rows.push(...(await measure(bench)));
+
+  const report: Report = { size: small ? "small" : "full", machine, seconds: seconds(), rows };
+  const folder = resolve(out);
+  await mkdir(folder, { recursive: true });
+  const name = [report.size, ...only].join("-");
+  await writeFile(join(folder, `${name}.json`), toJson(report));
+  const svg = toSvg(report);
+  if (svg) await writeFile(join(folder, `${name}.svg`), svg);
+  console.log(toTable(rows));
+  console.log(`${report.seconds.toFixed(0)} s; ${name}.json${svg ? ` and ${name}.svg are` : " is"} in ${folder}`);
+}
+
+await main();

@@ -1,0 +1,19 @@
+/** What every measurement is given. */
+
+import type { NativeLoop } from "../contestants/contestant.js";
+import type { ModelFile } from "../models.js";
+import type { Row } from "../row.js";
+import type { ModelSpec, PairShapes } from "../shapes.js";
+
+export interface Bench {
+  readonly threads: number;
+  /** The quarter-size shapes and fewer tokens. */
+  readonly small: boolean;
+  readonly shapes: PairShapes;
+  readonly nativeLoop: NativeLoop;
+  readonly model: (spec: ModelSpec) => Promise<ModelFile>;
+  /** Tells the person who waits. */
+  readonly log: (message: string) => void;
+}
+
+export type Measurement = (bench: Bench) => Promise<Row[]>;

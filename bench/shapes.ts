@@ -1,0 +1,74 @@
+/** The shapes that are measured: the paper's 3B and its pruned 1B, the same at a quarter of the size, and one for the cache. */
+
+import type { TensorType } from "../test/support/tensor-encoding.js";
+
+/** A llama-architecture model without a bias, with tied embeddings. */
+export interface ModelShape {
+  readonly name: string;
+  readonly nLayers: number;
+  readonly nEmbd: number;
+  readonly nFf: number;
+  readonly nHeads: number;
+  readonly nKvHeads: number;
+  readonly headSize: number;
+  readonly nVocab: number;
+  /** Tokens. */
+  readonly contextLength: number;
+}
+
+/** A model file to write: a shape in one weight type. Files of one shape hold the same weights. */
+export interface ModelSpec {
+  readonly shape: ModelShape;
+  readonly weightType: TensorType;
+}
+
+export interface PairShapes {
+  readonly prefill: ModelShape;
+  /** Pruned from it in width: the KV cache keeps its shape. */
+  readonly decode: ModelShape;
+  /** The layers and KV heads of `prefill` and next to nothing else, so that a long prompt can be read in a benchmark. */
+  readonly cache: ModelShape;
+}
+
+const full: ModelShape = {
+  name: "full",
+  nLayers: 28,
+  nEmbd: 3072,
+  nFf: 8192,
+  nHeads: 24,
+  nKvHeads: 8,
+  headSize: 128,
+  nVocab: 32_000,
+  contextLength: 32_768,
+};
+
+const quarter: ModelShape = { ...full, name: "quarter", nEmbd: 1536, nFf: 4096, nHeads: 12, nKvHeads: 4 };
+
+/** One query head for each KV head: fewer are not possible. */
+function cacheOf(shape: ModelShape): ModelShape {
+  const { name, nLayers, nKvHeads, headSize, contextLength } = shape;
+  const width = 256;
+  return {
+    name: `${name}-cache`,
+    nLayers,
+    nEmbd: width,
+    nFf: width,
+    nHeads: nKvHeads,
+    nKvHeads,
+    headSize,
+    nVocab: 1024,
+    contextLength,
+  };
+}
+
+export const fullShapes: PairShapes = {
+  prefill: full,
+  decode: { ...full, name: "full-pruned", nEmbd: 1792, nFf: 4608 },
+  cache: cacheOf(full),
+};
+
+export const smallShapes: PairShapes = {
+  prefill: quarter,
+  decode: { ...quarter, name: "quarter-pruned", nEmbd: 896, nFf: 2304 },
+  cache: cacheOf(quarter),
+};
