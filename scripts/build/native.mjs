@@ -32,6 +32,14 @@ function runCmakeJs(cmakeJs, tree, command, ...args) {
   if (result.status !== 0) fail(`the native part could not be built (cmake-js ${command} failed)`);
 }
 
+/**
+ * Windows: cmake-js chooses the static C++ run-time library, but C++ objects cross between the addon and llama.cpp's DLLs,
+ * which use the shared one.
+ */
+function runtimeLibrary(mode) {
+  return process.platform === "win32" && mode === "prebuilt" ? { CMAKE_MSVC_RUNTIME_LIBRARY: "MultiThreadedDLL" } : {};
+}
+
 /** Replaces `target` in one step: a process that has it loaded keeps the old file. */
 function place(source, target) {
   const fresh = `${target}.${process.pid}`;
@@ -48,9 +56,11 @@ export function buildAddon(output = join(root, "build", "Release")) {
   const tree = treeDirectory(`native-${treeName}`);
 
   // cmake-js configures only a tree without a cache, so a change of the definitions must be noticed here.
-  const flags = Object.entries({ ...definitions, OVERFILL_NODE_ADDON_API_DIR: nodeAddonApi }).map(
-    ([key, value]) => `--CD${key}=${value}`,
-  );
+  const flags = Object.entries({
+    ...definitions,
+    ...runtimeLibrary(mode),
+    OVERFILL_NODE_ADDON_API_DIR: nodeAddonApi,
+  }).map(([key, value]) => `--CD${key}=${value}`);
   const record = join(tree, "overfill-configuration.txt");
   const configuration = `${flags.join("\n")}\n`;
   if (!existsSync(record) || readFileSync(record, "utf8") !== configuration) {

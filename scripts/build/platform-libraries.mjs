@@ -19,7 +19,7 @@ export function findPlatformLibraries() {
   const folder = platforms[platform];
   if (folder === undefined)
     fail(
-      `there are no prebuilt llama.cpp libraries for ${platform}.\nBuild llama.cpp too: OVERFILL_LLAMA=source npm run build:native`,
+      `there are no prebuilt llama.cpp libraries for ${platform}.\nBuild llama.cpp too, with OVERFILL_LLAMA=source in the environment`,
     );
 
   const name = `@node-llama-cpp/${folder}`;
@@ -31,7 +31,7 @@ export function findPlatformLibraries() {
     fail(
       `${name} with llama.cpp's libraries is not installed.\n` +
         `Install it: npm install --no-save ${name}@${version}\n` +
-        "or build llama.cpp too: OVERFILL_LLAMA=source npm run build:native",
+        "or build llama.cpp too, with OVERFILL_LLAMA=source in the environment",
     );
   }
   return libraries;

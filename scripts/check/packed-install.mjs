@@ -159,7 +159,7 @@ try {
   step("answers the demo prompt on the command line", () => {
     const bin = join(project, "node_modules", ".bin", onWindows ? "overfill.cmd" : "overfill");
     const answer = run(bin, ["run"], { cwd: project, shell: onWindows });
-    check(answer.includes(" ball red kitchen"), `got ${JSON.stringify(answer)}`);
+    check(answer.includes("ball red kitchen"), `got ${JSON.stringify(answer)}`);
   });
 
   step("refuses without an addon", () => checkRefusal(project, "overfill/prebuilds", "ERR_BINDING_MISSING"));
