@@ -36,11 +36,13 @@ test("a reader that has stopped reading stops the engine, and its session can be
   await session.switch();
   const iterator = session.decode(traced(2000, 0))[Symbol.asyncIterator]();
   const first = await iterator.next();
+  const delivered = first.done ? 0 : first.value.tokens.length;
+  t.true(delivered > 0);
   await new Promise((resolve) => setTimeout(resolve, 300));
-  t.like(await iterator.return?.(), { done: true, value: { reason: "abort", tokens: first.value.tokens.length } });
+  t.like(await iterator.return?.(), { done: true, value: { reason: "abort", tokens: delivered } });
   const { decodeSteps, decodeTokens } = session.stats();
-  t.is(decodeTokens, first.value.tokens.length);
-  t.true(decodeSteps <= first.value.tokens.length + capacity + 4, `${decodeSteps} steps`);
+  t.is(decodeTokens, delivered);
+  t.true(decodeSteps <= delivered + capacity + 4, `${decodeSteps} steps`);
 });
 
 test("while one reader is slow, another session's answer goes on", async (t) => {

@@ -42,7 +42,7 @@ const stages: readonly Stage[] = [
   },
   {
     title: "a switch",
-    before: (session) => session.prefill(someTokens(900)),
+    before: (session) => session.prefill(someTokens(300)),
     run: (session, running) => {
       queueMicrotask(running);
       // A copy may well be done by then, which is fine; it must not be anything else.

@@ -2,6 +2,7 @@
 
 import test from "ava";
 import type { DecodeOptions, Session } from "../../lib/index.js";
+import type { GgufTensor } from "../support/gguf-writer.js";
 import {
   answer,
   answerAlone,
@@ -172,5 +173,19 @@ test("where every token is forbidden, the answer is an error or an end, never a 
     await using session = await pair.createSession();
     t.is(await outcome(session, options), "ERR_INFERENCE_FAILED");
     t.is((await answer(session, prompt, traced(2))).tokens.length, 2);
+  }
+});
+
+test("a model whose weights are no numbers gives an error, greedily or not, and a session that refuses again", async (t) => {
+  const tensorEdit = (tensors: GgufTensor[]) =>
+    tensors.map((tensor) =>
+      tensor.name === "output_norm.weight" ? { ...tensor, values: tensor.values.map(() => Number.NaN) } : tensor,
+    );
+  const session = await openSession(t, { prefill: { tensorEdit } });
+  for (const options of [greedy, wild, { ...greedy, grammar: "root ::= [0-9]+" }, traced(5)]) {
+    await session.prefill(prompt);
+    await session.switch();
+    await refusal(t, "ERR_INFERENCE_FAILED", readAnswer(session.decode(options)));
+    t.is(session.stats().decodeTokens, 0);
   }
 });

@@ -99,7 +99,7 @@ function named(t: Parameters<typeof refusal>[0], error: OverfillError, name: str
 }
 
 test("loadPair refuses every wrong option by name, before it looks at a file", async (t) => {
-  await refuseAll<LoadPairOptions>(t, ofLoad, (options) => loadPair({ ...quiet, prefill: missing, ...options }));
+  await refuseAll<LoadPairOptions>(t, ofLoad, (options) => loadPair({ ...quiet, ...{ prefill: missing }, ...options }));
 });
 
 test("inspect refuses wrong options by name, those of loadPair included", async (t) => {
@@ -110,7 +110,7 @@ test("inspect refuses wrong options by name, those of loadPair included", async 
       ["decode", {}],
       ["contextSize", 512],
     ] as Wrong<LoadPairOptions>,
-    (options) => inspect({ prefill: missing, ...options }),
+    (options) => inspect({ ...{ prefill: missing }, ...options }),
   );
 });
 

@@ -1,0 +1,177 @@
+/**
+ * Random conversations: whatever was prefilled, kept, refreshed, aborted, stopped and left, a session holds exactly the
+ * tokens that its caller knows of, and after a refresh it goes on like a new session that read them all.
+ */
+
+import test, { type ExecutionContext } from "ava";
+import fc from "fast-check";
+import { OverfillError, type Pair, type Session } from "../../lib/index.js";
+import {
+  type Answer,
+  answer,
+  distance,
+  openPair,
+  type PairRecipe,
+  readAnswer,
+  someTokens,
+  traced,
+} from "./fixtures.js";
+
+/** What a caller does; gives the tokens that the session holds more afterwards. */
+type Step = (session: Session) => Promise<readonly number[]>;
+
+interface Move {
+  readonly name: string;
+  readonly step: Step;
+}
+
+const prefill = (count: number, seed: number, refresh: boolean): Move => ({
+  name: `prefill ${count} tokens (${refresh ? "refresh" : "keep"})`,
+  step: async (session) => {
+    const tokens = someTokens(count, seed);
+    await session.prefill(tokens, { refresh });
+    return tokens;
+  },
+});
+
+const abortedPrefill = (afterTokens: number, refresh: boolean): Move => ({
+  name: `abort a prefill after ${afterTokens} tokens (${refresh ? "refresh" : "keep"})`,
+  step: async (session) => {
+    const controller = new AbortController();
+    const onProgress = ({ tokens }: { readonly tokens: number }) => {
+      if (tokens >= afterTokens) controller.abort(controller);
+    };
+    // So long that it cannot be through before the abort comes.
+    const work = session.prefill(someTokens(300), { refresh, onProgress, signal: controller.signal });
+    const thrown: unknown = await work.then(
+      () => new Error("it was not aborted"),
+      (error: unknown) => error,
+    );
+    if (thrown !== controller) throw thrown;
+    return [];
+  },
+});
+
+const hop: Move = {
+  name: "switch",
+  step: async (session) => {
+    await session.switch();
+    return [];
+  },
+};
+
+const decode = (count: number): Move => ({
+  name: `decode ${count} tokens`,
+  step: async (session) => (await readAnswer(session.decode(traced(count, 0)))).tokens,
+});
+
+const leave = (count: number, waitMs: number): Move => ({
+  name: `leave after ${count} tokens, read ${waitMs} ms apart`,
+  step: async (session) => {
+    const tokens: number[] = [];
+    for await (const chunk of session.decode(traced(40, 0))) {
+      tokens.push(...chunk.tokens);
+      if (tokens.length >= count) break;
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+    }
+    return tokens;
+  },
+});
+
+const stop = (character: string): Move => ({
+  name: `decode up to ${JSON.stringify(character)}`,
+  step: async (session) =>
+    (await readAnswer(session.decode({ ...traced(40, 0), temperature: 1, seed: 1, stop: character }))).tokens,
+});
+
+const moves: fc.Arbitrary<Move> = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc.tuple(fc.integer({ min: 1, max: 20 }), fc.nat(50), fc.boolean()).map((all) => prefill(...all)),
+  },
+  { weight: 5, arbitrary: fc.constant(hop) },
+  { weight: 4, arbitrary: fc.integer({ min: 1, max: 20 }).map(decode) },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(fc.integer({ min: 1, max: 10 }), fc.constantFrom(0, 1)).map((all) => leave(...all)),
+  },
+  { weight: 2, arbitrary: fc.constantFrom("a", "e", "t", " ", "the").map(stop) },
+  {
+    weight: 2,
+    arbitrary: fc.tuple(fc.integer({ min: 1, max: 30 }), fc.boolean()).map((all) => abortedPrefill(...all)),
+  },
+);
+
+const conversations = fc.array(moves, { minLength: 1, maxLength: 12 });
+
+/** Plays the moves. A move that the session is not ready for must be refused and change nothing. */
+async function play(session: Session, list: readonly Move[]): Promise<number[]> {
+  const known: number[] = [];
+  for (const { name, step } of list) {
+    const before = session.stats();
+    try {
+      known.push(...(await step(session)));
+    } catch (error) {
+      if (!(error instanceof OverfillError) || error.code !== "ERR_STAGE_ORDER") throw error;
+      const { stage, contextTokens } = session.stats();
+      if (stage !== before.stage || contextTokens !== before.contextTokens)
+        throw new Error(`refused, yet changed: ${name}`);
+    }
+    const { contextTokens } = session.stats();
+    if (contextTokens !== known.length) throw new Error(`${contextTokens} tokens, not ${known.length}, after: ${name}`);
+  }
+  return known;
+}
+
+/** Plays a conversation, then compares the next answer with that of a session that reads its tokens in one go. */
+async function compare(pair: Pair, list: readonly Move[], equal: (a: Answer, b: Answer) => boolean): Promise<void> {
+  await using session = await pair.createSession();
+  await using fresh = await pair.createSession();
+  const known = await play(session, list);
+  const going = await answer(session, [60, 61], traced(6));
+  const expected = await answer(fresh, [...known, 60, 61], traced(6));
+  if (!equal(going, expected))
+    throw new Error(`it goes on in another way after: ${list.map(({ name }) => name).join("; ")}`);
+}
+
+async function prove(t: ExecutionContext, recipe: PairRecipe, equal: (a: Answer, b: Answer) => boolean): Promise<void> {
+  // Micro-batches of one token, so that it makes no difference how often a reading began anew.
+  const pair = await openPair(t, { ...recipe, batchSize: 1, contextSize: 1024, maxSessions: 2 });
+  const property = fc.asyncProperty(conversations, (list) => compare(pair, list, equal));
+  const outcome = await fc.check(property, { numRuns: 100, interruptAfterTimeLimit: 20_000 });
+  t.false(outcome.failed, String(outcome.errorInstance));
+  t.true(outcome.numRuns >= 25);
+}
+
+const small = { seed: 2, nEmbd: 32, nFf: 64 } as const;
+const gemma3 = { architecture: "gemma3", slidingWindow: { window: 16, pattern: 2 } } as const;
+
+const exact = (a: Answer, b: Answer) => JSON.stringify(a.logProbs) === JSON.stringify(b.logProbs);
+const near = (a: Answer, b: Answer) => distance(a.logProbs[0], b.logProbs[0]) < 1e-2;
+
+const recipes: readonly (readonly [title: string, recipe: PairRecipe, equal: (a: Answer, b: Answer) => boolean])[] = [
+  ["a sharing pair", { decode: small }, exact],
+  ["a copying pair", { decode: small, handover: "translate" }, exact],
+  ["one model", {}, exact],
+  ["a sharing pair with a q8_0 cache", { decode: small, cacheTypeK: "q8_0", cacheTypeV: "q8_0" }, exact],
+  ["a sharing pair with sliding layers", { prefill: gemma3, decode: { ...gemma3, ...small } }, exact],
+  [
+    "a copying pair with sliding layers",
+    {
+      prefill: gemma3,
+      decode: { ...gemma3, ...small },
+      handover: "translate",
+      flashAttention: false,
+      cacheTypeK: "f32",
+      cacheTypeV: "f32",
+    },
+    // Its cells may lie in another order, and sums with them.
+    near,
+  ],
+];
+
+for (const [title, recipe, equal] of recipes) {
+  test.serial(`after any conversation, ${title} goes on like a new session with the same tokens`, async (t) => {
+    await prove(t, recipe, equal);
+  });
+}
