@@ -12,6 +12,7 @@ export type Handler<Request, Answer> = (request: Request) => Promise<Answer>;
 type Message<Answer> = { readonly answer: Answer } | { readonly error: string };
 
 export interface RemoteProcess<Request, Answer> {
+  readonly pid: number;
   ask(request: Request): Promise<Answer>;
   close(): Promise<void>;
 }
@@ -31,6 +32,7 @@ export function serve<Request, Answer>(handler: Handler<Request, Answer>): void 
 export function startProcess<Request, Answer>(url: URL): RemoteProcess<Request, Answer> {
   const child = fork(url, { stdio: ["ignore", "inherit", "inherit", "ipc"] });
   return {
+    pid: child.pid ?? process.pid,
     async ask(request) {
       const answer = nextMessage<Answer>(child);
       child.send(request as object);

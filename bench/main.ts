@@ -18,6 +18,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chooseThreads } from "../lib/engine/threads.js";
 import type { NativeLoop } from "./contestants/contestant.js";
+import { disturbedMeasurements } from "./disturbance.js";
 import { measureDemo, measurePair, measureQuantisation } from "./measure/decoding.js";
 import { measureLibrary } from "./measure/library.js";
 import type { Bench, Measurement } from "./measure/measurement.js";
@@ -80,7 +81,13 @@ async function main(): Promise<void> {
   for (const [name, measure] of Object.entries(measurements))
     if (only.length === 0 || only.includes(name)) rows.push(...(await measure(bench)));
 
-  const report: Report = { size: small ? "small" : "full", machine, seconds: seconds(), rows };
+  const report: Report = {
+    size: small ? "small" : "full",
+    machine,
+    seconds: seconds(),
+    disturbed: disturbedMeasurements,
+    rows,
+  };
   const folder = resolve(out);
   await mkdir(folder, { recursive: true });
   const name = [report.size, ...only].join("-");

@@ -12,10 +12,12 @@ export interface Report {
     readonly cores: number;
     readonly threads: number;
     readonly node: string;
-    /** Tasks that wanted a core in the minute before; more than `threads` below 1 disturbs. */
+    /** Tasks that wanted a core in the minute before; anything above 1 disturbs. */
     readonly loadBefore: number;
   };
   readonly seconds: number;
+  /** Measurements during which other programs were busy, after three repetitions. */
+  readonly disturbed: number;
   readonly rows: readonly Row[];
 }
 

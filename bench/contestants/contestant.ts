@@ -8,6 +8,7 @@ import { type RemoteProcess, startProcess } from "../child-process.js";
 /** Answers in wall-clock milliseconds, as the contestant's own caller sees them. */
 export interface Contestant {
   readonly name: string;
+  readonly pid: number;
   /** Forgets everything, reads the prompt and gives the first token of the answer. */
   prompt(tokens: readonly number[]): Promise<number>;
   /** Goes on with the answer by so many tokens, greedily and past end tokens; each takes one step of the model. */
@@ -52,6 +53,7 @@ async function open<Settings>(name: string, url: URL, settings: Settings): Promi
   await remote.ask({ verb: "open", settings });
   return {
     name,
+    pid: remote.pid,
     prompt: (tokens) => remote.ask({ verb: "prompt", tokens }),
     decode: (nTokens) => remote.ask({ verb: "decode", nTokens }),
     close: () => remote.close(),
@@ -79,6 +81,7 @@ export async function openNativeLoop(
   await answer();
   return {
     name,
+    pid: child.pid ?? process.pid,
     prompt: (tokens) => ask(`prompt ${tokens.join(" ")}`),
     decode: (nTokens) => ask(`decode ${nTokens}`),
     async close() {

@@ -78,7 +78,7 @@ export async function measureDemo(bench: Bench): Promise<Row[]> {
 function planFor({ small, log }: Bench, section: string, nVocab: number): RacePlan {
   const sizes =
     section === "demo"
-      ? { prompt: 64, decode: 384, rounds: small ? 5 : 11 }
+      ? { prompt: 64, decode: 256, rounds: small ? 5 : 11 }
       : { prompt: 128, decode: small ? 32 : 40, rounds: 5 };
   return {
     prompt: madeUpTokens(sizes.prompt, nVocab),

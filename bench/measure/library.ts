@@ -1,5 +1,6 @@
 /** What the package costs before it does anything: its import, and the way to a loaded demo pair. */
 
+import { waitForQuiet } from "../disturbance.js";
 import { type Row, row } from "../row.js";
 import { median } from "../statistics.js";
 import { runFresh } from "./fresh-process.js";
@@ -16,8 +17,10 @@ const rounds = 7;
 export async function measureLibrary(bench: Bench): Promise<Row[]> {
   bench.log("library: imports and the demo pair, each in fresh processes");
   const costs = new Map(starts.map((what) => [what, [] as Cost[]]));
-  for (let round = 0; round < rounds; round++)
+  for (let round = 0; round < rounds; round++) {
+    await waitForQuiet();
     for (const what of starts) costs.get(what)?.push(await runFresh<Cost>("import-cost.mjs", what));
+  }
 
   const ms = (what: (typeof starts)[number]) => (costs.get(what) ?? []).map((cost) => cost.ms);
   const megabytes = (what: (typeof starts)[number]) =>

@@ -1,6 +1,7 @@
 /** Lets contestants do the same work in turn, so that whatever else the machine does disturbs them alike. */
 
 import type { Contestant } from "../contestants/contestant.js";
+import { undisturbed, waitForQuiet } from "../disturbance.js";
 import { median } from "../statistics.js";
 
 export interface RacePlan {
@@ -21,7 +22,9 @@ export interface RaceResult {
 
 /** The results in the contestants' order. Closes the contestants. */
 export async function race(contestants: readonly Contestant[], plan: RacePlan): Promise<RaceResult[]> {
+  const pids = contestants.map((contestant) => contestant.pid);
   try {
+    await waitForQuiet(pids);
     for (const contestant of contestants) {
       await contestant.prompt(plan.prompt.slice(0, 16));
       await contestant.decode(Math.min(plan.decodeTokens, 8));
@@ -32,9 +35,14 @@ export async function race(contestants: readonly Contestant[], plan: RacePlan): 
       // Forth and back: a drift of the machine's speed then favours nobody.
       const order = contestants.map((_, i) => (round % 2 === 0 ? i : contestants.length - 1 - i));
       for (const i of order) {
-        results[i]?.firstTokenMs.push((await contestants[i]?.prompt(plan.prompt)) ?? Number.NaN);
-        const ms = (await contestants[i]?.decode(plan.decodeTokens)) ?? Number.NaN;
-        results[i]?.tokensPerSecond.push((plan.decodeTokens * 1000) / ms);
+        const [contestant, result] = [contestants[i], results[i]];
+        if (!contestant || !result) continue;
+        const [firstTokenMs, decodeMs] = await undisturbed(pids, async () => [
+          await contestant.prompt(plan.prompt),
+          await contestant.decode(plan.decodeTokens),
+        ]);
+        result.firstTokenMs.push(firstTokenMs);
+        result.tokensPerSecond.push((plan.decodeTokens * 1000) / decodeMs);
       }
     }
     return results;

@@ -5,6 +5,7 @@
  */
 
 import { startProcess } from "../child-process.js";
+import { waitForQuiet } from "../disturbance.js";
 import { lessThan, type Row, row } from "../row.js";
 import { median } from "../statistics.js";
 import type { Bench } from "./measurement.js";
@@ -21,6 +22,7 @@ export async function measureSwitch(bench: Bench): Promise<Row[]> {
     bench.log(`switch: ${handover === "share" ? "shared" : "copied"}, up to ${sizes.at(-1)} tokens of prompt`);
     const remote = startProcess<SwitchRequest, SwitchTiming[]>(new URL("./switch-process.ts", import.meta.url));
     try {
+      await waitForQuiet([remote.pid]);
       const timings = await remote.ask({
         prefill: prefill.path,
         decode: decode.path,

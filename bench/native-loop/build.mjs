@@ -10,7 +10,9 @@ import { fail } from "../../scripts/build/package-root.mjs";
 function cmake(...args) {
   const result = spawnSync("cmake", args, { encoding: "utf8" });
   if (result.status !== 0)
-    fail(`the native loop could not be built (cmake ${args[0]} failed):\n${result.stdout ?? ""}${result.stderr ?? result.error}`);
+    fail(
+      `the native loop could not be built (cmake ${args[0]} failed):\n${result.stdout ?? ""}${result.stderr ?? result.error}`,
+    );
 }
 
 const missing = missingTools();
