@@ -26,20 +26,19 @@ interface Snapshot {
   readonly ownMs: number;
 }
 
-function readNumbers(path: string, from: RegExp): number[] {
-  return readFileSync(path, "utf8").replace(from, "").trim().split(/\s+/).map(Number);
+/** The numbers behind the first match of `intro`, up to the end of its line. */
+function readNumbers(path: string, intro: RegExp): number[] {
+  const [, rest = ""] = readFileSync(path, "utf8").split(intro, 2);
+  return (rest.split("\n")[0] ?? "").trim().split(/\s+/).map(Number);
 }
 
 function snapshot(pids: readonly number[]): Snapshot {
   const at = performance.now();
   if (process.platform !== "linux") return { at, busyMs: 0, ownMs: 0 };
-  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = readNumbers(
-    "/proc/stat",
-    /^cpu +|\n[^]*$/g,
-  );
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = readNumbers("/proc/stat", /^cpu +/);
   // Behind the program's name in parentheses, user and system time are the twelfth and the thirteenth field.
   const own = [process.pid, ...pids].map((pid) => {
-    const fields = readNumbers(`/proc/${pid}/stat`, /^.*\) /);
+    const fields = readNumbers(`/proc/${pid}/stat`, /\) /);
     return (fields[11] ?? 0) + (fields[12] ?? 0);
   });
   const busy = user + nice + system + irq + softirq + steal;

@@ -1,4 +1,4 @@
-/** The ratios of a report as an SVG: a bar each, and a tick where its target is. */
+/** The ratios of a report as an SVG: a dot each, and a tick where its target is. */
 
 import * as echarts from "echarts";
 import type { Report } from "./report.js";
@@ -6,7 +6,7 @@ import { formatTarget, formatValue, type Row } from "./row.js";
 
 const colors = { met: "#2f7d5b", missed: "#c0563b", open: "#7a8794", target: "#222222" };
 const rowHeight = 34;
-const margin = { top: 56, bottom: 48, left: 430, right: 110 };
+const margin = { top: 56, bottom: 48, left: 480, right: 110 };
 
 /** SVG text, or undefined if the report has no ratios. */
 export function toSvg(report: Report): string | undefined {
@@ -15,7 +15,7 @@ export function toSvg(report: Report): string | undefined {
   const chart = echarts.init(null, null, {
     renderer: "svg",
     ssr: true,
-    width: 1000,
+    width: 1060,
     height: margin.top + margin.bottom + rows.length * rowHeight,
   });
   chart.setOption({
@@ -30,7 +30,13 @@ export function toSvg(report: Report): string | undefined {
       textStyle: { fontSize: 15 },
     },
     grid: margin,
-    xAxis: { type: "value", min: 0, splitLine: { lineStyle: { color: "#e6e6e6" } } },
+    // Half and twice lie equally far from 1.
+    xAxis: {
+      type: "log",
+      logBase: 2,
+      min: ({ min }: { min: number }) => Math.min(0.5, 2 ** Math.floor(Math.log2(min))),
+      splitLine: { lineStyle: { color: "#e6e6e6" } },
+    },
     yAxis: {
       type: "category",
       inverse: true,
@@ -40,9 +46,9 @@ export function toSvg(report: Report): string | undefined {
     },
     series: [
       {
-        type: "bar",
-        barWidth: 16,
-        data: rows.map((row) => ({ value: row.value, itemStyle: { color: colorOf(row) } })),
+        type: "scatter",
+        symbolSize: 12,
+        data: rows.map((row, i) => ({ value: [row.value, i], itemStyle: { color: colorOf(row) } })),
         label: {
           show: true,
           position: "right",

@@ -51,7 +51,7 @@ posixTest("an interrupted --json prints no half object", async (t) => {
 
 posixTest("SIGINT ends the wait for stdin", async (t) => {
   const child = startCommand(["run", "-f", "-"], { stdin: "silent" });
-  await delay(700);
+  await delay(3000);
   child.kill("SIGINT");
   const { exitCode } = await finishCommand(child);
   t.is(exitCode, 130);
