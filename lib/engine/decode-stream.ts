@@ -88,7 +88,11 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
     try {
       while (true) {
         const reading = await this.#read();
-        if (reading.result?.reason === "abort") await this.#stopped(reading);
+        if (reading.result?.reason === "abort") {
+          // What came with the end has just been taken back: it is not shown.
+          await this.#stopped(reading);
+          return { done: true, value: this.#ended ?? nothing };
+        }
         if (reading.result) this.#end(toResult(reading.result, reading.result.tokens));
         if (reading.tokens.length > 0 || reading.text !== "") {
           this.#delivered += reading.tokens.length;
