@@ -158,7 +158,10 @@ handover_report session::hand_over() {
 void session::begin_decode() {
     switch (stats().stage) {
     case session_stage::switched:
-    case session_stage::paused: return;
+    case session_stage::paused:
+        n_before_decode_ = tokens_.size();
+        unfinished_text_before_ = unfinished_text_;
+        return;
     case session_stage::prefilled: throw wrong_stage("decode comes after switch", session_stage::prefilled);
     case session_stage::ended:
         throw wrong_stage("the answer has ended; prefill the next turn first", session_stage::ended);
@@ -206,7 +209,8 @@ void session::retract(uint32_t n) {
                       { { "parameter", "tokens" } });
     if (n == 0) return;
     tokens_.resize(tokens_.size() - n);
-    unfinished_text_.clear();
+    // Where the last decode began, the answer may have been cut inside a character.
+    unfinished_text_ = tokens_.size() == n_before_decode_ ? unfinished_text_before_ : "";
     // The answer begins again from the prefill's logits, or goes on when the decode model has read its last token anew.
     const bool all_gone = tokens_.size() == n_before_answer_;
     const uint32_t keep = std::min(n_decode_side(), (uint32_t) tokens_.size() - (all_gone ? 0 : 1));

@@ -67,6 +67,8 @@ class session {
     std::vector<float> first_logits_;  // [n_vocab], of the token after the last one read by the prefill model
     uint32_t n_before_answer_ = 0;     // the tokens that first_logits_ follow
     std::string unfinished_text_;
+    std::string unfinished_text_before_;  // as it was when the last decode began, at n_before_decode_ tokens
+    size_t n_before_decode_ = 0;
 
     mutable std::mutex stats_mutex_;  // stats_ is read by other threads
     session_stats stats_;

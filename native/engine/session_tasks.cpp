@@ -150,7 +150,10 @@ void decode_task::fail(const failure & error) noexcept {
     if (sampler_) {
         result_.reason = finish_reason::abort;
         result_.n_tokens = n_tokens_;
-        slot_->state.end_decode(result_, 0, "");
+        // What was written before the failure is part of the session; the reader gets to see it.
+        text_->release_all(piece_.text, piece_.tokens, true);
+        give();
+        slot_->state.end_decode(result_, 0, text_->unfinished());
     }
     slot_->busy = false;
     stream_->fail(error);

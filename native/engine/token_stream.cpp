@@ -53,7 +53,8 @@ token_stream::reading token_stream::read() {
     waiting_.clear();
     waiting_.tokens.reserve(capacity);
     out.result = result_;
-    out.error = error_;
+    // A chunk goes out by itself before the failure: who throws the one would lose the other.
+    if (out.chunk.empty()) out.error = error_;
     reader_waits_ = !out.ready();
     const bool drained = writer_waits_;
     writer_waits_ = false;

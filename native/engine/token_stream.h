@@ -38,7 +38,7 @@ class token_stream {
     void fail(const failure & error);
 
     // Reader. Takes what there is. If there is nothing and the answer goes on, returns nothing, and `on_readable` will
-    // be called once. At the end `result` or `error` is set.
+    // be called once. At the end `result` is set, or, after the last chunk, `error`.
     struct reading {
         decode_chunk chunk;
         std::optional<decode_result> result;

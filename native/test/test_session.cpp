@@ -160,6 +160,31 @@ TEST("what is taken back is written again, from any point of the answer") {
     }
 }
 
+TEST("a character that an answer was cut in survives a continuation that is taken back") {
+    const fixture f;
+    const auto pair = load(f.options());
+    const auto s = pair->create_session();
+    const std::string smile = "\xf0\x9f\x99\x82";
+    std::vector<llama_token> bytes;
+    for (const char byte : smile)
+        for (llama_token token = 0; token < 300; token++)
+            if (pair->detokenize({ token }, false) == std::string(1, byte)) bytes.push_back(token);
+    CHECK_EQUAL(bytes.size(), 4u);
+    const auto write = [&](llama_token token) {
+        decode_options options = greedy(1);
+        options.sampling.logit_bias = { { token, 1e6f } };
+        return decode(*s, options).text;
+    };
+    prefill(*s, some_tokens(20));
+    hand_over(*s);
+    CHECK_EQUAL(write(bytes[0]), "");
+    CHECK_EQUAL(decode(*s, greedy(5)).tokens.size(), 5u);
+    retract(*s, 5);
+    CHECK_EQUAL(write(bytes[1]), "");
+    CHECK_EQUAL(write(bytes[2]), "");
+    CHECK_EQUAL(write(bytes[3]), smile);
+}
+
 TEST("the stages have an order") {
     const fixture f;
     const auto pair = load(f.options());

@@ -207,3 +207,18 @@ test("times, steps and speed of a result fit together", async (t) => {
   const { result: next } = await (async () => readAnswer(session.decode(traced(50))))();
   t.is(next.decodeSteps, 50);
 });
+
+test("what was written before a failure arrives before it", async (t) => {
+  const session = await openSession(t);
+  const [b = -1] = session.tokenize("b");
+  await session.prefill("x");
+  await session.switch();
+  // The grammar wants a "b" that the bias forbids. The "a" is held back, for it may begin the stop string.
+  const options = { ...greedy, grammar: 'root ::= "a" "b"', stop: "ab", logitBias: { [b]: Number.NEGATIVE_INFINITY } };
+  const chunks: string[] = [];
+  await refusal(t, "ERR_INFERENCE_FAILED", async () => {
+    for await (const chunk of session.decode(options)) chunks.push(chunk.text);
+  });
+  t.deepEqual(chunks, ["a"]);
+  t.is(session.stats().stage, "paused");
+});
