@@ -1,6 +1,6 @@
 /** The process of {@link measureSwitch}: one session that grows from size to size. */
 
-import { loadPair } from "../../lib/index.js";
+import { type HandoverReport, loadPair } from "../../lib/index.js";
 import { serve } from "../child-process.js";
 
 export interface SwitchRequest {
@@ -17,7 +17,7 @@ export interface SwitchRequest {
 
 export interface SwitchTiming {
   readonly nTokens: number;
-  readonly implementation: "share" | "copy";
+  readonly implementation: HandoverReport["implementation"];
   readonly bytes: number;
   /** As the caller sees it, one value a repeat. */
   readonly ms: readonly number[];

@@ -1,7 +1,7 @@
 /** The words of the command line: how a flag's text becomes a value, and which flag an option of the API is. */
 
 import { InvalidArgumentError, Option } from "commander";
-import type { CacheType, GpuOption } from "../engine/index.js";
+import type { CacheType, GpuOption, LayerMap, LoadPairOptions } from "../engine/index.js";
 
 const cacheTypes: readonly CacheType[] = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"];
 const gpus: readonly (Exclude<GpuOption, false> | "off")[] = ["auto", "cuda", "metal", "vulkan", "off"];
@@ -16,6 +16,14 @@ export function parseNumber(text: string): number {
 /** A number of layers, or `all`. */
 export function parseLayers(text: string): number | "all" {
   return text === "all" ? text : parseNumber(text);
+}
+
+/** The name of a rule, or layers with commas between them. */
+export function parseLayerMap(text: string): LayerMap {
+  if (text === "first" || text === "last" || text === "firstlast" || text === "spaced") return text;
+  if (!/^\d+(,\d+)*$/.test(text))
+    throw new InvalidArgumentError("Expected first, last, firstlast, spaced or a list such as 0,2,5.");
+  return text.split(",").map(Number);
 }
 
 /** One more text of a flag that may come several times. */
@@ -41,6 +49,31 @@ export const cacheTypeFlags = (): Option[] => [
   new Option("--cache-type-v <type>", "type in which the KV cache stores V (default: f16)").choices(cacheTypes),
 ];
 
+/** Flags for the decode model's own cache. */
+export const decodeCacheTypeFlags = (): Option[] => [
+  new Option("--decode-cache-type-k <type>", "the same for the decode model's own cache").choices(cacheTypes),
+  new Option("--decode-cache-type-v <type>", "the same for the decode model's own cache").choices(cacheTypes),
+];
+
+/** Flags for how the cache of one model becomes the other's, which `run` and `inspect` have in common. */
+export const translatorFlags = (): Option[] => [
+  new Option("--translator <file>", "file that turns the prefill model's KV cache into the decode model's").conflicts(
+    "layerMap",
+  ),
+  new Option(
+    "--layer-map <layers>",
+    "the prefill model's layers that the decode model's layers read: first, last, firstlast, spaced or a list",
+  ).argParser(parseLayerMap),
+];
+
+/** The API's option for those flags. */
+export function toTranslator(flags: {
+  readonly translator?: string;
+  readonly layerMap?: LayerMap;
+}): LoadPairOptions["translator"] {
+  return flags.layerMap === undefined ? flags.translator : { layers: flags.layerMap };
+}
+
 /** Where to compute; `off` is the CPU alone. */
 export const gpuFlag = (): Option =>
   new Option("--gpu <kind>", "device family to run on (default: auto)").choices(gpus);
@@ -50,13 +83,16 @@ const otherNames: Readonly<Record<string, string>> = {
   temperature: "--temp",
   contextSize: "--context",
   batchSize: "--batch",
+  layers: "--layer-map",
 };
 
 /** The flag for a parameter as errors name it, such as `options.topK`, `options.prefill.gpuLayers` or `logitBias`. */
 export function flagOfParameter(parameter: string): string {
   const [first, second] = parameter.split(".").filter((key) => key !== "options");
-  const name = (first === "prefill" || first === "decode") && second !== "model" ? (second ?? first) : first;
+  const inner = first === "prefill" || first === "decode" || first === "translator";
+  const name = inner && second !== "model" ? (second ?? first) : first;
   if (name === undefined) return parameter;
+  if (first === "decode" && /^cacheType/.test(name)) return `--decode-${flagOfParameter(name).slice(2)}`;
   return otherNames[name] ?? `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }
 

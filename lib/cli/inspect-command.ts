@@ -9,18 +9,22 @@ export interface InspectFlags {
   readonly context?: number;
   readonly cacheTypeK?: CacheType;
   readonly cacheTypeV?: CacheType;
+  readonly plot?: string;
   readonly json?: boolean;
 }
 
 export function addInspectCommand(program: Command): void {
   const command = program
     .command("inspect")
-    .description("what one or two models are, whether they pair and why, and the memory they take")
-    .argument("<prefill>", "GGUF file; of a pair, the model that reads")
+    .description(
+      "what one or two models are, whether they pair and why, and the memory they take; or what a translator is",
+    )
+    .argument("<prefill>", "GGUF file of a model (of a pair, the one that reads) or of a translator")
     .argument("[decode]", "GGUF file of the model that writes")
     .option("--context <tokens>", "context size to reckon memory for (default: as trained, at most 4096)", parseNumber);
   for (const flag of cacheTypeFlags()) command.addOption(flag);
   command
+    .option("--plot <file>", "draw a translator's error by layer into an SVG file")
     .option("--json", "print one JSON object in place of the tables")
     .action(async (prefill: string, decode: string | undefined, flags: InspectFlags) => {
       const { inspectFiles } = await import("./inspect.js");

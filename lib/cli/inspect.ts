@@ -1,9 +1,10 @@
 /** What `overfill inspect` does. No weights are loaded: everything follows from the files' heads. */
 
-import { type HandoverPlan, type InspectOptions, inspect, type ModelInfo } from "../engine/index.js";
+import { type HandoverPlan, type InspectOptions, inspect, inspectTranslator, type ModelInfo } from "../engine/index.js";
 import { UsageError } from "./exit.js";
 import { given } from "./flags.js";
 import type { InspectFlags } from "./inspect-command.js";
+import { inspectTranslatorFile } from "./inspect-translator.js";
 import { formatBytes, formatCount } from "./number-format.js";
 import { renderTable } from "./tables.js";
 import { type Style, styleOf, write } from "./terminal.js";
@@ -42,6 +43,9 @@ export async function inspectFiles(
 ): Promise<void> {
   if (flags.context !== undefined && !(Number.isInteger(flags.context) && flags.context > 0))
     throw new UsageError(`--context: expected a whole number above 0; got ${flags.context}`);
+  const translator = decodeFile === undefined ? await inspectTranslator(prefillFile) : undefined;
+  if (translator) return inspectTranslatorFile(translator, flags);
+  if (flags.plot !== undefined) throw new UsageError("--plot: only a translator has errors to draw");
   const cache = given<Pick<InspectOptions, "cacheTypeK" | "cacheTypeV">>({
     cacheTypeK: flags.cacheTypeK,
     cacheTypeV: flags.cacheTypeV,

@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
 import { addDoctorCommand } from "./doctor-command.js";
 import { exitCodes, QuietExit, UsageError } from "./exit.js";
+import { addFitCommand } from "./fit-command.js";
 import { flagOfParameter } from "./flags.js";
 import { addInspectCommand } from "./inspect-command.js";
 import { addRunCommand } from "./run-command.js";
@@ -32,6 +33,7 @@ export function makeProgram(): Command {
     .configureOutput({ outputError: () => {} });
   addRunCommand(program);
   addInspectCommand(program);
+  addFitCommand(program);
   addDoctorCommand(program);
   return program;
 }

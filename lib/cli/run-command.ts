@@ -1,8 +1,27 @@
 /** `overfill run`: its flags, and what they mean to the API. */
 
 import { type Command, Option } from "commander";
-import type { CacheType, DecodeOptions, GpuOption, LoadPairOptions, ModelSource } from "../engine/index.js";
-import { appendLogitBias, appendText, cacheTypeFlags, given, gpuFlag, parseLayers, parseNumber } from "./flags.js";
+import type {
+  CacheType,
+  DecodeOptions,
+  DecodeSource,
+  GpuOption,
+  LayerMap,
+  LoadPairOptions,
+  ModelSource,
+} from "../engine/index.js";
+import {
+  appendLogitBias,
+  appendText,
+  cacheTypeFlags,
+  decodeCacheTypeFlags,
+  given,
+  gpuFlag,
+  parseLayers,
+  parseNumber,
+  toTranslator,
+  translatorFlags,
+} from "./flags.js";
 
 /** The flags as commander hands them over. */
 export interface RunFlags {
@@ -33,7 +52,12 @@ export interface RunFlags {
   readonly cacheTypeK?: CacheType;
   readonly cacheTypeV?: CacheType;
   readonly flashAttention?: "auto" | "on" | "off";
+  readonly decodeCacheTypeK?: CacheType;
+  readonly decodeCacheTypeV?: CacheType;
   readonly handover?: "auto" | "share" | "translate";
+  readonly implementation?: "auto" | "cpu" | "graph" | "cuda" | "metal";
+  readonly translator?: string;
+  readonly layerMap?: LayerMap;
   readonly ignoreEos?: boolean;
   readonly special?: boolean;
   readonly json?: boolean;
@@ -105,7 +129,17 @@ export function addRunCommand(program: Command): void {
         "share",
         "translate",
       ]),
+    )
+    .addOption(
+      new Option("--implementation <kind>", "what translates it where it is not shared (default: auto)").choices([
+        "auto",
+        "cpu",
+        "graph",
+        "cuda",
+        "metal",
+      ]),
     );
+  for (const flag of [...decodeCacheTypeFlags(), ...translatorFlags()]) command.addOption(flag);
   command
     .optionsGroup("Output:")
     .option("--json", "print one JSON object in place of the text")
@@ -127,7 +161,15 @@ export function toLoadOptions(
   const decode = demo ? demoPair.decode.model : flags.decode;
   return given<LoadPairOptions>({
     prefill: source(flags.prefill ?? demoPair.prefill.model),
-    decode: decode === undefined ? undefined : source(decode),
+    decode:
+      decode === undefined
+        ? undefined
+        : given<DecodeSource>({
+            ...source(decode),
+            cacheTypeK: flags.decodeCacheTypeK,
+            cacheTypeV: flags.decodeCacheTypeV,
+            flashAttention: undefined,
+          }),
     contextSize: flags.context,
     threads: flags.threads,
     batchSize: flags.batch,
@@ -136,6 +178,8 @@ export function toLoadOptions(
     cacheTypeV: flags.cacheTypeV,
     flashAttention: flags.flashAttention === "auto" ? "auto" : flags.flashAttention && flags.flashAttention === "on",
     handover: flags.handover,
+    implementation: flags.implementation,
+    translator: toTranslator(flags),
   });
 }
 

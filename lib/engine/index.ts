@@ -1,14 +1,23 @@
 /** Public face of the engine room. */
 export { DecodeStream } from "./decode-stream.js";
 export { demoPair, demoPrompt } from "./demo-pair.js";
+export {
+  type FitProgress,
+  type FitStage,
+  type FitTranslatorOptions,
+  fitTranslator,
+  type TranslatorFit,
+} from "./fit-translator.js";
 export { inspect, loadPair } from "./load-pair.js";
 export type {
   CacheType,
   DecodeChunk,
   DecodeOptions,
+  DecodeSource,
   GenerateOptions,
   GpuOption,
   InspectOptions,
+  LayerMap,
   LoadPairOptions,
   LoadProgress,
   ModelSource,
@@ -35,3 +44,11 @@ export type {
   SessionStats,
 } from "./results.js";
 export { Session } from "./session.js";
+export {
+  inspectTranslator,
+  type LinearMapShape,
+  type TranslatorInfo,
+  type TranslatorLayer,
+  type TranslatorLoss,
+  type TranslatorModel,
+} from "./translator-info.js";

@@ -7,7 +7,7 @@ import type { InspectOptions, LoadPairOptions, ModelSource } from "./options.js"
 import { Pair } from "./pair.js";
 import type { PairInspection } from "./results.js";
 import { chooseThreads, threadsForWeights } from "./threads.js";
-import { checkInspectOptions, checkLoadPairOptions, toPath } from "./validation.js";
+import { checkInspectOptions, checkLoadPairOptions, toNativeCaches, toPath } from "./validation.js";
 
 const allLayers = -1;
 
@@ -23,7 +23,9 @@ function fileBytes(path: string): number {
  * - ERR_INVALID_ARGUMENT for an option out of range;
  * - ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED or ERR_MODEL_LOAD_FAILED for a
  *   file;
- * - ERR_PAIR_INCOMPATIBLE or ERR_HANDOVER_UNAVAILABLE, with every reason, for two models that are no pair;
+ * - ERR_PAIR_INCOMPATIBLE, with every reason, for two models that are no pair; ERR_HANDOVER_UNAVAILABLE for a pair whose
+ *   cache cannot be handed over in the way asked for, or not without a translator;
+ * - ERR_TRANSLATOR_INVALID or ERR_TRANSLATOR_MISMATCH for a translator that is broken or made for other models;
  * - ERR_GPU_UNAVAILABLE for a device that was asked for by name; ERR_OUT_OF_MEMORY;
  * - the loader's codes (ERR_PLATFORM_PACKAGE_MISSING, ...) if the native part cannot be loaded;
  * - `signal.reason` when aborted.
@@ -52,14 +54,13 @@ export async function loadPair(options: LoadPairOptions): Promise<Pair> {
         checked.decode && decodePath !== undefined
           ? { path: decodePath, gpuLayers: layers(checked.decode) }
           : undefined,
-      cacheTypeK: checked.cacheTypeK,
-      cacheTypeV: checked.cacheTypeV,
-      flashAttention: checked.flashAttention === "auto" ? "auto" : checked.flashAttention ? "on" : "off",
+      ...toNativeCaches(checked),
       contextSize: checked.contextSize ?? 0,
       maxSessions: checked.maxSessions,
       batchSize: checked.batchSize,
       threads: checked.threads ?? threadsForWeights(chooseThreads().threads, fileBytes(prefillPath)),
       handover: checked.handover,
+      implementation: checked.implementation,
     },
     (fraction) => progress.call?.({ fraction }),
   );
@@ -89,8 +90,6 @@ export async function inspect(options: InspectOptions): Promise<PairInspection> 
   return loadBinding().inspect({
     prefill: { path: toPath(checked.prefill.model), gpuLayers: 0 },
     decode: checked.decode && { path: toPath(checked.decode.model), gpuLayers: 0 },
-    cacheTypeK: checked.cacheTypeK,
-    cacheTypeV: checked.cacheTypeV,
-    flashAttention: "auto",
+    ...toNativeCaches(checked),
   });
 }

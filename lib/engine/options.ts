@@ -17,6 +17,22 @@ export interface ModelSource {
   readonly gpuLayers?: number | "all";
 }
 
+/** The decode model, with a KV cache of its own kind where that differs from the prefill model's. */
+export interface DecodeSource extends ModelSource {
+  /** @default the pair's `cacheTypeK` */
+  readonly cacheTypeK?: CacheType;
+  /** A quantised type needs flash attention. @default the pair's `cacheTypeV` */
+  readonly cacheTypeV?: CacheType;
+  /** @default the pair's `flashAttention` */
+  readonly flashAttention?: boolean | "auto";
+}
+
+/**
+ * The prefill model's layers whose cache the decode model's layers read: one index a layer, or the name of a rule for n of
+ * the prefill model's layers: `first` and `last` n, `firstlast` (layer 0 and the last n - 1), `spaced` (equal spacing).
+ */
+export type LayerMap = readonly number[] | "first" | "last" | "firstlast" | "spaced";
+
 /** A fraction between 0 and 1 of the bytes of both models. */
 export interface LoadProgress {
   readonly fraction: number;
@@ -30,7 +46,7 @@ export interface LoadPairOptions {
    * The small model; it writes the answers.
    * @default the prefill model itself: a pair of one, which is ordinary inference
    */
-  readonly decode?: ModelSource;
+  readonly decode?: DecodeSource;
   /**
    * Tokens that one session can hold, prompt and answer together: 1 or more, rounded up to a multiple of 256.
    * @default what both models were trained on, at most 4096
@@ -64,6 +80,18 @@ export interface LoadPairOptions {
    */
   readonly handover?: "auto" | "share" | "translate";
   /**
+   * What translates the KV cache where it is not shared: threads on the CPU, a ggml graph on the device that holds the
+   * decode model's cache, or a fused kernel. A name fails with ERR_HANDOVER_UNAVAILABLE where it cannot run.
+   * @default "auto": the CPU for caches in its memory, else the device's own if it can, else the CPU
+   */
+  readonly implementation?: "auto" | "cpu" | "graph" | "cuda" | "metal";
+  /**
+   * How the prefill model's cache becomes the decode model's where the two models do not agree by themselves: a
+   * translator file (made by `overfill fit`), or a layer map for a depth-pruned decode model.
+   * @default what the decode model's own metadata names (`overfill.translator`, `overfill.layer_map`)
+   */
+  readonly translator?: string | URL | { readonly layers: LayerMap };
+  /**
    * `"auto"` takes the GPU package that is installed, if any; a name asks for that one and fails without it.
    * @default "auto"
    */
@@ -77,11 +105,15 @@ export interface LoadPairOptions {
 /** Options of {@link inspect}. */
 export interface InspectOptions {
   readonly prefill: Pick<ModelSource, "model">;
-  readonly decode?: Pick<ModelSource, "model">;
+  readonly decode?: Omit<DecodeSource, "gpuLayers">;
   /** @default "f16" */
   readonly cacheTypeK?: CacheType;
   /** @default "f16" */
   readonly cacheTypeV?: CacheType;
+  /** @default "auto" */
+  readonly flashAttention?: boolean | "auto";
+  /** As for {@link LoadPairOptions.translator}. */
+  readonly translator?: LoadPairOptions["translator"];
 }
 
 /** A prompt: text, or token ids of the pair's vocabulary. */

@@ -31,12 +31,14 @@ export interface PlanReason {
   readonly decode: string;
   readonly leadsTo: "translate" | "impossible";
   readonly message: string;
+  /** Whether the handover deals with it. `false`: only a translator could, and none was given. */
+  readonly served: boolean;
 }
 
 /** How the decode model can go on from the prefill model's KV cache. */
 export interface HandoverPlan {
   readonly kind: "share" | "translate" | "impossible";
-  /** Whether this version can carry the plan out. */
+  /** Whether the plan can be carried out as things are; `false` where a translator is missing. */
   readonly available: boolean;
   /** The two models are one file: ordinary inference. */
   readonly oneModel: boolean;
@@ -44,6 +46,8 @@ export interface HandoverPlan {
   readonly reasons: readonly PlanReason[];
   /** Differences that do not stand in the way. */
   readonly notes: readonly string[];
+  /** The prefill model's layer whose cache each of the decode model's layers reads; empty: the one of the same index. */
+  readonly layerMap: readonly number[];
 }
 
 /** Answer of {@link inspect}. */
@@ -85,11 +89,13 @@ export interface PrefillResult {
 /** Answer of {@link Session.switch}: what ran, why, and what it moved. */
 export interface HandoverReport {
   readonly kind: "share" | "translate";
-  readonly implementation: "share" | "copy";
+  /** What ran: nothing at all (`share`), threads (`cpu`), a ggml graph, or a fused kernel (`cuda`, `metal`). */
+  readonly implementation: "share" | "cpu" | "graph" | "cuda" | "metal";
+  /** Why the pair is handed over this way, and why this implementation ran. */
   readonly reason: string;
   /** Tokens handed over. */
   readonly tokens: number;
-  /** Bytes moved; 0 when shared. */
+  /** Bytes written to the decode model's cache; 0 when shared. Tokens it has from an earlier turn are not moved again. */
   readonly bytes: number;
   readonly ms: number;
   readonly gigabytesPerSecond: number;

@@ -3,30 +3,48 @@
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { createError } from "../errors/index.js";
-import type { NativeDecodeOptions, NativePrefillOptions } from "../internal/binding-types.js";
+import type { NativeDecodeOptions, NativeInspectOptions, NativePrefillOptions } from "../internal/binding-types.js";
 
 const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]);
-const callback = z.custom<(...args: never[]) => void>((value) => typeof value === "function", "expected a function");
-const signal = z.custom<AbortSignal>((value) => value instanceof AbortSignal, "expected an AbortSignal");
-const path = z.union([z.string().min(1), z.instanceof(URL)]);
+export const callback = z.custom<(...args: never[]) => void>(
+  (value) => typeof value === "function",
+  "expected a function",
+);
+export const signal = z.custom<AbortSignal>((value) => value instanceof AbortSignal, "expected an AbortSignal");
+export const path = z.union([z.string().min(1), z.instanceof(URL)]);
 const maxInt32 = 2 ** 31 - 1;
 
-const modelSource = z.strictObject({
+export const modelSource = z.strictObject({
   model: path,
   gpuLayers: z.union([z.literal("all"), z.int().min(0).max(1_000_000)]).optional(),
 });
 
+const flashAttention = z.union([z.boolean(), z.literal("auto")]);
+const decodeCache = {
+  cacheTypeK: cacheType.optional(),
+  cacheTypeV: cacheType.optional(),
+  flashAttention: flashAttention.optional(),
+};
+
+export const layerMap = z.union([
+  z.enum(["first", "last", "firstlast", "spaced"]),
+  z.array(z.int().min(0).max(1_000_000)).min(1).max(10_000),
+]);
+const translator = z.union([path, z.strictObject({ layers: layerMap })]);
+
 const loadPairSchema = z.strictObject({
   prefill: modelSource,
-  decode: modelSource.optional(),
+  decode: modelSource.extend(decodeCache).optional(),
   contextSize: z.int().min(1).max(16_777_216).optional(),
   maxSessions: z.int().min(1).max(256).default(1),
   batchSize: z.int().min(1).max(8192).default(512),
   threads: z.int().min(1).max(512).optional(),
   cacheTypeK: cacheType.default("f16"),
   cacheTypeV: cacheType.default("f16"),
-  flashAttention: z.union([z.boolean(), z.literal("auto")]).default("auto"),
+  flashAttention: flashAttention.default("auto"),
   handover: z.enum(["auto", "share", "translate"]).default("auto"),
+  implementation: z.enum(["auto", "cpu", "graph", "cuda", "metal"]).default("auto"),
+  translator: translator.optional(),
   gpu: z.union([z.enum(["auto", "cuda", "metal", "vulkan"]), z.literal(false)]).default("auto"),
   onProgress: callback.optional(),
   signal: signal.optional(),
@@ -34,9 +52,11 @@ const loadPairSchema = z.strictObject({
 
 const inspectSchema = z.strictObject({
   prefill: z.strictObject({ model: path }),
-  decode: z.strictObject({ model: path }).optional(),
+  decode: z.strictObject({ model: path, ...decodeCache }).optional(),
   cacheTypeK: cacheType.default("f16"),
   cacheTypeV: cacheType.default("f16"),
+  flashAttention: flashAttention.default("auto"),
+  translator: translator.optional(),
 });
 
 const prefillShape = {
@@ -120,7 +140,7 @@ function at(value: unknown, keys: readonly PropertyKey[]): unknown {
 }
 
 /** Parses, or throws ERR_INVALID_ARGUMENT naming the parameter, what was expected and what came. */
-function check<Schema extends z.ZodType>(schema: Schema, value: unknown, name: string): z.output<Schema> {
+export function check<Schema extends z.ZodType>(schema: Schema, value: unknown, name: string): z.output<Schema> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
@@ -137,17 +157,17 @@ function check<Schema extends z.ZodType>(schema: Schema, value: unknown, name: s
 }
 
 /** A path for the file system. Refuses other URLs, and a zero byte, at which the system would cut the path off. */
-export function toPath(model: string | URL): string {
-  if (model instanceof URL && model.protocol !== "file:") throw notAPath(model.href);
-  const path = model instanceof URL ? fileURLToPath(model) : model;
-  if (path.includes("\0")) throw notAPath(JSON.stringify(path));
+export function toPath(file: string | URL, parameter = "model"): string {
+  if (file instanceof URL && file.protocol !== "file:") throw notAPath(file.href, parameter);
+  const path = file instanceof URL ? fileURLToPath(file) : file;
+  if (path.includes("\0")) throw notAPath(JSON.stringify(path), parameter);
   return path;
 }
 
-function notAPath(actual: string) {
+function notAPath(actual: string, parameter: string) {
   const expected = "a path or a file: URL";
-  return createError("ERR_INVALID_ARGUMENT", `model: expected ${expected}; got ${actual}`, {
-    parameter: "model",
+  return createError("ERR_INVALID_ARGUMENT", `${parameter}: expected ${expected}; got ${actual}`, {
+    parameter,
     expected,
     actual,
   });
@@ -159,6 +179,28 @@ export const checkPrefillOptions = (value: unknown) => check(prefillSchema, valu
 export const checkSwitchOptions = (value: unknown) => check(switchSchema, value, "options");
 export const checkDecodeOptions = (value: unknown) => check(decodeSchema, value, "options");
 export const checkGenerateOptions = (value: unknown) => check(generateSchema, value, "options");
+
+const onOff = (flash: boolean | "auto") => (flash === "auto" ? "auto" : flash ? "on" : "off");
+
+/** The parts of a load and of an inspection that decide about the handover. */
+export function toNativeCaches(
+  options: ReturnType<typeof checkInspectOptions> | ReturnType<typeof checkLoadPairOptions>,
+): Omit<NativeInspectOptions, "prefill" | "decode"> {
+  const { decode, translator } = options;
+  const isFile = typeof translator === "string" || translator instanceof URL;
+  const layers = translator === undefined || isFile ? [] : translator.layers;
+  return {
+    cacheTypeK: options.cacheTypeK,
+    cacheTypeV: options.cacheTypeV,
+    flashAttention: onOff(options.flashAttention),
+    decodeCacheTypeK: decode?.cacheTypeK ?? "",
+    decodeCacheTypeV: decode?.cacheTypeV ?? "",
+    decodeFlashAttention: decode?.flashAttention === undefined ? "" : onOff(decode.flashAttention),
+    translatorPath: isFile ? toPath(translator) : "",
+    layers: typeof layers === "string" ? [] : layers,
+    layerRule: typeof layers === "string" ? layers : "",
+  };
+}
 
 /** The prompt as the binding takes it. Refuses an empty one. */
 export function checkPrompt(value: unknown): string | Int32Array {

@@ -4,12 +4,14 @@ import { BindingError } from "./binding-error.js";
 import { ContextOverflowError } from "./context-overflow-error.js";
 import { DisposedError } from "./disposed-error.js";
 import type { OverfillErrorCode } from "./error-code.js";
+import { FileError } from "./file-error.js";
 import { InferenceError } from "./inference-error.js";
 import { InvalidArgumentError } from "./invalid-argument-error.js";
 import { ModelError } from "./model-error.js";
 import type { ErrorDetails, OverfillError } from "./overfill-error.js";
 import { PairError } from "./pair-error.js";
 import { StageError } from "./stage-error.js";
+import { TranslatorError } from "./translator-error.js";
 
 /**
  * @param code a public code, or `ERR_ABORTED`; an unknown one gives `ERR_INTERNAL` with the code in `details`
@@ -40,6 +42,12 @@ export function createError(
     case "ERR_PAIR_INCOMPATIBLE":
     case "ERR_HANDOVER_UNAVAILABLE":
       return new PairError(known, message, details, cause);
+    case "ERR_TRANSLATOR_INVALID":
+    case "ERR_TRANSLATOR_MISMATCH":
+      return new TranslatorError(known, message, details, cause);
+    case "ERR_FILE_READ_FAILED":
+    case "ERR_FILE_WRITE_FAILED":
+      return new FileError(known, message, details, cause);
     case "ERR_STAGE_ORDER":
     case "ERR_SESSION_BUSY":
     case "ERR_STREAM_CONSUMED":

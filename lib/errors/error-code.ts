@@ -20,6 +20,20 @@ export type PairErrorCode =
   /** The two models could work together, but not by the handover that was asked for. */
   | "ERR_HANDOVER_UNAVAILABLE";
 
+/** Codes of {@link TranslatorError}. */
+export type TranslatorErrorCode =
+  /** The file is no translator, a damaged one, or one of another version. */
+  | "ERR_TRANSLATOR_INVALID"
+  /** The translator was made for other models; `details` names what differs. */
+  | "ERR_TRANSLATOR_MISMATCH";
+
+/** Codes of {@link FileError}. */
+export type FileErrorCode =
+  /** A file that is no model, such as a text, is not there or cannot be read. */
+  | "ERR_FILE_READ_FAILED"
+  /** A file cannot be written: the folder is not there, is closed to this process, or the disk is full. */
+  | "ERR_FILE_WRITE_FAILED";
+
 /** Codes of {@link StageError}. */
 export type StageErrorCode =
   /** A stage was called before the one that must come first. */
@@ -69,6 +83,8 @@ export type OverfillErrorCode =
   | "ERR_DISPOSED"
   | ModelErrorCode
   | PairErrorCode
+  | TranslatorErrorCode
+  | FileErrorCode
   | StageErrorCode
   | InferenceErrorCode
   | BindingErrorCode;

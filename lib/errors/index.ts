@@ -8,15 +8,19 @@ export { createError } from "./create-error.js";
 export { DisposedError } from "./disposed-error.js";
 export type {
   BindingErrorCode,
+  FileErrorCode,
   InferenceErrorCode,
   ModelErrorCode,
   OverfillErrorCode,
   PairErrorCode,
   StageErrorCode,
+  TranslatorErrorCode,
 } from "./error-code.js";
+export { FileError } from "./file-error.js";
 export { InferenceError } from "./inference-error.js";
 export { InvalidArgumentError } from "./invalid-argument-error.js";
 export { ModelError } from "./model-error.js";
 export { type ErrorDetails, OverfillError } from "./overfill-error.js";
 export { PairError } from "./pair-error.js";
 export { StageError } from "./stage-error.js";
+export { TranslatorError } from "./translator-error.js";

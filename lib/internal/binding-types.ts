@@ -17,6 +17,8 @@ export interface NativeBinding {
   initialize(options: {
     /** Folder with the ggml back ends; "" when they are linked in. */
     readonly backendDirectory: string;
+    /** Folder of the addon, where the CUDA translation library may be too. */
+    readonly addonDirectory: string;
     readonly createError: (code: string, message: string, details: Readonly<Record<string, string>>) => Error;
   }): void;
   /** Loads a GPU back end's library. False: no driver or no device. Throws ERR_GPU_UNAVAILABLE. */
@@ -26,6 +28,13 @@ export interface NativeBinding {
 
   /** Reads structure and metadata only; on a pool thread. */
   inspect(options: NativeInspectOptions): Promise<NativeInspection>;
+  /** Reads the whole file, on a pool thread; undefined if it is no translator. */
+  inspectTranslator(path: string): Promise<NativeTranslator | undefined>;
+  /**
+   * Begins to fit a translator on a thread of its own. `stage` is the index in loading, reading, solving, measuring;
+   * `fraction` is of the stage.
+   */
+  fit(options: NativeFitOptions, onProgress: (stage: number, fraction: number, tokens: number) => void): NativeFit;
   /** Begins to load on the new pair's own thread. */
   loadPair(options: NativePairOptions, onProgress: (fraction: number) => void): NativePair;
 }
@@ -51,6 +60,14 @@ export interface NativeInspectOptions {
   readonly cacheTypeK: string;
   readonly cacheTypeV: string;
   readonly flashAttention: "auto" | "on" | "off";
+  /** The decode model's own cache; "": as the prefill model's. */
+  readonly decodeCacheTypeK: string;
+  readonly decodeCacheTypeV: string;
+  readonly decodeFlashAttention: "" | "auto" | "on" | "off";
+  /** At most one of these three is neither "" nor empty. */
+  readonly translatorPath: string;
+  readonly layers: readonly number[];
+  readonly layerRule: "" | "first" | "last" | "firstlast" | "spaced";
 }
 
 export interface NativePairOptions extends NativeInspectOptions {
@@ -60,6 +77,7 @@ export interface NativePairOptions extends NativeInspectOptions {
   readonly batchSize: number;
   readonly threads: number;
   readonly handover: "auto" | "share" | "translate";
+  readonly implementation: "auto" | "cpu" | "graph" | "cuda" | "metal";
 }
 
 export interface NativeModelInfo {
@@ -88,6 +106,7 @@ export interface NativePlanReason {
   readonly decode: string;
   readonly leadsTo: "translate" | "impossible";
   readonly message: string;
+  readonly served: boolean;
 }
 
 export interface NativePlan {
@@ -96,6 +115,7 @@ export interface NativePlan {
   readonly oneModel: boolean;
   readonly reasons: NativePlanReason[];
   readonly notes: string[];
+  readonly layerMap: number[];
 }
 
 export interface NativeInspection {
@@ -140,7 +160,7 @@ export interface NativePrefillResult {
 
 export interface NativeHandoverReport {
   readonly kind: "share" | "translate";
-  readonly implementation: "share" | "copy";
+  readonly implementation: "share" | "cpu" | "graph" | "cuda" | "metal";
   readonly reason: string;
   readonly bytes: number;
   readonly tokens: number;
@@ -229,4 +249,61 @@ export interface NativeStream {
    * Throws or rejects with the failure that ended the answer.
    */
   read(): NativeReading | Promise<NativeReading>;
+}
+
+export interface NativeFitOptions {
+  readonly prefill: NativeModelOptions;
+  readonly decode: NativeModelOptions;
+  readonly text: string;
+  readonly out: string;
+  /** A name, or "" where `layers` has the map or the default is wanted. */
+  readonly layerMap: string;
+  readonly layers: Int32Array;
+  readonly commonMap: boolean;
+  readonly beforeRope: boolean;
+  /** 0: the default. */
+  readonly chunkSize: number;
+  /** 0: all. */
+  readonly maxTokens: number;
+  readonly lambda: number;
+  readonly heldOut: number;
+  readonly weightType: "f32" | "f16" | "q8_0";
+  readonly threads: number;
+}
+
+export interface NativeFit {
+  /** Settles when the file is written or the fit has failed. */
+  readonly finished: Promise<NativeFitResult>;
+  abort(): void;
+}
+
+export interface NativeLinearMapShape {
+  readonly inputs: number;
+  readonly outputs: number;
+}
+
+export interface NativeTranslator {
+  readonly source: { readonly name: string; readonly fingerprint: string };
+  readonly target: { readonly name: string; readonly fingerprint: string };
+  readonly maps: "none" | "common" | "separate";
+  readonly beforeRope: boolean;
+  readonly weightType: string;
+  /** By the target's layers. */
+  readonly layers: {
+    readonly source: number;
+    readonly k: NativeLinearMapShape | undefined;
+    readonly v: NativeLinearMapShape | undefined;
+    /** Absent if it was not measured. */
+    readonly errorK?: number;
+    readonly errorV?: number;
+  }[];
+  /** Nats a token; 0: not measured. */
+  readonly loss: { readonly alone: number; readonly unmapped: number; readonly mapped: number };
+  readonly fitTokens: number;
+  readonly sizeBytes: number;
+}
+
+export interface NativeFitResult extends NativeTranslator {
+  readonly heldOutTokens: number;
+  readonly ms: number;
 }

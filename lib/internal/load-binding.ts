@@ -2,6 +2,7 @@
  * The one place that loads the native addon. Nothing happens on import; the first call loads, once in each JavaScript
  * environment (the main thread and every worker have their own).
  */
+import { dirname } from "node:path";
 import { BindingError, createError } from "../errors/index.js";
 import { type AddonFile, addonPaths, findAddon } from "./addon-file.js";
 import type { NativeBinding } from "./binding-types.js";
@@ -110,7 +111,7 @@ function load(): NativeBinding {
       { platform: name, searched: addonPaths() },
     );
   }
-  if (addon?.llamaOrigin === "source") return initialize(loadAddon(addon.path, ""), "");
+  if (addon?.llamaOrigin === "source") return initialize(loadAddon(addon.path, ""), addon, "");
 
   const mapped = platform === undefined ? [] : mappedLibraries();
   if (addon === undefined || platform === undefined || usesMusl(mapped)) {
@@ -124,11 +125,11 @@ function load(): NativeBinding {
   }
   const { directory } = findLlamaLibraries(platform, addon.llamaVersion);
   mapLibraries(directory, libraryFiles(platform, addon.llamaVersion), mapped);
-  return initialize(loadAddon(addon.path, directory), directory);
+  return initialize(loadAddon(addon.path, directory), addon, directory);
 }
 
-function initialize(exports: unknown, backendDirectory: string): NativeBinding {
+function initialize(exports: unknown, addon: AddonFile, backendDirectory: string): NativeBinding {
   const binding = exports as NativeBinding;
-  binding.initialize({ backendDirectory, createError });
+  binding.initialize({ backendDirectory, addonDirectory: dirname(addon.path), createError });
   return binding;
 }

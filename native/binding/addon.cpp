@@ -1,8 +1,10 @@
 // The addon's entry: registers the classes and the calls that belong to no pair.
 #include "convert.h"
+#include "cuda/translate_cuda.h"
 #include "devices.h"
 #include "environment.h"
 #include "failure.h"
+#include "fit_wrapper.h"
 #include "llama_log.h"
 #include "version_gate.h"
 #include "wrappers.h"
@@ -23,6 +25,8 @@ static Napi::Value initialize(const Napi::CallbackInfo & info) {
         static std::once_flag once;
         std::call_once(once, [] { llama_backend_init(); });
         load_cpu_backend(options.Get("backendDirectory").As<Napi::String>().Utf8Value());
+        environment::of(info.Env()).cuda_library =
+            find_cuda_library(options.Get("addonDirectory").As<Napi::String>().Utf8Value());
         return info.Env().Undefined();
     });
 }
@@ -91,6 +95,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     data->pair_class = Napi::Persistent(pair_wrapper::define(env));
     data->session_class = Napi::Persistent(session_wrapper::define(env));
     data->stream_class = Napi::Persistent(stream_wrapper::define(env));
+    data->fit_class = Napi::Persistent(fit_wrapper::define(env));
     env.SetInstanceData(data.release());
 
     exports.Set("llamaVersionBuilt", llama_version_built());
@@ -105,6 +110,8 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
     exports.Set("cpuFeatures", Napi::Function::New<features>(env, "cpuFeatures"));
     exports.Set("inspect", Napi::Function::New<inspect>(env, "inspect"));
+    exports.Set("inspectTranslator", Napi::Function::New<inspect_translator>(env, "inspectTranslator"));
+    exports.Set("fit", Napi::Function::New<fit_wrapper::begin>(env, "fit"));
     exports.Set("loadPair", Napi::Function::New<pair_wrapper::load>(env, "loadPair"));
     return exports;
 }

@@ -76,16 +76,32 @@ Napi::Value from_plan(Napi::Env env, const pair_plan & plan) {
         r.Set("decode", reason.decode);
         r.Set("leadsTo", handover_kind_name(reason.leads_to));
         r.Set("message", reason.message);
+        r.Set("served", reason.served);
         reasons.Set(reasons.Length(), r);
     }
     for (const std::string & note : plan.notes) notes.Set(notes.Length(), note);
     Napi::Object out = Napi::Object::New(env);
     out.Set("kind", handover_kind_name(plan.kind));
-    out.Set("available", plan.kind == handover_kind::share || (plan.kind == handover_kind::translate && plan.copyable));
+    out.Set("available", plan.available && plan.kind != handover_kind::impossible);
     out.Set("oneModel", plan.one_model);
     out.Set("reasons", reasons);
     out.Set("notes", notes);
+    Napi::Array layer_map = Napi::Array::New(env);
+    for (const int32_t layer : plan.layer_map) layer_map.Set(layer_map.Length(), layer);
+    out.Set("layerMap", layer_map);
     return out;
+}
+
+flash_attention to_flash_attention(const std::string & name) {
+    return name == "on" ? flash_attention::on : name == "off" ? flash_attention::off : flash_attention::automatic;
+}
+
+implementation_choice to_implementation(const std::string & name) {
+    return name == "cpu"     ? implementation_choice::cpu
+           : name == "graph" ? implementation_choice::graph
+           : name == "cuda"  ? implementation_choice::cuda
+           : name == "metal" ? implementation_choice::metal
+                             : implementation_choice::automatic;
 }
 
 }  // namespace
@@ -97,10 +113,17 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     out.decode = to_model_options(in.value("decode"));
     out.cache_type_k = to_cache_type(in.text("cacheTypeK"));
     out.cache_type_v = to_cache_type(in.text("cacheTypeV"));
-    const std::string attention = in.text("flashAttention");
-    out.attention = attention == "on"    ? flash_attention::on
-                    : attention == "off" ? flash_attention::off
-                                         : flash_attention::automatic;
+    out.attention = to_flash_attention(in.text("flashAttention"));
+    if (const std::string type = in.text("decodeCacheTypeK"); !type.empty())
+        out.decode_cache_type_k = to_cache_type(type);
+    if (const std::string type = in.text("decodeCacheTypeV"); !type.empty())
+        out.decode_cache_type_v = to_cache_type(type);
+    if (const std::string attention = in.text("decodeFlashAttention"); !attention.empty())
+        out.decode_attention = to_flash_attention(attention);
+    out.translator_path = in.text("translatorPath");
+    out.layer_rule = in.text("layerRule");
+    const auto layers = in.value("layers").As<Napi::Array>();
+    for (uint32_t i = 0; i < layers.Length(); i++) out.layers.push_back(layers.Get(i).As<Napi::Number>().Int32Value());
     if (!with_runtime) return out;
     out.context_size = in.natural("contextSize");
     out.max_sessions = in.natural("maxSessions");
@@ -110,6 +133,7 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     out.handover = handover == "share"       ? handover_choice::share
                    : handover == "translate" ? handover_choice::translate
                                              : handover_choice::automatic;
+    out.implementation = to_implementation(in.text("implementation"));
     return out;
 }
 

@@ -6,13 +6,17 @@
 
 #include <napi.h>
 
+#include <string>
+
 namespace overfill {
 
 struct environment {
     Napi::FunctionReference create_error;
+    std::string cuda_library;  // its file; empty: there is none
     Napi::FunctionReference pair_class;
     Napi::FunctionReference session_class;
     Napi::FunctionReference stream_class;
+    Napi::FunctionReference fit_class;
 
     static environment & of(Napi::Env env) { return *env.GetInstanceData<environment>(); }
 };

@@ -44,7 +44,14 @@ void mailbox::post(event item) {
     // more.
     const std::weak_ptr<mailbox> self = weak_from_this();
     bell_.NonBlockingCall([self](Napi::Env env, Napi::Function) {
-        if (const auto box = self.lock()) box->deliver(env);
+        const auto box = self.lock();
+        if (!box) return;
+        try {
+            box->deliver(env);
+        } catch (const Napi::Error &) {
+            // The facade's callbacks throw nothing: this is a worker that was told to end and refuses to run
+            // JavaScript. Nobody is left to hear of it, and an exception that left here would end the whole process.
+        }
     });
 }
 

@@ -29,7 +29,8 @@ Napi::Value pair_wrapper::load(const Napi::CallbackInfo & info) {
 
 void pair_wrapper::begin(const Napi::CallbackInfo & info) {
     const Napi::Env env = info.Env();
-    const pair_options options = to_pair_options(info[0].As<Napi::Object>(), true);
+    pair_options options = to_pair_options(info[0].As<Napi::Object>(), true);
+    options.cuda_library = environment::of(info.Env()).cuda_library;
     box_ = std::make_shared<mailbox>(env);
     const mailbox::call call = box_->open(env, info[1].As<Napi::Function>());
     const auto box = box_;

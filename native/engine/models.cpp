@@ -4,6 +4,8 @@
 #include "llama_log.h"
 #include "model_file.h"
 
+#include <chrono>
+
 namespace overfill {
 
 static llama_model * load_once(const model_options & options, load_depth depth,
@@ -45,6 +47,14 @@ model_ptr load_model(const model_options & options, load_depth depth, const std:
                   options.path + (sound ? " could not be loaded: " : " is not a model that llama.cpp can run: ") +
                       reason,
                   { { "path", options.path } });
+}
+
+std::unique_lock<std::timed_mutex> wait_for_load_turn(const std::function<bool(float)> & on_progress) {
+    static std::timed_mutex mutex;
+    std::unique_lock<std::timed_mutex> turn(mutex, std::defer_lock);
+    while (!turn.try_lock_for(std::chrono::milliseconds(10)))
+        if (!on_progress(0)) throw failure(error_code::aborted, "the load was aborted");
+    return turn;
 }
 
 }  // namespace overfill

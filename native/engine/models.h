@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 
 namespace overfill {
 
@@ -28,5 +29,10 @@ enum class load_depth {
 // check_model_file, ERR_MODEL_INVALID if llama.cpp refuses the file, ERR_MODEL_LOAD_FAILED if the file is sound but did
 // not load (memory, device, disk).
 model_ptr load_model(const model_options & options, load_depth depth, const std::function<bool(float)> & on_progress);
+
+// Loads take turns over the whole process: the back ends set up their devices on first use and not all of them do so
+// safely from two threads (ggml's Vulkan back end crashes). The turn lasts as long as the lock. `on_progress` returns
+// false to stop waiting; then ERR_ABORTED is thrown.
+std::unique_lock<std::timed_mutex> wait_for_load_turn(const std::function<bool(float)> & on_progress);
 
 }  // namespace overfill

@@ -4,11 +4,13 @@
 
 #include "handover.h"
 #include "pair_plan.h"
+#include "translate_handover.h"
 
 #include <ggml.h>
 #include <llama.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,7 +34,25 @@ struct pair_options {
     ggml_type cache_type_k = GGML_TYPE_F16;
     ggml_type cache_type_v = GGML_TYPE_F16;
     flash_attention attention = flash_attention::automatic;
+    // The decode model's own cache, where it differs.
+    std::optional<ggml_type> decode_cache_type_k;
+    std::optional<ggml_type> decode_cache_type_v;
+    std::optional<flash_attention> decode_attention;
     handover_choice handover = handover_choice::automatic;
+    implementation_choice implementation = implementation_choice::automatic;
+    std::string cuda_library;  // see implementation_options
+    // At most one of these; see find_translator.
+    std::string translator_path;
+    std::vector<int32_t> layers;
+    std::string layer_rule;  // a name that named_layer_map knows
+
+    // Even one model then has two caches.
+    bool asks_for_two_caches() const {
+        return decode_cache_type_k.value_or(cache_type_k) != cache_type_k ||
+               decode_cache_type_v.value_or(cache_type_v) != cache_type_v ||
+               decode_attention.value_or(attention) != attention || !translator_path.empty() || !layers.empty() ||
+               !layer_rule.empty();
+    }
 };
 
 struct pair_info {

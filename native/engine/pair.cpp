@@ -3,6 +3,7 @@
 #include "cache_sharing.h"
 #include "clock.h"
 #include "failure.h"
+#include "find_translator.h"
 #include "gguf_metadata.h"
 #include "llama_log.h"
 #include "model_file.h"
@@ -10,8 +11,6 @@
 #include <ggml-backend.h>
 
 #include <algorithm>
-#include <chrono>
-#include <mutex>
 
 namespace overfill {
 
@@ -35,8 +34,9 @@ static model_traits traits_at(const llama_model * model, load_depth depth, const
 
 compared_models load_and_compare(const pair_options & options, load_depth depth,
                                  const std::function<bool(float)> & on_progress) {
-    const bool one = options.decode.path.empty() || (same_file(options.prefill.path, options.decode.path) &&
-                                                     options.prefill.n_gpu_layers == options.decode.n_gpu_layers);
+    const bool one = options.decode.path.empty() ||
+                     (same_file(options.prefill.path, options.decode.path) &&
+                      options.prefill.n_gpu_layers == options.decode.n_gpu_layers && !options.asks_for_two_caches());
     // The file sizes weigh the progress of the two loads. A missing decode model is found before the long load begins.
     const double a_bytes = (double) check_model_file(options.prefill.path).n_bytes;
     const double b_bytes = one ? 0 : (double) check_model_file(options.decode.path).n_bytes;
@@ -54,13 +54,17 @@ compared_models load_and_compare(const pair_options & options, load_depth depth,
     out.decode_traits = traits_at(out.decode.get(), depth, options.decode.path);
 
     cache_traits a_cache, b_cache;
-    a_cache.type_k = b_cache.type_k = options.cache_type_k;
-    a_cache.type_v = b_cache.type_v = options.cache_type_v;
-    a_cache.v_transposed = b_cache.v_transposed = options.attention == flash_attention::off;
+    a_cache.type_k = options.cache_type_k;
+    a_cache.type_v = options.cache_type_v;
+    a_cache.v_transposed = options.attention == flash_attention::off;
+    b_cache.type_k = options.decode_cache_type_k.value_or(options.cache_type_k);
+    b_cache.type_v = options.decode_cache_type_v.value_or(options.cache_type_v);
+    b_cache.v_transposed = options.decode_attention.value_or(options.attention) == flash_attention::off;
     a_cache.device = cache_devices(out.prefill.get());
     b_cache.device = cache_devices(out.decode.get());
+    out.how = find_translator(options, out.prefill_traits, out.decode_traits);
     out.plan = plan_pair(out.prefill_traits, llama_model_get_vocab(out.prefill.get()), a_cache, out.decode_traits,
-                         llama_model_get_vocab(out.decode.get()), b_cache);
+                         llama_model_get_vocab(out.decode.get()), b_cache, out.how);
     return out;
 }
 
@@ -80,25 +84,17 @@ static void choose_handover(pair_plan & plan, handover_choice choice) {
         throw failure(error_code::handover_unavailable, "the pair cannot share its KV cache: " + summarize(plan),
                       plan_details(plan));
     if (choice == handover_choice::translate && !plan.one_model) plan.kind = handover_kind::translate;
-    if (plan.kind == handover_kind::translate && !plan.copyable)
-        throw failure(error_code::handover_unavailable,
-                      "the pair needs a translated KV cache, which this version cannot make yet: " + summarize(plan),
-                      plan_details(plan));
-}
-
-// Loads take turns over the whole process: the back ends set up their devices on first use and not all of them do so
-// safely from two threads (ggml's Vulkan back end crashes).
-static std::unique_lock<std::timed_mutex> wait_for_turn(const std::function<bool(float)> & on_progress) {
-    static std::timed_mutex mutex;
-    std::unique_lock<std::timed_mutex> turn(mutex, std::defer_lock);
-    while (!turn.try_lock_for(std::chrono::milliseconds(10)))
-        if (!on_progress(0)) throw failure(error_code::aborted, "the load was aborted");
-    return turn;
+    if (plan.kind == handover_kind::translate && !plan.available)
+        throw failure(
+            error_code::handover_unavailable,
+            "the KV cache of this pair can be translated only with a translator (`overfill fit` makes one): " +
+                summarize(plan, true),
+            plan_details(plan));
 }
 
 pair::pair(const pair_options & options, ggml_abort_callback should_abort, void * abort_data,
            const std::function<bool(float)> & on_progress) {
-    const auto turn = wait_for_turn(on_progress);
+    const auto turn = wait_for_load_turn(on_progress);
     const stopwatch watch;
     models_ = load_and_compare(options, load_depth::weights, on_progress);
     choose_handover(models_.plan, options.handover);
@@ -133,6 +129,15 @@ void pair::make_thread_pool(int32_t n_threads) {
     thread_pool_ = { make(&params), free_thread_pool{ free } };
 }
 
+static enum llama_flash_attn_type flash_attn_type(flash_attention attention) {
+    switch (attention) {
+    case flash_attention::on: return LLAMA_FLASH_ATTN_TYPE_ENABLED;
+    case flash_attention::off: return LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    case flash_attention::automatic: break;
+    }
+    return LLAMA_FLASH_ATTN_TYPE_AUTO;
+}
+
 static llama_context_params context_params(const pair_options & options) {
     llama_context_params params = llama_context_default_params();
     params.n_seq_max = options.max_sessions;
@@ -140,9 +145,7 @@ static llama_context_params context_params(const pair_options & options) {
     params.n_threads_batch = options.n_threads;
     params.type_k = options.cache_type_k;
     params.type_v = options.cache_type_v;
-    params.flash_attn_type = options.attention == flash_attention::on    ? LLAMA_FLASH_ATTN_TYPE_ENABLED
-                             : options.attention == flash_attention::off ? LLAMA_FLASH_ATTN_TYPE_DISABLED
-                                                                         : LLAMA_FLASH_ATTN_TYPE_AUTO;
+    params.flash_attn_type = flash_attn_type(options.attention);
     params.kv_unified = false;
     params.swa_full = true;  // a refresh goes back in the sequence, where a sliding cache has already let go
     params.no_perf = true;
@@ -158,28 +161,63 @@ static context_ptr make_context(llama_model * model, const llama_context_params 
 }
 
 // llama.cpp says no to these with a null pointer and a line in its log; the caller gets the parameter's name.
-static void check_cache_types(const pair_options & options, const model_traits & model) {
+static void check_cache_types(ggml_type type_k, ggml_type type_v, flash_attention attention,
+                              const model_traits & model) {
     const auto refuse = [](const char * parameter, const std::string & why) {
         throw failure(error_code::invalid_argument, why, { { "parameter", parameter } });
     };
-    const bool quantized_v = ggml_is_quantized(options.cache_type_v);
-    if (quantized_v && options.attention == flash_attention::off)
+    const bool quantized_v = ggml_is_quantized(type_v);
+    if (quantized_v && attention == flash_attention::off)
         refuse("cacheTypeV", "a quantised V cache needs flash attention");
     for (const layer_traits & layer : model.layers) {
-        if (layer.head_size_k % (uint32_t) ggml_blck_size(options.cache_type_k) != 0)
+        if (layer.head_size_k % (uint32_t) ggml_blck_size(type_k) != 0)
             refuse("cacheTypeK", std::string("the head size ") + std::to_string(layer.head_size_k) +
-                                     " is no multiple of the block size of " + ggml_type_name(options.cache_type_k));
-        if (layer.head_size_v % (uint32_t) ggml_blck_size(options.cache_type_v) != 0)
+                                     " is no multiple of the block size of " + ggml_type_name(type_k));
+        if (layer.head_size_v % (uint32_t) ggml_blck_size(type_v) != 0)
             refuse("cacheTypeV", std::string("the head size ") + std::to_string(layer.head_size_v) +
-                                     " is no multiple of the block size of " + ggml_type_name(options.cache_type_v));
+                                     " is no multiple of the block size of " + ggml_type_name(type_v));
     }
+}
+
+// What the flash attention option says about V's layout may be overruled by a device.
+static bool layouts_differ(const llama_context * a, const llama_context * b) {
+    return view_kv(a)[0].v_transposed != view_kv(b)[0].v_transposed;
+}
+
+void pair::make_decode_context(const pair_options & options, llama_context_params params) {
+    pair_plan & plan = models_.plan;
+    const uint32_t full_size = params.n_ctx;
+    params.n_batch = params.n_ubatch = std::max<uint32_t>(options.max_sessions, 8);
+    params.type_k = options.decode_cache_type_k.value_or(options.cache_type_k);
+    params.type_v = options.decode_cache_type_v.value_or(options.cache_type_v);
+    params.flash_attn_type = flash_attn_type(options.decode_attention.value_or(options.attention));
+
+    if (plan.kind == handover_kind::share) {
+        params.n_ctx = tiny_context_size * options.max_sessions;
+        decode_ = make_context(models_.decode.get(), params, "decode");
+        if (!layouts_differ(prefill_.get(), decode_.get()))
+            return share_kv_cache(prefill_.get(), decode_.get(), plan.layer_map);
+        decode_.reset();
+        plan.kind = handover_kind::translate;
+        plan.reasons.push_back({ "vTransposed", "by the device", "by the device", handover_kind::translate,
+                                 "one of the devices has no flash attention" });
+        if (options.handover == handover_choice::share) choose_handover(plan, options.handover);
+    }
+    params.n_ctx = full_size;
+    decode_ = make_context(models_.decode.get(), params, "decode");
+    implementation_ = { options.implementation, options.n_threads, options.cuda_library };
+    over_ = std::make_unique<translate_handover>(prefill_.get(), decode_.get(),
+                                                 resolve_translation(prefill_.get(), decode_.get(), models_.how),
+                                                 implementation_);
 }
 
 void pair::make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data) {
     if (options.max_sessions < 1 || options.max_sessions > max_sequences)
         throw failure(error_code::invalid_argument, "maxSessions must be 1 to 256", { { "parameter", "maxSessions" } });
-    check_cache_types(options, models_.prefill_traits);
-    check_cache_types(options, models_.decode_traits);
+    check_cache_types(options.cache_type_k, options.cache_type_v, options.attention, models_.prefill_traits);
+    check_cache_types(options.decode_cache_type_k.value_or(options.cache_type_k),
+                      options.decode_cache_type_v.value_or(options.cache_type_v),
+                      options.decode_attention.value_or(options.attention), models_.decode_traits);
 
     const uint32_t trained = std::min(models_.prefill_traits.n_ctx_train, models_.decode_traits.n_ctx_train);
     const uint32_t wanted = options.context_size ? options.context_size : std::min(trained, default_context_size);
@@ -195,16 +233,7 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
                       "the prefill model's memory is no KV cache that can be handed over",
                       { { "architecture", models_.prefill_traits.architecture } });
 
-    sliding_ = kv_memory_kind(prefill_.get()) == memory_kind::sliding_window;
-
-    if (models_.decode) {
-        const bool share = models_.plan.kind == handover_kind::share;
-        llama_context_params own = params;
-        own.n_batch = own.n_ubatch = std::max<uint32_t>(options.max_sessions, 8);
-        if (share) own.n_ctx = tiny_context_size * options.max_sessions;
-        decode_ = make_context(models_.decode.get(), own, "decode");
-        if (share) share_kv_cache(prefill_.get(), decode_.get());
-    }
+    if (models_.decode) make_decode_context(options, params);
 
     for (llama_context * ctx : { prefill_.get(), decode_.get() }) {
         if (!ctx) continue;
@@ -255,24 +284,34 @@ bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, lla
     }
 }
 
-handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens) {
+handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept) {
     const stopwatch watch;
     handover_report report;
-    report.n_tokens = n_tokens;
-    report.kind = models_.plan.kind;
     if (one_cache()) {
         report.reason = models_.plan.one_model ? "one model reads and writes" : summarize(models_.plan);
     } else {
-        report.implementation = "copy";
-        report.reason = models_.plan.reasons.empty() ? "translate was asked for" : summarize(models_.plan);
-        report.n_bytes = copy_sequence(prefill_.get(), decode_.get(), sequence, scratch_);
+        report = over_->run(sequence, (llama_pos) n_kept);
+        const bool asked = models_.plan.reasons.empty();
+        report.reason = (asked ? "translate was asked for" : summarize(models_.plan)) + "; " + report.reason;
     }
+    report.n_tokens = n_tokens;
+    report.kind = models_.plan.kind;
     report.milliseconds = watch.milliseconds();
     return report;
 }
 
-void pair::hand_back(llama_seq_id sequence) {
-    if (!one_cache()) copy_sequence(decode_.get(), prefill_.get(), sequence, scratch_);
+void pair::hand_back(llama_seq_id sequence, llama_pos from) {
+    if (one_cache()) return;
+    if (!back_) {
+        translation plan = inverse_of(resolve_translation(prefill_.get(), decode_.get(), models_.how), prefill_.get());
+        if (plan.steps.empty())
+            throw failure(error_code::handover_unavailable,
+                          "what the decode model wrote cannot be translated back for the prefill model; let it be read "
+                          "again (refresh)",
+                          { { "parameter", "refresh" } });
+        back_ = std::make_unique<translate_handover>(decode_.get(), prefill_.get(), std::move(plan), implementation_);
+    }
+    back_->run(sequence, from);
 }
 
 void pair::forget(llama_context * ctx, llama_seq_id sequence, llama_pos from) {

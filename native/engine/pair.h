@@ -18,6 +18,7 @@ struct compared_models {
     model_traits prefill_traits;
     model_traits decode_traits;
     pair_plan plan;
+    translator how;  // empty: nothing but what the models tell
 };
 compared_models load_and_compare(const pair_options & options, load_depth depth,
                                  const std::function<bool(float)> & on_progress);
@@ -40,7 +41,6 @@ class pair {
 
     const pair_info & info() const { return info_; }
     const llama_vocab * vocab() const { return llama_model_get_vocab(models_.prefill.get()); }
-    bool sliding() const { return sliding_; }
     bool one_cache() const { return info_.plan.kind == handover_kind::share; }
 
     // Whether the token ends an answer for either model.
@@ -55,29 +55,33 @@ class pair {
     bool read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
               bool want_logits);
 
-    // The switch: makes the sequence readable for the decode model.
-    handover_report hand_over(llama_seq_id sequence, uint32_t n_tokens);
+    // The switch: makes the sequence readable for the decode model. Its first n_kept tokens are there already. Throws
+    // what translate_handover::run throws; the decode side then holds those n_kept.
+    handover_report hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept);
 
-    // The way back, for a turn that keeps what the decode model wrote. Of sliding layers only the window comes along.
-    void hand_back(llama_seq_id sequence);
+    // The way back, for a turn that keeps what the decode model wrote from a position on. Throws
+    // ERR_HANDOVER_UNAVAILABLE where the handover has no inverse, and what translate_handover::run throws.
+    void hand_back(llama_seq_id sequence, llama_pos from);
 
     // Removes the positions from `from` on, in the given context.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
   private:
     void make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data);
+    void make_decode_context(const pair_options & options, llama_context_params params);
     void make_thread_pool(int32_t n_threads);
 
-    // Freed from the bottom up: the batch, the decode context (its cache refers to the prefill context's), the prefill
-    // context, the thread pool both use, the models.
+    // Freed from the bottom up: the batch, the handovers, the decode context (its cache refers to the prefill
+    // context's), the prefill context, the thread pool both use, the models.
     compared_models models_;
     std::unique_ptr<ggml_threadpool, free_thread_pool> thread_pool_;
     context_ptr prefill_;
     context_ptr decode_;
+    std::unique_ptr<translate_handover> over_;
+    std::unique_ptr<translate_handover> back_;  // made when it is first needed
+    implementation_options implementation_;
     llama_batch batch_{};
-    std::vector<uint8_t> scratch_;
     pair_info info_;
-    bool sliding_ = false;
 };
 
 }  // namespace overfill

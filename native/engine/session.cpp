@@ -31,7 +31,7 @@ void session::clear() {
     pair::forget(pair_.prefill_context(), sequence_, 0);
     if (!pair_.one_cache()) pair::forget(pair_.decode_context(), sequence_, 0);
     tokens_.clear();
-    n_cached_ = n_clean_ = n_decode_cached_ = n_before_answer_ = 0;
+    n_cached_ = n_clean_ = n_decode_cached_ = n_handed_ = n_before_answer_ = 0;
     unfinished_text_.clear();
     set_stage(session_stage::empty);
 }
@@ -71,14 +71,14 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
 void session::prefill_run::start() {
     started_ = true;
     session & s = session_;
+    n_cached_before_ = s.n_cached_;
     if (refresh_) {
         if (s.n_cached_ > s.n_clean_) pair::forget(s.pair_.prefill_context(), s.sequence_, (llama_pos) s.n_clean_);
         s.n_cached_ = s.n_clean_;
+        s.n_handed_ = std::min(s.n_handed_, s.n_clean_);
     } else if (!s.pair_.one_cache() && s.n_decode_cached_ > s.n_cached_) {
-        s.pair_.hand_back(s.sequence_);
-        s.n_cached_ = s.n_decode_cached_;
-        // A later refresh must not begin where the cells before the window are missing.
-        if (s.pair_.sliding()) s.n_clean_ = 0;
+        s.pair_.hand_back(s.sequence_, (llama_pos) s.n_cached_);
+        s.n_cached_ = s.n_handed_ = s.n_decode_cached_;
     }
     n_cached_before_ = s.n_cached_;
 }
@@ -132,6 +132,7 @@ void session::prefill_run::roll_back() {
     s.n_clean_ = std::min(s.n_clean_, s.n_cached_);
     if (refresh_) s.n_clean_ = s.n_cached_;
     s.n_decode_cached_ = std::min(s.n_decode_cached_, s.n_cached_);
+    s.n_handed_ = std::min(s.n_handed_, s.n_decode_cached_);
 
     const bool untouched = result_.n_refreshed_tokens == 0;
     s.set_stage(untouched ? stage_before_ : session_stage::interrupted);
@@ -145,8 +146,9 @@ handover_report session::hand_over() {
         throw wrong_stage(stage == session_stage::switched ? "the session has switched already; decode comes next"
                                                            : "switch comes right after prefill",
                           stage);
-    const handover_report report = pair_.hand_over(sequence_, n_cached_);
-    n_decode_cached_ = n_cached_;
+    n_decode_cached_ = n_handed_;  // where a failure leaves it
+    const handover_report report = pair_.hand_over(sequence_, n_cached_, n_handed_);
+    n_decode_cached_ = n_handed_ = n_cached_;
     set_stage(session_stage::switched);
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.switch_ms += report.milliseconds;

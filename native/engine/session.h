@@ -4,7 +4,8 @@
 //   tokens_        the whole text so far, as tokens
 //   n_cached_      how many of them are in the prefill model's cache (and, when sharing, in the one cache there is)
 //   n_clean_       how many of those, from the start, the prefill model itself has read last
-//   n_decode_cached_  as n_cached_, for the decode model's own cache when the handover copies
+//   n_decode_cached_  as n_cached_, for the decode model's own cache when the handover translates
+//   n_handed_      how many of those, from the start, stand for what the prefill model's cache holds
 //
 // A sampled token is part of the text at once and reaches the cache one step later.
 #pragma once
@@ -64,6 +65,7 @@ class session {
     uint32_t n_cached_ = 0;
     uint32_t n_clean_ = 0;
     uint32_t n_decode_cached_ = 0;
+    uint32_t n_handed_ = 0;
     std::vector<float> first_logits_;  // [n_vocab], of the token after the last one read by the prefill model
     uint32_t n_before_answer_ = 0;     // the tokens that first_logits_ follow
     std::string unfinished_text_;

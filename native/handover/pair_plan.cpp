@@ -3,6 +3,7 @@
 #include "failure.h"
 #include "vocabulary.h"
 
+#include <algorithm>
 #include <sstream>
 
 namespace overfill {
@@ -39,20 +40,21 @@ class comparison {
   public:
     explicit comparison(pair_plan & plan) : plan_(plan) {}
 
-    // `copyable` tells whether a whole-cache copy still serves in spite of the difference.
+    // A difference that a translation deals with, if `served`.
     template <class T>
-    void field(const char * name, const T & prefill, const T & decode, handover_kind leads_to, bool copyable,
-               const std::string & message) {
+    void field(const char * name, const T & prefill, const T & decode, bool served, const std::string & message) {
         if (prefill == decode) return;
-        add({ name, text_of(prefill), text_of(decode), leads_to, message }, copyable);
+        add({ name, text_of(prefill), text_of(decode), handover_kind::translate, message, served });
     }
 
-    void add(plan_reason reason, bool copyable) {
-        if (reason.leads_to == handover_kind::impossible)
+    void add(plan_reason reason) {
+        if (reason.leads_to == handover_kind::impossible) {
             plan_.kind = handover_kind::impossible;
-        else if (plan_.kind == handover_kind::share)
+            reason.served = false;
+        } else if (plan_.kind == handover_kind::share) {
             plan_.kind = handover_kind::translate;
-        plan_.copyable = plan_.copyable && copyable && reason.leads_to != handover_kind::impossible;
+        }
+        plan_.available = plan_.available && reason.served;
         plan_.reasons.push_back(std::move(reason));
     }
 
@@ -60,85 +62,112 @@ class comparison {
     pair_plan & plan_;
 };
 
-// Whether positions are encoded the same way: K is stored after RoPE.
-void compare_rope(comparison & compare, const model_traits & a, const model_traits & b) {
-    const handover_kind t = handover_kind::translate;
-    compare.field("ropeType", std::string(rope_type_name(a.rope_type)), std::string(rope_type_name(b.rope_type)), t,
-                  false, "the RoPE layouts differ");
+// Whether positions are encoded the same way: K is stored after RoPE. A difference is undone and done again, where
+// every token has one position.
+void compare_rope(comparison & compare, const model_traits & a, const model_traits & b, bool served) {
+    compare.field("ropeType", std::string(rope_type_name(a.rope_type)), std::string(rope_type_name(b.rope_type)),
+                  served, "the RoPE layouts differ");
     compare.field("ropeScaling", std::string(rope_scaling_name(a.rope_scaling_type)),
-                  std::string(rope_scaling_name(b.rope_scaling_type)), t, false, "the RoPE scalings differ");
+                  std::string(rope_scaling_name(b.rope_scaling_type)), served, "the RoPE scalings differ");
     const bool scaled =
         a.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_YARN || a.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_LONGROPE;
     if (scaled)
-        compare.field("ropeOriginalContext", a.rope_original_context, b.rope_original_context, t, false,
+        compare.field("ropeOriginalContext", a.rope_original_context, b.rope_original_context, served,
                       "the original context sizes of the RoPE scaling differ");
-    compare.field("ropeAttentionFactor", a.rope_attention_factor, b.rope_attention_factor, t, false,
+    compare.field("ropeAttentionFactor", a.rope_attention_factor, b.rope_attention_factor, served,
                   "the RoPE attention factors differ");
     compare.field("yarnParameters",
                   std::vector<float>{ a.yarn_ext_factor, a.yarn_attn_factor, a.yarn_beta_fast, a.yarn_beta_slow },
-                  std::vector<float>{ b.yarn_ext_factor, b.yarn_attn_factor, b.yarn_beta_fast, b.yarn_beta_slow }, t,
-                  false, "the YaRN parameters differ");
-    compare.field("ropeSections", a.rope_sections, b.rope_sections, t, false, "the RoPE sections differ");
-    compare.field("ropeFactors", a.rope_factors, b.rope_factors, t, false, "the RoPE frequency factors differ");
+                  std::vector<float>{ b.yarn_ext_factor, b.yarn_attn_factor, b.yarn_beta_fast, b.yarn_beta_slow },
+                  served, "the YaRN parameters differ");
+    compare.field("ropeSections", a.rope_sections, b.rope_sections, served, "the RoPE sections differ");
+    compare.field("ropeFactors", a.rope_factors, b.rope_factors, served, "the RoPE frequency factors differ");
+}
+
+bool one_position(int rope_type) {
+    return rope_type == LLAMA_ROPE_TYPE_NONE || rope_type == LLAMA_ROPE_TYPE_NORM || rope_type == LLAMA_ROPE_TYPE_NEOX;
+}
+
+// The layers of the prefill model in the order in which the decode model's layers use them.
+std::vector<layer_traits> mapped_layers(const model_traits & a, const std::vector<int32_t> & map) {
+    if (map.empty()) return a.layers;
+    std::vector<layer_traits> out;
+    for (const int32_t layer : map) out.push_back(a.layers.at((size_t) layer));
+    return out;
 }
 
 // One reason a field, naming the first layer in which it differs.
 template <class T>
-void compare_layers(comparison & compare, const model_traits & a, const model_traits & b, const char * name,
-                    T layer_traits::*member, const char * what) {
-    for (size_t il = 0; il < a.layers.size(); il++) {
-        const T &va = a.layers[il].*member, &vb = b.layers[il].*member;
+void compare_layers(comparison & compare, const std::vector<layer_traits> & a, const std::vector<layer_traits> & b,
+                    const char * name, T layer_traits::*member, bool served, const char * what) {
+    for (size_t il = 0; il < b.size(); il++) {
+        const T &va = a[il].*member, &vb = b[il].*member;
         if (va == vb) continue;
-        compare.field(name, va, vb, handover_kind::translate, false,
-                      std::string(what) + " differ in layer " + std::to_string(il));
+        compare.field(name, va, vb, served, std::string(what) + " differ in layer " + std::to_string(il));
         return;
     }
+}
+
+bool every_layer(const std::vector<std::shared_ptr<const linear_map>> & maps, size_t n_layer) {
+    return maps.size() >= n_layer && std::all_of(maps.begin(), maps.end(), [](const auto & map) { return !!map; });
 }
 
 }  // namespace
 
 pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const cache_traits & cache_a,
-                    const model_traits & b, const llama_vocab * vocab_b, const cache_traits & cache_b) {
+                    const model_traits & b, const llama_vocab * vocab_b, const cache_traits & cache_b,
+                    const translator & translator) {
     pair_plan plan;
     comparison compare(plan);
-    const handover_kind t = handover_kind::translate, never = handover_kind::impossible;
+    const handover_kind never = handover_kind::impossible;
 
     for (const model_traits * model : { &a, &b }) {
         const std::string which = model == &a ? "the prefill model " : "the decode model ";
         const auto refuse = [&](const char * field, const std::string & why) {
-            compare.add({ field, model == &a ? "yes" : "no", model == &b ? "yes" : "no", never, which + why }, false);
+            compare.add({ field, model == &a ? "yes" : "no", model == &b ? "yes" : "no", never, which + why });
         };
         if (model->recurrent) refuse("recurrent", "has recurrent memory, which is no KV cache");
         if (model->latent_kv) refuse("latentKv", "stores latent KV (MLA)");
     }
 
-    compare.field("architecture", a.architecture, b.architecture, t, false, "the architectures differ");
+    const bool maps_k = every_layer(translator.k, b.n_layer), maps_v = every_layer(translator.v, b.n_layer);
+    compare.field("architecture", a.architecture, b.architecture, maps_k && maps_v, "the architectures differ");
     const vocabulary_difference vocabulary = compare_vocabularies(vocab_a, vocab_b);
     if (!vocabulary.equal)
-        compare.add({ "vocabulary", vocabulary.prefill, vocabulary.decode, never, vocabulary.message }, false);
+        compare.add({ "vocabulary", vocabulary.prefill, vocabulary.decode, never, vocabulary.message });
 
-    if (a.n_layer != b.n_layer) {
-        compare.field("layers", a.n_layer, b.n_layer, t, false, "the numbers of layers differ");
+    // K that is mapped as it is stored needs no word about RoPE.
+    const bool rope = (one_position(a.rope_type) && one_position(b.rope_type)) || (maps_k && !translator.before_rope);
+    if (a.n_layer != b.n_layer && translator.layers.empty()) {
+        compare.field("layers", a.n_layer, b.n_layer, false, "the numbers of layers differ and there is no layer map");
     } else {
-        compare_layers(compare, a, b, "headsKv", &layer_traits::n_head_kv, "the numbers of KV heads");
-        compare_layers(compare, a, b, "headSizeK", &layer_traits::head_size_k, "the head sizes of K");
-        compare_layers(compare, a, b, "headSizeV", &layer_traits::head_size_v, "the head sizes of V");
-        compare_layers(compare, a, b, "slidingLayers", &layer_traits::sliding, "the sliding-window patterns");
-        compare_layers(compare, a, b, "ropeLayers", &layer_traits::rope, "the layers with RoPE");
-        compare_layers(compare, a, b, "ropeDimensions", &layer_traits::n_rot, "the rotated dimensions");
-        compare_layers(compare, a, b, "ropeBase", &layer_traits::rope_base, "the RoPE bases");
-        compare_layers(compare, a, b, "ropeScale", &layer_traits::rope_scale, "the RoPE scales");
+        plan.layer_map = translator.layers;
+        const std::vector<layer_traits> from = mapped_layers(a, translator.layers);
+        const auto field = [&](const char * name, auto member, bool served, const char * what) {
+            compare_layers(compare, from, b.layers, name, member, served, what);
+        };
+        field("headsKv", &layer_traits::n_head_kv, maps_k && maps_v, "the numbers of KV heads");
+        field("headSizeK", &layer_traits::head_size_k, maps_k, "the head sizes of K");
+        field("headSizeV", &layer_traits::head_size_v, maps_v, "the head sizes of V");
+        field("slidingLayers", &layer_traits::sliding, true, "the sliding-window patterns");
+        field("ropeLayers", &layer_traits::rope, rope, "the layers with RoPE");
+        field("ropeDimensions", &layer_traits::n_rot, rope, "the rotated dimensions");
+        field("ropeBase", &layer_traits::rope_base, rope, "the RoPE bases");
+        field("ropeScale", &layer_traits::rope_scale, rope, "the RoPE scales");
     }
-    compare.field("slidingWindow", a.sliding_window, b.sliding_window, t, false, "the sliding windows differ");
-    compare_rope(compare, a, b);
+    compare.field("slidingWindow", a.sliding_window, b.sliding_window, true, "the sliding windows differ");
+    compare_rope(compare, a, b, rope);
+    if (translator.has_maps())
+        compare.field("translator", std::string("as it is"), std::string("mapped"), true,
+                      "the translator has linear maps");
 
     compare.field("cacheTypeK", std::string(ggml_type_name(cache_a.type_k)),
-                  std::string(ggml_type_name(cache_b.type_k)), t, false, "the cache types of K differ");
+                  std::string(ggml_type_name(cache_b.type_k)), true, "the cache types of K differ");
     compare.field("cacheTypeV", std::string(ggml_type_name(cache_a.type_v)),
-                  std::string(ggml_type_name(cache_b.type_v)), t, false, "the cache types of V differ");
-    compare.field("vTransposed", cache_a.v_transposed, cache_b.v_transposed, t, false,
+                  std::string(ggml_type_name(cache_b.type_v)), true, "the cache types of V differ");
+    compare.field("vTransposed", cache_a.v_transposed, cache_b.v_transposed, true,
                   "V is stored transposed on one side only (flash attention off)");
-    compare.field("device", cache_a.device, cache_b.device, t, true, "the caches lie on different devices");
+    compare.field("device", cache_a.device, cache_b.device, true, "the caches lie on different devices");
 
     if (plan.kind != handover_kind::impossible) plan.notes = vocabulary_notes(vocab_a, vocab_b);
     return plan;
@@ -165,10 +194,11 @@ void check_supported(const model_traits & model, const std::string & path) {
         refuse("the " + model.architecture + " architecture stores latent KV (MLA), which is not supported");
 }
 
-std::string summarize(const pair_plan & plan) {
+std::string summarize(const pair_plan & plan, bool unserved_only) {
     std::string text;
     for (const plan_reason & reason : plan.reasons)
-        text += (text.empty() ? "" : "; ") + reason.message + " (" + reason.prefill + " and " + reason.decode + ")";
+        if (!unserved_only || !reason.served)
+            text += (text.empty() ? "" : "; ") + reason.message + " (" + reason.prefill + " and " + reason.decode + ")";
     return text.empty() ? "the caches are alike" : text;
 }
 

@@ -2,12 +2,13 @@
 // from the prefill model's KV cache, with every reason.
 //
 //   share       both caches are one: no byte moves
-//   translate   the caches differ; here a whole-cache copy serves those of equal shape, type and layout
+//   translate   the caches differ; the cells are converted from one to the other
 //   impossible  no cache of the one can be read by the other
 #pragma once
 
 #include "kv_view.h"
 #include "model_traits.h"
+#include "translator.h"
 
 #include <llama.h>
 
@@ -29,13 +30,15 @@ struct plan_reason {
     std::string decode;      // the decode model's value
     handover_kind leads_to;  // translate or impossible
     std::string message;
+    bool served = true;  // false: a translation exists only with a translator that says how
 };
 
 struct pair_plan {
     handover_kind kind = handover_kind::share;
     std::vector<plan_reason> reasons;  // empty: the caches are alike
-    bool copyable = true;              // the whole-cache copy serves (equal shapes, types, layout)
+    bool available = true;             // false: some reason is not served
     bool one_model = false;            // the same file twice: one model, one context
+    std::vector<int32_t> layer_map;    // the prefill model's layer for each of the decode model's; empty: the same
     std::vector<std::string> notes;    // differences that do not stand in the way
 };
 
@@ -47,9 +50,11 @@ struct cache_traits {
     std::string device = "CPU";  // where the cache's layers lie
 };
 
-// Compares the models and their vocabularies, every token of them.
+// Compares the models and their vocabularies, every token of them. The translator (an empty one if there is none) has
+// been checked against both models.
 pair_plan plan_pair(const model_traits & prefill, const llama_vocab * prefill_vocab, const cache_traits & prefill_cache,
-                    const model_traits & decode, const llama_vocab * decode_vocab, const cache_traits & decode_cache);
+                    const model_traits & decode, const llama_vocab * decode_vocab, const cache_traits & decode_cache,
+                    const translator & translator = {});
 
 // Bytes of K and V of all layers that one token takes in a cache of these types.
 uint64_t kv_bytes_per_token(const model_traits & model, const cache_traits & cache);
@@ -57,7 +62,7 @@ uint64_t kv_bytes_per_token(const model_traits & model, const cache_traits & cac
 // A model that this package cannot run at all, alone or in a pair: throws ERR_MODEL_UNSUPPORTED with the reason.
 void check_supported(const model_traits & model, const std::string & path);
 
-// The reasons in one line, for error messages.
-std::string summarize(const pair_plan & plan);
+// The reasons in one line, for error messages; the unserved ones only, if asked for.
+std::string summarize(const pair_plan & plan, bool unserved_only = false);
 
 }  // namespace overfill

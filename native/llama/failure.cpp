@@ -15,6 +15,10 @@ const char * error_code_name(error_code code) {
     case error_code::model_load_failed: return "ERR_MODEL_LOAD_FAILED";
     case error_code::pair_incompatible: return "ERR_PAIR_INCOMPATIBLE";
     case error_code::handover_unavailable: return "ERR_HANDOVER_UNAVAILABLE";
+    case error_code::translator_invalid: return "ERR_TRANSLATOR_INVALID";
+    case error_code::translator_mismatch: return "ERR_TRANSLATOR_MISMATCH";
+    case error_code::file_read_failed: return "ERR_FILE_READ_FAILED";
+    case error_code::file_write_failed: return "ERR_FILE_WRITE_FAILED";
     case error_code::context_overflow: return "ERR_CONTEXT_OVERFLOW";
     case error_code::out_of_memory: return "ERR_OUT_OF_MEMORY";
     case error_code::stage_order: return "ERR_STAGE_ORDER";

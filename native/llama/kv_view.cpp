@@ -1,5 +1,7 @@
 #include "kv_view.h"
 
+#include "cache_access.h"
+#include "llama-model.h"
 #include "private_members.h"
 
 #include <ggml-cpp.h>
@@ -12,15 +14,6 @@ size_t kv_cache_view::n_bytes() const {
     return n;
 }
 
-// The caches of a context, full before sliding; empty for kinds that are not handed over.
-static std::vector<const llama_kv_cache *> caches_of(const llama_context * ctx) {
-    llama_memory_i * memory = ctx->get_memory();
-    if (const auto * both = dynamic_cast<const llama_kv_cache_iswa *>(memory))
-        return { both->get_base(), both->get_swa() };
-    if (const auto * one = dynamic_cast<const llama_kv_cache *>(memory)) return { one };
-    return {};
-}
-
 memory_kind kv_memory_kind(const llama_context * ctx) {
     if (!ctx->get_memory()) return memory_kind::none;
     switch (caches_of(ctx).size()) {
@@ -30,13 +23,20 @@ memory_kind kv_memory_kind(const llama_context * ctx) {
     }
 }
 
+static uint32_t largest_block(int32_t head_size) {
+    uint32_t block = 64;
+    while (head_size % (int32_t) (2 * block) == 0) block *= 2;
+    return block;
+}
+
 static kv_cache_view view_one(const llama_kv_cache & cache) {
     kv_cache_view view;
     view.type_k = cache.type_k();
     view.type_v = cache.type_v();
     view.v_transposed = cache.*get(reach::cache_v_trans());
-    view.k_rotated = cache.*get(reach::cache_rot_k());
-    view.v_rotated = cache.*get(reach::cache_rot_v());
+    // K is rotated in the largest blocks that fit its heads, V always in blocks of 64.
+    if (cache.*get(reach::cache_rot_k())) view.k_hadamard = largest_block(cache.*get(reach::cache_head_size_k()));
+    if (cache.*get(reach::cache_rot_v())) view.v_hadamard = 64;
     view.n_cells = cache.get_size();
     view.n_stream = cache.get_n_stream();
 
@@ -51,6 +51,13 @@ static kv_cache_view view_one(const llama_kv_cache & cache) {
     }
     return view;
 }
+
+layer_heads heads_of(const llama_context * ctx, uint32_t layer) {
+    const llama_hparams & hparams = ctx->get_model().hparams;
+    return { hparams.n_head_kv(layer), hparams.n_embd_head_k(layer), hparams.n_embd_head_v(layer) };
+}
+
+size_t view_kv_count(const llama_context * ctx) { return caches_of(ctx).size(); }
 
 std::vector<kv_cache_view> view_kv(const llama_context * ctx) {
     std::vector<kv_cache_view> views;

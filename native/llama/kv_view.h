@@ -4,7 +4,7 @@
 //   V of a layer  [n_embd_v_gqa, n_cells, n_stream], or with v_transposed the same bytes read as
 //                 [n_cells, n_embd_v_gqa, n_stream], one row a channel
 //
-// Quantised caches may hold K and V Hadamard-rotated (k_rotated, v_rotated).
+// Quantised caches may hold K and V Hadamard-rotated.
 #pragma once
 
 #include <ggml.h>
@@ -33,8 +33,9 @@ struct kv_cache_view {
     ggml_type type_k = GGML_TYPE_F16;
     ggml_type type_v = GGML_TYPE_F16;
     bool v_transposed = false;
-    bool k_rotated = false;
-    bool v_rotated = false;
+    // Block size of the Hadamard rotation along a head; 0: none.
+    uint32_t k_hadamard = 0;
+    uint32_t v_hadamard = 0;
     uint32_t n_cells = 0;  // a stream
     uint32_t n_stream = 0;
     std::vector<kv_layer_view> layers;
@@ -43,6 +44,14 @@ struct kv_cache_view {
 };
 
 memory_kind kv_memory_kind(const llama_context * ctx);
+
+struct layer_heads {
+    uint32_t n_head_kv, size_k, size_v;
+};
+layer_heads heads_of(const llama_context * ctx, uint32_t layer);
+
+// The number of caches that view_kv gives.
+size_t view_kv_count(const llama_context * ctx);
 
 // One view for memory_kind::attention, two (full, sliding) for sliding_window, none otherwise.
 std::vector<kv_cache_view> view_kv(const llama_context * ctx);

@@ -48,6 +48,10 @@ struct cache_rot_v {
     using type = bool llama_kv_cache::*;
     friend type get(cache_rot_v);
 };
+struct cache_head_size_k {
+    using type = int32_t llama_kv_cache::*;
+    friend type get(cache_head_size_k);
+};
 
 template struct member_of<context_memory, &llama_context::memory>;
 template struct member_of<context_cparams, &llama_context::cparams>;
@@ -57,5 +61,6 @@ template struct member_of<cache_heads, &llama_kv_cache::v_heads>;
 template struct member_of<cache_v_trans, &llama_kv_cache::v_trans>;
 template struct member_of<cache_rot_k, &llama_kv_cache::attn_rot_k>;
 template struct member_of<cache_rot_v, &llama_kv_cache::attn_rot_v>;
+template struct member_of<cache_head_size_k, &llama_kv_cache::n_embd_head_k_all>;
 
 }  // namespace overfill::reach

@@ -55,6 +55,28 @@ TEST("a different shape of the cache needs a translation") {
     expect("ropeDimensions", handover_kind::translate, decode);
 }
 
+TEST("a layer map makes a depth-pruned pair share; unserved reasons are told") {
+    tiny_model full, cut;
+    full.n_layer = 4;
+    const model_path a(full), b(cut);
+    const auto any = [](float) { return true; };
+    const model_ptr model_a = load_model({ a.str(), 0 }, load_depth::metadata, any);
+    const model_ptr model_b = load_model({ b.str(), 0 }, load_depth::metadata, any);
+    const model_traits traits_a = traits_of(model_a.get()), traits_b = traits_of(model_b.get());
+    const auto vocab_a = llama_model_get_vocab(model_a.get()), vocab_b = llama_model_get_vocab(model_b.get());
+    const auto plan = [&](const translator & how) {
+        return plan_pair(traits_a, vocab_a, {}, traits_b, vocab_b, {}, how);
+    };
+    CHECK(plan({}).kind == handover_kind::translate && !plan({}).available);
+    CHECK(summarize(plan({}), true).find("layer map") != std::string::npos);
+    translator how;
+    how.layers = { 0, 3 };
+    CHECK(plan(how).kind == handover_kind::share && plan(how).available && plan(how).layer_map == how.layers);
+    how.k.resize(2);
+    how.v.resize(2);
+    CHECK(plan(how).kind == handover_kind::translate && plan(how).available);
+}
+
 TEST("so does another encoding of positions") {
     tiny_model decode;
     decode.rope_base = 500000.0f;
@@ -91,7 +113,7 @@ TEST("the caches' types, layout and device count as well") {
     cache_traits cache;
     cache.type_k = GGML_TYPE_Q8_0;
     CHECK(plan(cache).kind == handover_kind::translate && plan(cache).reasons[0].field == "cacheTypeK" &&
-          !plan(cache).copyable);
+          plan(cache).available);
     cache = {};
     cache.type_v = GGML_TYPE_F32;
     CHECK(plan(cache).kind == handover_kind::translate && plan(cache).reasons[0].field == "cacheTypeV");
@@ -101,7 +123,7 @@ TEST("the caches' types, layout and device count as well") {
     cache = {};
     cache.device = "Vulkan0";
     CHECK(plan(cache).kind == handover_kind::translate && plan(cache).reasons[0].field == "device" &&
-          plan(cache).copyable);
+          plan(cache).available);
 }
 
 TEST("a pair that cannot be handed over is refused at load time with every reason") {

@@ -2,10 +2,10 @@
 #include "cache_sharing.h"
 #include "check.h"
 #include "engine_driver.h"
-#include "handover.h"
 #include "kv_view.h"
 #include "models.h"
 #include "tiny_model.h"
+#include "translate_handover.h"
 
 #include <cstring>
 
@@ -77,11 +77,12 @@ void compare_shared_with_copied(const setting & s) {
     CHECK(!shares_kv_cache(owner.get(), copied.get()));
     CHECK_EQUAL(llama_n_ctx_seq(borrower.get()), llama_n_ctx_seq(owner.get()));
 
-    std::vector<uint8_t> scratch;
+    translate_handover copy(owner.get(), copied.get(), resolve_translation(owner.get(), copied.get(), {}),
+                            implementation_options());
     for (llama_seq_id sequence = 0; sequence < (llama_seq_id) s.n_seq; sequence++) {
         const llama_pos n_prompt = 100 + 13 * sequence;
         feed(owner.get(), some_tokens((uint32_t) n_prompt, (uint32_t) sequence), 0, sequence, s.n_ubatch);
-        copy_sequence(owner.get(), copied.get(), sequence, scratch);
+        CHECK_EQUAL(copy.run(sequence).n_tokens, (uint32_t) n_prompt);
         bool equal = true;
         for (llama_pos i = 0; i < 64; i++) {
             const llama_token token = 5 + (i * 31) % 300;
@@ -129,7 +130,7 @@ TEST("the view of a cache tells its types, layout and size") {
     CHECK_EQUAL(flash[0].n_cells, 256u);
     CHECK_EQUAL(flash[0].n_stream, 2u);
     CHECK(flash[0].type_k == GGML_TYPE_Q8_0 && flash[0].type_v == GGML_TYPE_F16);
-    CHECK(!flash[0].v_transposed && flash[0].k_rotated && !flash[0].v_rotated);
+    CHECK(!flash[0].v_transposed && flash[0].k_hadamard == 64 && flash[0].v_hadamard == 0);
     // 2 layers of 2 heads of 64: K as 34 bytes for 32 values, V as 2 bytes a value
     CHECK_EQUAL(kv_bytes_per_token(flash), (size_t) 2 * (128 / 32 * 34 + 128 * 2));
     const context_ptr plain =

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import test from "ava";
 
 const lib = fileURLToPath(new URL("../../lib/", import.meta.url));
-const commandPackages = ["commander", "cli-progress", "cli-table3"];
+const commandPackages = ["commander", "cli-progress", "cli-table3", "d3-scale", "d3-shape"];
 
 /** What a file imports at once and at run time: no types, no `import()`. */
 function staticImports(file: string): string[] {

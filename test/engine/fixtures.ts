@@ -6,6 +6,7 @@ import {
   type DecodeChunk,
   type DecodeOptions,
   type DecodeResult,
+  type DecodeSource,
   type DecodeStream,
   type LoadPairOptions,
   loadPair,
@@ -34,16 +35,23 @@ export const traced = (maxTokens: number, logProbs = 5) =>
 export interface PairRecipe extends Omit<LoadPairOptions, "prefill" | "decode"> {
   readonly prefill?: string | TinyModelOptions;
   readonly decode?: string | TinyModelOptions | undefined;
+  /** The decode model's own cache. */
+  readonly decodeCache?: Omit<DecodeSource, "model">;
 }
 
 /** Loads a pair, writing what is given as a recipe; it and the files go when the test has ended. */
-export async function openPair(t: Teardown, { prefill = {}, decode, ...options }: PairRecipe = {}): Promise<Pair> {
+export async function openPair(
+  t: Teardown,
+  { prefill = {}, decode, decodeCache, ...options }: PairRecipe = {},
+): Promise<Pair> {
   const dir = withTempDir(t);
   const pair = await loadPair({
     ...quiet,
     ...options,
     prefill: { model: await modelPath(join(dir, "prefill.gguf"), prefill) },
-    ...(decode !== undefined && { decode: { model: await modelPath(join(dir, "decode.gguf"), decode) } }),
+    ...(decode !== undefined && {
+      decode: { model: await modelPath(join(dir, "decode.gguf"), decode), ...decodeCache },
+    }),
   });
   t.teardown(() => pair.dispose());
   return pair;

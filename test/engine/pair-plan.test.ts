@@ -156,14 +156,21 @@ for (const { title, field, leadsTo, values, ...models } of mismatches) {
     t.not(reason?.message, "");
 
     const code = plan.kind === "impossible" ? "ERR_PAIR_INCOMPATIBLE" : "ERR_HANDOVER_UNAVAILABLE";
+    t.is(plan.available, plan.kind === "translate" && plan.reasons.every(({ served }) => served));
     for (const handover of ["auto", "share", "translate"] as const) {
-      if (plan.available && handover !== "share") continue;
+      if (plan.available && handover !== "share") {
+        await using pair = await loadPair({ ...quiet, ...sources, handover });
+        t.is(pair.info.plan.kind, "translate");
+        continue;
+      }
       const error = await refusal(t, code, loadPair({ ...quiet, ...sources, handover }));
       t.true(PairError.isInstance(error));
       t.deepEqual(Object.keys(error.details), ["kind", ...plan.reasons.map((other) => other.field)]);
       t.is(error.details.kind, plan.kind);
       t.is(error.details[field], `${reason?.prefill} | ${reason?.decode}`);
-      for (const { message } of plan.reasons) t.true(error.message.includes(message), error.message);
+      // A missing translator is told with the differences that need one.
+      const told = plan.reasons.filter(({ served }) => handover === "share" || plan.kind === "impossible" || !served);
+      for (const { message } of told) t.true(error.message.includes(message), error.message);
     }
   });
 }
@@ -171,7 +178,14 @@ for (const { title, field, leadsTo, values, ...models } of mismatches) {
 test("two models without a difference that counts share, and inspect says so without loading weights", async (t) => {
   const sources = await twoModels(t, { prefill: { nEmbd: 128, weightType: "f16" }, decode: { nEmbd: 64, nFf: 64 } });
   const inspection = await inspect(sources);
-  t.deepEqual(inspection.plan, { kind: "share", available: true, oneModel: false, reasons: [], notes: [] });
+  t.deepEqual(inspection.plan, {
+    kind: "share",
+    available: true,
+    oneModel: false,
+    reasons: [],
+    notes: [],
+    layerMap: [],
+  });
   t.like(inspection.prefill, { architecture: "llama", name: "tiny", hiddenSize: 128, feedForwardSize: 128, layers: 2 });
   t.like(inspection.decode, {
     hiddenSize: 64,

@@ -1,19 +1,17 @@
 #include "gguf_metadata.h"
 
-#include "failure.h"
 #include "llama_log.h"
 
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
 namespace overfill {
 
-gguf_metadata::gguf_metadata(const std::string & path) : path_(path) {
+gguf_metadata::gguf_metadata(const std::string & path, error_code broken) : path_(path) {
     const log_capture log;
     gguf_.reset(gguf_init_from_file(path.c_str(), { /*no_alloc*/ true, /*ctx*/ nullptr }));
-    if (!gguf_)
-        throw failure(error_code::model_invalid, path + " is a broken GGUF file: " + log.errors(),
-                      { { "path", path } });
+    if (!gguf_) throw failure(broken, path + " is a broken GGUF file: " + log.errors(), { { "path", path } });
 }
 
 static std::optional<double> element(gguf_type type, const void * data, size_t i) {
@@ -48,6 +46,12 @@ std::optional<double> gguf_metadata::number(const std::string & key) const {
     return element(type, gguf_get_val_data(gguf_.get(), id), 0);
 }
 
+std::optional<bool> gguf_metadata::flag(const std::string & key) const {
+    const int64_t id = gguf_find_key(gguf_.get(), key.c_str());
+    if (id < 0 || gguf_get_kv_type(gguf_.get(), id) != GGUF_TYPE_BOOL) return std::nullopt;
+    return gguf_get_val_bool(gguf_.get(), id);
+}
+
 std::vector<double> gguf_metadata::numbers(const std::string & key) const {
     const int64_t id = gguf_find_key(gguf_.get(), key.c_str());
     if (id < 0) return {};
@@ -80,12 +84,26 @@ int64_t gguf_metadata::array_length(const std::string & key) const {
 std::vector<float> gguf_metadata::tensor(const std::string & name) const {
     const int64_t id = gguf_find_tensor(gguf_.get(), name.c_str());
     if (id < 0 || gguf_get_tensor_type(gguf_.get(), id) != GGML_TYPE_F32) return {};
-    std::vector<float> values(gguf_get_tensor_size(gguf_.get(), id) / sizeof(float));
-    std::ifstream file(std::filesystem::u8path(path_), std::ios::binary);
-    file.seekg((std::streamoff)(gguf_get_data_offset(gguf_.get()) + gguf_get_tensor_offset(gguf_.get(), id)));
-    file.read(reinterpret_cast<char *>(values.data()), (std::streamsize)(values.size() * sizeof(float)));
-    if (!file) return {};
+    const std::vector<uint8_t> bytes = tensor_bytes(id);
+    std::vector<float> values(bytes.size() / sizeof(float));
+    if (!values.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
     return values;
+}
+
+std::vector<uint8_t> gguf_metadata::tensor_bytes(int64_t tensor) const {
+    const std::filesystem::path path = std::filesystem::u8path(path_);
+    const uint64_t begin = gguf_get_data_offset(gguf_.get()) + gguf_get_tensor_offset(gguf_.get(), tensor);
+    const uint64_t n = gguf_get_tensor_size(gguf_.get(), tensor);
+    std::error_code error;
+    // Looked at first: a damaged file may claim more than there is memory for.
+    const uint64_t n_file = std::filesystem::file_size(path, error);
+    if (error || begin > n_file || n > n_file - begin) return {};
+    std::vector<uint8_t> bytes(n);
+    std::ifstream file(path, std::ios::binary);
+    file.seekg((std::streamoff) begin);
+    file.read(reinterpret_cast<char *>(bytes.data()), (std::streamsize) n);
+    if (!file) return {};
+    return bytes;
 }
 
 }  // namespace overfill

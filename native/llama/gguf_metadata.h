@@ -1,6 +1,8 @@
 // Reads a GGUF file's metadata without the aborts of gguf.h: a value of another type than asked for is simply absent.
 #pragma once
 
+#include "failure.h"
+
 #include <gguf.h>
 
 #include <cstdint>
@@ -14,11 +16,12 @@ namespace overfill {
 
 class gguf_metadata {
   public:
-    // Reads the structure (no tensor data). Throws ERR_MODEL_INVALID if it is broken.
-    explicit gguf_metadata(const std::string & path);
+    // Reads the structure (no tensor data). Throws `broken` if it is broken.
+    explicit gguf_metadata(const std::string & path, error_code broken = error_code::model_invalid);
 
     std::optional<std::string> text(const std::string & key) const;
     std::optional<double> number(const std::string & key) const;
+    std::optional<bool> flag(const std::string & key) const;
     // A number, or an array of numbers, as a list.
     std::vector<double> numbers(const std::string & key) const;
     // The strings of an array of strings; they live as long as this object.
@@ -28,6 +31,8 @@ class gguf_metadata {
 
     // The values of an f32 tensor, read from the file; empty if there is none of that name and type.
     std::vector<float> tensor(const std::string & name) const;
+    // The bytes of a tensor by its index; empty if the file ends before them.
+    std::vector<uint8_t> tensor_bytes(int64_t tensor) const;
 
     const gguf_context * get() const { return gguf_.get(); }
 

@@ -1,0 +1,60 @@
+#include "find_translator.h"
+
+#include "failure.h"
+#include "fingerprint.h"
+#include "gguf_metadata.h"
+#include "translator_file.h"
+
+namespace overfill {
+
+static failure bad_layers(const std::string & why) {
+    return failure(error_code::invalid_argument, "the layer map " + why, { { "parameter", "translator.layers" } });
+}
+
+static void check_layers(const std::vector<int32_t> & layers, const model_traits & prefill,
+                         const model_traits & decode) {
+    if (layers.size() != decode.n_layer)
+        throw bad_layers("has " + std::to_string(layers.size()) + " layers, but the decode model has " +
+                         std::to_string(decode.n_layer));
+    for (const int32_t layer : layers)
+        if (layer < 0 || (uint32_t) layer >= prefill.n_layer)
+            throw bad_layers("names layer " + std::to_string(layer) + ", but the prefill model has " +
+                             std::to_string(prefill.n_layer) + " layers");
+}
+
+static translator load_translator(const std::string & path, const pair_options & options, const model_traits & prefill,
+                                  const model_traits & decode) {
+    translator out = read_translator(path);
+    check_translator(out, prefill, out.source_fingerprint.empty() ? "" : model_fingerprint(options.prefill.path),
+                     decode, out.target_fingerprint.empty() ? "" : model_fingerprint(options.decode.path));
+    return out;
+}
+
+static std::string beside(const std::string & model, const std::string & name) {
+    const size_t slash = model.find_last_of("/\\");
+    return slash == std::string::npos ? name : model.substr(0, slash + 1) + name;
+}
+
+translator find_translator(const pair_options & options, const model_traits & prefill, const model_traits & decode) {
+    if (!options.translator_path.empty()) return load_translator(options.translator_path, options, prefill, decode);
+
+    translator out;
+    if (!options.layer_rule.empty()) {
+        if (decode.n_layer > prefill.n_layer)
+            throw bad_layers("\"" + options.layer_rule + "\" needs a decode model with no more layers");
+        out.layers = named_layer_map(options.layer_rule, prefill.n_layer, decode.n_layer);
+    } else if (!options.layers.empty()) {
+        out.layers = options.layers;
+    } else {
+        const gguf_metadata metadata(options.decode.path);
+        if (const auto file = metadata.text("overfill.translator"))
+            return load_translator(beside(options.decode.path, *file), options, prefill, decode);
+        for (const double layer : metadata.numbers("overfill.layer_map")) out.layers.push_back((int32_t) layer);
+        // A pruned model may also meet another model than its parent.
+        if (out.layers.size() != decode.n_layer) return {};
+    }
+    if (!out.layers.empty()) check_layers(out.layers, prefill, decode);
+    return out;
+}
+
+}  // namespace overfill

@@ -1,0 +1,90 @@
+#include "token_reader.h"
+
+#include "failure.h"
+#include "kv_view.h"
+#include "llama_log.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace overfill {
+
+static constexpr uint32_t largest_batch = 512;
+// Tokens scored at once: the logits of a whole chunk would take hundreds of megabytes.
+static constexpr uint32_t n_scored_at_once = 64;
+
+token_reader::token_reader(llama_model * model, uint32_t n_tokens, int32_t n_threads, const std::atomic<bool> & stop)
+    : n_batch_(std::min(n_tokens, largest_batch)), stop_(stop) {
+    llama_context_params params = llama_context_default_params();
+    params.n_ctx = GGML_PAD(n_tokens, 256);
+    params.n_batch = params.n_ubatch = n_batch_;
+    params.n_seq_max = 1;
+    params.n_threads = params.n_threads_batch = n_threads;
+    params.type_k = params.type_v = GGML_TYPE_F32;
+    params.swa_full = true;  // every position stays in the cache
+    params.no_perf = true;
+    const log_capture log;
+    ctx_.reset(llama_init_from_model(model, params));
+    if (!ctx_) throw failure(error_code::out_of_memory, "no context for a model: " + log.errors());
+    const memory_kind kind = kv_memory_kind(ctx_.get());
+    if (kind != memory_kind::attention && kind != memory_kind::sliding_window)
+        throw failure(error_code::model_unsupported, "the model's memory is no KV cache that can be handed over");
+    llama_set_abort_callback(
+        ctx_.get(), [](void * stop) { return static_cast<const std::atomic<bool> *>(stop)->load(); },
+        const_cast<std::atomic<bool> *>(&stop_));
+    batch_ = llama_batch_init((int32_t) n_batch_, 0, 1);
+    if (!batch_.token) throw failure(error_code::out_of_memory, "no memory for a batch");
+}
+
+token_reader::~token_reader() {
+    if (batch_.token) llama_batch_free(batch_);
+}
+
+void token_reader::clear() { llama_memory_clear(llama_get_memory(ctx_.get()), /*data*/ false); }
+
+void token_reader::read(const llama_token * tokens, uint32_t n, llama_pos position) {
+    for (uint32_t i = 0; i < n; i += n_batch_)
+        decode(tokens + i, std::min(n_batch_, n - i), position + (llama_pos) i, false);
+}
+
+// -ln of the token's probability, all in float64: losses are compared to the third digit.
+static double surprise(const float * logits, int32_t n_vocab, llama_token token) {
+    const double largest = *std::max_element(logits, logits + n_vocab);
+    double sum = 0;
+    for (int32_t i = 0; i < n_vocab; i++) sum += std::exp(logits[i] - largest);
+    return std::log(sum) + largest - logits[token];
+}
+
+double token_reader::read_and_score(const llama_token * tokens, uint32_t n, llama_pos position) {
+    const uint32_t step = std::min(n_batch_, n_scored_at_once);
+    const int32_t n_vocab = llama_vocab_n_tokens(vocab());
+    double sum = 0;
+    for (uint32_t i = 0; i + 1 < n; i += step) {
+        const uint32_t n_step = std::min(step, n - 1 - i);
+        decode(tokens + i, n_step, position + (llama_pos) i, true);
+        for (uint32_t j = 0; j < n_step; j++)
+            sum += surprise(llama_get_logits_ith(ctx_.get(), (int32_t) j), n_vocab, tokens[i + j + 1]);
+    }
+    return sum;
+}
+
+void token_reader::decode(const llama_token * tokens, uint32_t n, llama_pos position, bool want_logits) {
+    if (stop_) throw failure(error_code::aborted, "aborted");
+    batch_.n_tokens = (int32_t) n;
+    for (uint32_t i = 0; i < n; i++) {
+        batch_.token[i] = tokens[i];
+        batch_.pos[i] = position + (llama_pos) i;
+        batch_.n_seq_id[i] = 1;
+        batch_.seq_id[i][0] = 0;
+        batch_.logits[i] = want_logits;
+    }
+    const log_capture log;
+    const int32_t status = llama_decode(ctx_.get(), batch_);
+    if (status == 0) return;
+    if (status == 2) throw failure(error_code::aborted, "aborted");
+    throw failure(status == -2 ? error_code::out_of_memory : error_code::inference_failed,
+                  "llama.cpp failed with status " + std::to_string(status) + ": " + log.errors(),
+                  { { "status", std::to_string(status) } });
+}
+
+}  // namespace overfill
