@@ -5,6 +5,7 @@
 #include "translate_case.h"
 #include "translation.h"
 
+#include <cstdio>
 #include <functional>
 
 using namespace overfill;
@@ -49,12 +50,16 @@ std::shared_ptr<const rope_parameters> with_factors(float base) {
     return out;
 }
 
+struct places {
+    ggml_backend_buffer_type_t from = nullptr, to = nullptr;  // null: host memory
+};
+
 // Runs one step, alone in its caches, with every implementation.
 void check_one(const storage_shape & from_shape, const storage_shape & to_shape,
                const std::function<void(translate_step &)> & change, const std::vector<cell_move> & moves,
-               const std::string & what) {
+               const std::string & what, const places & where = {}) {
     for (const named_maker & kind : implementations()) {
-        cache_memory source, target;
+        cache_memory source(where.from), target(where.to);
         translation plan;
         translate_step step;
         step.from = source.add(from_shape);
@@ -73,7 +78,7 @@ void check_one(const storage_shape & from_shape, const storage_shape & to_shape,
         // Twice: an implementation is kept for the life of a pair.
         implementation->run(job);
         implementation->run(job);
-        check_step(step, job, before, what + " (" + kind.name + ")");
+        check_step(step, job, before, what + " (" + kind.name + ")", where.to != nullptr);
         CHECK(cache_memory::all_of(step.from) == source_before);
     }
 }
@@ -260,5 +265,54 @@ TEST("steps between two caches with cells of their own") {
         }
         kind.make(plan)->run(job);
         for (size_t i = 0; i < 4; i++) check_step(plan.steps[i], job, before[i], "cache pair " + std::to_string(i));
+    }
+}
+
+TEST("caches on a device, and between the device and host memory") {
+    ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_GPU);
+    if (!device) {
+        std::printf("  skipped: OVERFILL_TEST_GPU names no back end with a device\n");
+        CHECK(true);
+        return;
+    }
+    ggml_backend_buffer_type_t there = ggml_backend_dev_buffer_type(device);
+    const ggml_type types[] = { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q5_1 };
+    for (const places & where : { places{ there, nullptr }, places{ nullptr, there }, places{ there, there } }) {
+        const std::string way = std::string(where.from ? "device" : "host") + " to " + (where.to ? "device" : "host");
+        for (const ggml_type a : types)
+            for (const ggml_type b : types) {
+                storage_shape from, to;
+                from.type = a;
+                to.type = b;
+                from.n_cells = to.n_cells = 80;
+                from.n_stream = to.n_stream = 2;
+                from.hadamard = ggml_is_quantized(a) ? 64 : 0;
+                to.hadamard = ggml_is_quantized(b) ? 64 : 0;
+                check_one(from, to, nothing, scattered_moves(33, 80, 80, 8), pair_name(a, b) + ", " + way, where);
+            }
+        storage_shape rows, transposed, small;
+        transposed.transposed = true;
+        small.n_head = 1;
+        rows.n_cells = transposed.n_cells = small.n_cells = 700;
+        for (const auto & moves : { scattered_moves(50, 700, 700, 9), plain_moves(600, 10, 50) }) {
+            check_one(rows, transposed, nothing, moves, "to transposed V, " + way, where);
+            check_one(transposed, rows, nothing, moves, "from transposed V, " + way, where);
+            check_one(transposed, transposed, nothing, moves, "transposed V as it is, " + way, where);
+            check_one(
+                rows, rows,
+                [](translate_step & step) {
+                    step.unrotate = yarn(10000);
+                    step.rerotate = with_factors(500000);
+                },
+                moves, "another RoPE, " + way, where);
+            check_one(
+                rows, small,
+                [](translate_step & step) {
+                    step.map = random_map(128, 64, true, 5);
+                    step.unrotate = rope(true, 10000);
+                    step.rerotate = rope(false, 500000);
+                },
+                moves, "a linear map, " + way, where);
+        }
     }
 }

@@ -47,6 +47,18 @@ test("a cache goes from the CPU to the device by a copy", async (t) => {
   t.deepEqual((await answerOn(t, { gpu: "vulkan" }, [cpu, {}])) ?? copied, copied);
 });
 
+for (const implementation of ["auto", "cpu", "graph"] as const)
+  test(`a cache is converted on its way between the device and the CPU (${implementation})`, async (t) => {
+    const q8 = { cacheTypeK: "q8_0", cacheTypeV: "q8_0", flashAttention: true } as const;
+    const options = { gpu: "vulkan", implementation } as const;
+    for (const where of [
+      [{}, cpu],
+      [cpu, {}],
+      [{}, {}],
+    ])
+      t.deepEqual((await answerOn(t, options, [where[0] ?? {}, { ...where[1], ...q8 }])) ?? copied, copied);
+  });
+
 test("asking for a device that is not there is refused, not asking for one never is", async (t) => {
   const other = process.platform === "darwin" ? "cuda" : "metal";
   const error = await t.throwsAsync(loadPair({ ...demoPair, gpu: other }));

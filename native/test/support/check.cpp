@@ -59,6 +59,8 @@ int main() {
     llama_backend_init();
     const char * backends = std::getenv("OVERFILL_TEST_BACKENDS");
     overfill::load_cpu_backend(backends ? backends : "");
+    // The library of a GPU back end, for the tests that can use one.
+    if (const char * gpu = std::getenv("OVERFILL_TEST_GPU")) overfill::load_gpu_backend(gpu);
     for (const auto & item : cases()) {
         std::printf("%s\n", item.title);
         std::fflush(stdout);

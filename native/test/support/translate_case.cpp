@@ -94,7 +94,7 @@ std::vector<cell_move> plain_moves(uint32_t n, uint32_t from, uint32_t to, llama
 }
 
 void check_step(const translate_step & step, const translate_job & job, const std::vector<uint8_t> & before,
-                const std::string & what) {
+                const std::string & what, bool half_products) {
     const uint32_t from_stream = job.from_stream[step.from.cache], to_stream = job.to_stream[step.to.cache];
     const std::vector<uint8_t> source = cache_memory::stream_of(step.from, from_stream);
     const std::vector<uint8_t> target = cache_memory::stream_of(step.to, to_stream);
@@ -108,8 +108,15 @@ void check_step(const translate_step & step, const translate_job & job, const st
         for (const double value : truth[i]) largest = std::max(largest, std::abs(value));
         const double angle = step.unrotate || step.rerotate ? std::ldexp(8.0, -24) * moves[i].position * largest : 0;
         const std::vector<double> source_row = read_row(step.from, source.data(), moves[i].from);
+        double products = 0;
+        if (half_products && (step.undo_hadamard() || step.do_hadamard())) {
+            double magnitudes = 0;
+            for (const double value : source_row) magnitudes = std::max(magnitudes, std::abs(value));
+            // A row of the matrix has 64 entries of 1/8.
+            products += std::ldexp(1.0, -11) * 64 / 8 * magnitudes;
+        }
         const std::vector<double> allowed =
-            tolerances(step.to.type(), truth[i], angle + accumulated_error(step, source_row, truth[i]));
+            tolerances(step.to.type(), truth[i], products + angle + accumulated_error(step, source_row, truth[i]));
         for (size_t c = 0; c < actual.size(); c++) {
             const double share = std::abs(actual[c] - truth[i][c]) / allowed[c];
             if (!(share <= worst)) worst = share;
