@@ -1,14 +1,18 @@
 /** `overfill inspect`: its flags. */
 
 import type { Command } from "commander";
-import type { CacheType } from "../engine/index.js";
-import { cacheTypeFlags, parseNumber } from "./flags.js";
+import type { CacheType, LayerMap } from "../engine/index.js";
+import { cacheTypeFlags, decodeCacheTypeFlags, parseNumber, translatorFlags } from "./flags.js";
 
 /** The flags as commander hands them over. */
 export interface InspectFlags {
   readonly context?: number;
   readonly cacheTypeK?: CacheType;
   readonly cacheTypeV?: CacheType;
+  readonly decodeCacheTypeK?: CacheType;
+  readonly decodeCacheTypeV?: CacheType;
+  readonly translator?: string;
+  readonly layerMap?: LayerMap;
   readonly plot?: string;
   readonly json?: boolean;
 }
@@ -22,7 +26,7 @@ export function addInspectCommand(program: Command): void {
     .argument("<prefill>", "GGUF file of a model (of a pair, the one that reads) or of a translator")
     .argument("[decode]", "GGUF file of the model that writes")
     .option("--context <tokens>", "context size to reckon memory for (default: as trained, at most 4096)", parseNumber);
-  for (const flag of cacheTypeFlags()) command.addOption(flag);
+  for (const flag of [...cacheTypeFlags(), ...decodeCacheTypeFlags(), ...translatorFlags()]) command.addOption(flag);
   command
     .option("--plot <file>", "draw a translator's error by layer into an SVG file")
     .option("--json", "print one JSON object in place of the tables")

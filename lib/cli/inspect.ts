@@ -2,7 +2,7 @@
 
 import { type HandoverPlan, type InspectOptions, inspect, inspectTranslator, type ModelInfo } from "../engine/index.js";
 import { UsageError } from "./exit.js";
-import { given } from "./flags.js";
+import { given, toTranslator } from "./flags.js";
 import type { InspectFlags } from "./inspect-command.js";
 import { inspectTranslatorFile } from "./inspect-translator.js";
 import { formatBytes, formatCount } from "./number-format.js";
@@ -46,32 +46,37 @@ export async function inspectFiles(
   const translator = decodeFile === undefined ? await inspectTranslator(prefillFile) : undefined;
   if (translator) return inspectTranslatorFile(translator, flags);
   if (flags.plot !== undefined) throw new UsageError("--plot: only a translator has errors to draw");
-  const cache = given<Pick<InspectOptions, "cacheTypeK" | "cacheTypeV">>({
-    cacheTypeK: flags.cacheTypeK,
-    cacheTypeV: flags.cacheTypeV,
-  });
-  const facts = await inspectPair(prefillFile, decodeFile, cache, flags.context);
+  const facts = await inspectPair(prefillFile, decodeFile, flags);
   const text = flags.json ? JSON.stringify(facts, undefined, 2) : render(facts, styleOf(process.stdout));
   await write(process.stdout, `${text}\n`);
 }
 
+type CacheTypes = Pick<InspectOptions, "cacheTypeK" | "cacheTypeV">;
+
 async function inspectPair(
   prefillFile: string,
   decodeFile: string | undefined,
-  cache: Pick<InspectOptions, "cacheTypeK" | "cacheTypeV">,
-  contextSize: number | undefined,
+  flags: InspectFlags,
 ): Promise<Inspected> {
-  const alone = async (file: string): Promise<InspectedModel> => {
-    const { prefill, kvBytesPerToken } = await inspect({ prefill: { model: file }, ...cache });
+  const { cacheTypeK, cacheTypeV, decodeCacheTypeK, decodeCacheTypeV } = flags;
+  const cache = given<CacheTypes>({ cacheTypeK, cacheTypeV });
+  const decodeCache = given<CacheTypes>({ cacheTypeK: decodeCacheTypeK, cacheTypeV: decodeCacheTypeV });
+  const alone = async (file: string, types: CacheTypes): Promise<InspectedModel> => {
+    const { prefill, kvBytesPerToken } = await inspect({ prefill: { model: file }, ...types });
     return { file, ...prefill, kvBytesPerToken };
   };
-  const prefill = await alone(prefillFile);
-  if (decodeFile === undefined) return { prefill, memory: estimate([prefill], [prefill], contextSize) };
-  const decode = await alone(decodeFile);
-  const { plan } = await inspect({ prefill: { model: prefillFile }, decode: { model: decodeFile }, ...cache });
+  const prefill = await alone(prefillFile, cache);
+  if (decodeFile === undefined) return { prefill, memory: estimate([prefill], [prefill], flags.context) };
+  const decode = await alone(decodeFile, { ...cache, ...decodeCache });
+  const { plan } = await inspect({
+    prefill: { model: prefillFile },
+    decode: { model: decodeFile, ...decodeCache },
+    ...cache,
+    ...given<Pick<InspectOptions, "translator">>({ translator: toTranslator(flags) }),
+  });
   const models = plan.oneModel ? [prefill] : [prefill, decode];
   const caches = plan.kind === "share" ? [prefill] : models;
-  return { prefill, decode, plan, memory: estimate(models, caches, contextSize) };
+  return { prefill, decode, plan, memory: estimate(models, caches, flags.context) };
 }
 
 function estimate(

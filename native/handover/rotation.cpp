@@ -68,12 +68,6 @@ namespace {
 // half within them.
 constexpr uint32_t base_size = 64;
 
-#if defined(__has_builtin)
-#if __has_builtin(__builtin_shufflevector)
-#define OVERFILL_HAS_SHUFFLE
-#endif
-#endif
-
 #ifdef OVERFILL_HAS_SHUFFLE
 OVERFILL_VECTORIZED void rotate_base(float * values, uint32_t n, float scale) {
     typedef float lanes __attribute__((vector_size(32)));

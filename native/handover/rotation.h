@@ -19,6 +19,9 @@ class rotation {
     static bool joinable(const rope_parameters & a, const rope_parameters & b);
 
     uint32_t n_pairs() const { return (uint32_t) angles_.size(); }
+    const std::vector<double> & angles() const { return angles_; }  // of every pair, a position
+    double magnitude() const { return magnitude_; }
+    bool adjacent() const { return adjacent_; }
 
     // Cosine and sine, times the magnitude, of every pair at a position: `table` is [2 * n_pairs], cosines first.
     void fill(llama_pos position, float * table) const;

@@ -1,5 +1,7 @@
 #include "stored_rows.h"
 
+#include "transpose.h"
+
 #include <ggml-backend.h>
 #include <ggml-cpp.h>
 
@@ -31,52 +33,73 @@ stored_rows rows_of(const kv_storage & storage, uint32_t stream) {
 template <class Value> constexpr uint32_t tile_channels = 64 / sizeof(Value);
 constexpr uint32_t tile_cells = 256;
 
-// Calls work(first cell, number of cells, first channel, number of channels, tile) for every tile.
+// A tile as rows, one a cell, and as columns, one a channel.
+template <class Value> struct tile {
+    alignas(64) Value rows[tile_cells][tile_channels<Value>];
+    alignas(64) Value columns[tile_channels<Value>][tile_cells];
+};
+
+// Calls work(first cell, number of cells, first channel, number of channels) for every tile.
 template <class Value, class Work> static void each_tile(uint32_t n, uint32_t n_embd, const Work & work) {
     constexpr uint32_t width = tile_channels<Value>;
-    alignas(64) Value tile[tile_cells * width];
     for (uint32_t channel = 0; channel < n_embd; channel += width)
         for (uint32_t first = 0; first < n; first += tile_cells)
-            work(first, std::min(tile_cells, n - first), channel, std::min(width, n_embd - channel), tile);
+            work(first, std::min(tile_cells, n - first), channel, std::min(width, n_embd - channel));
 }
 
-// Whole lines are copied with a size that the compiler knows.
-template <class Value> static void copy_line(Value * to, const Value * from, uint32_t n) {
-    constexpr uint32_t width = tile_channels<Value>;
-    if (n == width)
-        std::memcpy(to, from, width * sizeof(Value));
-    else
-        std::memcpy(to, from, n * sizeof(Value));
+static bool one_run(const uint32_t * cells, uint32_t n) {
+    for (uint32_t i = 1; i < n; i++)
+        if (cells[i] != cells[0] + i) return false;
+    return true;
 }
 
 template <class Value>
 static void gather(const stored_rows & from, const uint32_t * cells, uint32_t n, const stored_rows & to,
                    const uint32_t * rows) {
     constexpr uint32_t width = tile_channels<Value>;
-    each_tile<Value>(n, from.n_embd,
-                     [&](uint32_t first, uint32_t n_here, uint32_t c0, uint32_t n_channels, Value * tile) {
-                         for (uint32_t c = 0; c < n_channels; c++) {
-                             const Value * channel = (const Value *) from.data + (size_t) (c0 + c) * from.n_cells;
-                             for (uint32_t i = 0; i < n_here; i++) tile[i * width + c] = channel[cells[first + i]];
-                         }
-                         for (uint32_t i = 0; i < n_here; i++)
-                             copy_line((Value *) to.row(rows[first + i]) + c0, tile + i * width, n_channels);
-                     });
+    tile<Value> t;
+    each_tile<Value>(n, from.n_embd, [&](uint32_t first, uint32_t n_here, uint32_t c0, uint32_t n_channels) {
+        const uint32_t * here = cells + first;
+        const bool run = one_run(here, n_here);
+        for (uint32_t c = 0; c < n_channels; c++) {
+            const Value * channel = (const Value *) from.data + (size_t) (c0 + c) * from.n_cells;
+            if (run)
+                std::memcpy(t.columns[c], channel + here[0], n_here * sizeof(Value));
+            else
+                for (uint32_t i = 0; i < n_here; i++) t.columns[c][i] = channel[here[i]];
+        }
+        transpose(t.columns[0], tile_cells, t.rows[0], width, n_channels, n_here);
+        for (uint32_t i = 0; i < n_here; i++) {
+            Value * row = (Value *) to.row(rows[first + i]) + c0;
+            // A whole line has a size that the compiler knows.
+            n_channels == width ? std::memcpy(row, t.rows[i], 64)
+                                : std::memcpy(row, t.rows[i], n_channels * sizeof(Value));
+        }
+    });
 }
 
 template <class Value>
 static void scatter(const stored_rows & from, const uint32_t * rows, uint32_t n, const stored_rows & to,
                     const uint32_t * cells) {
     constexpr uint32_t width = tile_channels<Value>;
-    each_tile<Value>(n, to.n_embd,
-                     [&](uint32_t first, uint32_t n_here, uint32_t c0, uint32_t n_channels, Value * tile) {
-                         for (uint32_t i = 0; i < n_here; i++)
-                             copy_line(tile + i * width, (const Value *) from.row(rows[first + i]) + c0, n_channels);
-                         for (uint32_t c = 0; c < n_channels; c++) {
-                             Value * channel = (Value *) to.data + (size_t) (c0 + c) * to.n_cells;
-                             for (uint32_t i = 0; i < n_here; i++) channel[cells[first + i]] = tile[i * width + c];
-                         }
-                     });
+    tile<Value> t;
+    each_tile<Value>(n, to.n_embd, [&](uint32_t first, uint32_t n_here, uint32_t c0, uint32_t n_channels) {
+        for (uint32_t i = 0; i < n_here; i++) {
+            const Value * row = (const Value *) from.row(rows[first + i]) + c0;
+            n_channels == width ? std::memcpy(t.rows[i], row, 64)
+                                : std::memcpy(t.rows[i], row, n_channels * sizeof(Value));
+        }
+        transpose(t.rows[0], width, t.columns[0], tile_cells, n_here, n_channels);
+        const uint32_t * here = cells + first;
+        const bool run = one_run(here, n_here);
+        for (uint32_t c = 0; c < n_channels; c++) {
+            Value * channel = (Value *) to.data + (size_t) (c0 + c) * to.n_cells;
+            if (run)
+                std::memcpy(channel + here[0], t.columns[c], n_here * sizeof(Value));
+            else
+                for (uint32_t i = 0; i < n_here; i++) channel[here[i]] = t.columns[c][i];
+        }
+    });
 }
 
 void rows_from_transposed(const stored_rows & from, const uint32_t * cells, uint32_t n, const stored_rows & to,

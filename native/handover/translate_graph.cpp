@@ -3,6 +3,7 @@
 // set_rows, which also convert. Transposed V is addressed value by value in the same way, or, where a window's cells
 // lie next to each other, through views that are moved from window to window.
 #include "failure.h"
+#include "rotation.h"
 #include "stored_rows.h"
 #include "translation.h"
 
@@ -117,8 +118,8 @@ class device_graph {
             for (const uint32_t size :
                  { step->undo_hadamard() ? step->from.hadamard : 0, step->do_hadamard() ? step->to.hadamard : 0 })
                 if (size) hadamard_[size] = constant(&hadamard_, hadamard_matrix(size), size, size);
-            for (const rope_parameters * rope : { step->unrotate.get(), step->rerotate.get() })
-                if (rope && !rope->factors.empty()) constant(rope, rope->factors, (int64_t) rope->factors.size(), 1);
+            for (const rotation & turn : turns_of(*step))
+                if (turn.n_pairs() > 0) angle_constants_[turn.angles()] = angle_constant(turn);
             if (const linear_map * map = step->map.get()) {
                 constant(map->weight.data(), map->weight, map->n_in, map->n_out);
                 if (!map->bias.empty()) constant(map->bias.data(), map->bias, map->n_out, 1);
@@ -208,25 +209,41 @@ class device_graph {
         ggml_tensor * blocks = ggml_reshape_2d(ctx, rows, size, n_embd / size * window_);
         ggml_tensor * turned = ggml_mul_mat(ctx, hadamard_.at(size), blocks);
         ggml_prec_set_acc(turned, GGML_PREC_F32);
+        // Back ends that know what the matrix is need no multiplications.
+        ggml_mul_mat_set_hint(turned, GGML_HINT_SRC0_IS_HADAMARD);
         return ggml_reshape_2d(ctx, turned, n_embd, window_);
     }
 
-    ggml_tensor * rope(built & g, ggml_tensor * rows, const rope_parameters & rope, const kv_storage & storage,
-                       bool back) {
-        if (rope.none()) return rows;
+    // ggml's RoPE with a base of one and no scaling turns by position / factor: any rotation is one of its own factors.
+    ggml_tensor * rotate(built & g, ggml_tensor * rows, const rotation & turn, const kv_storage & storage) {
+        if (turn.n_pairs() == 0) return rows;
         ggml_context * ctx = g.ctx.get();
         if (!g.positions) g.positions = input(g, GGML_TYPE_I32, window_, "positions");
-        ggml_tensor * factors =
-            rope.factors.empty() ? nullptr : constants_.at({ &rope, (int64_t) rope.factors.size() });
         ggml_tensor * heads = ggml_reshape_3d(ctx, rows, storage.head_size, storage.n_head, window_);
-        // Going back, ggml turns by the opposite angle but multiplies by the magnitude again, which has to be divided
-        // out.
-        const double magnitude = frequencies_of(rope).magnitude;
-        const float attn = back ? (float) (rope.attn_factor / (magnitude * magnitude)) : rope.attn_factor;
-        ggml_tensor * turned = (back ? ggml_rope_ext_back : ggml_rope_ext)(
-            ctx, heads, g.positions, factors, rope.n_dims, rope.type, rope.n_ctx_orig, rope.base, rope.scale,
-            rope.ext_factor, attn, rope.beta_fast, rope.beta_slow);
+        ggml_tensor * turned = ggml_rope_ext(
+            ctx, heads, g.positions, angle_constants_.at(turn.angles()), 2 * (int) turn.n_pairs(),
+            turn.adjacent() ? LLAMA_ROPE_TYPE_NORM : LLAMA_ROPE_TYPE_NEOX, /*n_ctx_orig*/ 1,
+            /*freq_base*/ 1.0f, /*freq_scale*/ 1.0f, /*ext_factor*/ 0.0f, (float) turn.magnitude(), 32.0f, 1.0f);
         return ggml_reshape_2d(ctx, turned, rows->ne[0], window_);
+    }
+
+    // Before and after the linear map; both in one after it where nothing stands between them.
+    static std::vector<rotation> turns_of(const translate_step & step) {
+        const rope_parameters *from = step.unrotate.get(), *to = step.rerotate.get();
+        const rotation no_turn = rotation(rope_parameters(), rotation::direction::forward);
+        if (from && to && !step.map && rotation::joinable(*from, *to)) return { no_turn, rotation(*from, *to) };
+        return { from ? rotation(*from, rotation::direction::back) : no_turn,
+                 to ? rotation(*to, rotation::direction::forward) : no_turn };
+    }
+
+    ggml_tensor * angle_constant(const rotation & turn) {
+        if (const auto known = angle_constants_.find(turn.angles()); known != angle_constants_.end())
+            return known->second;
+        std::vector<float> factors;
+        for (const double angle : turn.angles()) factors.push_back((float) (1.0 / angle));  // infinite for no turn
+        ggml_tensor * tensor = ggml_new_tensor_1d(constants_ctx_.get(), GGML_TYPE_F32, (int64_t) factors.size());
+        constant_values_.push_back({ tensor, std::move(factors) });
+        return tensor;
     }
 
     built build(bool windowed) {
@@ -240,14 +257,15 @@ class device_graph {
         for (const translate_step * step : steps_) {
             ggml_tensor * rows = load(g, *step);
             if (step->undo_hadamard()) rows = hadamard(g, rows, step->from.hadamard);
-            if (step->unrotate) rows = rope(g, rows, *step->unrotate, step->from, true);
+            const std::vector<rotation> turns = turns_of(*step);
+            rows = rotate(g, rows, turns[0], step->from);
             if (const linear_map * map = step->map.get()) {
                 rows = ggml_mul_mat(g.ctx.get(), constants_.at({ map->weight.data(), map->n_in }), rows);
                 ggml_prec_set_acc(rows, GGML_PREC_F32);
                 if (!map->bias.empty())
                     rows = ggml_add(g.ctx.get(), rows, constants_.at({ map->bias.data(), map->n_out }));
             }
-            if (step->rerotate) rows = rope(g, rows, *step->rerotate, step->to, false);
+            rows = rotate(g, rows, turns[1], step->to);
             if (step->do_hadamard()) rows = hadamard(g, rows, step->to.hadamard);
             store(g, *step, rows);
             check_supported(g, *step);
@@ -364,6 +382,7 @@ class device_graph {
     std::map<std::pair<const void *, int64_t>, ggml_tensor *> constants_;
     std::vector<std::pair<ggml_tensor *, std::vector<float>>> constant_values_;
     std::map<uint32_t, ggml_tensor *> hadamard_;
+    std::map<std::vector<double>, ggml_tensor *> angle_constants_;
     built indexed_, windowed_;
     uint32_t window_ = largest_window;  // cells
     bool any_transposed_ = false;

@@ -5,7 +5,14 @@
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GLIBC__) && defined(__GNUC__) &&                        \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define OVERFILL_VECTORIZED __attribute__((target_clones("arch=haswell", "default")))
+#define OVERFILL_VECTORIZED __attribute__((target_clones("avx2", "default")))
 #else
 #define OVERFILL_VECTORIZED
+#endif
+
+// Shuffles of small vectors by the compiler; where it has none, the callers have plain loops.
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define OVERFILL_HAS_SHUFFLE
+#endif
 #endif

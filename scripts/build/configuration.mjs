@@ -3,6 +3,7 @@
  *
  *   OVERFILL_LLAMA     prebuilt (default): link the platform package's libraries; source: build llama.cpp too
  *   OVERFILL_SANITIZE  address, undefined, thread, or a list of them with commas that the compiler takes; default none
+ *   OVERFILL_CUDA      ON: build the CUDA translation library too, with the machine's nvcc; default OFF
  *   OVERFILL_LLAMA_DIR prebuilt libraries from this folder instead of the platform package's
  */
 import { availableParallelism } from "node:os";
@@ -28,6 +29,9 @@ export function readConfiguration() {
   if (sanitize !== "" && !sanitize.split(",").every((name) => sanitizers.includes(name)))
     fail(`OVERFILL_SANITIZE must be ${sanitizers.join(", ")} or a list of them, got '${sanitize}'`);
 
+  const cuda = process.env.OVERFILL_CUDA || "OFF";
+  if (cuda !== "ON" && cuda !== "OFF") fail(`OVERFILL_CUDA must be ON or OFF, got '${cuda}'`);
+
   const { directory, version } = extractLlamaSource();
   const definitions = {
     OVERFILL_LLAMA: mode,
@@ -35,6 +39,7 @@ export function readConfiguration() {
     // Empty values matter: they take back what an earlier run has left in the cache.
     OVERFILL_LLAMA_LIBRARY_DIR: mode === "prebuilt" ? findPlatformLibraries() : "",
     OVERFILL_SANITIZE: sanitize,
+    OVERFILL_CUDA: cuda,
   };
   return { mode, version, definitions, treeName: [mode, ...(sanitize === "" ? [] : sanitize.split(","))].join("-") };
 }

@@ -67,10 +67,17 @@ export function buildAddon(output = join(root, "build", "Release")) {
     runCmakeJs(cmakeJs, tree, "configure", ...flags);
     writeFileSync(record, configuration);
   }
-  runCmakeJs(cmakeJs, tree, "build", ...flags, "--parallel", String(jobs), "--target", "overfill");
+  const build = (target) =>
+    runCmakeJs(cmakeJs, tree, "build", ...flags, "--parallel", String(jobs), "--target", target);
+  build("overfill");
 
   mkdirSync(output, { recursive: true });
   place(join(tree, "Release", "overfill.node"), join(output, "overfill.node"));
+  if (definitions.OVERFILL_CUDA === "ON") {
+    build("overfill_cuda");
+    const library = process.platform === "win32" ? "overfill-cuda.dll" : "liboverfill-cuda.so";
+    place(join(tree, library), join(output, library));
+  }
   writeFileSync(join(output, "overfill.json"), `${JSON.stringify({ llama: mode, llamaVersion: version })}\n`);
   return output;
 }

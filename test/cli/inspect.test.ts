@@ -97,3 +97,21 @@ test.serial("a pair of different depth is translated, and both caches count", as
   } = JSON.parse((await runCommand(["inspect", ...files, "--json"])).stdout);
   t.is(memory.kvBytes, memory.contextSize * (deep.kvBytesPerToken + shallow.kvBytesPerToken));
 });
+
+test.serial(
+  "a layer map lets a pair of different depth share, and a translated cache counts with its own type",
+  async (t) => {
+    const { folder } = t.context;
+    const files = [join(folder, "deep.gguf"), join(folder, "shallow.gguf")];
+    const { stdout } = await runCommand(["inspect", ...files, "--layer-map", "firstlast"]);
+    t.regex(stdout, /^Pair: share/m);
+    const flags = ["--layer-map", "0,3", "--decode-cache-type-k", "q8_0", "--json"];
+    const { plan, prefill, decode } = JSON.parse((await runCommand(["inspect", ...files, ...flags])).stdout);
+    t.like(plan, { kind: "translate", available: true, layerMap: [0, 3] });
+    t.is(plan.reasons[0].field, "cacheTypeK");
+    t.true(decode.kvBytesPerToken < prefill.kvBytesPerToken / 2);
+    const wrong = await runCommand(["inspect", ...files, "--layer-map", "0,9"]);
+    t.is(wrong.exitCode, 2);
+    t.regex(wrong.stderr, /layer map names layer 9/);
+  },
+);
