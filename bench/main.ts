@@ -4,7 +4,7 @@
  *     npm run bench -- [--small] [--only NAME]... [--out DIR]
  *
  *     --small      models of a quarter of the size, shorter prompts
- *     --only NAME  pair, quantisation, demo, switch, memory or library; may be repeated
+ *     --only NAME  pair, quantisation, demo, switch, translate, memory or library; may be repeated
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
  * Needs a built addon, and a built dist/ for memory and library. The models have random weights, are written on first
@@ -24,6 +24,7 @@ import { measureLibrary } from "./measure/library.js";
 import type { Bench, Measurement } from "./measure/measurement.js";
 import { measureMemory } from "./measure/memory.js";
 import { measureSwitch } from "./measure/switching.js";
+import { measureTranslate } from "./measure/translating.js";
 import { ensureModel } from "./models.js";
 import { toSvg } from "./plot.js";
 import { describeMachine, type Report, toJson, toTable } from "./report.js";
@@ -36,6 +37,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   pair: measurePair,
   quantisation: measureQuantisation,
   switch: measureSwitch,
+  translate: measureTranslate,
   memory: measureMemory,
 };
 

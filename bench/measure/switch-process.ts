@@ -1,12 +1,11 @@
 /** The process of {@link measureSwitch}: one session that grows from size to size. */
 
-import { type HandoverReport, loadPair } from "../../lib/index.js";
+import { loadPair } from "../../lib/index.js";
 import { serve } from "../child-process.js";
 
 export interface SwitchRequest {
   readonly prefill: string;
   readonly decode: string;
-  readonly handover: "share" | "translate";
   readonly threads: number;
   /** Tokens of prompt to switch at, ascending. */
   readonly sizes: readonly number[];
@@ -17,7 +16,6 @@ export interface SwitchRequest {
 
 export interface SwitchTiming {
   readonly nTokens: number;
-  readonly implementation: HandoverReport["implementation"];
   readonly bytes: number;
   /** As the caller sees it, one value a repeat. */
   readonly ms: readonly number[];
@@ -25,12 +23,12 @@ export interface SwitchTiming {
   readonly nativeMs: readonly number[];
 }
 
-serve<SwitchRequest, SwitchTiming[]>(async ({ prefill, decode, handover, threads, sizes, repeats, tokens }) => {
+serve<SwitchRequest, SwitchTiming[]>(async ({ prefill, decode, threads, sizes, repeats, tokens }) => {
   await using pair = await loadPair({
     prefill: { model: prefill },
     decode: { model: decode },
     contextSize: tokens.length,
-    handover,
+    handover: "share",
     threads,
     gpu: false,
   });
@@ -47,8 +45,7 @@ serve<SwitchRequest, SwitchTiming[]>(async ({ prefill, decode, handover, threads
       const report = await session.switch();
       ms.push(performance.now() - begin);
       nativeMs.push(report.ms);
-      if (nRead + 1 === size)
-        timings.push({ nTokens: size, implementation: report.implementation, bytes: report.bytes, ms, nativeMs });
+      if (nRead + 1 === size) timings.push({ nTokens: size, bytes: report.bytes, ms, nativeMs });
     }
   }
   return timings;

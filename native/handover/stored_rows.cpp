@@ -1,5 +1,6 @@
 #include "stored_rows.h"
 
+#include "stream_copy.h"
 #include "transpose.h"
 
 #include <ggml-backend.h>
@@ -70,10 +71,7 @@ static void gather(const stored_rows & from, const uint32_t * cells, uint32_t n,
         }
         transpose(t.columns[0], tile_cells, t.rows[0], width, n_channels, n_here);
         for (uint32_t i = 0; i < n_here; i++) {
-            Value * row = (Value *) to.row(rows[first + i]) + c0;
-            // A whole line has a size that the compiler knows.
-            n_channels == width ? std::memcpy(row, t.rows[i], 64)
-                                : std::memcpy(row, t.rows[i], n_channels * sizeof(Value));
+            stream_copy((Value *) to.row(rows[first + i]) + c0, t.rows[i], n_channels * sizeof(Value));
         }
     });
 }
@@ -95,7 +93,7 @@ static void scatter(const stored_rows & from, const uint32_t * rows, uint32_t n,
         for (uint32_t c = 0; c < n_channels; c++) {
             Value * channel = (Value *) to.data + (size_t) (c0 + c) * to.n_cells;
             if (run)
-                std::memcpy(channel + here[0], t.columns[c], n_here * sizeof(Value));
+                stream_copy(channel + here[0], t.columns[c], n_here * sizeof(Value));
             else
                 for (uint32_t i = 0; i < n_here; i++) channel[here[i]] = t.columns[c][i];
         }

@@ -5,6 +5,7 @@
 #include "rotation.h"
 #include "row_conversion.h"
 #include "stored_rows.h"
+#include "stream_copy.h"
 #include "thread_team.h"
 #include "translation.h"
 
@@ -239,8 +240,10 @@ class translate_cpu final : public translate_implementation {
                 append_byte_moves(rows_of(step.from, job.from_stream[step.from.cache]),
                                   rows_of(step.to, job.to_stream[step.to.cache]), runs_of(job.of(step)), copy_bytes,
                                   pieces);
-        team.each(pieces.size(),
-                  [&](size_t i, size_t) { std::memcpy(pieces[i].to, pieces[i].from, pieces[i].n_bytes); });
+        team.each(pieces.size(), [&](size_t i, size_t) {
+            stream_copy(pieces[i].to, pieces[i].from, pieces[i].n_bytes);
+            stream_fence();
+        });
     }
 
     // All steps without a linear map between two caches in host memory, block by block.
