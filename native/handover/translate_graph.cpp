@@ -16,6 +16,7 @@
 #include <cstring>
 #include <map>
 #include <new>
+#include <numeric>
 
 namespace overfill {
 
@@ -83,7 +84,7 @@ class device_graph {
         ggml_tensor * from_rows = nullptr;  // I32 [window]
         ggml_tensor * to_rows = nullptr;    // I64 [window]
         ggml_tensor * positions = nullptr;  // I32 [window]
-        ggml_tensor * iota = nullptr;       // I32 [window]: the rows of staged cells
+        ggml_tensor * iota = nullptr;       // I32: 0, 1, 2, ...
         std::map<const translate_step *, step_inputs> inputs;
     };
 
@@ -143,6 +144,18 @@ class device_graph {
         return tensor;
     }
 
+    // The first n of all rows.
+    ggml_tensor * all(built & g, uint32_t n) {
+        if (!g.iota) {
+            uint32_t most = window_;
+            for (const translate_step * step : steps_)
+                most = std::max({ most, step->from.n_embd(), step->to.n_embd() });
+            g.iota = input(g, GGML_TYPE_I32, most, "all");
+            ggml_set_output(g.iota);  // set once: its memory is not given to others
+        }
+        return ggml_view_1d(g.ctx.get(), g.iota, n, 0);
+    }
+
     // A stream-spanning view of a cache as rows, or of a transposed one as single values.
     static ggml_tensor * as_rows(ggml_context * ctx, ggml_tensor * tensor) {
         return ggml_reshape_2d(ctx, tensor, tensor->ne[0], tensor->ne[1] * tensor->ne[2]);
@@ -166,16 +179,15 @@ class device_graph {
             ggml_set_input(inputs.staged);
         }
         if (!from.transposed) {
-            ggml_tensor *& rows = staged ? g.iota : g.from_rows;
-            if (!rows) rows = input(g, GGML_TYPE_I32, window_, "from");
-            if (staged) ggml_set_output(rows);  // set once: its memory is not given to others
-            return ggml_get_rows(ctx, staged ? inputs.staged : as_rows(ctx, from.tensor), rows);
+            if (staged) return ggml_get_rows(ctx, inputs.staged, all(g, window_));
+            if (!g.from_rows) g.from_rows = input(g, GGML_TYPE_I32, window_, "from");
+            return ggml_get_rows(ctx, as_rows(ctx, from.tensor), g.from_rows);
         }
         if (staged || g.windowed) {
             ggml_tensor * view = staged ? inputs.staged : as_window(ctx, from);
-            ggml_tensor * rows = ggml_transpose(ctx, view);
-            if (!staged) inputs.source_views = { view, rows };
-            return ggml_cpy(ctx, rows, ggml_new_tensor_2d(ctx, GGML_TYPE_F32, from.n_embd(), window_));
+            if (!staged) inputs.source_views = { view };
+            // Channels are rows here: they are converted whole and turned afterwards.
+            return ggml_cont(ctx, ggml_transpose(ctx, ggml_get_rows(ctx, view, all(g, from.n_embd()))));
         }
         const int64_t n = (int64_t) window_ * from.n_embd();
         inputs.from_values = input(g, GGML_TYPE_I32, n, "from values");
@@ -193,7 +205,7 @@ class device_graph {
             out = ggml_set_rows(ctx, as_rows(ctx, to.tensor), rows, g.to_rows);
         } else if (g.windowed) {
             ggml_tensor * view = as_window(ctx, to);
-            out = ggml_cpy(ctx, ggml_transpose(ctx, rows), view);
+            out = ggml_set_rows(ctx, view, ggml_cont(ctx, ggml_transpose(ctx, rows)), all(g, to.n_embd()));
             inputs.target_views = { view, out };
         } else {
             const int64_t n = (int64_t) window_ * to.n_embd();
@@ -273,8 +285,8 @@ class device_graph {
         g.memory.reset(ggml_gallocr_new(ggml_backend_get_default_buffer_type(backend_.get())));
         if (!g.memory || !ggml_gallocr_alloc_graph(g.memory.get(), g.graph)) throw std::bad_alloc();
         if (g.iota) {
-            std::vector<int32_t> rows(window_);
-            for (uint32_t i = 0; i < window_; i++) rows[i] = (int32_t) i;
+            std::vector<int32_t> rows((size_t) g.iota->ne[0]);
+            std::iota(rows.begin(), rows.end(), 0);
             ggml_backend_tensor_set(g.iota, rows.data(), 0, rows.size() * sizeof(int32_t));
         }
         return g;
@@ -398,8 +410,16 @@ class translate_graph final : public translate_implementation {
             std::vector<const translate_step *> steps;
         };
         std::vector<group> groups;
+        translation on_host;
         for (const translate_step & step : plan_.steps) {
-            if (step.raw()) continue;
+            if (step.raw()) {
+                const bool here = step.from.on_host() && step.to.on_host();
+                if (here)
+                    on_host.steps.push_back(step);
+                else
+                    copies_.push_back(&step);
+                continue;
+            }
             ggml_backend_dev_t device = device_of(step.to.tensor);
             const auto found = std::find_if(groups.begin(), groups.end(), [&](const group & g) {
                 const translate_step & other = *g.steps.front();
@@ -410,6 +430,7 @@ class translate_graph final : public translate_implementation {
             else
                 found->steps.push_back(&step);
         }
+        if (!on_host.steps.empty()) on_host_ = make_cpu_translate(on_host, n_threads);
         try {
             for (group & g : groups)
                 graphs_.push_back(std::make_unique<device_graph>(std::move(g.steps), g.device, n_threads));
@@ -422,10 +443,11 @@ class translate_graph final : public translate_implementation {
 
     void run(const translate_job & job) override {
         try {
-            for (const translate_step & step : plan_.steps)
-                if (step.raw())
-                    copy_cells(step, job.from_stream[step.from.cache], job.to_stream[step.to.cache],
-                               runs_of(job.of(step)), staging_);
+            // What moves as it is needs no graph.
+            if (on_host_) on_host_->run(job);
+            for (const translate_step * step : copies_)
+                copy_cells(*step, job.from_stream[step->from.cache], job.to_stream[step->to.cache],
+                           runs_of(job.of(*step)), staging_);
             for (const auto & graph : graphs_) graph->run(job);
         } catch (const std::bad_alloc &) {
             throw failure(error_code::out_of_memory, "no memory to translate the KV cache");
@@ -434,6 +456,8 @@ class translate_graph final : public translate_implementation {
 
   private:
     translation plan_;
+    std::unique_ptr<translate_implementation> on_host_;
+    std::vector<const translate_step *> copies_;
     std::vector<std::unique_ptr<device_graph>> graphs_;
     std::vector<uint8_t> staging_;
 };
