@@ -10,6 +10,7 @@ import { InvalidArgumentError } from "./invalid-argument-error.js";
 import { ModelError } from "./model-error.js";
 import type { ErrorDetails, OverfillError } from "./overfill-error.js";
 import { PairError } from "./pair-error.js";
+import { PruneError } from "./prune-error.js";
 import { StageError } from "./stage-error.js";
 import { TranslatorError } from "./translator-error.js";
 
@@ -45,6 +46,11 @@ export function createError(
     case "ERR_TRANSLATOR_INVALID":
     case "ERR_TRANSLATOR_MISMATCH":
       return new TranslatorError(known, message, details, cause);
+    case "ERR_PRUNE_UNSUPPORTED":
+    case "ERR_ALREADY_PRUNED":
+    case "ERR_IMPORTANCE_INVALID":
+    case "ERR_IMPORTANCE_MISMATCH":
+      return new PruneError(known, message, details, cause);
     case "ERR_FILE_READ_FAILED":
     case "ERR_FILE_WRITE_FAILED":
       return new FileError(known, message, details, cause);

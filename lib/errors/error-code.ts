@@ -27,6 +27,17 @@ export type TranslatorErrorCode =
   /** The translator was made for other models; `details` names what differs. */
   | "ERR_TRANSLATOR_MISMATCH";
 
+/** Codes of {@link PruneError}. */
+export type PruneErrorCode =
+  /** The model is of a kind that cannot be pruned: another architecture, a mixture of experts, unknown tensors. */
+  | "ERR_PRUNE_UNSUPPORTED"
+  /** The model was pruned before; prune the one it was made from. */
+  | "ERR_ALREADY_PRUNED"
+  /** The file holds no importance, or is damaged. */
+  | "ERR_IMPORTANCE_INVALID"
+  /** The importance was measured on another model. */
+  | "ERR_IMPORTANCE_MISMATCH";
+
 /** Codes of {@link FileError}. */
 export type FileErrorCode =
   /** A file that is no model, such as a text, is not there or cannot be read. */
@@ -84,6 +95,7 @@ export type OverfillErrorCode =
   | ModelErrorCode
   | PairErrorCode
   | TranslatorErrorCode
+  | PruneErrorCode
   | FileErrorCode
   | StageErrorCode
   | InferenceErrorCode

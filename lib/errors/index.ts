@@ -13,6 +13,7 @@ export type {
   ModelErrorCode,
   OverfillErrorCode,
   PairErrorCode,
+  PruneErrorCode,
   StageErrorCode,
   TranslatorErrorCode,
 } from "./error-code.js";
@@ -22,5 +23,6 @@ export { InvalidArgumentError } from "./invalid-argument-error.js";
 export { ModelError } from "./model-error.js";
 export { type ErrorDetails, OverfillError } from "./overfill-error.js";
 export { PairError } from "./pair-error.js";
+export { PruneError } from "./prune-error.js";
 export { StageError } from "./stage-error.js";
 export { TranslatorError } from "./translator-error.js";

@@ -113,10 +113,12 @@ void fit_wrapper::start(const Napi::CallbackInfo & info) {
     const mailbox::call call = box_->open(env, info[1].As<Napi::Function>());
     const auto box = box_;
     const uint64_t id = call.id;
-    job_ = std::make_unique<fit_job>(
-        std::move(options),
-        [box, id](const fit_progress & progress) {
-            box->progress(id, { (double) progress.stage, progress.fraction, (double) progress.n_tokens });
+    const auto on_progress = [box, id](const fit_progress & progress) {
+        box->progress(id, { (double) progress.stage, progress.fraction, (double) progress.n_tokens });
+    };
+    job_ = std::make_unique<background_job<fit_result>>(
+        [options = std::move(options), on_progress](const std::atomic<bool> & stop) {
+            return fit(options, on_progress, stop);
         },
         completion<fit_result>{ [box, id, weight_type](const fit_result & result) {
                                    box->resolve(id, [result, weight_type](Napi::Env env) -> Napi::Value {

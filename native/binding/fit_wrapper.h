@@ -1,7 +1,8 @@
 // The JavaScript side of translators: the class of a running fit, and the reading of a translator file.
 #pragma once
 
-#include "fit_job.h"
+#include "background_job.h"
+#include "fit.h"
 #include "mailbox.h"
 
 #include <napi.h>
@@ -28,7 +29,7 @@ class fit_wrapper : public Napi::ObjectWrap<fit_wrapper> {
     struct end_hook;
 
     std::shared_ptr<mailbox> box_;
-    std::unique_ptr<fit_job> job_;
+    std::unique_ptr<background_job<fit_result>> job_;
     std::unique_ptr<end_hook> hook_;
 };
 

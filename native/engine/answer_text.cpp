@@ -1,31 +1,10 @@
 #include "answer_text.h"
 
+#include "text.h"
+
 #include <algorithm>
 
 namespace overfill {
-
-size_t whole_utf8_prefix(const std::string & text) {
-    const size_t n = text.size();
-    // A character has at most four bytes: look back at most three for a lead byte that promises more than there is.
-    for (size_t back = 1; back <= std::min<size_t>(3, n); back++) {
-        const unsigned char byte = (unsigned char) text[n - back];
-        if ((byte & 0xC0) == 0x80) continue;
-        const size_t length = byte >= 0xC2 && byte <= 0xDF   ? 2
-                              : (byte & 0xF0) == 0xE0        ? 3
-                              : byte >= 0xF0 && byte <= 0xF4 ? 4
-                                                             : 1;
-        if (length <= back) return n;
-        // Not every continuation may follow: an overlong form or a surrogate is broken already, not incomplete.
-        if (back >= 2) {
-            const unsigned char second = (unsigned char) text[n - back + 1];
-            const bool broken = (byte == 0xE0 && second < 0xA0) || (byte == 0xED && second > 0x9F) ||
-                                (byte == 0xF0 && second < 0x90) || (byte == 0xF4 && second > 0x8F);
-            if (broken) return n;
-        }
-        return n - back;
-    }
-    return n;
-}
 
 answer_text::answer_text(const llama_vocab * vocab, std::vector<std::string> stop, bool special, std::string begun)
     : vocab_(vocab), stop_(std::move(stop)), special_(special), pending_(std::move(begun)), piece_(64) {}

@@ -10,10 +10,6 @@
 
 namespace overfill {
 
-// The length of the longest prefix of `text` that does not end inside a UTF-8 character. Bytes that are no UTF-8 at all
-// count as whole: JavaScript replaces them.
-size_t whole_utf8_prefix(const std::string & text);
-
 class answer_text {
   public:
     // `begun` are the first bytes of a character that an earlier part of the answer ended in.

@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include "failure.h"
+#include "text.h"
 
 namespace overfill {
 

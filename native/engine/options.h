@@ -3,6 +3,7 @@
 #pragma once
 
 #include "handover.h"
+#include "models.h"
 #include "pair_plan.h"
 #include "translate_handover.h"
 
@@ -18,11 +19,6 @@
 namespace overfill {
 
 enum class flash_attention { automatic, on, off };
-
-struct model_options {
-    std::string path;
-    int32_t n_gpu_layers = 0;  // layers on a GPU device; negative: all; 0: CPU only
-};
 
 struct pair_options {
     model_options prefill;

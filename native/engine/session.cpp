@@ -225,47 +225,4 @@ void session::retract(uint32_t n) {
 
 // --- text ---
 
-std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string & text, bool add_special,
-                                  bool parse_special) {
-    // A token stands for at least one byte, save the two special ones around the text and a space put before it.
-    std::vector<llama_token> tokens(text.size() + 8);
-    int32_t n = llama_tokenize(vocab, text.data(), (int32_t) text.size(), tokens.data(), (int32_t) tokens.size(),
-                               add_special, parse_special);
-    if (n < 0) {
-        tokens.resize((size_t) -n);
-        n = llama_tokenize(vocab, text.data(), (int32_t) text.size(), tokens.data(), (int32_t) tokens.size(),
-                           add_special, parse_special);
-    }
-    if (n < 0) throw failure(error_code::internal, "the text could not be tokenised");
-    tokens.resize((size_t) n);
-    return tokens;
-}
-
-static std::string piece_of(const llama_vocab * vocab, llama_token token, bool special) {
-    std::string piece(32, '\0');
-    int32_t n = llama_token_to_piece(vocab, token, &piece[0], (int32_t) piece.size(), 0, special);
-    if (n < 0) {
-        piece.resize((size_t) -n);
-        n = llama_token_to_piece(vocab, token, &piece[0], (int32_t) piece.size(), 0, special);
-    }
-    piece.resize((size_t) std::max(n, 0));
-    return piece;
-}
-
-// SentencePiece vocabularies put a space before every text; it is no part of what was written.
-static bool puts_space_first(const llama_vocab * vocab) {
-    const enum llama_vocab_type type = llama_vocab_type(vocab);
-    if (type != LLAMA_VOCAB_TYPE_SPM && type != LLAMA_VOCAB_TYPE_UGM) return false;
-    const std::vector<llama_token> tokens = tokenize(vocab, "a", false, false);
-    return !tokens.empty() && piece_of(vocab, tokens[0], false).rfind(' ', 0) == 0;
-}
-
-std::string detokenize(const llama_vocab * vocab, const std::vector<llama_token> & tokens, bool special) {
-    // Piece by piece, as an answer is shown. llama_detokenize would also tidy spaces before punctuation away.
-    std::string text;
-    for (const llama_token token : tokens) text += piece_of(vocab, token, special);
-    if (!text.empty() && text[0] == ' ' && puts_space_first(vocab)) text.erase(0, 1);
-    return text;
-}
-
 }  // namespace overfill

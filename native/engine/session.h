@@ -110,9 +110,4 @@ class session::prefill_run {
     prefill_result result_;
 };
 
-// The prompt as tokens: with the vocabulary's BOS token if it starts a session.
-std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string & text, bool add_special,
-                                  bool parse_special);
-std::string detokenize(const llama_vocab * vocab, const std::vector<llama_token> & tokens, bool special);
-
 }  // namespace overfill

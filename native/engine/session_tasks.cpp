@@ -1,6 +1,7 @@
 #include "session_tasks.h"
 
 #include "clock.h"
+#include "text.h"
 
 #include <iterator>
 

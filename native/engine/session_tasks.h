@@ -3,6 +3,7 @@
 #pragma once
 
 #include "answer_text.h"
+#include "completion.h"
 #include "sampler.h"
 #include "scheduler.h"
 #include "session.h"
@@ -17,11 +18,6 @@
 #include <vector>
 
 namespace overfill {
-
-template <class T> struct completion {
-    std::function<void(const T &)> done;
-    std::function<void(const failure &)> failed;
-};
 
 // What a session's handle and its tasks have in common.
 struct session_slot {

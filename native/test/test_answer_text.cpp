@@ -2,6 +2,7 @@
 #include "answer_text.h"
 #include "check.h"
 #include "models.h"
+#include "text.h"
 #include "tiny_model.h"
 
 #include <random>

@@ -1,15 +1,20 @@
 // Loads a llama.cpp model with progress and abort, and tells a broken file from a failed load.
 #pragma once
 
-#include "options.h"
-
 #include <llama.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 
 namespace overfill {
+
+struct model_options {
+    std::string path;
+    int32_t n_gpu_layers = 0;  // layers on a GPU device; negative: all; 0: CPU only
+};
 
 struct free_model {
     void operator()(llama_model * model) const { llama_model_free(model); }

@@ -1,8 +1,7 @@
 #include "corpus.h"
 
-#include "answer_text.h"
 #include "failure.h"
-#include "session.h"
+#include "text.h"
 
 #include <algorithm>
 #include <filesystem>
