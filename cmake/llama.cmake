@@ -1,6 +1,6 @@
 # Where llama.cpp comes from. Gives two targets:
 #   llama_api        the public headers (llama.h, ggml.h, gguf.h) and the libraries
-#   llama_internals  the private headers of src/, for native/llama only
+#   llama_internals  the private headers of src/ and libllama-common, for native/llama only
 
 if(NOT EXISTS "${OVERFILL_LLAMA_SOURCE_DIR}/include/llama.h")
   message(FATAL_ERROR "llama.cpp's source is not in ${OVERFILL_LLAMA_SOURCE_DIR}; `npm run build:native` puts it there")
@@ -24,7 +24,9 @@ target_compile_definitions(llama_api INTERFACE OVERFILL_LLAMA_VERSION="${OVERFIL
 add_library(llama_internals INTERFACE)
 target_include_directories(llama_internals SYSTEM INTERFACE
   "${OVERFILL_LLAMA_SOURCE_DIR}/src"
-  "${OVERFILL_LLAMA_SOURCE_DIR}/ggml/src")
+  "${OVERFILL_LLAMA_SOURCE_DIR}/ggml/src"
+  "${OVERFILL_LLAMA_SOURCE_DIR}/common"
+  "${OVERFILL_LLAMA_SOURCE_DIR}/vendor")
 
 if(OVERFILL_LLAMA STREQUAL "source")
   # Static, so that the addon is one file and a sanitizer sees all of it. GGML_NATIVE would tie the build to this very
@@ -32,7 +34,7 @@ if(OVERFILL_LLAMA STREQUAL "source")
   set(BUILD_SHARED_LIBS OFF CACHE BOOL "" FORCE)
   set(GGML_NATIVE OFF CACHE BOOL "" FORCE)
   set(GGML_OPENMP OFF CACHE BOOL "" FORCE)
-  set(LLAMA_BUILD_COMMON OFF CACHE BOOL "" FORCE)
+  set(LLAMA_BUILD_COMMON ON CACHE BOOL "" FORCE)
   set(LLAMA_BUILD_TESTS OFF CACHE BOOL "" FORCE)
   set(LLAMA_BUILD_TOOLS OFF CACHE BOOL "" FORCE)
   set(LLAMA_BUILD_EXAMPLES OFF CACHE BOOL "" FORCE)
@@ -41,6 +43,7 @@ if(OVERFILL_LLAMA STREQUAL "source")
   set(LLAMA_CURL OFF CACHE BOOL "" FORCE)
   add_subdirectory("${OVERFILL_LLAMA_SOURCE_DIR}" llama.cpp EXCLUDE_FROM_ALL)
   target_link_libraries(llama_api INTERFACE llama ggml)
+  target_link_libraries(llama_internals INTERFACE llama-common)
   target_compile_definitions(llama_api INTERFACE OVERFILL_LLAMA_SOURCE=1)
 elseif(OVERFILL_LLAMA STREQUAL "prebuilt")
   if(NOT IS_DIRECTORY "${OVERFILL_LLAMA_LIBRARY_DIR}")
@@ -53,15 +56,21 @@ elseif(OVERFILL_LLAMA STREQUAL "prebuilt")
     overfill_import_library(llama "${OVERFILL_LLAMA_LIBRARY_DIR}/llama.${tag}.dll")
     overfill_import_library(ggml "${OVERFILL_LLAMA_LIBRARY_DIR}/ggml.${tag}.dll")
     overfill_import_library(ggml-base "${OVERFILL_LLAMA_LIBRARY_DIR}/ggml-base.dll")
+    overfill_import_library(llama-common "${OVERFILL_LLAMA_LIBRARY_DIR}/llama-common.dll")
     target_compile_definitions(llama_api INTERFACE LLAMA_SHARED GGML_SHARED)
+    target_link_libraries(llama_internals INTERFACE overfill_import_llama-common)
     target_link_libraries(llama_api INTERFACE overfill_import_llama overfill_import_ggml overfill_import_ggml-base)
   else()
-    foreach(library llama.${tag} ggml.${tag} ggml-base)
+    foreach(library llama-common llama.${tag} ggml.${tag} ggml-base)
       set(file "${OVERFILL_LLAMA_LIBRARY_DIR}/${CMAKE_SHARED_LIBRARY_PREFIX}${library}${CMAKE_SHARED_LIBRARY_SUFFIX}")
       if(NOT EXISTS "${file}")
         message(FATAL_ERROR "${file} is missing: the platform package is of another llama.cpp version than the headers")
       endif()
-      target_link_libraries(llama_api INTERFACE "${file}")
+      if(library STREQUAL "llama-common")
+        target_link_libraries(llama_internals INTERFACE "${file}")
+      else()
+        target_link_libraries(llama_api INTERFACE "${file}")
+      endif()
     endforeach()
   endif()
 else()

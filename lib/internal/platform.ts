@@ -65,6 +65,7 @@ export function libraryFiles(platform: SupportedPlatform, llamaVersion: string):
     `${prefix}ggml-base${suffix}`,
     `${prefix}ggml.${variant}v${llamaVersion}${suffix}`,
     `${prefix}llama.${variant}v${llamaVersion}${suffix}`,
+    `${prefix}llama-common${suffix}`,
   ];
 }
 

@@ -42,13 +42,14 @@ test("libraries are named as each platform names them, dependencies first", (t) 
     const platform = supportedPlatform(name);
     return platform && libraryFiles(platform, "0.5.0");
   };
-  t.deepEqual(files("linux-x64"), ["libggml-base.so", "libggml.v0.5.0.so", "libllama.v0.5.0.so"]);
+  t.deepEqual(files("linux-x64"), ["libggml-base.so", "libggml.v0.5.0.so", "libllama.v0.5.0.so", "libllama-common.so"]);
   t.deepEqual(files("darwin-arm64"), [
     "libggml-base.dylib",
     "libggml.metal.v0.5.0.dylib",
     "libllama.metal.v0.5.0.dylib",
+    "libllama-common.dylib",
   ]);
-  t.deepEqual(files("win32-x64"), ["ggml-base.dll", "ggml.v0.5.0.dll", "llama.v0.5.0.dll"]);
+  t.deepEqual(files("win32-x64"), ["ggml-base.dll", "ggml.v0.5.0.dll", "llama.v0.5.0.dll", "llama-common.dll"]);
 });
 
 test("other platforms are unsupported", (t) => {
