@@ -53,6 +53,7 @@ export function createError(
       return new PruneError(known, message, details, cause);
     case "ERR_FILE_READ_FAILED":
     case "ERR_FILE_WRITE_FAILED":
+    case "ERR_DATA_INVALID":
       return new FileError(known, message, details, cause);
     case "ERR_STAGE_ORDER":
     case "ERR_SESSION_BUSY":

@@ -43,7 +43,9 @@ export type FileErrorCode =
   /** A file that is no model, such as a text, is not there or cannot be read. */
   | "ERR_FILE_READ_FAILED"
   /** A file cannot be written: the folder is not there, is closed to this process, or the disk is full. */
-  | "ERR_FILE_WRITE_FAILED";
+  | "ERR_FILE_WRITE_FAILED"
+  /** A data file is damaged, or holds nothing that can be used; `details` names the line. */
+  | "ERR_DATA_INVALID";
 
 /** Codes of {@link StageError}. */
 export type StageErrorCode =

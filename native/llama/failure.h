@@ -25,6 +25,7 @@ enum class error_code {
     already_pruned,
     importance_invalid,
     importance_mismatch,
+    data_invalid,
     file_read_failed,
     file_write_failed,
     context_overflow,

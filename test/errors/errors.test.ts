@@ -27,6 +27,7 @@ const classes: Readonly<Record<OverfillErrorCode, typeof errors.OverfillError.pr
   ERR_IMPORTANCE_MISMATCH: "PruneError",
   ERR_FILE_READ_FAILED: "FileError",
   ERR_FILE_WRITE_FAILED: "FileError",
+  ERR_DATA_INVALID: "FileError",
   ERR_STAGE_ORDER: "StageError",
   ERR_SESSION_BUSY: "StageError",
   ERR_STREAM_CONSUMED: "StageError",

@@ -1,0 +1,69 @@
+#include "data_record.h"
+
+#include "failure.h"
+#include "json.h"
+
+namespace overfill {
+
+[[noreturn]] static void refuse(const std::string & why) { throw failure(error_code::data_invalid, why); }
+
+static std::string string_at(const common_json & object, const std::string & key) {
+    const common_json & value = object.at(key);
+    if (!value.is_string()) refuse("\"" + key + "\" is no string");
+    return value.get<std::string>();
+}
+
+static std::string content_of(const common_json & message) {
+    if (!message.contains("content")) refuse("a message has no \"content\"");
+    const common_json & content = message.at("content");
+    if (content.is_string()) return content.get<std::string>();
+    if (!content.is_array()) refuse("the \"content\" of a message is neither a string nor a list");
+    std::string text;
+    for (size_t i = 0; i < content.size(); i++) {
+        const common_json & part = content.at(i);
+        if (!part.is_object() || !part.contains("type") || !part.at("type").is_string() ||
+            part.at("type").get<std::string>() != "text" || !part.contains("text"))
+            refuse("a part of a message's \"content\" is no text");
+        text += string_at(part, "text");
+    }
+    return text;
+}
+
+static std::vector<chat_message> messages_of(const common_json & list) {
+    if (!list.is_array()) refuse("\"messages\" is no list");
+    if (list.size() == 0) refuse("\"messages\" is empty");
+    std::vector<chat_message> messages;
+    for (size_t i = 0; i < list.size(); i++) {
+        const common_json & message = list.at(i);
+        if (!message.is_object()) refuse("a message is no object");
+        if (!message.contains("role")) refuse("a message has no \"role\"");
+        messages.push_back({ string_at(message, "role"), content_of(message) });
+    }
+    return messages;
+}
+
+data_record parse_data_record(const std::string & line) {
+    const common_json object = common_json::parse_no_throw(line);
+    if (object.is_discarded()) refuse("no JSON in UTF-8");
+    if (!object.is_object()) refuse("no JSON object");
+
+    const bool chat = object.contains("messages"), text = object.contains("text");
+    const char * answer = object.contains("response") ? "response" : "completion";
+    const bool pair = object.contains("prompt") || object.contains(answer);
+    if (chat + text + pair == 0) refuse("none of \"messages\", \"prompt\" with \"response\", and \"text\" is there");
+    if (chat + text + pair > 1)
+        refuse("only one of \"messages\", \"prompt\" with \"response\", and \"text\" can be there");
+
+    data_record record;
+    if (chat) record.messages = messages_of(object.at("messages"));
+    if (text) record.text = string_at(object, "text");
+    if (pair) {
+        for (const char * key : { "prompt", answer })
+            if (!object.contains(key)) refuse("\"" + std::string(key) + "\" is missing");
+        record.prompt = string_at(object, "prompt");
+        record.response = string_at(object, answer);
+    }
+    return record;
+}
+
+}  // namespace overfill

@@ -1,0 +1,76 @@
+#include "examples.h"
+
+#include "failure.h"
+#include "text.h"
+
+#include <algorithm>
+
+namespace overfill {
+
+[[noreturn]] static void refuse(const std::string & why) { throw failure(error_code::data_invalid, why); }
+
+example_tokenizer::example_tokenizer(const llama_model * model, uint32_t max_tokens, std::time_t now)
+    : model_(model), vocab_(llama_model_get_vocab(model)), max_tokens_(max_tokens), now_(now) {}
+
+const chat_template & example_tokenizer::chat() {
+    if (!chat_) chat_.emplace(model_);
+    return *chat_;
+}
+
+// The beginning of every text, without the token that some vocabularies close a text with.
+static std::vector<llama_token> beginning(const llama_vocab * vocab, const std::string & text) {
+    std::vector<llama_token> tokens = tokenize(vocab, text, /*add_special*/ true, /*parse_special*/ true);
+    if (llama_vocab_get_add_eos(vocab) && !tokens.empty() && tokens.back() == llama_vocab_eos(vocab)) tokens.pop_back();
+    return tokens;
+}
+
+// Splits the tokens of the whole text where those of its prompt end. The response by itself would become other tokens:
+// SentencePiece vocabularies put a space before every text. Where a token spans the border, it goes with the response.
+static example split(const llama_vocab * vocab, const std::string & prompt, const std::string & response) {
+    const std::vector<llama_token> before = beginning(vocab, prompt), whole = beginning(vocab, prompt + response);
+    const auto border = std::mismatch(before.begin(), before.end(), whole.begin(), whole.end()).second;
+    return { { whole.begin(), border }, { border, whole.end() } };
+}
+
+example example_tokenizer::from_chat(const std::vector<chat_message> & messages) {
+    if (messages.back().role != "assistant") refuse("the last message is not the assistant's");
+    if (messages.back().content.empty()) refuse("the assistant's message is empty");
+    if (messages.size() == 1) refuse("there is nothing before the assistant's message");
+    const std::vector<chat_message> before(messages.begin(), messages.end() - 1);
+    std::string prompt, whole;
+    try {
+        prompt = chat().apply(before, /*answer_next*/ true, now_);
+        whole = chat().apply(messages, /*answer_next*/ false, now_);
+    } catch (const failure & error) {
+        if (error.code() != error_code::invalid_argument) throw;
+        refuse(error.what());
+    }
+    if (whole.compare(0, prompt.size(), prompt) != 0)
+        refuse("the chat template does not put the answer where it asks for one");
+    std::string response = whole.substr(prompt.size());
+    // Templates end a turn with a newline that the model never has to write: it stops at the token before.
+    while (!response.empty() && (response.back() == '\n' || response.back() == ' ')) response.pop_back();
+    return split(vocab_, prompt, response);
+}
+
+example example_tokenizer::to_example(const data_record & record) {
+    example made;
+    if (!record.messages.empty()) {
+        made = from_chat(record.messages);
+    } else if (record.text) {
+        if (record.text->empty()) refuse("the text is empty");
+        made = split(vocab_, "", *record.text);
+    } else {
+        if (record.response->empty()) refuse("the response is empty");
+        made = split(vocab_, *record.prompt, *record.response);
+        const llama_token end = llama_vocab_eos(vocab_);
+        if (end != LLAMA_TOKEN_NULL && !llama_vocab_is_eog(vocab_, made.response.back())) made.response.push_back(end);
+    }
+    if (made.prompt.empty() && made.response.size() < 2) refuse("a single token has no token before it");
+    const size_t n = made.prompt.size() + made.response.size();
+    if (n > max_tokens_)
+        refuse(std::to_string(n) + " tokens, more than the " + std::to_string(max_tokens_) + " of the context");
+    return made;
+}
+
+}  // namespace overfill
