@@ -29,7 +29,7 @@ static std::vector<llama_token> beginning(const llama_vocab * vocab, const std::
 static example split(const llama_vocab * vocab, const std::string & prompt, const std::string & response) {
     const std::vector<llama_token> before = beginning(vocab, prompt), whole = beginning(vocab, prompt + response);
     const auto border = std::mismatch(before.begin(), before.end(), whole.begin(), whole.end()).second;
-    return { { whole.begin(), border }, { border, whole.end() } };
+    return { { whole.begin(), border }, { border, whole.end() }, false };
 }
 
 example example_tokenizer::from_chat(const std::vector<chat_message> & messages) {
@@ -60,6 +60,7 @@ example example_tokenizer::to_example(const data_record & record) {
     } else if (record.text) {
         if (record.text->empty()) refuse("the text is empty");
         made = split(vocab_, "", *record.text);
+        made.is_text = true;
     } else {
         if (record.response->empty()) refuse("the response is empty");
         made = split(vocab_, *record.prompt, *record.response);

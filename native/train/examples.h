@@ -17,6 +17,7 @@ namespace overfill {
 struct example {
     std::vector<llama_token> prompt;    // with the BOS token where the vocabulary adds one; plain text has nothing else
     std::vector<llama_token> response;  // ends with the end-of-turn or end-of-text token; plain text does not
+    bool is_text = false;               // plain text, all of it a response
 };
 
 // Turns records into tokens with one model's vocabulary and chat template.

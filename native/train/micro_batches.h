@@ -1,0 +1,33 @@
+// The sequences of one optimiser step as batches that fit into memory: padded to few different shapes, because a graph
+// is built for each; short ones that need no cache packed into one row, without seeing each other.
+#pragma once
+
+#include "sequences.h"
+#include "train_batch.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace overfill {
+
+struct micro_batch_limits {
+    uint32_t n_tokens = 2048;     // of a batch, padding included; a single longer sequence is a batch of its own
+    uint32_t token_bucket = 32;   // rows are padded to a multiple of it
+    uint32_t prefix_bucket = 64;  // the room for cached tokens as well
+    uint32_t row_tokens = 0;      // rows that are packed have room for so many; 0: no packing
+};
+
+struct micro_batch {
+    batch_shape shape;
+    train_batch data;  // without prefixes and teacher
+    // Which sequence (of those given) each row holds, in the order of their segments; one each where rows have
+    // prefixes.
+    std::vector<std::vector<size_t>> rows;
+};
+
+// Every target of every sequence is in exactly one batch, with the weight 1 / n_targets (of all), so that losses and
+// gradients of the batches add up to the mean over the step. The same sequences always give the same batches.
+std::vector<micro_batch> make_micro_batches(const std::vector<train_sequence> & sequences,
+                                            const micro_batch_limits & limits);
+
+}  // namespace overfill
