@@ -2,6 +2,7 @@
 
 #include "atomic_file.h"
 #include "cache_rows.h"
+#include "chunk_sample.h"
 #include "clock.h"
 #include "corpus.h"
 #include "failure.h"
@@ -26,34 +27,12 @@ namespace overfill {
 namespace {
 
 constexpr uint32_t default_chunk_size = 512;
-constexpr size_t smallest_chunk = 8;     // a shorter end of the text is left out
-constexpr size_t most_loss_chunks = 32;  // losses settle long before a large text's held-out tenth is read
+constexpr size_t smallest_chunk = 8;  // a shorter end of the text is left out
 
 [[noreturn]] void refuse(const std::string & option, const std::string & why) {
     throw failure(error_code::invalid_argument, "options." + option + ": " + why,
                   { { "parameter", "options." + option } });
 }
-
-// At most so many chunks, spread evenly over those that were offered.
-class chunk_sample {
-  public:
-    void offer(const std::vector<llama_token> & chunk) {
-        if (n_offered_++ % stride_ != 0) return;
-        if (chunks_.size() == most_loss_chunks) {
-            // Every other one goes, and from now on every other one comes.
-            for (size_t i = 1; 2 * i < chunks_.size(); i++) chunks_[i] = std::move(chunks_[2 * i]);
-            chunks_.resize((chunks_.size() + 1) / 2);
-            stride_ *= 2;
-            if ((n_offered_ - 1) % stride_ != 0) return;
-        }
-        chunks_.push_back(chunk);
-    }
-    const std::vector<std::vector<llama_token>> & chunks() const { return chunks_; }
-
-  private:
-    std::vector<std::vector<llama_token>> chunks_;
-    size_t stride_ = 1, n_offered_ = 0;
-};
 
 // One layer's regressions. A common map is fitted to K's and V's rows together, and measured on each.
 struct layer_fit {

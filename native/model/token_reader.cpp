@@ -3,9 +3,10 @@
 #include "failure.h"
 #include "kv_view.h"
 #include "llama_log.h"
+#include "run_batch.h"
+#include "token_loss.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace overfill {
 
@@ -47,14 +48,6 @@ void token_reader::read(const llama_token * tokens, uint32_t n, llama_pos positi
         decode(tokens + i, std::min(n_batch_, n - i), position + (llama_pos) i, false);
 }
 
-// -ln of the token's probability, all in float64: losses are compared to the third digit.
-static double surprise(const float * logits, int32_t n_vocab, llama_token token) {
-    const double largest = *std::max_element(logits, logits + n_vocab);
-    double sum = 0;
-    for (int32_t i = 0; i < n_vocab; i++) sum += std::exp(logits[i] - largest);
-    return std::log(sum) + largest - logits[token];
-}
-
 double token_reader::read_and_score(const llama_token * tokens, uint32_t n, llama_pos position) {
     const uint32_t step = std::min(n_batch_, n_scored_at_once);
     const int32_t n_vocab = llama_vocab_n_tokens(vocab());
@@ -63,13 +56,12 @@ double token_reader::read_and_score(const llama_token * tokens, uint32_t n, llam
         const uint32_t n_step = std::min(step, n - 1 - i);
         decode(tokens + i, n_step, position + (llama_pos) i, true);
         for (uint32_t j = 0; j < n_step; j++)
-            sum += surprise(llama_get_logits_ith(ctx_.get(), (int32_t) j), n_vocab, tokens[i + j + 1]);
+            sum += token_loss(llama_get_logits_ith(ctx_.get(), (int32_t) j), n_vocab, tokens[i + j + 1]);
     }
     return sum;
 }
 
 void token_reader::decode(const llama_token * tokens, uint32_t n, llama_pos position, bool want_logits) {
-    if (stop_) throw failure(error_code::aborted, "aborted");
     batch_.n_tokens = (int32_t) n;
     for (uint32_t i = 0; i < n; i++) {
         batch_.token[i] = tokens[i];
@@ -78,13 +70,7 @@ void token_reader::decode(const llama_token * tokens, uint32_t n, llama_pos posi
         batch_.seq_id[i][0] = 0;
         batch_.logits[i] = want_logits;
     }
-    const log_capture log;
-    const int32_t status = llama_decode(ctx_.get(), batch_);
-    if (status == 0) return;
-    if (status == 2) throw failure(error_code::aborted, "aborted");
-    throw failure(status == -2 ? error_code::out_of_memory : error_code::inference_failed,
-                  "llama.cpp failed with status " + std::to_string(status) + ": " + log.errors(),
-                  { { "status", std::to_string(status) } });
+    run_batch(ctx_.get(), batch_, stop_);
 }
 
 }  // namespace overfill
