@@ -6,6 +6,7 @@
 #include "rewrite.h"
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -40,15 +41,23 @@ struct prune_request {
 // The largest of 256, 128, 64 and 32 that is at most a quarter of the width; 32 at least.
 uint32_t default_multiple(uint32_t width);
 
+struct resolved_counts {
+    kept_counts counts;
+    kept_counts wished;     // before rounding
+    uint32_t multiple = 0;  // of the widths; where hidden and ffn have different ones by default, the smaller
+};
+
 // Resolves the wishes. A wish of `all` or a ratio of 0 keeps a width as it is, without rounding; else int(n (1 -
 // ratio)) or the count is rounded to the nearest multiple, at least one, at most n. Heads are rounded so that each KV
 // group keeps the same number. A target decides the widths of hidden and ffn that are not wished for themselves: one
-// ratio for both, the largest model that is not larger than the target. Throws ERR_INVALID_ARGUMENT, its parameter the
-// option at fault, if nothing would be left or a target cannot be met.
-kept_counts resolve_counts(const prune_request & request, const parent_model & parent, const rewrite_options & output);
+// ratio for both, the largest model that is not larger than the target. `plan` tells what a model of such sizes would
+// hold (plan_rewrite); only a target asks it. Throws ERR_INVALID_ARGUMENT, its parameter the option at fault, if
+// nothing would be left or a target cannot be met.
+resolved_counts resolve_counts(const prune_request & request, const model_shape & shape,
+                               const std::function<rewrite_plan(const kept_counts &)> & plan);
 
-// `measured` may be null if the request needs none. Ties go to the lower index. Throws ERR_IMPORTANCE_MISMATCH if it is
-// of another shape.
+// `measured` may be null if the request needs none. Ties go to the lower index. A random order gives a layer the same
+// channels whatever else is pruned, on every platform. Throws ERR_IMPORTANCE_MISMATCH if it is of another shape.
 kept_parts select_parts(const prune_request & request, const kept_counts & counts, const model_shape & shape,
                         const importance * measured);
 
