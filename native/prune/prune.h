@@ -13,6 +13,8 @@
 
 namespace overfill {
 
+// The loss before is measured while the parent is still in memory, before the writing: the first half of `measuring`.
+// The second half follows the writing.
 enum class prune_stage { loading, calibrating, writing, measuring };
 
 struct prune_progress {
@@ -37,9 +39,11 @@ struct prune_result {
     kept_counts after;
     kept_counts wished;  // before rounding
     kept_parts kept;
-    uint32_t multiple = 0;
+    uint32_t multiple = 0;  // of the widths
     bool compensated = false;
-    std::string architecture_before, architecture_after, fingerprint, type;
+    std::string architecture_before, architecture_after;
+    std::string fingerprint;  // of the parent
+    std::string type;
     uint64_t n_params_before = 0, n_params_after = 0, n_bytes_before = 0, n_bytes_after = 0;
     std::vector<std::string> paths;
     uint64_t n_samples = 0, n_tokens = 0, n_loss_tokens = 0;
@@ -47,6 +51,11 @@ struct prune_result {
     double calibrate_ms = 0, write_ms = 0, total_ms = 0;
 };
 
+// Refuses what it can before the long load. Nothing is at the final name before the loss of what was written is
+// measured, so that a call that fails or is aborted leaves no model; an importance file that was asked for stays.
+// Throws the codes of parent_model, calibrate, selection.h and rewrite; ERR_ALREADY_PRUNED; ERR_IMPORTANCE_MISMATCH for
+// an importance file of another model; ERR_INVALID_ARGUMENT (parameter options.out) if a file to be written is one that
+// is read.
 prune_result prune(const prune_options & options, const std::function<void(const prune_progress &)> & on_progress,
                    const std::atomic<bool> & stop);
 

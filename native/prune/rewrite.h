@@ -28,6 +28,9 @@ struct rewrite_options {
     // Further metadata: what was done, from what calibration. Keys are complete ("overfill.prune...."). Written as
     // strings.
     std::vector<std::pair<std::string, std::string>> notes;
+    // Called when all bytes are written and checked, with the temporary path of the (first) file, which loads as a
+    // model. If it throws, no file is left, and what had the name before keeps it.
+    std::function<void(const std::string & path)> before_commit;
 };
 
 struct planned_tensor {

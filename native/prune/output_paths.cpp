@@ -1,0 +1,30 @@
+#include "output_paths.h"
+
+#include "atomic_file.h"
+#include "failure.h"
+#include "model_file.h"
+
+#include <filesystem>
+
+namespace overfill {
+
+static bool name_one_file(const std::string & a, const std::string & b) {
+    namespace fs = std::filesystem;
+    if (same_file(a, b)) return true;
+    std::error_code error_a, error_b;
+    const fs::path full_a = fs::weakly_canonical(fs::u8path(a), error_a);
+    const fs::path full_b = fs::weakly_canonical(fs::u8path(b), error_b);
+    return !error_a && !error_b && full_a == full_b;
+}
+
+void check_output(const std::string & option, const std::string & path, const std::vector<std::string> & taken) {
+    const std::string parameter = "options." + option;
+    for (const std::string & other : taken)
+        if (!other.empty() && name_one_file(path, other))
+            throw failure(error_code::invalid_argument,
+                          parameter + ": " + path + " is read or written by this job already",
+                          { { "parameter", parameter }, { "path", path } });
+    const atomic_file writable(path);
+}
+
+}  // namespace overfill
