@@ -5,7 +5,10 @@
 #include "environment.h"
 #include "failure.h"
 #include "fit_wrapper.h"
+#include "job_wrapper.h"
 #include "llama_log.h"
+#include "pool_read.h"
+#include "prune_wrapper.h"
 #include "version_gate.h"
 #include "wrappers.h"
 
@@ -41,52 +44,29 @@ static Napi::Value devices(const Napi::CallbackInfo & info) { return from_device
 
 static Napi::Value features(const Napi::CallbackInfo & info) { return Napi::String::New(info.Env(), cpu_features()); }
 
-// Structure and metadata of one or two models. A short job, so it may use the pool.
-class inspect_worker final : public Napi::AsyncWorker {
-  public:
-    inspect_worker(Napi::Env env, pair_options options)
-        : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), options_(std::move(options)) {}
-
-    Napi::Promise promise() const { return deferred_.Promise(); }
-
-    void Execute() override {
-        try {
-            const compared_models models = load_and_compare(options_, load_depth::metadata, [](float) { return true; });
-            prefill_ = models.prefill_traits;
-            decode_ = models.decode_traits;
-            plan_ = models.plan;
-            cache_traits cache;
-            cache.type_k = options_.cache_type_k;
-            cache.type_v = options_.cache_type_v;
-            kv_bytes_ = kv_bytes_per_token(prefill_, cache);
-        } catch (...) {
-            failure_ = std::make_unique<failure>(current_failure());
-        }
-    }
-
-    void OnOK() override {
-        const Napi::Env env = Env();
-        if (failure_)
-            deferred_.Reject(to_error(env, *failure_).Value());
-        else
-            deferred_.Resolve(from_inspection(env, prefill_, decode_, plan_, kv_bytes_));
-    }
-
-  private:
-    Napi::Promise::Deferred deferred_;
-    pair_options options_;
-    model_traits prefill_, decode_;
-    pair_plan plan_;
-    uint64_t kv_bytes_ = 0;
-    std::unique_ptr<failure> failure_;
+struct inspection {
+    model_traits prefill, decode;
+    pair_plan plan;
+    uint64_t kv_bytes = 0;  // per token
 };
 
+// Structure and metadata of one or two models. A short job, so it may use the pool.
 static Napi::Value inspect(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&]() -> Napi::Value {
-        auto * worker = new inspect_worker(info.Env(), to_pair_options(info[0].As<Napi::Object>(), false));
-        const Napi::Promise promise = worker->promise();
-        worker->Queue();
-        return promise;
+    return guarded(info.Env(), [&] {
+        return pool_read<inspection>::begin(
+            info.Env(),
+            [options = to_pair_options(info[0].As<Napi::Object>(), false)] {
+                const compared_models models =
+                    load_and_compare(options, load_depth::metadata, [](float) { return true; });
+                cache_traits cache;
+                cache.type_k = options.cache_type_k;
+                cache.type_v = options.cache_type_v;
+                return inspection{ models.prefill_traits, models.decode_traits, models.plan,
+                                   kv_bytes_per_token(models.prefill_traits, cache) };
+            },
+            [](Napi::Env env, const inspection & read) {
+                return from_inspection(env, read.prefill, read.decode, read.plan, read.kv_bytes);
+            });
     });
 }
 
@@ -95,7 +75,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     data->pair_class = Napi::Persistent(pair_wrapper::define(env));
     data->session_class = Napi::Persistent(session_wrapper::define(env));
     data->stream_class = Napi::Persistent(stream_wrapper::define(env));
-    data->fit_class = Napi::Persistent(fit_wrapper::define(env));
+    data->job_class = Napi::Persistent(job_wrapper::define(env));
     env.SetInstanceData(data.release());
 
     exports.Set("llamaVersionBuilt", llama_version_built());
@@ -111,7 +91,12 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     exports.Set("cpuFeatures", Napi::Function::New<features>(env, "cpuFeatures"));
     exports.Set("inspect", Napi::Function::New<inspect>(env, "inspect"));
     exports.Set("inspectTranslator", Napi::Function::New<inspect_translator>(env, "inspectTranslator"));
-    exports.Set("fit", Napi::Function::New<fit_wrapper::begin>(env, "fit"));
+    exports.Set("fit", Napi::Function::New<begin_fit>(env, "fit"));
+    exports.Set("prune", Napi::Function::New<begin_prune>(env, "prune"));
+    exports.Set("measureImportance", Napi::Function::New<begin_measure_importance>(env, "measureImportance"));
+    exports.Set("pad", Napi::Function::New<begin_pad>(env, "pad"));
+    exports.Set("inspectImportance", Napi::Function::New<inspect_importance>(env, "inspectImportance"));
+    exports.Set("prunableArchitectures", Napi::Function::New<prunable_architectures>(env, "prunableArchitectures"));
     exports.Set("loadPair", Napi::Function::New<pair_wrapper::load>(env, "loadPair"));
     return exports;
 }

@@ -16,7 +16,7 @@ struct environment {
     Napi::FunctionReference pair_class;
     Napi::FunctionReference session_class;
     Napi::FunctionReference stream_class;
-    Napi::FunctionReference fit_class;
+    Napi::FunctionReference job_class;
 
     static environment & of(Napi::Env env) { return *env.GetInstanceData<environment>(); }
 };

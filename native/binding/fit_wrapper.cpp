@@ -1,15 +1,14 @@
 #include "fit_wrapper.h"
 
 #include "environment.h"
+#include "fit.h"
+#include "job_wrapper.h"
+#include "pool_read.h"
 #include "translator_file.h"
 
 #include <algorithm>
 
 namespace overfill {
-
-struct fit_wrapper::end_hook {
-    Napi::Env::CleanupHook<void (*)(fit_wrapper *), fit_wrapper> hook;
-};
 
 // --- conversion ---
 
@@ -91,112 +90,49 @@ static Napi::Object from_translator(Napi::Env env, const translator & translator
     return out;
 }
 
-// --- fit ---
+// --- calls ---
 
-Napi::Function fit_wrapper::define(Napi::Env env) {
-    return DefineClass(env, "NativeFit", { InstanceMethod<&fit_wrapper::abort>("abort") });
+Napi::Value begin_fit(const Napi::CallbackInfo & info) {
+    return guarded(info.Env(), [&] {
+        fit_options options = to_fit_options(info[0].As<Napi::Object>());
+        const ggml_type weight_type = options.weight_type;
+        return job_wrapper::begin<fit_result>(
+            info.Env(), info[1].As<Napi::Function>(),
+            [options = std::move(options)](const job_wrapper::report & report, const std::atomic<bool> & stop) {
+                const auto on_progress = [&](const fit_progress & progress) {
+                    report({ (double) progress.stage, progress.fraction, (double) progress.n_tokens });
+                };
+                return fit(options, on_progress, stop);
+            },
+            [weight_type](Napi::Env env, const fit_result & result) -> Napi::Value {
+                Napi::Object out = from_translator(env, result.translator, result.n_bytes, weight_type);
+                out.Set("heldOutTokens", (double) result.n_held_out_tokens);
+                out.Set("ms", result.milliseconds);
+                return out;
+            });
+    });
 }
 
-Napi::Value fit_wrapper::begin(const Napi::CallbackInfo & info) {
-    return environment::of(info.Env()).fit_class.New({ info[0], info[1] });
-}
-
-fit_wrapper::fit_wrapper(const Napi::CallbackInfo & info) : Napi::ObjectWrap<fit_wrapper>(info) {
-    guarded(info.Env(), [&] { start(info); });
-}
-
-void fit_wrapper::start(const Napi::CallbackInfo & info) {
-    Napi::Env env = info.Env();
-    fit_options options = to_fit_options(info[0].As<Napi::Object>());
-    const ggml_type weight_type = options.weight_type;
-    box_ = std::make_shared<mailbox>(env);
-    const mailbox::call call = box_->open(env, info[1].As<Napi::Function>());
-    const auto box = box_;
-    const uint64_t id = call.id;
-    const auto on_progress = [box, id](const fit_progress & progress) {
-        box->progress(id, { (double) progress.stage, progress.fraction, (double) progress.n_tokens });
-    };
-    job_ = std::make_unique<background_job<fit_result>>(
-        [options = std::move(options), on_progress](const std::atomic<bool> & stop) {
-            return fit(options, on_progress, stop);
-        },
-        completion<fit_result>{ [box, id, weight_type](const fit_result & result) {
-                                   box->resolve(id, [result, weight_type](Napi::Env env) -> Napi::Value {
-                                       Napi::Object out =
-                                           from_translator(env, result.translator, result.n_bytes, weight_type);
-                                       out.Set("heldOutTokens", (double) result.n_held_out_tokens);
-                                       out.Set("ms", result.milliseconds);
-                                       return out;
-                                   });
-                               },
-                                [box, id](const failure & error) { box->reject(id, error); } });
-    // Registered after the mailbox's thread-safe function, hence called before that one goes.
-    hook_ =
-        std::unique_ptr<end_hook>(new end_hook{ info.Env().AddCleanupHook(&fit_wrapper::on_environment_end, this) });
-    info.This().As<Napi::Object>().Set("finished", call.promise);
-}
-
-void fit_wrapper::on_environment_end(fit_wrapper * self) {
-    self->job_->join();
-    self->box_->shut();
-    self->hook_.reset();
-}
-
-void fit_wrapper::Finalize(Napi::BasicEnv env) {
-    if (job_) job_->join();
-    if (hook_) hook_->hook.Remove(env);
-}
-
-Napi::Value fit_wrapper::abort(const Napi::CallbackInfo & info) {
-    job_->abort();
-    return info.Env().Undefined();
-}
-
-// --- files ---
-
-// A file of at most some hundred megabytes, read from the disk: a short job, so it may use the pool.
-class translator_worker final : public Napi::AsyncWorker {
-  public:
-    translator_worker(Napi::Env env, std::string path)
-        : Napi::AsyncWorker(env), deferred_(Napi::Promise::Deferred::New(env)), path_(std::move(path)) {}
-
-    Napi::Promise promise() const { return deferred_.Promise(); }
-
-    void Execute() override {
-        try {
-            is_translator_ = is_translator_file(path_);
-            if (is_translator_) translator_ = read_translator(path_, &info_);
-        } catch (...) {
-            failure_ = std::make_unique<failure>(current_failure());
-        }
-    }
-
-    void OnOK() override {
-        const Napi::Env env = Env();
-        if (failure_)
-            deferred_.Reject(to_error(env, *failure_).Value());
-        else if (is_translator_)
-            deferred_.Resolve(from_translator(env, translator_, info_.n_bytes, info_.weight_type));
-        else
-            deferred_.Resolve(env.Undefined());
-    }
-
-  private:
-    Napi::Promise::Deferred deferred_;
-    std::string path_;
-    bool is_translator_ = false;
-    translator translator_;
-    translator_file_info info_;
-    std::unique_ptr<failure> failure_;
+struct translator_reading {
+    bool is_translator = false;
+    overfill::translator translator;
+    translator_file_info info;
 };
 
+// A file of at most some hundred megabytes, read from the disk: a short job, so it may use the pool.
 Napi::Value inspect_translator(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&]() -> Napi::Value {
-        auto * worker = new translator_worker(info.Env(), info[0].As<Napi::String>().Utf8Value());
-        const Napi::Promise promise = worker->promise();
-        worker->Queue();
-        return promise;
-    });
+    return pool_read<translator_reading>::begin(
+        info.Env(),
+        [path = info[0].As<Napi::String>().Utf8Value()] {
+            translator_reading out;
+            out.is_translator = is_translator_file(path);
+            if (out.is_translator) out.translator = read_translator(path, &out.info);
+            return out;
+        },
+        [](Napi::Env env, const translator_reading & read) -> Napi::Value {
+            if (!read.is_translator) return env.Undefined();
+            return from_translator(env, read.translator, read.info.n_bytes, read.info.weight_type);
+        });
 }
 
 }  // namespace overfill
