@@ -16,7 +16,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { chooseThreads } from "../lib/engine/threads.js";
+import { chooseThreads } from "../lib/internal/threads.js";
 import type { NativeLoop } from "./contestants/contestant.js";
 import { disturbedMeasurements } from "./disturbance.js";
 import { measureDemo, measurePair, measureQuantisation } from "./measure/decoding.js";

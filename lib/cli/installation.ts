@@ -2,7 +2,6 @@
 
 import { arch, cpus, release, totalmem } from "node:os";
 import { demoPair, demoPrompt, type GenerateResult, loadPair, type PairInfo } from "../engine/index.js";
-import { chooseThreads, type ThreadChoice } from "../engine/threads.js";
 import { OverfillError, type OverfillErrorCode } from "../errors/index.js";
 import type { NativeDevice } from "../internal/binding-types.js";
 import {
@@ -12,6 +11,7 @@ import {
   loadBinding,
   loadGpu,
 } from "../internal/load-binding.js";
+import { chooseThreads, type ThreadChoice } from "../internal/threads.js";
 
 const demoAnswer = " ball red kitchen";
 

@@ -1,15 +1,13 @@
 /** Fits a translator to two models: checks the options, chooses device and threads, and waits for the native fit. */
 
-import { statSync } from "node:fs";
-import { loadBinding, loadGpu } from "../internal/load-binding.js";
-import { abortable, guardCallback } from "./abortable.js";
+import { abortable, guardCallback } from "../internal/abortable.js";
+import { toPath } from "../internal/check-options.js";
+import { chooseComputing } from "../internal/computing.js";
+import { loadBinding } from "../internal/load-binding.js";
 import { checkFitOptions } from "./fit-validation.js";
 import type { GpuOption, LayerMap, ModelSource } from "./options.js";
-import { chooseThreads, threadsForWeights } from "./threads.js";
 import { type TranslatorInfo, toTranslatorInfo } from "./translator-info.js";
-import { toPath } from "./validation.js";
 
-const allLayers = -1;
 const stages = ["loading", "reading", "solving", "measuring"] as const;
 
 /** What a fit does, in this order: load the models, read the text, solve for the maps, measure the losses. */
@@ -123,15 +121,13 @@ export async function fitTranslator(options: FitTranslatorOptions): Promise<Tran
   const decode = toPath(checked.decode.model);
   const text = toPath(checked.text, "text");
   const binding = loadBinding();
-  const gpu = loadGpu(checked.gpu);
-  const gpuLayers = (layers: number | "all" | undefined) =>
-    gpu.kind === false ? 0 : layers === undefined || layers === "all" ? allLayers : layers;
+  const { threads, gpuLayers } = chooseComputing(checked, prefill);
 
   const progress = guardCallback(options.onProgress, () => native.abort());
   const native = binding.fit(
     {
-      prefill: { path: prefill, gpuLayers: gpuLayers(checked.prefill.gpuLayers) },
-      decode: { path: decode, gpuLayers: gpuLayers(checked.decode.gpuLayers) },
+      prefill: { path: prefill, gpuLayers: gpuLayers(checked.prefill) },
+      decode: { path: decode, gpuLayers: gpuLayers(checked.decode) },
       text,
       out: path,
       layerMap: typeof checked.layers === "string" ? checked.layers : "",
@@ -143,7 +139,7 @@ export async function fitTranslator(options: FitTranslatorOptions): Promise<Tran
       lambda: checked.lambda,
       heldOut: checked.heldOut,
       weightType: checked.weightType,
-      threads: checked.threads ?? threadsForWeights(chooseThreads().threads, fileBytes(prefill)),
+      threads,
     },
     (stage, fraction, tokens) => progress.call?.({ stage: stages[stage] ?? "loading", fraction, tokens }),
   );
@@ -157,9 +153,4 @@ export async function fitTranslator(options: FitTranslatorOptions): Promise<Tran
   } finally {
     progress.rethrow();
   }
-}
-
-/** A file that cannot be read is the native side's to report. */
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }

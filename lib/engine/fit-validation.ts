@@ -1,7 +1,8 @@
 /** Checks what callers hand over to a fit; as validation.ts does for a pair. */
 
 import { z } from "zod";
-import { callback, check, layerMap, modelSource, path, signal, toPath } from "./validation.js";
+import { callback, check, gpu, modelSource, path, signal, threads } from "../internal/check-options.js";
+import { layerMap } from "./validation.js";
 
 const fitSchema = z.strictObject({
   prefill: modelSource,
@@ -16,13 +17,10 @@ const fitSchema = z.strictObject({
   lambda: z.number().min(0).max(1000).default(1e-4),
   heldOut: z.number().min(0.01).max(0.5).default(0.1),
   weightType: z.enum(["f32", "f16", "q8_0"]).default("f16"),
-  threads: z.int().min(1).max(512).optional(),
-  gpu: z.union([z.enum(["auto", "cuda", "metal", "vulkan"]), z.literal(false)]).default("auto"),
+  threads: threads.optional(),
+  gpu: gpu.default("auto"),
   onProgress: callback.optional(),
   signal: signal.optional(),
 });
 
 export const checkFitOptions = (value: unknown) => check(fitSchema, value, "options");
-
-/** A path or a `file:` URL as a path. */
-export const checkFilePath = (value: unknown, name: string): string => toPath(check(path, value, name), name);

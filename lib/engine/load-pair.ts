@@ -1,20 +1,13 @@
 /** Loads a pair: checks the options, chooses device and threads, and waits for the native load. */
 
-import { statSync } from "node:fs";
-import { loadBinding, loadGpu } from "../internal/load-binding.js";
-import { abortable, guardCallback } from "./abortable.js";
-import type { InspectOptions, LoadPairOptions, ModelSource } from "./options.js";
+import { abortable, guardCallback } from "../internal/abortable.js";
+import { toPath } from "../internal/check-options.js";
+import { chooseComputing } from "../internal/computing.js";
+import { loadBinding } from "../internal/load-binding.js";
+import type { InspectOptions, LoadPairOptions } from "./options.js";
 import { Pair } from "./pair.js";
 import type { PairInspection } from "./results.js";
-import { chooseThreads, threadsForWeights } from "./threads.js";
-import { checkInspectOptions, checkLoadPairOptions, toNativeCaches, toPath } from "./validation.js";
-
-const allLayers = -1;
-
-/** The size of the larger model's file. One that cannot be read is the native side's to report. */
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-}
+import { checkInspectOptions, checkLoadPairOptions, toNativeCaches } from "./validation.js";
 
 /**
  * Loads two GGUF models as a pair. Works off the JavaScript thread.
@@ -38,27 +31,21 @@ export async function loadPair(options: LoadPairOptions): Promise<Pair> {
   const prefillPath = toPath(checked.prefill.model);
   const decodePath = checked.decode && toPath(checked.decode.model);
   const binding = loadBinding();
-  const gpu = loadGpu(checked.gpu);
-  const layers = (source: { gpuLayers?: ModelSource["gpuLayers"] | undefined }) =>
-    gpu.kind === false
-      ? 0
-      : source.gpuLayers === undefined || source.gpuLayers === "all"
-        ? allLayers
-        : source.gpuLayers;
+  const { gpu, threads, gpuLayers } = chooseComputing(checked, prefillPath);
 
   const progress = guardCallback(options.onProgress, () => native.abortLoad());
   const native = binding.loadPair(
     {
-      prefill: { path: prefillPath, gpuLayers: layers(checked.prefill) },
+      prefill: { path: prefillPath, gpuLayers: gpuLayers(checked.prefill) },
       decode:
         checked.decode && decodePath !== undefined
-          ? { path: decodePath, gpuLayers: layers(checked.decode) }
+          ? { path: decodePath, gpuLayers: gpuLayers(checked.decode) }
           : undefined,
       ...toNativeCaches(checked),
       contextSize: checked.contextSize ?? 0,
       maxSessions: checked.maxSessions,
       batchSize: checked.batchSize,
-      threads: checked.threads ?? threadsForWeights(chooseThreads().threads, fileBytes(prefillPath)),
+      threads,
       handover: checked.handover,
       implementation: checked.implementation,
     },

@@ -1,21 +1,11 @@
 /** What callers may ask for: the options of every public call, with units, ranges and defaults. */
 
-/** A device family to run on, `"auto"` for the best one that is installed, or `false` for the CPU alone. */
-export type GpuOption = "auto" | "cuda" | "metal" | "vulkan" | false;
+import type { GpuOption, ModelSource } from "../internal/model-source.js";
+
+export type { GpuOption, ModelSource } from "../internal/model-source.js";
 
 /** The type in which the KV cache stores K or V. Quantised types need a head size that is a multiple of 32. */
 export type CacheType = "f32" | "f16" | "bf16" | "q8_0" | "q5_1" | "q5_0" | "q4_1" | "q4_0" | "iq4_nl";
-
-/** Where one model of a pair comes from and where it runs. */
-export interface ModelSource {
-  /** Path or `file:` URL of a GGUF file (for a sharded model: of its first shard). */
-  readonly model: string | URL;
-  /**
-   * Layers to put on the GPU: 0 or more, or `"all"`.
-   * @default "all" if a GPU back end was found, else 0
-   */
-  readonly gpuLayers?: number | "all";
-}
 
 /** The decode model, with a KV cache of its own kind where that differs from the prefill model's. */
 export interface DecodeSource extends ModelSource {

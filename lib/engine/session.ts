@@ -1,8 +1,8 @@
 /** One conversation on a pair: prefill, switch, decode, in that order; `generate` runs all three. */
 
 import { createError } from "../errors/index.js";
+import { abortable, guardCallback } from "../internal/abortable.js";
 import type { NativeHandoverReport, NativeSession } from "../internal/binding-types.js";
-import { abortable, guardCallback } from "./abortable.js";
 import { DecodeStream } from "./decode-stream.js";
 import type {
   DecodeOptions,

@@ -1,8 +1,8 @@
 /** What a translator file holds. */
 
 import type { NativeTranslator } from "../internal/binding-types.js";
+import { checkFilePath } from "../internal/check-options.js";
 import { loadBinding } from "../internal/load-binding.js";
-import { checkFilePath } from "./fit-validation.js";
 
 /** The shape of a linear map over all KV heads of a layer. */
 export interface LinearMapShape {

@@ -1,23 +1,21 @@
 /** Checks what callers hand over and turns it into what the binding takes. Every refusal names the parameter. */
 
-import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { createError } from "../errors/index.js";
 import type { NativeDecodeOptions, NativeInspectOptions, NativePrefillOptions } from "../internal/binding-types.js";
+import {
+  callback,
+  check,
+  gpu,
+  modelSource,
+  path,
+  refusedArgument,
+  signal,
+  threads,
+  toPath,
+} from "../internal/check-options.js";
 
 const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]);
-export const callback = z.custom<(...args: never[]) => void>(
-  (value) => typeof value === "function",
-  "expected a function",
-);
-export const signal = z.custom<AbortSignal>((value) => value instanceof AbortSignal, "expected an AbortSignal");
-export const path = z.union([z.string().min(1), z.instanceof(URL)]);
 const maxInt32 = 2 ** 31 - 1;
-
-export const modelSource = z.strictObject({
-  model: path,
-  gpuLayers: z.union([z.literal("all"), z.int().min(0).max(1_000_000)]).optional(),
-});
 
 const flashAttention = z.union([z.boolean(), z.literal("auto")]);
 const decodeCache = {
@@ -38,14 +36,14 @@ const loadPairSchema = z.strictObject({
   contextSize: z.int().min(1).max(16_777_216).optional(),
   maxSessions: z.int().min(1).max(256).default(1),
   batchSize: z.int().min(1).max(8192).default(512),
-  threads: z.int().min(1).max(512).optional(),
+  threads: threads.optional(),
   cacheTypeK: cacheType.default("f16"),
   cacheTypeV: cacheType.default("f16"),
   flashAttention: flashAttention.default("auto"),
   handover: z.enum(["auto", "share", "translate"]).default("auto"),
   implementation: z.enum(["auto", "cpu", "graph", "cuda", "metal"]).default("auto"),
   translator: translator.optional(),
-  gpu: z.union([z.enum(["auto", "cuda", "metal", "vulkan"]), z.literal(false)]).default("auto"),
+  gpu: gpu.default("auto"),
   onProgress: callback.optional(),
   signal: signal.optional(),
 });
@@ -124,55 +122,6 @@ function logitBiasOf(
   };
 }
 
-/** A short rendering of a refused value. */
-function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value);
-  if (typeof value === "function") return "a function";
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === "object" && value !== null) return `an instance of ${value.constructor?.name ?? "Object"}`;
-  return String(value);
-}
-
-function at(value: unknown, keys: readonly PropertyKey[]): unknown {
-  let current = value;
-  for (const key of keys) current = (current as Record<PropertyKey, unknown> | null | undefined)?.[key];
-  return current;
-}
-
-/** Parses, or throws ERR_INVALID_ARGUMENT naming the parameter, what was expected and what came. */
-export function check<Schema extends z.ZodType>(schema: Schema, value: unknown, name: string): z.output<Schema> {
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const unknownKey = issue?.code === "unrecognized_keys" ? issue.keys[0] : undefined;
-  const keys = [...(issue?.path ?? []), ...(unknownKey === undefined ? [] : [unknownKey])];
-  const parameter = [name, ...keys].join(".");
-  const actual = describe(at(value, keys));
-  const expected = unknownKey === undefined ? (issue?.message ?? "another value") : "no such option";
-  throw createError("ERR_INVALID_ARGUMENT", `${parameter}: ${expected}; got ${actual}`, {
-    parameter,
-    expected,
-    actual,
-  });
-}
-
-/** A path for the file system. Refuses other URLs, and a zero byte, at which the system would cut the path off. */
-export function toPath(file: string | URL, parameter = "model"): string {
-  if (file instanceof URL && file.protocol !== "file:") throw notAPath(file.href, parameter);
-  const path = file instanceof URL ? fileURLToPath(file) : file;
-  if (path.includes("\0")) throw notAPath(JSON.stringify(path), parameter);
-  return path;
-}
-
-function notAPath(actual: string, parameter: string) {
-  const expected = "a path or a file: URL";
-  return createError("ERR_INVALID_ARGUMENT", `${parameter}: expected ${expected}; got ${actual}`, {
-    parameter,
-    expected,
-    actual,
-  });
-}
-
 export const checkLoadPairOptions = (value: unknown) => check(loadPairSchema, value, "options");
 export const checkInspectOptions = (value: unknown) => check(inspectSchema, value, "options");
 export const checkPrefillOptions = (value: unknown) => check(prefillSchema, value, "options");
@@ -205,12 +154,7 @@ export function toNativeCaches(
 /** The prompt as the binding takes it. Refuses an empty one. */
 export function checkPrompt(value: unknown): string | Int32Array {
   const prompt = check(promptSchema, value, "prompt");
-  if (prompt.length === 0)
-    throw createError("ERR_INVALID_ARGUMENT", "prompt: expected at least one token; got none", {
-      parameter: "prompt",
-      expected: "at least one token",
-      actual: "none",
-    });
+  if (prompt.length === 0) throw refusedArgument("prompt", "expected at least one token", "none");
   return typeof prompt === "string" || prompt instanceof Int32Array ? prompt : Int32Array.from(prompt);
 }
 

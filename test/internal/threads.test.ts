@@ -1,7 +1,7 @@
 /** The default number of threads: what the process may use, and no more than the model is worth. */
 
 import test from "ava";
-import { cgroupQuota, chooseThreads, threadsForWeights } from "../../lib/engine/threads.js";
+import { cgroupQuota, chooseThreads, threadsForWeights } from "../../lib/internal/threads.js";
 
 const reader = (files: Record<string, string>) => (path: string) => files[path];
 
