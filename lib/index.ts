@@ -1,3 +1,4 @@
 /** overfill: two-stage LLM inference on llama.cpp. Re-exports only. */
 export * from "./engine/index.js";
 export * from "./errors/index.js";
+export * from "./prune/index.js";

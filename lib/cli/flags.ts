@@ -26,6 +26,13 @@ export function parseLayerMap(text: string): LayerMap {
   return text.split(",").map(Number);
 }
 
+/** A share that goes, a number that stays, or layers with commas between them. */
+export function parseLayersKept(text: string): number | readonly number[] {
+  if (/^\d+(,\d+)+$/.test(text)) return text.split(",").map(Number);
+  if (/^\d*\.?\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("Expected a share such as 0.5, a number of layers or a list such as 0,1,5.");
+}
+
 /** One more text of a flag that may come several times. */
 export function appendText(text: string, previous: readonly string[] | undefined): readonly string[] {
   return [...(previous ?? []), text];
@@ -84,16 +91,32 @@ const otherNames: Readonly<Record<string, string>> = {
   contextSize: "--context",
   batchSize: "--batch",
   layers: "--layer-map",
+  maxPartBytes: "--max-part-size",
 };
 
-/** The flag for a parameter as errors name it, such as `options.topK`, `options.prefill.gpuLayers` or `logitBias`. */
-export function flagOfParameter(parameter: string): string {
+/** The same, where a command has a word of its own for an option. */
+const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  prune: { layers: "--layers", model: "<model>" },
+  importance: { model: "<model>" },
+  pad: { model: "<model>" },
+};
+
+/**
+ * The flag for a parameter as errors name it, such as `options.topK`, `options.prefill.gpuLayers` or `logitBias`.
+ *
+ * @param command the command whose flags are meant
+ */
+export function flagOfParameter(parameter: string, command = ""): string {
   const [first, second] = parameter.split(".").filter((key) => key !== "options");
   const inner = first === "prefill" || first === "decode" || first === "translator";
   const name = inner && second !== "model" ? (second ?? first) : first;
   if (name === undefined) return parameter;
   if (first === "decode" && /^cacheType/.test(name)) return `--decode-${flagOfParameter(name).slice(2)}`;
-  return otherNames[name] ?? `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  return (
+    namesOfCommand[command]?.[name] ??
+    otherNames[name] ??
+    `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  );
 }
 
 /** The same options without those that were not given: the API tells an absent option from an undefined one. */

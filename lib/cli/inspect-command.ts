@@ -21,9 +21,9 @@ export function addInspectCommand(program: Command): void {
   const command = program
     .command("inspect")
     .description(
-      "what one or two models are, whether they pair and why, and the memory they take; or what a translator is",
+      "what one or two models are, whether they pair and why, and the memory they take; or what a translator or an importance file is",
     )
-    .argument("<prefill>", "GGUF file of a model (of a pair, the one that reads) or of a translator")
+    .argument("<prefill>", "GGUF file of a model (of a pair, the one that reads) of a translator or of importance")
     .argument("[decode]", "GGUF file of the model that writes")
     .option("--context <tokens>", "context size to reckon memory for (default: as trained, at most 4096)", parseNumber);
   for (const flag of [...cacheTypeFlags(), ...decodeCacheTypeFlags(), ...translatorFlags()]) command.addOption(flag);

@@ -1,9 +1,11 @@
 /** What `overfill inspect` does. No weights are loaded: everything follows from the files' heads. */
 
 import { type HandoverPlan, type InspectOptions, inspect, inspectTranslator, type ModelInfo } from "../engine/index.js";
+import { readImportance } from "../prune/index.js";
 import { UsageError } from "./exit.js";
 import { given, toTranslator } from "./flags.js";
 import type { InspectFlags } from "./inspect-command.js";
+import { inspectImportanceFile } from "./inspect-importance.js";
 import { inspectTranslatorFile } from "./inspect-translator.js";
 import { formatBytes, formatCount } from "./number-format.js";
 import { renderTable } from "./tables.js";
@@ -46,6 +48,8 @@ export async function inspectFiles(
   const translator = decodeFile === undefined ? await inspectTranslator(prefillFile) : undefined;
   if (translator) return inspectTranslatorFile(translator, flags);
   if (flags.plot !== undefined) throw new UsageError("--plot: only a translator has errors to draw");
+  const importance = decodeFile === undefined ? await readImportance(prefillFile) : undefined;
+  if (importance) return inspectImportanceFile(importance, flags);
   const facts = await inspectPair(prefillFile, decodeFile, flags);
   const text = flags.json ? JSON.stringify(facts, undefined, 2) : render(facts, styleOf(process.stdout));
   await write(process.stdout, `${text}\n`);

@@ -6,7 +6,10 @@ import { addDoctorCommand } from "./doctor-command.js";
 import { exitCodes, QuietExit, UsageError } from "./exit.js";
 import { addFitCommand } from "./fit-command.js";
 import { flagOfParameter } from "./flags.js";
+import { addImportanceCommand } from "./importance-command.js";
 import { addInspectCommand } from "./inspect-command.js";
+import { addPadCommand } from "./pad-command.js";
+import { addPruneCommand } from "./prune-command.js";
 import { addRunCommand } from "./run-command.js";
 
 /** Runs one command line (without node and script) and gives its exit status. Never rejects. */
@@ -17,7 +20,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     await makeProgram().parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {
-    const { message, exitCode } = describeFailure(error);
+    const { message, exitCode } = describeFailure(error, args[0]);
     if (message !== "") process.stderr.write(`${message}\n`);
     return exitCode;
   }
@@ -34,12 +37,22 @@ export function makeProgram(): Command {
   addRunCommand(program);
   addInspectCommand(program);
   addFitCommand(program);
+  addPruneCommand(program);
+  addImportanceCommand(program);
+  addPadCommand(program);
   addDoctorCommand(program);
   return program;
 }
 
-/** What to print on stderr, if anything, and the exit status. */
-export function describeFailure(error: unknown): { readonly message: string; readonly exitCode: number } {
+/**
+ * What to print on stderr, if anything, and the exit status.
+ *
+ * @param command the command that failed, by whose flags an option is named
+ */
+export function describeFailure(
+  error: unknown,
+  command?: string,
+): { readonly message: string; readonly exitCode: number } {
   if (error instanceof QuietExit) return { message: "", exitCode: error.exitCode };
   if (error instanceof CommanderError) return describeCommanderError(error);
   if (error instanceof UsageError) return usage(error.message);
@@ -51,7 +64,7 @@ export function describeFailure(error: unknown): { readonly message: string; rea
   const parameter = details?.parameter;
   if (code !== "ERR_INVALID_ARGUMENT" || typeof parameter !== "string")
     return { message: `overfill: ${withoutCode(error.message, code)} (${code})`, exitCode: exitCodes.failure };
-  return usage(`${error.message.replace(parameter, flagOfParameter(parameter))} (${code})`);
+  return usage(`${error.message.replace(parameter, flagOfParameter(parameter, command))} (${code})`);
 }
 
 /** Node puts the code of a system error in front of its message. */

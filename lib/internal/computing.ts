@@ -26,13 +26,15 @@ export function chooseComputing(
   const gpu = loadGpu(asked.gpu);
   return {
     gpu,
-    threads: asked.threads ?? threadsForWeights(chooseThreads().threads, fileBytes(path)),
+    threads: chooseThreadsFor(path, asked.threads),
     gpuLayers: ({ gpuLayers }) =>
       gpu.kind === false ? 0 : gpuLayers === undefined || gpuLayers === "all" ? allLayers : gpuLayers,
   };
 }
 
-/** A file that cannot be read is the native side's to report. */
-function fileBytes(path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+/** The threads that were asked for, else as many as the machine has for a model of this file's size. */
+export function chooseThreadsFor(path: string, asked?: number): number {
+  // A file that cannot be read is the native side's to report.
+  const weightBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  return asked ?? threadsForWeights(chooseThreads().threads, weightBytes);
 }

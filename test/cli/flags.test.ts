@@ -43,12 +43,23 @@ for (const text of ["7", "=1", "7=", "-7=1", "x=1", "7=x", "7=infinite"])
 
 test("a parameter of the API is told by its flag", (t) => {
   const flags = ["options.temperature", "options.topK", "options.prefill.gpuLayers", "options.decode.model"];
-  t.deepEqual(flags.map(flagOfParameter), ["--temp", "--top-k", "--gpu-layers", "--decode"]);
-  t.deepEqual(["options.stop.0", "options.contextSize", "prompt"].map(flagOfParameter), [
-    "--stop",
-    "--context",
-    "--prompt",
-  ]);
+  t.deepEqual(
+    flags.map((name) => flagOfParameter(name)),
+    ["--temp", "--top-k", "--gpu-layers", "--decode"],
+  );
+  t.deepEqual(
+    ["options.stop.0", "options.contextSize", "prompt"].map((name) => flagOfParameter(name)),
+    ["--stop", "--context", "--prompt"],
+  );
+});
+
+test("a command's own word for an option is told", (t) => {
+  const names = ["options.layers", "options.kvHeads", "options.maxPartBytes", "options.model", "out"];
+  t.deepEqual(
+    names.map((name) => flagOfParameter(name, "prune")),
+    ["--layers", "--kv-heads", "--max-part-size", "<model>", "--out"],
+  );
+  t.is(flagOfParameter("options.layers", "fit"), "--layer-map");
 });
 
 test("options that were not given are absent", (t) => {
