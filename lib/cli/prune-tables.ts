@@ -92,8 +92,7 @@ function renderLoss({ before, after, tokens }: PruneLoss): string {
 }
 
 function renderFiles({ paths, type, ms }: Pick<PruneResult, "paths" | "type" | "ms">, after: ModelSize): string {
-  const [first = ""] = paths;
-  const files = paths.length > 1 ? `${first} and ${paths.length - 1} more parts` : first;
+  const files = paths.length > 1 ? `${paths[0]} to ${paths.at(-1)}` : paths[0];
   return `${files}: ${formatBytes(after.sizeBytes)} of ${type}, in ${formatMs(ms)}`;
 }
 

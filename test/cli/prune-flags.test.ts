@@ -1,0 +1,127 @@
+/** The flags of `prune`, `importance` and `pad` without running them, and how a result is told. */
+
+import test from "ava";
+import { parseLayersKept } from "../../lib/cli/flags.js";
+import { type ImportanceFlags, toImportanceOptions } from "../../lib/cli/importance-command.js";
+import { paddedName } from "../../lib/cli/pad.js";
+import { type PadFlags, toPadOptions } from "../../lib/cli/pad-command.js";
+import { makeProgram } from "../../lib/cli/program.js";
+import { type PruneFlags, toPruneOptions } from "../../lib/cli/prune-command.js";
+import { detailOf } from "../../lib/cli/work.js";
+import { checkImportanceOptions, checkPadOptions, checkPruneOptions } from "../../lib/prune/validation.js";
+
+async function parse<Flags extends object>(name: string, ...args: string[]): Promise<Flags> {
+  const command = makeProgram().commands.find((candidate) => candidate.name() === name);
+  if (!command) throw new Error(`there is no command ${name}`);
+  await command.action(() => {}).parseAsync(args, { from: "user" });
+  return command.opts<Flags>();
+}
+
+const pruneFlags = (text: string) => parse<PruneFlags>("prune", ...text.split(" "));
+
+test("the example of the first page is understood", async (t) => {
+  const flags = await pruneFlags("full.gguf -o decode.gguf --hidden 0.45 --ffn 0.45 --text calibration.txt");
+  const options = toPruneOptions("full.gguf", flags);
+  t.deepEqual(options, {
+    ...{ model: "full.gguf", out: "decode.gguf", hidden: 0.45, ffn: 0.45, text: "calibration.txt" },
+    ...{ compensate: true, measure: true },
+  });
+  t.notThrows(() => checkPruneOptions(options));
+});
+
+test("every flag of prune reaches the option of the API that it stands for", async (t) => {
+  const flags = await pruneFlags(
+    "full.gguf -o o.gguf --hidden 0.25 --ffn 1024 --heads 8 --kv-heads 2 --layers 0,1,5 --target-size 1.0B " +
+      "--text t.txt --save-importance s.gguf --multiple 128 --quantize Q4_K_M --no-compensate --statistic absolute " +
+      "--hidden-scope layers --ffn-scope model --select random --seed 7 --window 64 --windows-per-batch 4 " +
+      "--max-samples 100 --no-measure --max-part-size 2GB --name Small --threads 3 --gpu off --gpu-layers all",
+  );
+  const options = toPruneOptions("full.gguf", flags);
+  t.deepEqual(options, {
+    ...{ model: "full.gguf", out: "o.gguf", hidden: 0.25, ffn: 1024, heads: 8, kvHeads: 2, layers: [0, 1, 5] },
+    ...{ targetSize: "1.0B", text: "t.txt", saveImportance: "s.gguf", multiple: 128, quantize: "q4_k_m" },
+    ...{
+      compensate: false,
+      statistic: "absolute",
+      hiddenScope: "layers",
+      ffnScope: "model",
+      select: "random",
+      seed: 7,
+    },
+    ...{ window: 64, windowsPerBatch: 4, maxSamples: 100, measure: false, maxPartBytes: "2GB", name: "Small" },
+    ...{ threads: 3, gpu: false, gpuLayers: "all" },
+  });
+  t.notThrows(() => checkPruneOptions(options));
+  const others = await pruneFlags(
+    "full.gguf -o o.gguf --layers 0.5 --layer-rule influence --importance i.gguf --target-bytes 1GiB",
+  );
+  t.like(toPruneOptions("full.gguf", others), {
+    layers: 0.5,
+    layerRule: "influence",
+    importance: "i.gguf",
+    targetBytes: "1GiB",
+  });
+});
+
+test("what prune lacks is told", async (t) => {
+  const none = await parse<PruneFlags>("prune");
+  t.throws(() => toPruneOptions(undefined, none), { message: /missing required argument 'model'/ });
+  t.throws(() => toPruneOptions("a.gguf", none), { message: /'-o, --out <file>' not specified/ });
+  t.throws(() => toPruneOptions("a.gguf", { ...none, out: "b.gguf" }), { message: /^nothing to prune: give --hidden/ });
+});
+
+test("layers are a share, a number or a list", (t) => {
+  t.deepEqual(["0.5", ".5", "0", "12", "0,1,5"].map(parseLayersKept), [0.5, 0.5, 0, 12, [0, 1, 5]]);
+  for (const text of ["", "some", "-1", "1,", ",1", "0,1.5", "1e3", "0x1"])
+    t.throws(() => parseLayersKept(text), { message: /Expected a share such as 0\.5/ }, text);
+});
+
+test("every flag of importance reaches its option", async (t) => {
+  const flags = await parse<ImportanceFlags>(
+    "importance",
+    ..."full.gguf -o i.gguf --text a.txt --text b.txt --merge c.gguf --merge d.gguf --window 32".split(" "),
+    ..."--windows-per-batch 2 --max-samples 9 --threads 2 --gpu off --gpu-layers 1".split(" "),
+  );
+  const options = toImportanceOptions("full.gguf", flags);
+  t.deepEqual(options, {
+    ...{ model: "full.gguf", out: "i.gguf", text: ["a.txt", "b.txt"], merge: ["c.gguf", "d.gguf"] },
+    ...{ window: 32, windowsPerBatch: 2, maxSamples: 9, threads: 2, gpu: false, gpuLayers: 1 },
+  });
+  t.notThrows(() => checkImportanceOptions(options));
+});
+
+test("every flag of pad reaches its option", async (t) => {
+  const flags = await parse<PadFlags>(
+    "pad",
+    ..."a.gguf -o b.gguf --multiple 64 --quantize Q8_0 --max-part-size 1GiB --name Wide --threads 2".split(" "),
+  );
+  const options = toPadOptions("a.gguf", flags.out ?? "", flags);
+  t.deepEqual(options, {
+    ...{
+      model: "a.gguf",
+      out: "b.gguf",
+      multiple: 64,
+      quantize: "q8_0",
+      maxPartBytes: "1GiB",
+      name: "Wide",
+      threads: 2,
+    },
+  });
+  t.notThrows(() => checkPadOptions(options));
+});
+
+test("a padded model is named after the model, without the number of a part", (t) => {
+  const names = ["decode.gguf", "models/decode.gguf", "decode-00001-of-00003.gguf", "decode", "a.b.GGUF"];
+  t.deepEqual(names.map(paddedName), [
+    "decode-padded.gguf",
+    "models/decode-padded.gguf".replaceAll("/", process.platform === "win32" ? "\\" : "/"),
+    "decode-padded.gguf",
+    "decode-padded.gguf",
+    "a.b-padded.gguf",
+  ]);
+});
+
+test("only the reading of a text counts tokens", (t) => {
+  t.is(detailOf({ stage: "calibrating", fraction: 0.5, tokens: 12_288 }), "12,288 tokens");
+  t.is(detailOf({ stage: "writing", fraction: 0.5, tokens: 12_288 }), "");
+});
