@@ -15,7 +15,10 @@ export type PruneSize = number;
  */
 export type LayerRule = "first" | "last" | "firstlast" | "influence";
 
-/** What pruning, measuring and padding do, in this order; each does only some. */
+/**
+ * What pruning, measuring and padding do; each does only some. The parent is loaded, importance measured (`calibrating`),
+ * the parent's loss measured, the model written, and its loss measured before the file gets its name.
+ */
 export type PruneStage = "loading" | "calibrating" | "writing" | "measuring";
 
 /** How far the work has come. */
@@ -30,7 +33,7 @@ export interface PruneProgress {
 /** How a calibration text is read. */
 export interface CalibrationOptions {
   /**
-   * Tokens of a sample: 8 to 1048576, no more than the model was trained on.
+   * Tokens of a sample: 2 to 1048576, no more than the model was trained on.
    * @default 512, or what the model was trained on if that is less
    */
   readonly window?: number;

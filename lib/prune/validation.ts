@@ -33,7 +33,7 @@ const quantize = z.enum(modelTypes, `expected one of ${modelTypes.join(", ")}`);
 const multiple = z.int().min(1).max(65_536);
 
 const calibrationShape = {
-  window: z.int().min(8).max(1_048_576).optional(),
+  window: z.int().min(2).max(1_048_576).optional(),
   windowsPerBatch: z.int().min(1).max(256).optional(),
   maxSamples: z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
 };

@@ -36,7 +36,7 @@ const output = [
 const calibration = [
   ["gpuLayers", -1, 1.5, "some", null],
   ["gpu", "opencl", true, null],
-  ["window", 0, 7, 1.5, "512", -1],
+  ["window", 0, 1, 1.5, "512", -1],
   ["windowsPerBatch", 0, 257, 1.5, "4"],
   ["maxSamples", 0, -1, 1.5, "all", Number.POSITIVE_INFINITY],
 ] as const satisfies Wrong<PruneOptions & MeasureImportanceOptions>;
