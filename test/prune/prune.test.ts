@@ -96,11 +96,18 @@ test("widths: the sizes, the slices, the losses and the notes in the file are th
   t.like(pruned.metadata.get("llama.embedding_length"), { value: 64 });
   t.like(pruned.metadata.get("llama.feed_forward_length"), { value: 128 });
   t.like(pruned.metadata.get("llama.attention.key_length"), { value: 32 });
-  const notes = [...pruned.metadata].filter(([key]) => key.startsWith("overfill."));
-  const lists = notes.flatMap(([, value]) => (value.type === "array" ? [value.values.map(Number).join()] : []));
-  t.true(lists.includes(kept.hidden.join()), notes.map(([key]) => key).join());
-  const values = notes.map(([, value]) => (value.type === "array" ? "" : String(value.value)));
-  t.true(values.includes(result.parentFingerprint));
+  const note = (key: string) => {
+    const value = pruned.metadata.get(`overfill.${key}`);
+    return value?.type === "array" ? value.values.map(Number) : value?.value;
+  };
+  t.deepEqual(note("prune.hidden"), kept.hidden);
+  t.deepEqual(note("prune.ffn"), kept.feedForward.flat());
+  t.is(note("prune.heads"), undefined);
+  t.is(note("layer_map"), undefined);
+  t.is(note("parent.name"), "full");
+  t.is(note("parent.fingerprint"), result.parentFingerprint);
+  t.is(note("prune.compensated"), false);
+  t.is(note("calibration.samples"), String(result.calibration?.samples));
 
   t.true((result.calibration?.tokens ?? 0) > 3000);
   t.true((result.calibration?.samples ?? 0) * 64 >= (result.calibration?.tokens ?? 0));

@@ -1,0 +1,46 @@
+/** The commands and the example of docs/prune.md run, one after the other, as a reader would run them. */
+
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import test from "ava";
+import { withTempDir } from "../support/temp-dir.js";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const page = readFileSync(join(root, "docs/prune.md"), "utf8");
+const blocks = (language: string) =>
+  [...page.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map((match) => match[1] ?? "");
+
+/** The page's commands are for a POSIX shell. */
+const posixTest = process.platform === "win32" ? test.skip : test;
+
+posixTest("the walk-through runs", async (t) => {
+  const folder = withTempDir(t);
+  symlinkSync(join(root, "models"), join(folder, "models"), "junction");
+  const overfill = `overfill() { '${process.execPath}' '${join(root, "dist/cli/main.js")}' "$@"; }`;
+  const commands = blocks("sh");
+  t.true(commands.length >= 6);
+  const script = ["set -e", overfill, ...commands].join("\n");
+  const { stdout } = await promisify(execFile)("sh", ["-c", script], { cwd: folder, maxBuffer: 2 ** 24 });
+  t.is([...stdout.matchAll(/^Pair: share, /gm)].length, 2);
+  const made = ["calibration.txt", "demo.importance.gguf", "half.gguf", "odd-padded.gguf", "odd.gguf", "shallow.gguf"];
+  t.deepEqual(readdirSync(folder).sort(), [...made, "models", "small.gguf", "tiny.gguf"].sort());
+
+  const [example, ...others] = blocks("js");
+  t.is(others.length, 0);
+  mkdirSync(join(folder, "node_modules"));
+  symlinkSync(root, join(folder, "node_modules", "overfill"), "junction");
+  writeFileSync(join(folder, "example.mjs"), example ?? "");
+  const { stdout: told } = await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
+  t.regex(told, /^\d+ 64 [\d.]+ [\d.]+\nshare\n$/);
+});
+
+test("the pages that this page and the README name are there", (t) => {
+  for (const file of ["README.md", "docs/prune.md"]) {
+    const text = readFileSync(join(root, file), "utf8");
+    for (const [, link = ""] of text.matchAll(/\]\(([\w./-]+\.md)\)/g))
+      t.true(existsSync(join(root, file, "..", link)), `${file}: ${link}`);
+  }
+});
