@@ -57,7 +57,7 @@ test("progress comes in stages, each from its beginning towards its end", async 
     );
   }
   const calibrating = seen.filter(({ stage }) => stage === "calibrating");
-  t.true((calibrating.at(-1)?.tokens ?? 0) > 3000);
+  t.true((calibrating.at(-1)?.tokens ?? 0) > 2500);
 });
 
 for (const stage of ["loading", "calibrating", "writing", "measuring"] as const)
@@ -211,7 +211,7 @@ test("an architecture that cannot be pruned is named", async (t) => {
   const metadata = file.metadata.map(
     ([key, value]) =>
       [
-        key.replace(/^llama\./, "starcoder2."),
+        key.replace(/^llama\./, "starcoder2.").replace("layer_norm_rms_", "layer_norm_"),
         key === "general.architecture" ? textValue("starcoder2") : value,
       ] as const,
   );

@@ -22,7 +22,7 @@ export const exact = { ...quiet, window: 64, multiple: 32, quantize: "f32" } as 
 export async function writeFull(folder: string): Promise<{ readonly model: string; readonly text: string }> {
   const { path: model } = await writeTinyModel(join(folder, "full.gguf"), fullShape);
   const text = join(folder, "text.txt");
-  writeFileSync(text, await writtenText(model, { answers: 20 }));
+  writeFileSync(text, await writtenText(model, { answers: 12 }));
   return { model, text };
 }
 
