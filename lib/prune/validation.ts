@@ -54,7 +54,9 @@ const pruneSchema = z
     ffn: size.optional(),
     heads: size.optional(),
     kvHeads: size.optional(),
-    layers: z.union([size, layerList]).optional(),
+    layers: z
+      .union([size, layerList], "expected a share, a number of layers, or a list of them in ascending order")
+      .optional(),
     layerRule: z.enum(["first", "last", "firstlast", "influence"]).optional(),
     targetSize: parameters.optional(),
     targetBytes: bytes.optional(),

@@ -3,8 +3,16 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Importance, type KeptParts, type PruneOptions, type PruneResult, prune } from "../../lib/index.js";
-import { quiet } from "../engine/fixtures.js";
+import type { ExecutionContext } from "ava";
+import {
+  type Importance,
+  inspect,
+  type KeptParts,
+  type PruneOptions,
+  type PruneResult,
+  prune,
+} from "../../lib/index.js";
+import { answerAlone, openPair, quiet, someTokens, traced } from "../engine/fixtures.js";
 import { type GgufContents, tensorValues } from "../support/gguf-reader.js";
 import type { TinyModelOptions } from "../support/tiny-model.js";
 import { writeTinyModel } from "../support/tiny-model.js";
@@ -25,6 +33,8 @@ export async function writeFull(folder: string): Promise<{ readonly model: strin
   writeFileSync(text, await writtenText(model, { answers: 12 }));
   return { model, text };
 }
+
+export const prompt = someTokens(60);
 
 export const hashOf = (path: string): string => createHash("sha256").update(readFileSync(path)).digest("hex");
 
@@ -92,4 +102,19 @@ export function expectedSlice(parent: GgufContents, name: string, kept: KeptPart
 export function scoresOf({ hidden, hiddenByLayer, feedForward, heads, blockInfluence }: Importance): number[] {
   const lists = [hidden.signed, hidden.absolute, ...hiddenByLayer.signed, ...hiddenByLayer.absolute];
   return [...lists, ...feedForward.signed, ...feedForward.absolute, ...heads, blockInfluence].flat();
+}
+
+/** That the two models share a cache, that the pruned one writes on it, and that nothing but its file was made. */
+export async function runsWith(
+  t: ExecutionContext,
+  model: string,
+  { paths: [decode = ""] }: PruneResult,
+): Promise<void> {
+  const { plan } = await inspect({ prefill: { model }, decode: { model: decode } });
+  t.is(plan.kind, "share", JSON.stringify(plan.reasons));
+  t.true(plan.available);
+  const pair = await openPair(t, { prefill: model, decode, handover: "share" });
+  const { tokens, logProbs } = await answerAlone(pair, prompt, traced(12));
+  t.is(tokens.length, 12);
+  for (const { logProb } of logProbs) t.true(Number.isFinite(logProb));
 }

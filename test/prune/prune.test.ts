@@ -1,14 +1,14 @@
 /** Pruned models: what stays of them, and that they pair with their parent and write. */
 
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { inspect, type PruneOptions, type PruneResult, prune } from "../../lib/index.js";
-import { answerAlone, openPair, quiet, someTokens, traced } from "../engine/fixtures.js";
+import { answerAlone, openPair, quiet, traced } from "../engine/fixtures.js";
 import { type GgufContents, readGguf, tensorValues } from "../support/gguf-reader.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
-import { exact, expectedSlice, fullShape, hashOf, pruneExactly, writeFull } from "./fixtures.js";
+import { exact, expectedSlice, fullShape, hashOf, prompt, pruneExactly, runsWith, writeFull } from "./fixtures.js";
 
 const test = anyTest as TestFn<{ readonly model: string; readonly text: string; readonly remove: () => Promise<void> }>;
 
@@ -17,19 +17,6 @@ test.before(async (t) => {
   t.context = { ...(await writeFull(path)), remove };
 });
 test.after.always((t) => t.context.remove?.());
-
-const prompt = someTokens(60);
-
-/** That the two models share a cache, that the pruned one writes on it, and that nothing but its file was made. */
-async function runsWith(t: ExecutionContext, model: string, { paths: [decode = ""] }: PruneResult): Promise<void> {
-  const { plan } = await inspect({ prefill: { model }, decode: { model: decode } });
-  t.is(plan.kind, "share", JSON.stringify(plan.reasons));
-  t.true(plan.available);
-  const pair = await openPair(t, { prefill: model, decode, handover: "share" });
-  const { tokens, logProbs } = await answerAlone(pair, prompt, traced(12));
-  t.is(tokens.length, 12);
-  for (const { logProb } of logProbs) t.true(Number.isFinite(logProb));
-}
 
 /** That every tensor of the pruned model is the slice of its parent's that `kept` tells. */
 function holdsSlices(t: ExecutionContext, parent: GgufContents, pruned: GgufContents, { kept }: PruneResult): void {
@@ -233,34 +220,6 @@ for (const quantize of ["f16", "bf16", "q8_0", "q4_0", "q4_k_m", "iq4_nl"] as co
     t.deepEqual(gate?.dims, [64, 128]);
     await runsWith(t, model, result);
   });
-
-test("a model in parts is written, paired and pruned like one in one file", async (t) => {
-  const { model, text } = t.context;
-  const folder = withTempDir(t);
-  const sizes = { hidden: 0.5, ffn: 0.5 } as const;
-  const whole = await pruneExactly({ model, text, out: join(folder, "whole.gguf"), ...sizes });
-  const parts = await pruneExactly({ model, text, out: join(folder, "parts.gguf"), maxPartBytes: "100KB", ...sizes });
-  const n = parts.paths.length;
-  t.true(n > 1);
-  const number = (i: number) => String(i).padStart(5, "0");
-  t.deepEqual(
-    parts.paths,
-    Array.from({ length: n }, (_, i) => join(folder, `parts-${number(i + 1)}-of-${number(n)}.gguf`)),
-  );
-  t.is(readdirSync(folder).length, n + 1);
-  for (const path of parts.paths) t.true(statSync(path).size > 0);
-  t.deepEqual(parts.kept, whole.kept);
-  t.deepEqual(parts.after, whole.after);
-  await runsWith(t, model, parts);
-
-  // The full model in parts, as a parent.
-  const copy = await pruneExactly({ model, out: join(folder, "full.gguf"), hidden: 0, maxPartBytes: 300_000 });
-  const [ofWhole, first] = [await readGguf(model), copy.paths[0] ?? ""];
-  const infos = (await Promise.all(copy.paths.map((path) => readGguf(path)))).flatMap(({ tensors }) => tensors);
-  t.deepEqual(infos.map(({ name }) => name).sort(), ofWhole.tensors.map(({ name }) => name).sort());
-  const pair = await openPair(t, { prefill: first });
-  t.is(pair.info.prefill.parameters, copy.before.parameters);
-});
 
 test("a target is met by widths of one ratio, or by the one that is free", async (t) => {
   const { model, text } = t.context;
