@@ -13,9 +13,8 @@
 import type { GgufTensor } from "./gguf-writer.js";
 import { gaussian, mulberry32, namedSeed } from "./random.js";
 import type { TensorType } from "./tensor-encoding.js";
+import { type Architecture, featuresOf } from "./tiny-model-architectures.js";
 import { type Tokenizer, tokenTypes } from "./tokenizers.js";
-
-export type Architecture = "llama" | "qwen2" | "qwen3" | "gemma2" | "gemma3";
 
 /** The size of a model, with every default filled in. */
 export interface TinyModelShape {
@@ -32,73 +31,77 @@ export interface TinyModelShape {
   readonly ropeFreqFactors: Float32Array | undefined;
 }
 
-/** What sets the architectures apart, as far as tensors go. */
-interface Features {
-  readonly qkvBias?: true;
-  readonly qkNorm?: true;
-  readonly postNorms?: true;
-  readonly slidingWindow?: true;
-  /** llama.cpp multiplies embeddings by sqrt(nEmbd). */
-  readonly scaledEmbedding?: true;
-}
-
-const features: Record<Architecture, Features> = {
-  llama: {},
-  qwen2: { qkvBias: true },
-  qwen3: { qkNorm: true },
-  gemma2: { postNorms: true, slidingWindow: true, scaledEmbedding: true },
-  gemma3: { postNorms: true, slidingWindow: true, scaledEmbedding: true, qkNorm: true },
-};
-
 /** Factor on the queries: attention scores then deviate by about 3. */
 const queryGain = 3;
 /** Factor on the last norm: logits then deviate by about 3. */
 const logitGain = 3;
 const controlTokenGain = 0.01;
 
-export const usesSlidingWindow = (architecture: Architecture): boolean => features[architecture].slidingWindow === true;
-
 /** All tensors of a model, in llama.cpp's usual order. */
 export function modelTensors(shape: TinyModelShape, tokenizer: Tokenizer): GgufTensor[] {
-  const { nEmbd, ropeFreqFactors } = shape;
+  const { nEmbd } = shape;
+  const { embeddingScale, logitDivisor } = featuresOf(shape.architecture);
   const make = new TensorMaker(shape);
   // Embeddings that llama.cpp scales up are made as much smaller, or they would drown what the layers add; a tied output
   // matrix is then that much smaller too, for which the last norm makes up.
-  const embeddingGain = features[shape.architecture].scaledEmbedding ? 1 / Math.sqrt(nEmbd) : 1;
+  const embeddingGain = embeddingScale ? 1 / embeddingScale(nEmbd) : 1;
+  const lastNormGain = logitGain * (logitDivisor?.(nEmbd) ?? 1);
   const tensors = [
     make.vocabulary("token_embd.weight", tokenizer, embeddingGain),
-    make.norm("output_norm.weight", nEmbd, shape.tiedEmbeddings ? logitGain / embeddingGain : logitGain),
+    make.norm("output_norm.weight", nEmbd, shape.tiedEmbeddings ? lastNormGain / embeddingGain : lastNormGain),
   ];
   if (!shape.tiedEmbeddings) tensors.push(make.vocabulary("output.weight", tokenizer));
-  if (ropeFreqFactors)
-    tensors.push({ name: "rope_freqs.weight", type: "f32", dims: [ropeFreqFactors.length], values: ropeFreqFactors });
-  return tensors.concat(...shape.layers.map((origin, layer) => layerTensors(shape, layer, origin)));
+  return tensors.concat(
+    ropeFactorTensors(shape),
+    ...shape.layers.map((origin, layer) => layerTensors(shape, layer, origin)),
+  );
+}
+
+/** Factors for long contexts are twice as large as those for short ones. */
+function ropeFactorTensors({ architecture, ropeFreqFactors: values }: TinyModelShape): GgufTensor[] {
+  if (!values) return [];
+  const tensor = { type: "f32", dims: [values.length] } as const;
+  if (featuresOf(architecture).ropeFactors === "one") return [{ ...tensor, name: "rope_freqs.weight", values }];
+  return [
+    { ...tensor, name: "rope_factors_long.weight", values: values.map((value) => value * 2) },
+    { ...tensor, name: "rope_factors_short.weight", values },
+  ];
 }
 
 function layerTensors(shape: TinyModelShape, layer: number, origin: number): GgufTensor[] {
   const { nEmbd, nFf, nHeads, nKvHeads, headSize } = shape;
-  const { qkvBias, qkNorm, postNorms } = features[shape.architecture];
+  const features = featuresOf(shape.architecture);
+  const { norms, qkNorm } = features;
   const make = new TensorMaker(shape, `blk.${layer}.`, `blk.${origin}.`);
   const nQuery = nHeads * headSize;
   const nKv = nKvHeads * headSize;
   // With a norm on the queries, their size is that norm's.
   const matrixGain = qkNorm ? 1 : queryGain;
-  const tensors = [
-    make.norm("attn_norm.weight", nEmbd),
+  const qkv = [
     make.matrix("attn_q.weight", [nEmbd, nQuery], matrixGain),
     make.matrix("attn_k.weight", [nEmbd, nKv]),
     make.matrix("attn_v.weight", [nEmbd, nKv]),
+  ];
+  const gateUp = [make.matrix("ffn_gate.weight", [nEmbd, nFf]), make.matrix("ffn_up.weight", [nEmbd, nFf])];
+  const ffnNorm = features.ffnNormIsPostAttention ? "post_attention_norm.weight" : "ffn_norm.weight";
+  const tensors = [
+    ...(norms === "after" ? [] : [make.norm("attn_norm.weight", nEmbd)]),
+    ...(features.fusedQkv ? [make.fused("attn_qkv.weight", qkv)] : qkv),
     make.matrix("attn_output.weight", [nQuery, nEmbd]),
-    make.norm("ffn_norm.weight", nEmbd),
-    make.matrix("ffn_gate.weight", [nEmbd, nFf]),
-    make.matrix("ffn_up.weight", [nEmbd, nFf]),
+    ...(norms === "after" ? [] : [make.norm(ffnNorm, nEmbd)]),
+    ...(features.fusedGateUp ? [make.fused("ffn_up.weight", gateUp)] : gateUp),
     make.matrix("ffn_down.weight", [nFf, nEmbd]),
   ];
-  if (qkvBias)
+  if (features.qkvBias)
     tensors.push(make.bias("attn_q.bias", nQuery), make.bias("attn_k.bias", nKv), make.bias("attn_v.bias", nKv));
-  if (qkNorm)
-    tensors.push(make.norm("attn_q_norm.weight", headSize, queryGain), make.norm("attn_k_norm.weight", headSize));
-  if (postNorms) tensors.push(make.norm("post_attention_norm.weight", nEmbd), make.norm("post_ffw_norm.weight", nEmbd));
+  if (features.outputBias) tensors.push(make.bias("attn_output.bias", nEmbd));
+  if (features.ffnBias)
+    tensors.push(make.bias("ffn_gate.bias", nFf), make.bias("ffn_up.bias", nFf), make.bias("ffn_down.bias", nEmbd));
+  if (qkNorm) {
+    const [nQueryNorm, nKeyNorm] = qkNorm === "head" ? [headSize, headSize] : [nQuery, nKv];
+    tensors.push(make.norm("attn_q_norm.weight", nQueryNorm, queryGain), make.norm("attn_k_norm.weight", nKeyNorm));
+  }
+  if (norms) tensors.push(make.norm("post_attention_norm.weight", nEmbd), make.norm("post_ffw_norm.weight", nEmbd));
   return tensors;
 }
 
@@ -118,6 +121,13 @@ class TensorMaker {
   matrix(name: string, dims: readonly [columns: number, rows: number], gain = 1): GgufTensor {
     const [columns, rows] = dims;
     const values = this.#gaussians(name, columns * rows, gain / Math.sqrt(columns));
+    return { name: this.#prefix + name, type: this.#shape.weightType, dims, values };
+  }
+
+  /** The rows of several matrices in one. */
+  fused(name: string, parts: readonly GgufTensor[]): GgufTensor {
+    const dims = [parts[0]?.dims[0] ?? 0, parts.reduce((rows, part) => rows + (part.dims[1] ?? 0), 0)];
+    const values = Float32Array.from(parts.flatMap((part) => [...part.values]));
     return { name: this.#prefix + name, type: this.#shape.weightType, dims, values };
   }
 

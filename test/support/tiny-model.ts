@@ -7,10 +7,12 @@
 import { f32, type GgufMetadata, type GgufValue, text, textArray, u32 } from "./gguf-format.js";
 import { type EncodedGguf, type GgufFile, type GgufTensor, writeGguf } from "./gguf-writer.js";
 import { type TensorType, tensorTypes } from "./tensor-encoding.js";
-import { type Architecture, modelTensors, type TinyModelShape, usesSlidingWindow } from "./tiny-model-tensors.js";
+import { type Architecture, featuresOf } from "./tiny-model-architectures.js";
+import { modelTensors, type TinyModelShape } from "./tiny-model-tensors.js";
 import { builtInTokenizer, type Tokenizer, type TokenizerKind, tokenizerFrom } from "./tokenizers.js";
 
-export type { Architecture, TinyModelShape } from "./tiny-model-tensors.js";
+export type { Architecture } from "./tiny-model-architectures.js";
+export type { TinyModelShape } from "./tiny-model-tensors.js";
 
 export interface RopeScaling {
   readonly type: "none" | "linear" | "yarn" | "longrope";
@@ -24,14 +26,14 @@ export interface TinyModelOptions {
   readonly architecture?: Architecture;
   /** A 32-bit integer. @default 1 */
   readonly seed?: number;
-  /** @default 2 */
+  /** @default 2, but 4 for smollm3 and 32 for baichuan */
   readonly nLayers?: number;
   /**
    * Which layer's weights each layer has, in place of `nLayers`: `[0, 3]` is a depth-pruned cut of any deeper model of the
    * same seed. @default 0 to nLayers - 1
    */
   readonly layers?: readonly number[];
-  /** Width of the residual stream. @default 64; 128 for qwen2, whose heads must fill it */
+  /** Width of the residual stream. @default 64; nHeads * headSize where heads must fill it */
   readonly nEmbd?: number;
   /** @default 128 */
   readonly nFf?: number;
@@ -47,13 +49,16 @@ export interface TinyModelOptions {
   readonly ropeBase?: number;
   /** @default none */
   readonly ropeScaling?: RopeScaling;
-  /** headSize / 2 divisors of the rotation frequencies (Llama 3.1's `rope_freqs.weight`); llama only. @default none */
+  /** headSize / 2 divisors of the rotation frequencies (Llama 3.1's `rope_freqs.weight`). @default none */
   readonly ropeFreqFactors?: Float32Array;
-  /** Gemma only: the window in tokens, and that each `pattern`-th layer sees everything. @default { window: 64, pattern: 2 } */
+  /**
+   * The window in tokens, and that each `pattern`-th layer sees everything. Other models than gemma2, gemma3, olmo2 and
+   * exaone4 (if it has 64 layers) have none. @default { window: 64, pattern: 2 } for gemma2 and gemma3, else none
+   */
   readonly slidingWindow?: { readonly window: number; readonly pattern: number };
   /** Type of the matrices; vectors are f32 always. @default "f32" */
   readonly weightType?: TensorType;
-  /** Whether the output matrix is the embedding matrix; gemma2 knows no other. @default true */
+  /** Whether the output matrix is the embedding matrix; some architectures know one way only. @default true where it can be */
   readonly tiedEmbeddings?: boolean;
   /** @default "bpe" */
   readonly tokenizer?: TokenizerKind;
@@ -102,29 +107,32 @@ export async function tinyModel(
 
 function shapeOf(options: TinyModelOptions): TinyModelShape {
   const architecture = options.architecture ?? "llama";
+  const { square, tied, ropeFactors, nLayers = 2 } = featuresOf(architecture);
+  const { nHeads = 4, headSize = 32 } = options;
   const shape: TinyModelShape = {
     architecture,
     seed: options.seed ?? 1,
-    layers: options.layers ?? Array.from({ length: options.nLayers ?? 2 }, (_, layer) => layer),
-    nEmbd: options.nEmbd ?? (architecture === "qwen2" ? 128 : 64),
+    layers: options.layers ?? Array.from({ length: options.nLayers ?? nLayers }, (_, layer) => layer),
+    nEmbd: options.nEmbd ?? (square ? nHeads * headSize : 64),
     nFf: options.nFf ?? 128,
-    nHeads: options.nHeads ?? 4,
+    nHeads,
     nKvHeads: options.nKvHeads ?? 2,
-    headSize: options.headSize ?? 32,
+    headSize,
     weightType: options.weightType ?? "f32",
-    tiedEmbeddings: options.tiedEmbeddings ?? true,
+    tiedEmbeddings: options.tiedEmbeddings ?? tied !== "never",
     ropeFreqFactors: options.ropeFreqFactors,
   };
-  const { nEmbd, nFf, nHeads, nKvHeads, headSize, weightType } = shape;
+  const { nEmbd, nFf, nKvHeads, weightType, tiedEmbeddings } = shape;
   const { blockValues } = tensorTypes[weightType];
   const mustHold = (holds: boolean, rule: string) => {
     if (!holds) throw new RangeError(`no tiny ${architecture} model: ${rule}`);
   };
   mustHold(nHeads % nKvHeads === 0, "nHeads must be a multiple of nKvHeads");
   mustHold(headSize % 2 === 0, "headSize must be even");
-  mustHold(architecture !== "qwen2" || nEmbd === nHeads * headSize, "nEmbd must be nHeads * headSize");
-  mustHold(architecture !== "gemma2" || shape.tiedEmbeddings, "its embeddings are tied");
-  mustHold(architecture === "llama" || !shape.ropeFreqFactors, "only llama has ropeFreqFactors");
+  mustHold(!square || nEmbd === nHeads * headSize, "nEmbd must be nHeads * headSize");
+  mustHold(tied !== "always" || tiedEmbeddings, "its embeddings are tied");
+  mustHold(tied !== "never" || !tiedEmbeddings, "its embeddings are not tied");
+  mustHold(ropeFactors !== undefined || !shape.ropeFreqFactors, "it reads no ropeFreqFactors");
   mustHold(
     [nEmbd, nFf, nHeads * headSize].every((columns) => columns % blockValues === 0),
     `rows must be multiples of ${blockValues} values for ${weightType}`,
@@ -135,6 +143,7 @@ function shapeOf(options: TinyModelOptions): TinyModelShape {
 function modelMetadata(options: TinyModelOptions, shape: TinyModelShape, tokenizer: Tokenizer): GgufMetadata {
   const { architecture } = shape;
   const { contextLength = 512, ropeScaling } = options;
+  const features = featuresOf(architecture);
   const own: Record<string, GgufValue> = {
     context_length: u32(contextLength),
     embedding_length: u32(shape.nEmbd),
@@ -145,7 +154,7 @@ function modelMetadata(options: TinyModelOptions, shape: TinyModelShape, tokeniz
     "attention.key_length": u32(shape.headSize),
     "attention.value_length": u32(shape.headSize),
     "attention.layer_norm_rms_epsilon": f32(1e-5),
-    "rope.dimension_count": u32(shape.headSize),
+    "rope.dimension_count": u32(features.partialRotary ? shape.headSize / 2 : shape.headSize),
     "rope.freq_base": f32(options.ropeBase ?? 10_000),
     vocab_size: u32(tokenizer.tokens.length),
   };
@@ -154,11 +163,12 @@ function modelMetadata(options: TinyModelOptions, shape: TinyModelShape, tokeniz
     own["rope.scaling.factor"] = f32(ropeScaling.factor);
     own["rope.scaling.original_context_length"] = u32(ropeScaling.originalContextLength ?? contextLength);
   }
-  if (usesSlidingWindow(architecture)) {
+  if (features.slidingWindow === "always" || (features.slidingWindow && options.slidingWindow)) {
     const { window, pattern } = options.slidingWindow ?? { window: 64, pattern: 2 };
     own["attention.sliding_window"] = u32(window);
     own["attention.sliding_window_pattern"] = u32(pattern);
   }
+  Object.assign(own, features.metadata);
   const entries = new Map<string, GgufValue>([
     ["general.architecture", text(architecture)],
     ["general.name", text(options.name ?? "tiny")],
