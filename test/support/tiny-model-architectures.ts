@@ -78,7 +78,7 @@ const table = {
   exaone4: { norms: "after", qkNorm: "head", square: true, slidingWindow: "optional", ropeFactors: "one" },
   seed_oss: { qkvBias: true, ffnNormIsPostAttention: true },
   "hunyuan-dense": { qkNorm: "head" },
-  ernie4_5: { outputBias: true },
+  ernie4_5: {},
   glm4: { norms: "around", qkvBias: true, fusedGateUp: true, partialRotary: true },
   xverse: { square: true, tied: "never" },
   maincoder: { qkNorm: "head" },

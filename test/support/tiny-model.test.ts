@@ -2,8 +2,8 @@ import test from "ava";
 import { decodeGguf, tensorValues } from "./gguf-reader.js";
 import { encodeGguf } from "./gguf-writer.js";
 import { withTempDir } from "./temp-dir.js";
-import { architectures } from "./tiny-model-architectures.js";
 import { type TinyModelOptions, tinyModel, writeTinyModel } from "./tiny-model.js";
+import { architectures } from "./tiny-model-architectures.js";
 import { builtInTokenizer, tokenTypes } from "./tokenizers.js";
 
 const contents = async (options?: TinyModelOptions) => decodeGguf(encodeGguf((await tinyModel(options)).file).bytes);
