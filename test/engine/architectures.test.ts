@@ -1,23 +1,18 @@
 /**
  * A tiny model of every architecture that the package can take apart: llama.cpp loads and runs it, and computes what the
  * slow reference computes.
- *
- * Tolerance: both compute in float, llama.cpp in float32 with its own order of summation, so that log-probabilities around
- * 10 differ by some 1e-5. GELU models differ by more: ggml takes GELU from a table of halves, and an argument that lies
- * between two halves for the one and beyond for the other gives a neighbour's value, 1e-3 of one channel.
  */
 
 import test from "ava";
 import { readGguf } from "../support/gguf-reader.js";
-import { logSoftMax } from "../support/reference-arithmetic.js";
-import { referenceForward } from "../support/reference-forward.js";
+import { writeGguf } from "../support/gguf-writer.js";
+import { referenceModel } from "../support/reference-model.js";
+import { carriedBy, keepAll, referenceSlice } from "../support/reference-slicing.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
 import { architectures } from "../support/tiny-model-architectures.js";
 import { answerAlone, openPair, someTokens, traced } from "./fixtures.js";
-
-/** Nothing is rounded to halves on the way. */
-const exact = { cacheTypeK: "f32", cacheTypeV: "f32", flashAttention: false, contextSize: 128 } as const;
+import { referenceDistance, tight, toleranceOf } from "./reference-distance.js";
 
 const prompt = someTokens(40);
 const slidingWindow = { window: 16, pattern: 2 };
@@ -57,21 +52,38 @@ const models = [
 
 for (const [title, options] of models) {
   test(`${title} runs as the slow reference does`, async (t) => {
-    const { path, nVocab } = await writeTinyModel(`${withTempDir(t)}/model.gguf`, options);
-    const pair = await openPair(t, { prefill: path, ...exact });
-    const answer = await answerAlone(pair, prompt, traced(6, 20));
-    t.is(answer.tokens.length, 6);
-    t.deepEqual((await answerAlone(pair, prompt, traced(6, 20))).tokens, answer.tokens, "greedy answers differ");
+    const { path } = await writeTinyModel(`${withTempDir(t)}/model.gguf`, options);
+    const pair = await openPair(t, { prefill: path, ...tight });
+    const [once, again] = [await answerAlone(pair, prompt, traced(6)), await answerAlone(pair, prompt, traced(6))];
+    t.deepEqual(once.tokens, again.tokens);
+    const distance = await referenceDistance(pair, path, prompt);
+    t.log(`log-probabilities differ by ${distance.toExponential(1)} at most`);
+    t.true(distance < toleranceOf(title), `${distance}`);
+  });
+}
 
-    const tokens = [...prompt, ...answer.tokens];
-    const { logits } = referenceForward(await readGguf(path), tokens, exact);
-    const tolerance = title.startsWith("gemma") ? 2e-3 : 2e-4;
-    let worst = 0;
-    for (const [step, row] of answer.logProbs.entries()) {
-      const expected = logSoftMax(logits[prompt.length - 1 + step] ?? new Float64Array(nVocab));
-      for (const { token, logProb } of row.top) worst = Math.max(worst, Math.abs(logProb - (expected[token] ?? 0)));
-    }
-    t.log(`log-probabilities differ by ${worst.toExponential(1)} at most`);
-    t.true(worst < tolerance, `log-probabilities differ by ${worst}`);
+/** Architectures whose loader wants the width to be that of the heads, and those that run the same models of other widths. */
+const carriers = [
+  ["qwen2", "exaone"],
+  ["phi3", "exaone"],
+  ["internlm2", "llama"],
+  ["xverse", "llama"],
+  ["baichuan", "llama"],
+] as const;
+
+for (const [architecture, carrier] of carriers) {
+  test(`${architecture} of another width runs as ${carrier}`, async (t) => {
+    const folder = withTempDir(t);
+    const { path } = await writeTinyModel(`${folder}/full.gguf`, { architecture });
+    const contents = await readGguf(path);
+    const { shape } = referenceModel(contents);
+    const hidden = Array.from({ length: shape.nEmbd / 2 }, (_, i) => 2 * i);
+    const slice = referenceSlice(contents, { ...keepAll(shape), hidden });
+    const narrow = `${folder}/narrow.gguf`;
+    await writeGguf(narrow, carriedBy(carrier, slice));
+    const distance = await referenceDistance(await openPair(t, { prefill: narrow, ...tight }), narrow, prompt);
+    t.true(distance < toleranceOf(architecture), `${distance}`);
+    const pair = await openPair(t, { prefill: path, decode: narrow, ...tight });
+    t.is(pair.info.plan.kind, "share", JSON.stringify(pair.info.plan.reasons));
   });
 }

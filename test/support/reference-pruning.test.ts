@@ -9,7 +9,7 @@ import type { Vector } from "./reference-arithmetic.js";
 import { type ForwardPass, referenceForward } from "./reference-forward.js";
 import { referenceImportance, topHeads, topIndices } from "./reference-importance.js";
 import { type ReferenceShape, referenceModel } from "./reference-model.js";
-import { inNamesOf, type Kept, keepAll, referenceSlice, type SliceOptions } from "./reference-slicing.js";
+import { carriedBy, type Kept, keepAll, referenceSlice, type SliceOptions } from "./reference-slicing.js";
 import { type Architecture, tinyModel } from "./tiny-model.js";
 import { architectures } from "./tiny-model-architectures.js";
 
@@ -166,14 +166,29 @@ test("dead layers go without a trace, and the windows of those that stay with th
   t.is(largestDifference(logitsOf(contents), logitsOf(cut)), 0);
 });
 
-test("a fused matrix holds what the separate ones of an architecture that computes the same do", async (t) => {
-  const fused = (await smallModel("phi3")).file;
-  const separate = (await smallModel("exaone")).file;
-  const named = (tensors: readonly GgufTensor[], name: string) => tensors.find((tensor) => tensor.name === name);
-  for (const name of ["blk.1.ffn_gate.weight", "blk.1.ffn_up.weight", "blk.1.ffn_down.weight", "blk.1.ffn_norm.weight"])
-    t.deepEqual(named(inNamesOf("exaone", fused), name), named(separate.tensors, name));
-  t.truthy(named(inNamesOf("seed_oss", separate), "blk.1.post_attention_norm.weight"));
-  t.falsy(named(inNamesOf("seed_oss", separate), "blk.1.ffn_norm.weight"));
+const carriers = [
+  ["qwen2", "exaone"],
+  ["phi3", "exaone"],
+  ["internlm2", "llama"],
+  ["xverse", "llama"],
+  ["baichuan", "llama"],
+  ["exaone", "seed_oss"],
+] as const;
+
+for (const [architecture, carrier] of carriers) {
+  test(`${architecture} carried by ${carrier} computes the same`, async (t) => {
+    const { contents, shape } = await smallModel(architecture);
+    const kept = { ...keepAll(shape), hidden: [1, 5, 6, 20], ffn: everywhere(shape, [0, 1, 7, 40]) };
+    const slice = referenceSlice(contents, kept);
+    t.deepEqual(logitsOf(reread(carriedBy(carrier, slice))), logitsOf(reread(slice)));
+  });
+}
+
+test("a fused matrix is taken apart into what the separate ones of another architecture hold", async (t) => {
+  const { contents, shape } = await smallModel("phi3");
+  const { tensors } = carriedBy("exaone", referenceSlice(contents, keepAll(shape)));
+  const byName = (a: GgufTensor, b: GgufTensor) => (a.name < b.name ? -1 : 1);
+  t.deepEqual([...tensors].sort(byName), [...(await smallModel("exaone")).file.tensors].sort(byName));
 });
 
 test("what is left after two cuts is what is left after one of both", async (t) => {

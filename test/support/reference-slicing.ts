@@ -2,13 +2,13 @@
  * The rewriting of a model once more: what each tensor's rows and columns mean, and which of them stay. The result is a
  * whole GGUF file of the parent's architecture in f32, which the slow forward pass can run; it does so too where
  * llama.cpp's loader would want the width to be the heads', so that what a carrier holds can be compared in its names
- * ({@link inNamesOf}).
+ * ({@link carriedBy}).
  */
 
-import { boolArray, f32, type GgufValue, u32 } from "./gguf-format.js";
+import { boolArray, f32, type GgufValue, text, u32 } from "./gguf-format.js";
 import { type GgufContents, tensorValues } from "./gguf-reader.js";
 import type { GgufFile, GgufTensor } from "./gguf-writer.js";
-import { definitionOf } from "./reference-definitions.js";
+import { definitionOf, type Hyperparameters } from "./reference-definitions.js";
 import { hyperparametersOf, type ReferenceShape, referenceModel } from "./reference-model.js";
 
 type Indices = readonly number[];
@@ -102,10 +102,9 @@ export function referenceSlice(contents: GgufContents, kept: Kept, options: Slic
   const { compensate = true, compensateQkNorms = false } = options;
   const stretch = (before: number, after: number) => (compensate ? Math.sqrt(before / after) : 1);
   const hiddenScale = stretch(shape.nEmbd, counts.hidden);
-  // Gemma multiplies embeddings by the root of the width, which is another one now.
-  const embeddingScale = compensate
-    ? definition.embeddingScale(hyper) / definition.embeddingScale({ ...hyper, nEmbd: counts.hidden })
-    : 1;
+  // Gemma multiplies embeddings by the root of the width, which is another one now: the embeddings make up for that.
+  const embeddingScale =
+    definition.embeddingScale(hyper) / definition.embeddingScale({ ...hyper, nEmbd: counts.hidden });
   const tied = !model.has("output.weight");
 
   /** Which of the parent's indices each index of an axis has. */
@@ -187,24 +186,56 @@ export function referenceSlice(contents: GgufContents, kept: Kept, options: Slic
   return { metadata: [...slicedMetadata(contents, kept, counts, hiddenScale ** 2)], tensors };
 }
 
-/** A file's tensors under the names, and in the matrices, of another architecture that computes the same. */
-export function inNamesOf(architecture: string, file: GgufFile): GgufTensor[] {
-  const own = definitionOf(hyperparametersOf({ metadata: new Map(file.metadata) }).architecture);
+/** A sliced file as one of another architecture that computes the same: under its names, and in its matrices. */
+export function carriedBy(architecture: string, { metadata, tensors }: GgufFile): GgufFile {
+  const { architecture: ownName, hyper } = hyperparametersOf({ metadata: new Map(metadata) });
+  if (ownName === architecture) return { metadata, tensors };
+  const renamed = metadata.map(([key, value]): readonly [string, GgufValue] => {
+    if (key === "general.architecture") return [key, text(architecture)];
+    return [key.startsWith(`${ownName}.`) ? architecture + key.slice(ownName.length) : key, value];
+  });
+  return { metadata: renamed, tensors: carriedTensors(ownName, architecture, hyper, tensors) };
+}
+
+function carriedTensors(
+  ownName: string,
+  architecture: string,
+  hyper: Hyperparameters,
+  tensors: readonly GgufTensor[],
+): GgufTensor[] {
+  const own = definitionOf(ownName);
   const other = definitionOf(architecture);
-  return file.tensors.flatMap((tensor) => {
+  const nQuery = hyper.number("attention.head_count") * hyper.number("attention.key_length");
+  const nKey = hyper.number("attention.head_count_kv") * hyper.number("attention.key_length");
+  const nValue = hyper.number("attention.head_count_kv") * hyper.number("attention.value_length");
+  const nFf = hyper.number("feed_forward_length");
+  return tensors.flatMap((tensor) => {
     const { name, layer } = splitName(tensor.name);
-    if (layer !== undefined && name === `${own.ffnNorm}.weight`)
-      return [{ ...tensor, name: `blk.${layer}.${other.ffnNorm}.weight` }];
-    if (!own.fusedGateUp || other.fusedGateUp || name !== "ffn_up.weight") return [tensor];
-    const [columns = 0, rows = 0] = tensor.dims;
-    const half = tensor.values.length / 2;
-    const part = (partName: string, values: Float32Array) => ({
-      ...tensor,
-      name: `blk.${layer}.${partName}.weight`,
-      dims: [columns, rows / 2],
-      values,
-    });
-    return [part("ffn_gate", tensor.values.subarray(0, half)), part("ffn_up", tensor.values.subarray(half))];
+    const [part, kind] = name.split(".");
+    const inLayer = (base: string) => `blk.${layer}.${base}.${kind}`;
+    if (layer !== undefined && part === own.ffnNorm) return [{ ...tensor, name: inLayer(other.ffnNorm) }];
+    const split = (parts: readonly (readonly [name: string, size: number])[]) => {
+      const [columns = 1] = kind === "bias" ? [] : tensor.dims;
+      const begins = parts.map((_, i) => parts.slice(0, i).reduce((sum, [, size]) => sum + size, 0));
+      return parts.map(([base, size], i) => ({
+        ...tensor,
+        name: inLayer(base),
+        dims: kind === "bias" ? [size] : [columns, size],
+        values: tensor.values.subarray((begins[i] ?? 0) * columns, ((begins[i] ?? 0) + size) * columns),
+      }));
+    };
+    if (part === "attn_qkv")
+      return split([
+        ["attn_q", nQuery],
+        ["attn_k", nKey],
+        ["attn_v", nValue],
+      ]);
+    if (part === "ffn_up" && own.fusedGateUp && !other.fusedGateUp)
+      return split([
+        ["ffn_gate", nFf],
+        ["ffn_up", nFf],
+      ]);
+    return [tensor];
   });
 }
 
