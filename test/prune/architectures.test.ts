@@ -96,15 +96,14 @@ async function parentOf(t: ExecutionContext, options: TinyModelOptions) {
 }
 
 /** llama.cpp computes what the slow pass does, and decodes with it on its parent's cache. */
-async function runs(t: ExecutionContext, model: string, out: string, architecture: string, layers?: readonly number[]) {
+async function runs(t: ExecutionContext, model: string, out: string, architecture: string) {
   const alone = await openPair(t, { prefill: out, ...tight });
   const distance = await referenceDistance(alone, out, someTokens(40));
   t.true(distance < toleranceOf(architecture), `log-probabilities differ by ${distance}`);
 
-  const map = layers && { translator: { layers } };
-  const { plan } = await inspect({ prefill: { model }, decode: { model: out }, ...map });
+  const { plan } = await inspect({ prefill: { model }, decode: { model: out } });
   t.is(plan.kind, "share", JSON.stringify(plan.reasons));
-  const pair = await openPair(t, { prefill: model, decode: out, contextSize: 128, ...map });
+  const pair = await openPair(t, { prefill: model, decode: out, contextSize: 128 });
   await using session = await pair.createSession();
   const answer = await session.generate(someTokens(20), { temperature: 0, maxTokens: 5, ignoreEos: true });
   t.is(answer.handover.kind, "share");
@@ -208,7 +207,7 @@ for (const architecture of architectures) {
     const written = await readGguf(out);
     holds(t, written, slice);
     computes(t, written, slice);
-    await runs(t, model, out, architecture, stay);
+    await runs(t, model, out, architecture);
   });
 
   test(`${architecture} is padded as the slow reference pads it`, async (t) => {
