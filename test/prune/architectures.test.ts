@@ -226,5 +226,13 @@ for (const architecture of architectures) {
     const slice = carriedBy(carrier, referenceSlice(contents, keepAll(shape), { counts }));
     holds(t, written, slice);
     computes(t, written, slice);
+
+    // It is the same function, and reads the same cache.
+    const before = logitsOf(contents);
+    const share = architecture.startsWith("gemma") ? 1e-3 : 1e-5;
+    for (const [position, row] of logitsOf(written).entries())
+      nearly(t, row, before[position] ?? [], share, `padded logits at ${position}`);
+    const { plan } = await inspect({ prefill: { model }, decode: { model: out } });
+    t.is(plan.kind, "share", JSON.stringify(plan.reasons));
   });
 }
