@@ -30,10 +30,10 @@ struct calibration {
 };
 
 // `on_progress`: the share of the text that is done, 0 to 1, and the tokens measured so far. The model must have a row
-// in the architecture table (else ERR_PRUNE_UNSUPPORTED). A last window shorter than the others is left out, unless it
-// is the only one. Throws error_code::aborted within one micro-batch; ERR_FILE_READ_FAILED; ERR_INVALID_ARGUMENT for a
-// text that is shorter than one window, or a window longer than the model's training; ERR_INFERENCE_FAILED (also for
-// activations that are no finite numbers); ERR_OUT_OF_MEMORY. fingerprint and model_name are the caller's to fill in.
+// in the architecture table (else ERR_PRUNE_UNSUPPORTED). A last window shorter than the others is left out. Throws
+// error_code::aborted within one micro-batch; ERR_FILE_READ_FAILED; ERR_INVALID_ARGUMENT for a text that is shorter
+// than one window, or a window longer than the model's training; ERR_INFERENCE_FAILED (also for activations that are no
+// finite numbers); ERR_OUT_OF_MEMORY. fingerprint and model_name are the caller's to fill in.
 calibration calibrate(llama_model * model, const calibrate_options & options,
                       const std::function<void(double fraction, uint64_t n_tokens)> & on_progress,
                       const std::atomic<bool> & stop);
