@@ -31,7 +31,11 @@ void check_against_reference(const std::string & path, const tiny_model & shape,
     CHECK(windows.size() >= 5);
     const importance one = measure(model, options_for(text, window, 1)).measured;
     check_near(one, slow.out, 1e-9, what + ", a window a batch");
-    check_near(measure(model, options_for(text, window, 3)).measured, slow.out, other_grouping, what + ", three");
+    // ggml looks GELU up in a table by its argument in f16: where another grouping moves that over a step, the value
+    // moves by 2^-11 of itself.
+    const bool by_table = std::string(names.ffn) == "ffn_geglu";
+    check_near(measure(model, options_for(text, window, 3)).measured, slow.out, other_grouping, what + ", three",
+               by_table ? 2e-3 : 1e-5);
     CHECK_EQUAL(one.n_samples, windows.size());
     CHECK_EQUAL(one.n_tokens, windows.size() * window);
     CHECK_EQUAL(one.n_scored, windows.size() * (window - 1));

@@ -85,10 +85,11 @@ inline double difference(const importance & actual, const importance & expected,
 // The same arithmetic in another grouping of tokens: what cancels in a signed mean differs more as a part of itself.
 inline constexpr double other_grouping = 1e-2;
 
-inline void check_near(const importance & actual, const importance & expected, double floor, const std::string & what) {
+inline void check_near(const importance & actual, const importance & expected, double floor, const std::string & what,
+                       double tolerance = 1e-5) {
     const double worst = difference(actual, expected, floor);
     std::printf("  %s: worst difference %.2g\n", what.c_str(), worst);
-    CHECK(worst <= 1e-5);
+    CHECK(worst <= tolerance);
 }
 
 }  // namespace overfill::test
