@@ -131,7 +131,8 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
     }
 
     const bool maps_k = every_layer(translator.k, b.n_layer), maps_v = every_layer(translator.v, b.n_layer);
-    compare.field("architecture", a.architecture, b.architecture, maps_k && maps_v, "the architectures differ");
+    if (a.family != b.family)
+        compare.field("architecture", a.architecture, b.architecture, maps_k && maps_v, "the architectures differ");
     const vocabulary_difference vocabulary = compare_vocabularies(vocab_a, vocab_b);
     if (!vocabulary.equal)
         compare.add({ "vocabulary", vocabulary.prefill, vocabulary.decode, never, vocabulary.message });

@@ -32,6 +32,8 @@ model_traits traits_of(const llama_model * model) {
     const llama_hparams & hparams = model->hparams;
     model_traits t;
     t.architecture = metadata_string(model, "general.architecture");
+    const std::string parent = metadata_string(model, "overfill.parent.architecture");
+    t.family = parent.empty() ? t.architecture : parent;
     t.name = metadata_string(model, "general.name");
     char description[128];
     llama_model_desc(model, description, sizeof description);

@@ -37,7 +37,7 @@ class parent_model {
     ~parent_model();
 
     const std::string & path() const;
-    const std::vector<std::string> & paths() const;  // of its parts
+    const std::vector<std::string> & paths() const;  // of all parts
     const overfill::architecture & arch() const;
     const model_shape & shape() const;
     const gguf_metadata & metadata() const;  // of the first part

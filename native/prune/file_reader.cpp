@@ -1,0 +1,74 @@
+#include "file_reader.h"
+
+#include "failure.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
+#else
+#include <fcntl.h>
+#include <unistd.h>
+#endif
+
+namespace overfill {
+
+void file_reader::fail(const std::string & why) const {
+    throw failure(error_code::file_read_failed, path_ + " cannot be read: " + why, { { "path", path_ } });
+}
+
+// No system reads more than 2 GiB at once.
+static constexpr size_t max_read = (size_t) 1 << 30;
+
+#ifdef _WIN32
+
+file_reader::file_reader(const std::string & path) : path_(path) {
+    handle_ = CreateFileW(std::filesystem::u8path(path).c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING,
+                          FILE_ATTRIBUTE_NORMAL, nullptr);
+    if (handle_ == INVALID_HANDLE_VALUE) fail("error " + std::to_string(GetLastError()));
+}
+
+file_reader::~file_reader() { CloseHandle(handle_); }
+
+void file_reader::read(uint64_t offset, void * data, size_t n_bytes) const {
+    for (size_t done = 0; done < n_bytes;) {
+        OVERLAPPED place = {};
+        place.Offset = (DWORD) (offset + done);
+        place.OffsetHigh = (DWORD) ((offset + done) >> 32);
+        DWORD n = 0;
+        if (!ReadFile(handle_, static_cast<char *>(data) + done, (DWORD) std::min(n_bytes - done, max_read), &n,
+                      &place))
+            fail("error " + std::to_string(GetLastError()));
+        if (n == 0) fail("it ends too early");
+        done += n;
+    }
+}
+
+#else
+
+file_reader::file_reader(const std::string & path) : path_(path) {
+    handle_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (handle_ < 0) fail(std::strerror(errno));
+}
+
+file_reader::~file_reader() { close(handle_); }
+
+void file_reader::read(uint64_t offset, void * data, size_t n_bytes) const {
+    for (size_t done = 0; done < n_bytes;) {
+        const ssize_t n = pread(handle_, static_cast<char *>(data) + done, std::min(n_bytes - done, max_read),
+                                (off_t) (offset + done));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) fail(std::strerror(errno));
+        if (n == 0) fail("it ends too early");
+        done += (size_t) n;
+    }
+}
+
+#endif
+
+}  // namespace overfill

@@ -1,0 +1,174 @@
+#include "parent_model.h"
+
+#include "failure.h"
+#include "file_reader.h"
+#include "model_file.h"
+#include "tensor_axes.h"
+
+#include <llama.h>
+
+#include <algorithm>
+#include <cstring>
+#include <filesystem>
+#include <unordered_map>
+
+namespace overfill {
+
+struct parent_model::files {
+    explicit files(const std::string & path) : path(path), file(check_model_file(path)), metadata(path) {
+        row = find_architecture(file.architecture);
+        if (!row) refuse("has the architecture " + file.architecture + ", which is not in the table");
+        read_parts();
+        refuse_experts();
+        read_shape();
+        check_axes();
+    }
+
+    [[noreturn]] void refuse(const std::string & what) const {
+        throw failure(error_code::prune_unsupported, path + " " + what + ": it cannot be pruned",
+                      { { "path", path }, { "architecture", file.architecture } });
+    }
+
+    std::string key(const char * name) const { return file.architecture + "." + name; }
+
+    void read_parts() {
+        const int n_parts = (int) metadata.number("split.count").value_or(1);
+        names = { path };
+        if (n_parts > 1) {
+            // check_model_file has seen to it that this is the first part.
+            std::vector<char> buffer(path.size() + 32);
+            llama_split_prefix(buffer.data(), buffer.size(), path.c_str(), 0, n_parts);
+            const std::string prefix = buffer.data();
+            for (int i = 1; i < n_parts; i++) {
+                llama_split_path(buffer.data(), buffer.size(), prefix.c_str(), i, n_parts);
+                names.push_back(buffer.data());
+            }
+        }
+        for (size_t part = 0; part < names.size(); part++) {
+            std::error_code error;
+            const std::filesystem::path name = std::filesystem::u8path(names[part]);
+            if (!std::filesystem::is_regular_file(name, error))
+                throw failure(error_code::model_not_found, names[part] + " does not exist", { { "path", names[part] } });
+            const gguf_metadata meta(names[part]);
+            add_tensors(meta, part, names[part], std::filesystem::file_size(name, error));
+            readers.push_back(std::make_unique<file_reader>(names[part]));
+        }
+    }
+
+    void add_tensors(const gguf_metadata & meta, size_t part, const std::string & part_path, uint64_t n_file) {
+        const gguf_context * gguf = meta.get();
+        for (int64_t i = 0; i < gguf_get_n_tensors(gguf); i++) {
+            stored_tensor tensor = {};
+            tensor.name = gguf_get_tensor_name(gguf, i);
+            tensor.type = gguf_get_tensor_type(gguf, i);
+            std::copy_n(gguf_get_tensor_ne(gguf, i), 4, tensor.ne);
+            tensor.part = part;
+            tensor.offset = gguf_get_data_offset(gguf) + gguf_get_tensor_offset(gguf, i);
+            tensor.n_bytes = gguf_get_tensor_size(gguf, i);
+            const auto broken = [&](const std::string & what) {
+                throw failure(error_code::model_invalid, part_path + " " + what, { { "path", part_path } });
+            };
+            if (tensor.offset > n_file || tensor.n_bytes > n_file - tensor.offset)
+                broken("is truncated: tensor " + tensor.name + " ends behind the file");
+            if (!by_name.emplace(tensor.name, tensors.size()).second) broken("has the tensor " + tensor.name + " twice");
+            n_bytes += tensor.n_bytes;
+            n_params += (uint64_t) (tensor.ne[0] * tensor.ne[1] * tensor.ne[2] * tensor.ne[3]);
+            tensors.push_back(std::move(tensor));
+        }
+    }
+
+    void refuse_experts() const {
+        if (metadata.number(key("expert_count")).value_or(0) > 1) refuse("is a mixture of experts");
+        for (const stored_tensor & tensor : tensors)
+            if (tensor.name.find("_exps.") != std::string::npos || tensor.name.find("ffn_gate_inp") != std::string::npos)
+                refuse("is a mixture of experts (tensor " + tensor.name + ")");
+    }
+
+    // A number that may be given for each layer, but must be the same for all.
+    uint32_t common(const char * name, double fallback) const {
+        const std::vector<double> values = metadata.numbers(key(name));
+        for (const double value : values)
+            if (value != values[0]) refuse("has layers of different " + key(name));
+        return (uint32_t) (values.empty() ? fallback : values[0]);
+    }
+
+    void read_shape() {
+        const auto number = [&](const char * name) { return metadata.number(key(name)); };
+        for (const char * name : { "attention.kv_lora_rank", "nextn_predict_layers", "embedding_length_out" })
+            if (number(name).value_or(0) > 0) refuse("has " + key(name));
+        if (metadata.has(key("deepstack_mapping"))) refuse("has " + key("deepstack_mapping"));
+        for (const char * name : { "block_count", "embedding_length", "attention.head_count" })
+            if (metadata.numbers(key(name)).empty())
+                throw failure(error_code::model_invalid, path + " has no " + key(name), { { "path", path } });
+        shape.n_layer = (uint32_t) *number("block_count");
+        shape.n_embd = (uint32_t) *number("embedding_length");
+        shape.n_ff = common("feed_forward_length", 0);
+        shape.n_head = common("attention.head_count", 0);
+        shape.n_head_kv = common("attention.head_count_kv", shape.n_head);
+        if (shape.n_ff == 0 || shape.n_head == 0 || shape.n_head_kv == 0) refuse("has no FFN or no attention heads");
+        const double head_size = shape.n_embd / shape.n_head;
+        shape.head_size_k = (uint32_t) number("attention.key_length").value_or(head_size);
+        shape.head_size_v = (uint32_t) number("attention.value_length").value_or(head_size);
+        shape.norm_eps = (float) number("attention.layer_norm_rms_epsilon").value_or(0);
+        for (const auto & [name, size] : { std::pair("attention.key_length_swa", shape.head_size_k),
+                                           std::pair("attention.value_length_swa", shape.head_size_v) })
+            if (number(name).value_or(size) != size) refuse("has layers of different head sizes");
+        const auto embedding = by_name.find("token_embd.weight");
+        if (embedding == by_name.end())
+            throw failure(error_code::model_invalid, path + " has no token_embd.weight", { { "path", path } });
+        shape.n_vocab = (uint32_t) tensors[embedding->second].ne[1];
+        if (row->rope_layers != 0 && shape.n_layer != row->rope_layers)
+            refuse("has " + std::to_string(shape.n_layer) + " layers, with which " + row->name + " has no RoPE");
+    }
+
+    void check_axes() const {
+        for (const stored_tensor & tensor : tensors) {
+            const auto axes = axes_of(*row, tensor.name);
+            if (!axes) refuse("has the tensor " + tensor.name + ", which is not known");
+            const auto fits = [&](tensor_axis axis, int64_t n) {
+                return axis == tensor_axis::fixed || n == axis_length(axis, shape);
+            };
+            const bool in_place = axes->layer < (int) shape.n_layer && tensor.ne[2] == 1 && tensor.ne[3] == 1;
+            if (!in_place || !fits(axes->in, tensor.ne[0]) || !fits(axes->out, tensor.ne[1]))
+                throw failure(error_code::model_invalid,
+                              path + " has " + tensor.name + " of " + std::to_string(tensor.ne[0]) + " x " +
+                                  std::to_string(tensor.ne[1]) + ", which does not fit its metadata",
+                              { { "path", path } });
+        }
+    }
+
+    std::string path;
+    std::vector<std::string> names;  // of the parts
+    model_file file;
+    gguf_metadata metadata;
+    const overfill::architecture * row = nullptr;
+    model_shape shape;
+    std::vector<stored_tensor> tensors;
+    std::unordered_map<std::string, size_t> by_name;
+    std::vector<std::unique_ptr<file_reader>> readers;
+    uint64_t n_bytes = 0, n_params = 0;
+};
+
+parent_model::parent_model(const std::string & path) : files_(std::make_unique<files>(path)) {}
+parent_model::~parent_model() = default;
+
+const std::string & parent_model::path() const { return files_->path; }
+const std::vector<std::string> & parent_model::paths() const { return files_->names; }
+const architecture & parent_model::arch() const { return *files_->row; }
+const model_shape & parent_model::shape() const { return files_->shape; }
+const gguf_metadata & parent_model::metadata() const { return files_->metadata; }
+const std::vector<stored_tensor> & parent_model::tensors() const { return files_->tensors; }
+uint64_t parent_model::n_params() const { return files_->n_params; }
+uint64_t parent_model::n_bytes() const { return files_->n_bytes; }
+bool parent_model::is_pruned() const { return files_->metadata.has("overfill.prune.version"); }
+
+const stored_tensor * parent_model::find(const std::string & name) const {
+    const auto found = files_->by_name.find(name);
+    return found == files_->by_name.end() ? nullptr : &files_->tensors[found->second];
+}
+
+void parent_model::read(const stored_tensor & tensor, uint64_t offset, void * data, size_t n) const {
+    files_->readers[tensor.part]->read(tensor.offset + offset, data, n);
+}
+
+}  // namespace overfill
