@@ -99,6 +99,7 @@ class metadata_writer {
         set_sizes();
         set_layer_rules(sliding);
         set_general(options, n_params);
+        set_family();
         if (cut_ || !padded_) set_origin(options);
         if (padded_) {
             set("overfill.pad.version", 1u);
@@ -191,14 +192,17 @@ class metadata_writer {
             if (ggml_is_quantized(tensor.type)) return set("general.quantization_version", GGML_QNT_VERSION);
     }
 
+    // The architecture whose cache this one's is, where it is now a carrier's: see model_traits.h.
+    void set_family() {
+        const auto family = parent_.metadata().text("overfill.parent.architecture");
+        if (family || layout_.target != &parent_.arch())
+            gguf_set_val_str(out_.get(), "overfill.parent.architecture", family.value_or(parent_.arch().name).c_str());
+    }
+
     void set_origin(const rewrite_options & options) {
         gguf_set_val_str(out_.get(), "overfill.parent.fingerprint", model_fingerprint(parent_.path()).c_str());
         gguf_set_val_str(out_.get(), "overfill.parent.name",
                          parent_.metadata().text("general.name").value_or("").c_str());
-        // Also what the cache's family is, if the architecture is now a carrier's: see model_traits.h.
-        const std::string family =
-            parent_.metadata().text("overfill.parent.architecture").value_or(parent_.arch().name);
-        gguf_set_val_str(out_.get(), "overfill.parent.architecture", family.c_str());
         set("overfill.prune.version", 1u);
         gguf_set_val_bool(out_.get(), "overfill.prune.compensated", options.compensate && hidden_cut_);
         if (hidden_cut_) set("overfill.prune.hidden", kept_.hidden);
