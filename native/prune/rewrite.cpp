@@ -201,6 +201,7 @@ rewrite_result rewrite(const parent_model & parent, const kept_parts & kept, con
     result.n_file_bytes =
         writing(parent, layout, parts, files, options, on_progress, stop).write(metadata.get());
     verify(files, parent, before, kept, counts, stop);
+    if (options.before_commit) options.before_commit(files.staged_path(0));
     if (stop) throw failure(error_code::aborted, "the rewrite was aborted");
     files.commit();
     result.milliseconds = clock.milliseconds();

@@ -92,5 +92,6 @@ test("without compensation the norms notice the channels that went", async (t) =
   const options = { ...exact, model, text: t.context.text, hidden: 0.25, compensate: false };
   const { loss, kept } = await prune({ ...options, out: join(folder, "pruned.gguf") });
   t.deepEqual(kept.hidden, living(128));
-  t.true((loss?.after ?? 0) - (loss?.before ?? 0) > 1e-3, JSON.stringify(loss));
+  // A random model may well become the better for it.
+  t.true(Math.abs((loss?.after ?? 0) - (loss?.before ?? 0)) > 1e-3, JSON.stringify(loss));
 });
