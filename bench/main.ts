@@ -4,10 +4,10 @@
  *     npm run bench -- [--small] [--only NAME]... [--out DIR]
  *
  *     --small      models of a quarter of the size, shorter prompts
- *     --only NAME  pair, quantisation, demo, switch, translate, memory or library; may be repeated
+ *     --only NAME  pair, quantisation, demo, switch, translate, memory, prune or library; may be repeated
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
- * Needs a built addon, and a built dist/ for memory and library. The models have random weights, are written on first
+ * Needs a built addon, and a built dist/ for memory, prune and library. The models have random weights, are written on first
  * use into build/bench and stay there (6.6 GB; 1.6 GB with --small).
  */
 
@@ -23,6 +23,7 @@ import { measureDemo, measurePair, measureQuantisation } from "./measure/decodin
 import { measureLibrary } from "./measure/library.js";
 import type { Bench, Measurement } from "./measure/measurement.js";
 import { measureMemory } from "./measure/memory.js";
+import { measurePrune } from "./measure/pruning.js";
 import { measureSwitch } from "./measure/switching.js";
 import { measureTranslate } from "./measure/translating.js";
 import { ensureModel } from "./models.js";
@@ -39,6 +40,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   switch: measureSwitch,
   translate: measureTranslate,
   memory: measureMemory,
+  prune: measurePrune,
 };
 
 const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url));

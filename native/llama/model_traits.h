@@ -25,8 +25,8 @@ struct layer_traits {
 
 struct model_traits {
     std::string architecture;
-    // The architecture whose cache the model reads and writes. Pruning may have to write a model as another architecture,
-    // which computes the same; its family is still its parent's.
+    // The architecture whose cache the model reads and writes. Pruning may have to write a model as another
+    // architecture, which computes the same; its family is still its parent's.
     std::string family;
     std::string name;         // general.name, may be empty
     std::string description;  // such as "llama 3B Q8_0"

@@ -81,9 +81,10 @@ std::string file_type_names() {
 
 void choose_types(const quantized_shape & shape, int file_type, std::vector<tensor_choice> & tensors) {
     const log_capture log;
-    const llama_quant_model_desc description = { shape.architecture.c_str(), shape.n_embd,      shape.n_ff, shape.n_layer,
-                                                 shape.n_head,               shape.n_head_kv,   0,
-                                                 shape.head_size_k,          shape.head_size_v };
+    const llama_quant_model_desc description = {
+        shape.architecture.c_str(), shape.n_embd,     shape.n_ff, shape.n_layer, shape.n_head, shape.n_head_kv, 0,
+        shape.head_size_k,          shape.head_size_v
+    };
     const std::unique_ptr<llama_model, free_mock> model(llama_quant_model_from_metadata(&description));
     // What this function does not infer, although it matters as well: Qwen2 72B gets finer V.
     if (shape.architecture == "qwen2" && shape.n_layer == 80) model->type = LLM_TYPE_70B;

@@ -27,8 +27,8 @@ struct tensor_cut {
     tensor_axes axes;            // of the source
     axis_cut_ptr columns, rows;  // ne[0] and ne[1]
     double scale = 1;
-    int64_t n_scaled_rows = -1;           // the scale is for so many first rows only; of a vector: columns; -1: all
-    ggml_type type = GGML_TYPE_COUNT;     // to be written
+    int64_t n_scaled_rows = -1;        // the scale is for so many first rows only; of a vector: columns; -1: all
+    ggml_type type = GGML_TYPE_COUNT;  // to be written
     int64_t ne[2] = {};
 
     // Rows are copied byte by byte as long as the type is the parent's.

@@ -25,7 +25,7 @@ static void choose_quantized(cut_layout & layout, const parent_model & parent, c
             throw bad_type(std::string("a ") + what + " width of " + std::to_string(width) +
                            " cannot be quantised as " + type + ": it is no multiple of 32");
     const model_shape & shape = parent.shape();
-    const quantized_shape target = { layout.target->name, counts.n_embd,     counts.n_ff,      counts.n_layer,
+    const quantized_shape target = { layout.target->name, counts.n_embd,    counts.n_ff,       counts.n_layer,
                                      counts.n_head,       counts.n_head_kv, shape.head_size_k, shape.head_size_v };
     std::vector<tensor_choice> choices;
     for (const tensor_cut & tensor : layout.tensors) {
@@ -36,7 +36,8 @@ static void choose_quantized(cut_layout & layout, const parent_model & parent, c
     choose_types(target, layout.file_type, choices);
     for (size_t i = 0; i < choices.size(); i++) {
         if (needs_importance_matrix(choices[i], layout.file_type))
-            throw bad_type("the type " + type + " needs an importance matrix; use one of 3 bits or more, such as q3_k_m");
+            throw bad_type("the type " + type +
+                           " needs an importance matrix; use one of 3 bits or more, such as q3_k_m");
         layout.tensors[i].type = choices[i].type;
     }
 }

@@ -48,7 +48,8 @@ struct parent_model::files {
             std::error_code error;
             const std::filesystem::path name = std::filesystem::u8path(names[part]);
             if (!std::filesystem::is_regular_file(name, error))
-                throw failure(error_code::model_not_found, names[part] + " does not exist", { { "path", names[part] } });
+                throw failure(error_code::model_not_found, names[part] + " does not exist",
+                              { { "path", names[part] } });
             const gguf_metadata meta(names[part]);
             add_tensors(meta, part, names[part], std::filesystem::file_size(name, error));
             readers.push_back(std::make_unique<file_reader>(names[part]));
@@ -70,7 +71,8 @@ struct parent_model::files {
             };
             if (tensor.offset > n_file || tensor.n_bytes > n_file - tensor.offset)
                 broken("is truncated: tensor " + tensor.name + " ends behind the file");
-            if (!by_name.emplace(tensor.name, tensors.size()).second) broken("has the tensor " + tensor.name + " twice");
+            if (!by_name.emplace(tensor.name, tensors.size()).second)
+                broken("has the tensor " + tensor.name + " twice");
             n_bytes += tensor.n_bytes;
             n_params += (uint64_t) (tensor.ne[0] * tensor.ne[1] * tensor.ne[2] * tensor.ne[3]);
             tensors.push_back(std::move(tensor));
@@ -80,7 +82,8 @@ struct parent_model::files {
     void refuse_experts() const {
         if (metadata.number(key("expert_count")).value_or(0) > 1) refuse("is a mixture of experts");
         for (const stored_tensor & tensor : tensors)
-            if (tensor.name.find("_exps.") != std::string::npos || tensor.name.find("ffn_gate_inp") != std::string::npos)
+            if (tensor.name.find("_exps.") != std::string::npos ||
+                tensor.name.find("ffn_gate_inp") != std::string::npos)
                 refuse("is a mixture of experts (tensor " + tensor.name + ")");
     }
 

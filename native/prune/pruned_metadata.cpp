@@ -159,8 +159,8 @@ class metadata_writer {
         if (layers_cut_ && std::find(sliding.begin(), sliding.end(), true) != sliding.end()) {
             std::vector<int8_t> pattern;
             for (const uint32_t layer : kept_.layers) pattern.push_back(sliding[layer] ? 1 : 0);
-            gguf_set_arr_data(out_.get(), key("attention.sliding_window_pattern").c_str(), GGUF_TYPE_BOOL, pattern.data(),
-                              pattern.size());
+            gguf_set_arr_data(out_.get(), key("attention.sliding_window_pattern").c_str(), GGUF_TYPE_BOOL,
+                              pattern.data(), pattern.size());
         }
         if (!parent_.arch().shaped_scales) return;
         const auto keep = [&](const char * name, float value) {
@@ -175,8 +175,7 @@ class metadata_writer {
         const gguf_metadata & old = parent_.metadata();
         std::string name = options.name;
         if (name.empty()) {
-            name = old.text("general.name")
-                       .value_or(std::filesystem::u8path(parent_.path()).stem().u8string());
+            name = old.text("general.name").value_or(std::filesystem::u8path(parent_.path()).stem().u8string());
             if (cut_)
                 name += " pruned";
             else if (padded_)

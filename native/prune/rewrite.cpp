@@ -23,7 +23,9 @@ namespace overfill {
 
 namespace {
 
-uint64_t padded(uint64_t n) { return (n + GGUF_DEFAULT_ALIGNMENT - 1) / GGUF_DEFAULT_ALIGNMENT * GGUF_DEFAULT_ALIGNMENT; }
+uint64_t padded(uint64_t n) {
+    return (n + GGUF_DEFAULT_ALIGNMENT - 1) / GGUF_DEFAULT_ALIGNMENT * GGUF_DEFAULT_ALIGNMENT;
+}
 
 rewrite_plan plan_of(const cut_layout & layout) {
     rewrite_plan plan;
@@ -99,14 +101,13 @@ class writing {
     writing(const parent_model & parent, const cut_layout & layout, const std::vector<std::vector<size_t>> & parts,
             staged_files & files, const rewrite_options & options,
             const std::function<void(uint64_t, uint64_t)> & on_progress, const std::atomic<bool> & stop)
-        : layout_(layout), parts_(parts), files_(files),
-          blocks_(
-              parent, files, options.n_threads,
-              [this, &on_progress](uint64_t n) {
-                  done_ += n;
-                  if (n > 0 && on_progress) on_progress(done_, total_);
-              },
-              stop) {}
+        : layout_(layout), parts_(parts), files_(files), blocks_(
+                                                             parent, files, options.n_threads,
+                                                             [this, &on_progress](uint64_t n) {
+                                                                 done_ += n;
+                                                                 if (n > 0 && on_progress) on_progress(done_, total_);
+                                                             },
+                                                             stop) {}
 
     // Returns the size of all files.
     uint64_t write(const gguf_context * metadata) {
@@ -198,8 +199,7 @@ rewrite_result rewrite(const parent_model & parent, const kept_parts & kept, con
     for (const layer_traits & layer : before.layers) sliding.push_back(layer.sliding);
     const gguf_context_ptr metadata =
         pruned_metadata(parent, layout, kept, counts, options, sliding, result.plan.n_params);
-    result.n_file_bytes =
-        writing(parent, layout, parts, files, options, on_progress, stop).write(metadata.get());
+    result.n_file_bytes = writing(parent, layout, parts, files, options, on_progress, stop).write(metadata.get());
     verify(files, parent, before, kept, counts, stop);
     if (options.before_commit) options.before_commit(files.staged_path(0));
     if (stop) throw failure(error_code::aborted, "the rewrite was aborted");

@@ -45,7 +45,8 @@ staged_files::staged_files(std::vector<std::string> paths) : paths_(std::move(pa
     std::random_device random;
     fs::path folder = fs::u8path(paths_[0]);
     folder += "." + std::to_string(random()) + ".part";
-    if (!fs::create_directory(folder, error)) fail(0, error ? error.message() : "its temporary folder is there already");
+    if (!fs::create_directory(folder, error))
+        fail(0, error ? error.message() : "its temporary folder is there already");
     folder_ = folder;
 }
 

@@ -105,7 +105,8 @@ std::optional<tensor_axes> axes_of(const architecture & row, const std::string &
 }
 
 int64_t axis_length(tensor_axis axis, const model_shape & shape) {
-    const int64_t query = (int64_t) shape.n_head * shape.head_size_k, key = (int64_t) shape.n_head_kv * shape.head_size_k,
+    const int64_t query = (int64_t) shape.n_head * shape.head_size_k,
+                  key = (int64_t) shape.n_head_kv * shape.head_size_k,
                   value = (int64_t) shape.n_head_kv * shape.head_size_v;
     switch (axis) {
     case tensor_axis::one: return 1;

@@ -10,17 +10,17 @@
 namespace overfill {
 
 enum class tensor_axis {
-    one,     // a vector's second axis
-    fixed,   // not touched by pruning: RoPE factors, the norm of one head
-    hidden,  // [n_embd]
-    vocab,   // [n_vocab]
-    ffn,     // [n_ff]
-    gate_up,    // [2 x n_ff], the gate first
-    query,      // [heads x head size of K]
-    key,        // [KV heads x head size of K]
-    value,      // [KV heads x head size of V]
+    one,              // a vector's second axis
+    fixed,            // not touched by pruning: RoPE factors, the norm of one head
+    hidden,           // [n_embd]
+    vocab,            // [n_vocab]
+    ffn,              // [n_ff]
+    gate_up,          // [2 x n_ff], the gate first
+    query,            // [heads x head size of K]
+    key,              // [KV heads x head size of K]
+    value,            // [KV heads x head size of V]
     query_key_value,  // these three, one after the other
-    heads,      // [heads x head size of V], what the output projection reads
+    heads,            // [heads x head size of V], what the output projection reads
 };
 
 struct tensor_axes {

@@ -56,11 +56,13 @@ std::string layer_difference(const model_traits & parent, const model_traits & p
     compare.field("the sliding window", parent.sliding_window, pruned.sliding_window);
     compare.field("the RoPE layout", parent.rope_type, pruned.rope_type);
     compare.field("the RoPE scaling", parent.rope_scaling_type, pruned.rope_scaling_type);
-    compare.field("the original context of the RoPE scaling", parent.rope_original_context, pruned.rope_original_context);
+    compare.field("the original context of the RoPE scaling", parent.rope_original_context,
+                  pruned.rope_original_context);
     compare.field("the RoPE attention factor", parent.rope_attention_factor, pruned.rope_attention_factor);
-    compare.flag("the YaRN parameters",
-                 parent.yarn_ext_factor == pruned.yarn_ext_factor && parent.yarn_attn_factor == pruned.yarn_attn_factor &&
-                     parent.yarn_beta_fast == pruned.yarn_beta_fast && parent.yarn_beta_slow == pruned.yarn_beta_slow);
+    compare.flag("the YaRN parameters", parent.yarn_ext_factor == pruned.yarn_ext_factor &&
+                                            parent.yarn_attn_factor == pruned.yarn_attn_factor &&
+                                            parent.yarn_beta_fast == pruned.yarn_beta_fast &&
+                                            parent.yarn_beta_slow == pruned.yarn_beta_slow);
     compare.flag("the RoPE sections", parent.rope_sections == pruned.rope_sections);
     compare.field("the number of RoPE factors", parent.rope_factors.size(), pruned.rope_factors.size());
     return compare.found();

@@ -91,7 +91,8 @@ struct plain_cut {
     // The parent's index of channel i of an axis called by a letter, in our layer.
     uint32_t at(char axis, uint32_t layer, uint32_t i) const {
         const uint32_t hs = shape.head_size_k, n_ff = (uint32_t) (kept.ffn.empty() ? 0 : kept.ffn[0].size());
-        const uint32_t n_q = (uint32_t) kept.heads[layer].size() * hs, n_kv = (uint32_t) kept.kv_heads[layer].size() * hs;
+        const uint32_t n_q = (uint32_t) kept.heads[layer].size() * hs,
+                       n_kv = (uint32_t) kept.kv_heads[layer].size() * hs;
         switch (axis) {
         case 'h': return kept.hidden[i];
         case 'f': return kept.ffn[layer][i];
@@ -226,12 +227,11 @@ TEST("a quantised model has the bytes that llama.cpp makes of the same numbers")
         rewrite_now(from, kept, counts, options);
         options.out_path = own;
         using named = std::pair<const char *, llama_ftype>;
-        for (const named & type :
-             { named("q8_0", LLAMA_FTYPE_MOSTLY_Q8_0), named("q4_k_m", LLAMA_FTYPE_MOSTLY_Q4_K_M),
-               named("q3_k_l", LLAMA_FTYPE_MOSTLY_Q3_K_L), named("q4_0", LLAMA_FTYPE_MOSTLY_Q4_0),
-               named("q5_k_s", LLAMA_FTYPE_MOSTLY_Q5_K_S), named("q6_k", LLAMA_FTYPE_MOSTLY_Q6_K),
-               named("iq4_xs", LLAMA_FTYPE_MOSTLY_IQ4_XS), named("f16", LLAMA_FTYPE_MOSTLY_F16),
-               named("bf16", LLAMA_FTYPE_MOSTLY_BF16) }) {
+        for (const named & type : { named("q8_0", LLAMA_FTYPE_MOSTLY_Q8_0), named("q4_k_m", LLAMA_FTYPE_MOSTLY_Q4_K_M),
+                                    named("q3_k_l", LLAMA_FTYPE_MOSTLY_Q3_K_L), named("q4_0", LLAMA_FTYPE_MOSTLY_Q4_0),
+                                    named("q5_k_s", LLAMA_FTYPE_MOSTLY_Q5_K_S), named("q6_k", LLAMA_FTYPE_MOSTLY_Q6_K),
+                                    named("iq4_xs", LLAMA_FTYPE_MOSTLY_IQ4_XS), named("f16", LLAMA_FTYPE_MOSTLY_F16),
+                                    named("bf16", LLAMA_FTYPE_MOSTLY_BF16) }) {
             options.type = type.first;
             const rewrite_result result = rewrite_now(from, kept, counts, options);
             llama_model_quantize_params params = llama_model_quantize_default_params();
@@ -244,7 +244,8 @@ TEST("a quantised model has the bytes that llama.cpp makes of the same numbers")
                 if (!(tensor == b.at(name)))
                     report(false, __FILE__, __LINE__, std::string(type.first) + " makes another " + name);
             const gguf_metadata meta(own), expected(theirs);
-            CHECK_EQUAL(meta.number("general.file_type").value_or(-1), expected.number("general.file_type").value_or(-2));
+            CHECK_EQUAL(meta.number("general.file_type").value_or(-1),
+                        expected.number("general.file_type").value_or(-2));
         }
     }
 }
@@ -415,9 +416,10 @@ TEST("a model of 150 MB is rewritten at half the speed of a copy or more") {
             std::fwrite(bytes.data(), 1, bytes.size(), file);
             std::fclose(file);
             const double megabytes = (double) result.n_file_bytes / 1e6, copied = seconds(begin);
-            std::printf("  %5s to %6s: %4.0f MB at %5.0f MB/s (%5.0f MB a second of CPU); a copy in memory %5.0f MB/s\n",
-                        ggml_type_name(type), out, megabytes, megabytes / result.milliseconds * 1e3, megabytes / cpu,
-                        megabytes / copied);
+            std::printf(
+                "  %5s to %6s: %4.0f MB at %5.0f MB/s (%5.0f MB a second of CPU); a copy in memory %5.0f MB/s\n",
+                ggml_type_name(type), out, megabytes, megabytes / result.milliseconds * 1e3, megabytes / cpu,
+                megabytes / copied);
         }
     }
 }

@@ -41,8 +41,8 @@ static row_model model_of(const architecture & row) {
     return model;
 }
 
-// The norms of the heads share their epsilon with those over the hidden channels, for which it is changed; a smaller one
-// shows that there is no other difference.
+// The norms of the heads share their epsilon with those over the hidden channels, for which it is changed; a smaller
+// one shows that there is no other difference.
 static float test_eps(const architecture & row) { return row.qk == qk_norm::none ? 1e-5f : 1e-8f; }
 
 // llama.cpp looks GELU up in a table by its argument as f16: a rounding more or less becomes a step of 2^-11.
@@ -64,7 +64,8 @@ static void check_shares(const std::string & parent, const std::string & pruned)
     const model_ptr a = load_model({ parent, 0 }, load_depth::metadata, go_on),
                     b = load_model({ pruned, 0 }, load_depth::metadata, go_on);
     translator map;
-    for (const double layer : gguf_metadata(pruned).numbers("overfill.layer_map")) map.layers.push_back((int32_t) layer);
+    for (const double layer : gguf_metadata(pruned).numbers("overfill.layer_map"))
+        map.layers.push_back((int32_t) layer);
     const pair_plan plan = plan_pair(traits_of(a.get()), llama_model_get_vocab(a.get()), {}, traits_of(b.get()),
                                      llama_model_get_vocab(b.get()), {}, map);
     CHECK_EQUAL(std::string(handover_kind_name(plan.kind)) + ": " + summarize(plan),

@@ -3,10 +3,13 @@
 import * as echarts from "echarts";
 import type { LossRow } from "./prune.js";
 
-const width = 820;
-const height = 460;
+const width = 940;
+const height = 440;
+/** One for each way to choose, whether compensated or not. */
+const colors = ["#2f7d5b", "#3a6ea5", "#d08c2e", "#c0563b"];
 
 export function lossPlot(rows: readonly LossRow[], before: number): string {
+  const choices = [...new Set(rows.map((row) => row.keeps))];
   const names = [...new Set(rows.map(nameOf))];
   const chart = echarts.init(null, null, { renderer: "svg", ssr: true, width, height });
   chart.setOption({
@@ -18,16 +21,21 @@ export function lossPlot(rows: readonly LossRow[], before: number): string {
       top: 8,
       textStyle: { fontSize: 15 },
     },
-    legend: { top: 36, left: 16 },
-    grid: { top: 100, left: 64, right: 32, bottom: 48 },
+    legend: { orient: "vertical", right: 12, top: 56, itemWidth: 36, itemGap: 14 },
+    grid: { top: 64, left: 56, right: 340, bottom: 48 },
     xAxis: { type: "value", name: "share of the channels that goes", nameLocation: "middle", nameGap: 28, max: 0.5 },
-    yAxis: { type: "value", name: "nats a token", scale: true },
-    series: names.map((name) => ({
-      name,
-      type: "line",
-      lineStyle: { type: name.endsWith("sliced") ? "dashed" : "solid" },
-      data: [[0, before], ...rows.filter((row) => nameOf(row) === name).map((row) => [row.ratio, meanOf(row.losses)])],
-    })),
+    yAxis: { type: "value", name: "nats a token", nameTextStyle: { align: "left" }, scale: true },
+    series: names.map((name) => {
+      const own = rows.filter((row) => nameOf(row) === name);
+      return {
+        name,
+        type: "line",
+        symbolSize: 6,
+        lineStyle: { type: own[0]?.compensated ? "solid" : "dashed" },
+        itemStyle: { color: colors[choices.indexOf(own[0]?.keeps ?? "")] },
+        data: [[0, before], ...own.map((row) => [row.ratio, meanOf(row.losses)])],
+      };
+    }),
   });
   const svg = chart.renderToSVGString();
   chart.dispose();

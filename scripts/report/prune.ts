@@ -14,7 +14,7 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import CliTable3 from "cli-table3";
-import { measureImportance, type PruneOptions, prune } from "../../lib/index.js";
+import { loadPair, measureImportance, type PruneOptions, prune } from "../../lib/index.js";
 import { lookups } from "../../test/support/lookups.js";
 import { lossPlot } from "./loss-plot.js";
 
@@ -29,18 +29,29 @@ export interface LossRow {
 
 const ratios = [0.1, 0.25, 0.45];
 const seeds = [1, 2, 3, 4, 5];
-const window = 128;
 const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Tables with their question and its answer, as the model was trained on. */
+/**
+ * Tables with their question and its answer, as the model was trained on. All of one length, so that a window of the text
+ * is one look-up.
+ */
 const textOf = (seed: number, count: number): string =>
-  lookups(seed, { count })
+  lookups(seed, { count: 4 * count })
+    .filter(({ answer }) => answer.trim().split(" ").length === 3)
+    .slice(0, count)
     .map(({ prompt, answer }) => prompt + answer)
     .join("");
+
+/** Tokens of a look-up with the BOS token that every window begins with. */
+async function windowTokens(model: string): Promise<number> {
+  await using pair = await loadPair({ prefill: { model }, gpu: false });
+  return pair.tokenize(textOf(1, 1), { addSpecial: true }).length;
+}
 
 async function measure(folder: string): Promise<{ rows: LossRow[]; before: number }> {
   const model = fromHere("../../models/demo-prefill.gguf");
   const importance = join(folder, "importance.gguf");
+  const window = await windowTokens(model);
   const calibration = join(folder, "calibration.txt");
   const heldOut = join(folder, "held-out.txt");
   await writeFile(calibration, textOf(1, 512));

@@ -16,9 +16,9 @@ struct row_model {
     uint32_t n_layer = 3, n_embd = 64, n_ff = 96, n_head = 4, n_head_kv = 2, head_size = 16;
     uint32_t n_vocab = 300;
     float norm_eps = 1e-5f;
-    bool tied = false;        // no output matrix; where it is always tied there is none anyway
-    bool biases = false;      // of Q, K and V, and those that the loader of llama knows besides
-    bool fused_qkv = false;   // one matrix for Q, K and V
+    bool tied = false;       // no output matrix; where it is always tied there is none anyway
+    bool biases = false;     // of Q, K and V, and those that the loader of llama knows besides
+    bool fused_qkv = false;  // one matrix for Q, K and V
     bool rope_freqs = false;
     bool long_factors = false;  // phi3
     uint32_t sliding_window = 0;
