@@ -100,7 +100,8 @@ class metadata_writer {
         set_layer_rules(sliding);
         set_general(options, n_params);
         set_family();
-        if (cut_ || !padded_) set_origin(options);
+        // A pruned model that is only padded or converted is still its own parent's child.
+        if (cut_ || (!padded_ && !parent_.is_pruned())) set_origin(options);
         if (padded_) {
             set("overfill.pad.version", 1u);
             set("overfill.pad.hidden", (uint32_t) kept_.hidden.size());
@@ -202,6 +203,7 @@ class metadata_writer {
         gguf_set_val_str(out_.get(), "overfill.parent.fingerprint", model_fingerprint(parent_.path()).c_str());
         gguf_set_val_str(out_.get(), "overfill.parent.name",
                          parent_.metadata().text("general.name").value_or("").c_str());
+        if (!cut_) return;
         set("overfill.prune.version", 1u);
         gguf_set_val_bool(out_.get(), "overfill.prune.compensated", options.compensate && hidden_cut_);
         if (hidden_cut_) set("overfill.prune.hidden", kept_.hidden);

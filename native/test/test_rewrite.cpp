@@ -1,9 +1,7 @@
 // The rewriter: copies, cuts, types, metadata, parts.
 #include "check.h"
-#include "cut_layout.h"
 #include "gguf_metadata.h"
-#include "output_types.h"
-#include "rewrite.h"
+#include "rewrite_parts.h"
 #include "row_model.h"
 #include "temp_folder.h"
 #include "tensor_values.h"
@@ -19,40 +17,6 @@
 
 using namespace overfill;
 using namespace overfill::test;
-
-static const std::vector<int32_t> tokens = { 1, 70, 90, 261, 120, 33, 280, 5, 299, 44, 61, 200 };
-
-static rewrite_result rewrite_now(const std::string & from, const kept_parts & kept, const kept_counts & counts,
-                                  const rewrite_options & options) {
-    const std::atomic<bool> stop{ false };
-    return rewrite(parent_model(from), kept, counts, options, nullptr, stop);
-}
-
-static std::vector<uint32_t> drawn(uint32_t n, uint32_t n_kept, std::mt19937 & random) {
-    std::vector<uint32_t> all(n);
-    for (uint32_t i = 0; i < n; i++) all[i] = i;
-    std::shuffle(all.begin(), all.end(), random);
-    all.resize(n_kept);
-    std::sort(all.begin(), all.end());
-    return all;
-}
-
-// Random parts of these sizes; heads by group.
-static kept_parts drawn_parts(const model_shape & shape, const kept_counts & counts, uint32_t seed) {
-    std::mt19937 random(seed);
-    kept_parts kept;
-    kept.hidden = drawn(shape.n_embd, counts.n_embd, random);
-    kept.layers = drawn(shape.n_layer, counts.n_layer, random);
-    const uint32_t group = shape.n_head / shape.n_head_kv, kept_group = counts.n_head / counts.n_head_kv;
-    for (uint32_t i = 0; i < counts.n_layer; i++) {
-        kept.ffn.push_back(drawn(shape.n_ff, counts.n_ff, random));
-        kept.kv_heads.push_back(drawn(shape.n_head_kv, counts.n_head_kv, random));
-        kept.heads.emplace_back();
-        for (const uint32_t kv : kept.kv_heads.back())
-            for (const uint32_t head : drawn(group, kept_group, random)) kept.heads.back().push_back(kv * group + head);
-    }
-    return kept;
-}
 
 static row_model quantisable(ggml_type type) {
     row_model model;
@@ -76,7 +40,7 @@ TEST("keeping everything in the same types copies every tensor's bytes; the logi
         const model_shape shape = parent_model(from).shape();
         const rewrite_result result = rewrite_now(from, keep_all(shape), counts_of(shape), options);
         CHECK(tensors_of({ to }) == tensors_of({ from }));
-        CHECK(logits_of(to, tokens) == logits_of(from, tokens));
+        CHECK(logits_of(to, some_tokens) == logits_of(from, some_tokens));
         CHECK_EQUAL(result.n_file_bytes, (uint64_t) std::filesystem::file_size(to));
         CHECK_EQUAL(folder.n_files(), (size_t) 2);
     }
@@ -169,7 +133,7 @@ static void check_plain_cut(const row_model & model, const kept_counts & counts,
         n_expected += layer < 0 || std::count(kept.layers.begin(), kept.layers.end(), (uint32_t) layer) > 0;
     }
     CHECK_EQUAL(after.size(), n_expected);
-    CHECK(!logits_of(to, tokens).empty());
+    CHECK(!logits_of(to, some_tokens).empty());
 }
 
 TEST("a cut takes the rows and columns that plain loops take") {
@@ -346,7 +310,7 @@ TEST("the metadata says what the model is, and where it comes from") {
                 meta.text("overfill.parent.fingerprint").value_or("-"));
     CHECK_EQUAL(padded.number("overfill.pad.hidden").value_or(0), 32.0);
     CHECK_EQUAL(padded.array_length("overfill.layer_map"), (int64_t) 2);
-    CHECK(relative_difference(logits_of(wide, tokens), logits_of(to, tokens)) < 1e-3);
+    CHECK(relative_difference(logits_of(wide, some_tokens), logits_of(to, some_tokens)) < 1e-3);
 }
 
 TEST("a split parent is read, and a split model is written") {
@@ -374,7 +338,7 @@ TEST("a split parent is read, and a split model is written") {
     CHECK(many.paths.size() > 3);
     CHECK(many.paths[0].find("child-00001-of-0000") != std::string::npos);
     CHECK(tensors_of(many.paths) == tensors_of(one.paths));
-    CHECK(logits_of(many.paths[0], tokens) == logits_of(one.paths[0], tokens));
+    CHECK(logits_of(many.paths[0], some_tokens) == logits_of(one.paths[0], some_tokens));
     CHECK_EQUAL(parent_model(many.paths[0]).tensors().size(), many.plan.tensors.size());
     uint64_t n_bytes = 0;
     for (const std::string & path : many.paths) n_bytes += std::filesystem::file_size(path);
