@@ -104,8 +104,8 @@ class metadata_writer {
         if (cut_ || (!padded_ && !parent_.is_pruned())) set_origin(options);
         if (padded_) {
             set("overfill.pad.version", 1u);
-            set("overfill.pad.hidden", (uint32_t) kept_.hidden.size());
-            set("overfill.pad.ffn", (uint32_t) kept_.ffn[0].size());
+            set("overfill.pad.hidden", real_width("overfill.pad.hidden", (uint32_t) kept_.hidden.size()));
+            set("overfill.pad.ffn", real_width("overfill.pad.ffn", (uint32_t) kept_.ffn[0].size()));
         }
         for (const auto & [key, text] : options.notes) gguf_set_val_str(out_.get(), key.c_str(), text.c_str());
         return std::move(out_);
@@ -118,6 +118,12 @@ class metadata_writer {
         gguf_set_arr_data(out_.get(), name.c_str(), GGUF_TYPE_UINT32, values.data(), values.size());
     }
     void set_float(const std::string & name, float value) { gguf_set_val_f32(out_.get(), name.c_str(), value); }
+
+    // Without the zeros that the parent may have been padded with itself.
+    uint32_t real_width(const char * name, uint32_t n_kept) const {
+        const auto real = parent_.metadata().number(name);
+        return real && !cut_ ? (uint32_t) *real : n_kept;
+    }
 
     void copy_parent() {
         const gguf_context * from = parent_.metadata().get();

@@ -49,8 +49,8 @@ struct rewrite_plan {
 
 // What the file would hold. Throws ERR_INVALID_ARGUMENT (parameter options.quantize) for a type that is unknown, that
 // needs an importance matrix, or that cannot hold rows of these sizes; ERR_PRUNE_UNSUPPORTED where the architecture
-// cannot have such sizes. Cheap: the target-size search calls it often. Exact, but for the type "same" with fewer layers
-// where the parent's layers are of different types: the first ones are counted.
+// cannot have such sizes. Cheap: the target-size search calls it often. Exact, but for the type "same" with fewer
+// layers where the parent's layers are of different types: the first ones are counted.
 rewrite_plan plan_rewrite(const parent_model & parent, const kept_counts & counts, const rewrite_options & options);
 
 struct rewrite_result {

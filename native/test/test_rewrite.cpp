@@ -311,6 +311,13 @@ TEST("the metadata says what the model is, and where it comes from") {
     CHECK_EQUAL(padded.number("overfill.pad.hidden").value_or(0), 32.0);
     CHECK_EQUAL(padded.array_length("overfill.layer_map"), (int64_t) 2);
     CHECK(relative_difference(logits_of(wide, some_tokens), logits_of(to, some_tokens)) < 1e-3);
+
+    // And one padded again has the same real width.
+    larger.n_embd = 96;
+    options.out_path = folder.file("d.gguf");
+    rewrite_now(wide, keep_all(parent_model(wide).shape()), larger, options);
+    CHECK_EQUAL(gguf_metadata(options.out_path).number("overfill.pad.hidden").value_or(0), 32.0);
+    CHECK(relative_difference(logits_of(options.out_path, some_tokens), logits_of(to, some_tokens)) < 1e-3);
 }
 
 TEST("a split parent is read, and a split model is written") {
