@@ -40,7 +40,7 @@ TEST("keeping everything in the same types copies every tensor's bytes; the logi
         const model_shape shape = parent_model(from).shape();
         const rewrite_result result = rewrite_now(from, keep_all(shape), counts_of(shape), options);
         CHECK(tensors_of({ to }) == tensors_of({ from }));
-        CHECK(logits_of(to, some_tokens) == logits_of(from, some_tokens));
+        CHECK(logits_of(to, logits_tokens) == logits_of(from, logits_tokens));
         CHECK_EQUAL(result.n_file_bytes, (uint64_t) std::filesystem::file_size(to));
         CHECK_EQUAL(folder.n_files(), (size_t) 2);
     }
@@ -133,7 +133,7 @@ static void check_plain_cut(const row_model & model, const kept_counts & counts,
         n_expected += layer < 0 || std::count(kept.layers.begin(), kept.layers.end(), (uint32_t) layer) > 0;
     }
     CHECK_EQUAL(after.size(), n_expected);
-    CHECK(!logits_of(to, some_tokens).empty());
+    CHECK(!logits_of(to, logits_tokens).empty());
 }
 
 TEST("a cut takes the rows and columns that plain loops take") {
@@ -310,14 +310,14 @@ TEST("the metadata says what the model is, and where it comes from") {
                 meta.text("overfill.parent.fingerprint").value_or("-"));
     CHECK_EQUAL(padded.number("overfill.pad.hidden").value_or(0), 32.0);
     CHECK_EQUAL(padded.array_length("overfill.layer_map"), (int64_t) 2);
-    CHECK(relative_difference(logits_of(wide, some_tokens), logits_of(to, some_tokens)) < 1e-3);
+    CHECK(relative_difference(logits_of(wide, logits_tokens), logits_of(to, logits_tokens)) < 1e-3);
 
     // And one padded again has the same real width.
     larger.n_embd = 96;
     options.out_path = folder.file("d.gguf");
     rewrite_now(wide, keep_all(parent_model(wide).shape()), larger, options);
     CHECK_EQUAL(gguf_metadata(options.out_path).number("overfill.pad.hidden").value_or(0), 32.0);
-    CHECK(relative_difference(logits_of(options.out_path, some_tokens), logits_of(to, some_tokens)) < 1e-3);
+    CHECK(relative_difference(logits_of(options.out_path, logits_tokens), logits_of(to, logits_tokens)) < 1e-3);
 }
 
 TEST("a split parent is read, and a split model is written") {
@@ -345,7 +345,7 @@ TEST("a split parent is read, and a split model is written") {
     CHECK(many.paths.size() > 3);
     CHECK(many.paths[0].find("child-00001-of-0000") != std::string::npos);
     CHECK(tensors_of(many.paths) == tensors_of(one.paths));
-    CHECK(logits_of(many.paths[0], some_tokens) == logits_of(one.paths[0], some_tokens));
+    CHECK(logits_of(many.paths[0], logits_tokens) == logits_of(one.paths[0], logits_tokens));
     CHECK_EQUAL(parent_model(many.paths[0]).tensors().size(), many.plan.tensors.size());
     uint64_t n_bytes = 0;
     for (const std::string & path : many.paths) n_bytes += std::filesystem::file_size(path);

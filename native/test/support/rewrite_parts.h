@@ -13,7 +13,7 @@
 
 namespace overfill::test {
 
-inline const std::vector<int32_t> some_tokens = { 1, 70, 90, 261, 120, 33, 280, 5, 299, 44, 61, 200 };
+inline const std::vector<int32_t> logits_tokens = { 1, 70, 90, 261, 120, 33, 280, 5, 299, 44, 61, 200 };
 
 inline rewrite_result rewrite_now(const std::string & from, const kept_parts & kept, const kept_counts & counts,
                                   const rewrite_options & options) {
