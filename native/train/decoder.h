@@ -1,0 +1,46 @@
+// The forward pass of a decoder on a tape, as its architecture's row says: the same operations as llama.cpp's graph of
+// it, in f32 and for several sequences at once. Tensor names are the GGUF file's.
+#pragma once
+
+#include "parameters.h"
+#include "tape.h"
+#include "training_shape.h"
+
+#include <ggml.h>
+
+#include <set>
+#include <string>
+#include <vector>
+
+namespace overfill {
+
+// What the pass reads; n = n_tokens * n_sequences, a sequence's tokens next to each other.
+struct decoder_inputs {
+    int64_t n_tokens = 0, n_sequences = 0;
+    ggml_tensor * tokens = nullptr;        // I32 [n]
+    ggml_tensor * positions = nullptr;     // I32 [n]
+    ggml_tensor * mask = nullptr;          // [n_prefix + n_tokens, n_tokens, 1, n_sequences]
+    ggml_tensor * sliding_mask = nullptr;  // the same for layers with a sliding window
+    // By layer, rows as a cache has them: [n_embd_k, n_prefix, n_sequences], K after RoPE; empty: no prefix.
+    std::vector<ggml_tensor *> prefix_k, prefix_v;
+};
+
+class decoder {
+  public:
+    // The shape's RoPE factors go to the device. Throws ERR_OUT_OF_MEMORY.
+    decoder(const training_shape & shape, const parameter_set & parameters, const compute_device & device);
+
+    // Logits [n_vocab, n]. Throws ERR_MODEL_INVALID for a missing weight, ERR_MODEL_UNSUPPORTED for one that the pass
+    // has no use for.
+    ggml_tensor * forward(tape & t, const decoder_inputs & in) const;
+
+  private:
+    struct pass;
+    const training_shape & shape_;
+    const parameter_set & parameters_;
+    ggml_context_ptr ctx_;
+    ggml_backend_buffer_ptr buffer_;
+    std::vector<ggml_tensor *> factors_;  // by layer, null where there are none
+};
+
+}  // namespace overfill

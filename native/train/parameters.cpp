@@ -1,0 +1,119 @@
+#include "parameters.h"
+
+#include "failure.h"
+#include "gguf_metadata.h"
+
+#include <cmath>
+
+namespace overfill {
+
+static bool is_rope_table(const std::string & name) { return name.find("rope_") != std::string::npos; }
+
+static void load_values(ggml_tensor * to, ggml_type type, const std::vector<uint8_t> & bytes) {
+    if (type == GGML_TYPE_F32) return ggml_backend_tensor_set(to, bytes.data(), 0, bytes.size());
+    std::vector<float> values((size_t) ggml_nelements(to));
+    ggml_get_type_traits(type)->to_float(bytes.data(), values.data(), ggml_nelements(to));
+    ggml_backend_tensor_set(to, values.data(), 0, values.size() * sizeof(float));
+}
+
+parameter_set::parameter_set(const std::string & path, const compute_device & device,
+                             const parameter_filter & trained) {
+    const gguf_metadata file(path);
+    const int64_t n = gguf_get_n_tensors(file.get());
+    ctx_ = make_tensor_context((size_t) n);
+    for (int64_t i = 0; i < n; i++) {
+        const std::string name = gguf_get_tensor_name(file.get(), i);
+        const ggml_type type = gguf_get_tensor_type(file.get(), i);
+        if (type != GGML_TYPE_F32 && !ggml_get_type_traits(type)->to_float)
+            throw failure(error_code::model_invalid,
+                          path + ": tensor " + name + " has the type " + ggml_type_name(type) +
+                              ", which is no weight's",
+                          { { "path", path }, { "tensor", name } });
+        ggml_tensor * tensor =
+            ggml_new_tensor(ctx_.get(), GGML_TYPE_F32, GGML_MAX_DIMS, gguf_get_tensor_ne(file.get(), i));
+        ggml_set_name(tensor, name.c_str());
+        all_.push_back(tensor);
+        by_name_[name] = tensor;
+        if (is_rope_table(name) || (trained && !trained(name))) continue;
+        ggml_set_param(tensor);
+        trained_.push_back(tensor);
+    }
+    buffer_ = device.allocate(ctx_.get());
+    for (int64_t i = 0; i < n; i++) {
+        const std::vector<uint8_t> bytes = file.tensor_bytes(i);
+        if (bytes.size() != gguf_get_tensor_size(file.get(), i))
+            throw failure(error_code::file_read_failed,
+                          path + ": tensor " + gguf_get_tensor_name(file.get(), i) + " could not be read",
+                          { { "path", path } });
+        load_values(all_[(size_t) i], gguf_get_tensor_type(file.get(), i), bytes);
+    }
+}
+
+ggml_tensor * parameter_set::find(const std::string & name) const {
+    const auto found = by_name_.find(name);
+    return found == by_name_.end() ? nullptr : found->second;
+}
+
+uint64_t parameter_set::n_trained() const {
+    uint64_t n = 0;
+    for (const ggml_tensor * tensor : trained_) n += (uint64_t) ggml_nelements(tensor);
+    return n;
+}
+
+parameter_sums::parameter_sums(const parameter_set & parameters, const compute_device & device) {
+    ctx_ = make_tensor_context(parameters.trained().size());
+    for (const ggml_tensor * parameter : parameters.trained()) {
+        ggml_tensor * sum = ggml_dup_tensor(ctx_.get(), parameter);
+        ggml_set_name(sum, parameter->name);
+        all_.push_back(sum);
+        of_[parameter] = sum;
+    }
+    if (all_.empty()) return;
+    buffer_ = device.allocate(ctx_.get());
+    clear();
+}
+
+ggml_tensor * parameter_sums::of(const ggml_tensor * parameter) const {
+    const auto found = of_.find(parameter);
+    return found == of_.end() ? nullptr : found->second;
+}
+
+void parameter_sums::clear() {
+    if (buffer_) ggml_backend_buffer_clear(buffer_.get(), 0);
+}
+
+// Calls back with a tensor's values: in place where the host can see them, else in a copy.
+template <class F> static void with_values(ggml_tensor * tensor, bool write_back, std::vector<float> & copy, F && f) {
+    const size_t n = (size_t) ggml_nelements(tensor);
+    if (ggml_backend_buffer_is_host(tensor->buffer)) return f(static_cast<float *>(tensor->data), n);
+    copy.resize(n);
+    ggml_backend_tensor_get(tensor, copy.data(), 0, n * sizeof(float));
+    f(copy.data(), n);
+    if (write_back) ggml_backend_tensor_set(tensor, copy.data(), 0, n * sizeof(float));
+}
+
+double parameter_sums::norm() const {
+    std::vector<float> copy;
+    double sum = 0;
+    for (ggml_tensor * tensor : all_)
+        with_values(tensor, false, copy, [&](const float * values, size_t n) {
+            // Four sums, so that an addition need not wait for the one before it.
+            double parts[4] = {};
+            size_t i = 0;
+            for (; i + 4 <= n; i += 4)
+                for (size_t j = 0; j < 4; j++) parts[j] += (double) values[i + j] * values[i + j];
+            for (; i < n; i++) parts[0] += (double) values[i] * values[i];
+            sum += (parts[0] + parts[1]) + (parts[2] + parts[3]);
+        });
+    return std::sqrt(sum);
+}
+
+void parameter_sums::multiply(float factor) {
+    std::vector<float> copy;
+    for (ggml_tensor * tensor : all_)
+        with_values(tensor, true, copy, [&](float * values, size_t n) {
+            for (size_t i = 0; i < n; i++) values[i] *= factor;
+        });
+}
+
+}  // namespace overfill
