@@ -1,11 +1,11 @@
 #include "tape.h"
 
-#include "transpose_rows.h"
-
 #include <algorithm>
 #include <cmath>
 
 namespace overfill {
+
+static constexpr operand_order shared_last = operand_order::shared_last;
 
 void tape::watch(ggml_tensor * leaf, ggml_tensor * sum) {
     needed_.insert(leaf);
@@ -42,10 +42,15 @@ void tape::backward(ggml_tensor * output, ggml_tensor * gradient) {
     steps_.clear();
 }
 
-ggml_tensor * tape::transposed(ggml_tensor * x) {
-    ggml_tensor *& known = transposed_[x];
-    if (!known) known = on_cpu_ ? transpose_on_cpu(ctx_, x) : ggml_cont(ctx_, ggml_transpose(ctx_, x));
+ggml_tensor * tape::shared_first(const operand & x) {
+    if (x.order == operand_order::shared_first) return x.tensor;
+    ggml_tensor *& known = transposed_[x.tensor];
+    if (!known) known = ggml_cont(ctx_, ggml_transpose(ctx_, x.tensor));
     return known;
+}
+
+ggml_tensor * tape::product(const operand & a, const operand & b) {
+    return on_cpu_ ? product_on_cpu(ctx_, a, b) : ggml_mul_mat(ctx_, shared_first(a), shared_first(b));
 }
 
 ggml_tensor * tape::rows(ggml_tensor * leaf, int64_t first, int64_t n) {
@@ -64,10 +69,10 @@ ggml_tensor * tape::embed(ggml_tensor * table, ggml_tensor * index) {
 }
 
 ggml_tensor * tape::linear(ggml_tensor * weight, ggml_tensor * x) {
-    return record(ggml_mul_mat(ctx_, weight, x), { weight, x }, [=](ggml_tensor * d) {
+    return record(product({ weight }, { x }), { weight, x }, [=](ggml_tensor * d) {
         // d [n_out, n]
-        if (has_gradient(weight)) add_gradient(weight, ggml_mul_mat(ctx_, transposed(x), transposed(d)));
-        if (has_gradient(x)) add_gradient(x, ggml_mul_mat(ctx_, transposed(weight), d));
+        if (has_gradient(weight)) add_gradient(weight, product({ x, shared_last }, { d, shared_last }));
+        if (has_gradient(x)) add_gradient(x, product({ weight, shared_last }, { d }));
     });
 }
 
@@ -152,9 +157,9 @@ ggml_tensor * tape::attention(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v,
     ggml_tensor * queries = grouped(q);
 
     // [n_prefix + n, n, n_head, n_seq]
-    ggml_tensor * scores = by_head(ggml_mul_mat(ctx_, keys, queries));
+    ggml_tensor * scores = by_head(product({ keys }, { queries }));
     ggml_tensor * p = ggml_soft_max_ext(ctx_, scores, mask, factor, /*max_bias*/ 0.0f);
-    ggml_tensor * out = by_head(ggml_mul_mat(ctx_, transposed(values), grouped(p)));  // v's head size, then as q
+    ggml_tensor * out = by_head(product({ values, shared_last }, { grouped(p) }));  // v's head size, then as q
 
     const auto part = [=](ggml_tensor * x, int64_t first, int64_t count) {
         return ggml_view_4d(ctx_, x, count, x->ne[1], x->ne[2], x->ne[3], x->nb[1], x->nb[2], x->nb[3],
@@ -162,22 +167,22 @@ ggml_tensor * tape::attention(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v,
     };
     const auto back = [=](ggml_tensor * gradient) {
         ggml_tensor * d = grouped(gradient);
-        ggml_tensor * d_p = by_head(ggml_mul_mat(ctx_, values, d));
+        ggml_tensor * d_p = by_head(product({ values }, { d }));
         // In place, for else the allocator may let the result lie over p, and the CPU's kernel reads p too late.
         ggml_tensor * d_scores = grouped(ggml_soft_max_ext_back_inplace(ctx_, d_p, p, factor, /*max_bias*/ 0.0f));
         const auto add_k = [&](ggml_tensor * to, int64_t first) {
             if (!to || !has_gradient(to)) return;
-            add_gradient(to, ggml_mul_mat(ctx_, transposed(queries), transposed(part(d_scores, first, to->ne[1]))));
+            add_gradient(to, product({ queries, shared_last }, { part(d_scores, first, to->ne[1]), shared_last }));
         };
         const auto add_v = [&](ggml_tensor * to, int64_t first) {
             if (!to || !has_gradient(to)) return;
-            add_gradient(to, ggml_mul_mat(ctx_, transposed(d), transposed(part(grouped(p), first, to->ne[1]))));
+            add_gradient(to, product({ d, shared_last }, { part(grouped(p), first, to->ne[1]), shared_last }));
         };
         add_v(v, n_prefix);
         add_v(prefix.v, 0);
         add_k(k, n_prefix);
         add_k(prefix.k, 0);
-        if (has_gradient(q)) add_gradient(q, by_head(ggml_mul_mat(ctx_, transposed(keys), d_scores)));
+        if (has_gradient(q)) add_gradient(q, by_head(product({ keys, shared_last }, { d_scores })));
     };
     if (prefix.k) return record(out, { q, k, v, prefix.k, prefix.v }, back);
     return record(out, { q, k, v }, back);

@@ -3,12 +3,13 @@
 // operation first. Gradients of leaves are added to tensors of the caller, so that several runs of the graph
 // accumulate.
 //
-// This is not ggml's own autograd (ggml_build_backward_expand) for two reasons. Its gradient of a matrix product is
-// GGML_OP_OUT_PROD, which is several times slower on the CPU than a product over transposed operands, and it has no
-// gradient of some operations that decoders need (GELU, joining a cache's rows with new ones).
+// This is not ggml's own autograd (ggml_build_backward_expand): that has no gradient of some operations that decoders
+// need (GELU, joining a cache's rows with new ones, grouped heads of several sequences), and its gradient of a matrix
+// product, GGML_OP_OUT_PROD, is slow on the CPU. Decision 10 has the measurements.
 #pragma once
 
 #include "architecture.h"
+#include "matrix_product.h"
 #include "rope_parameters.h"
 
 #include <ggml.h>
@@ -28,7 +29,7 @@ struct attention_prefix {
 
 class tape {
   public:
-    // `on_cpu`: transposes through a kernel of ours; the CPU back end's own moves a value at a time.
+    // `on_cpu`: matrix products by the kernel of matrix_product.h.
     tape(ggml_context * ctx, ggml_cgraph * graph, bool on_cpu) : ctx_(ctx), graph_(graph), on_cpu_(on_cpu) {}
 
     // The leaf's gradient shall be added to `sum`, a tensor of its shape.
@@ -60,7 +61,8 @@ class tape {
     using backward_function = std::function<void(ggml_tensor * gradient)>;
     ggml_tensor * record(ggml_tensor * result, std::initializer_list<ggml_tensor *> operands, backward_function back);
     void add_gradient(ggml_tensor * operand, ggml_tensor * gradient);
-    ggml_tensor * transposed(ggml_tensor * x);
+    ggml_tensor * product(const operand & a, const operand & b);
+    ggml_tensor * shared_first(const operand & x);
     ggml_tensor * slope_of_gelu(ggml_tensor * x);
 
     struct step {

@@ -1,0 +1,59 @@
+#include "matrix_product.h"
+
+#include "product_kernel.h"
+
+#include <algorithm>
+#include <cstdint>
+
+namespace overfill {
+
+namespace {
+
+matrix plane_of(const ggml_tensor * x, operand_order order, int64_t plane) {
+    const int64_t i2 = plane % x->ne[2], i3 = plane / x->ne[2], row = (int64_t) (x->nb[1] / sizeof(float));
+    const char * data = static_cast<const char *>(x->data) + i2 * (int64_t) x->nb[2] + i3 * (int64_t) x->nb[3];
+    const bool first = order == operand_order::shared_first;
+    return { reinterpret_cast<const float *>(data), first ? row : 1, first ? 1 : row };
+}
+
+template <operand_order a_order, operand_order b_order>
+void product_node(ggml_tensor * node, int thread, int n_threads, void *) {
+    static const product_kernel & kernel = product_kernels().front();
+    const ggml_tensor *a = node->src[0], *b = node->src[1];
+    const int64_t n_k = a->ne[a_order == operand_order::shared_first ? 0 : 1];
+    const int64_t n_a = node->ne[0], n_b = node->ne[1], n_planes = node->ne[2] * node->ne[3];
+    const auto run = [&](int64_t plane, int64_t a_begin, int64_t a_end, int64_t b_begin, int64_t b_end) {
+        const int64_t i2 = plane % node->ne[2], i3 = plane / node->ne[2];
+        char * out = static_cast<char *>(node->data) + i2 * (int64_t) node->nb[2] + i3 * (int64_t) node->nb[3];
+        kernel.run({ plane_of(a, a_order, plane), plane_of(b, b_order, plane), n_k, a_begin, a_end, b_begin, b_end,
+                     reinterpret_cast<float *>(out), (int64_t) (node->nb[1] / sizeof(float)) });
+    };
+    // Threads take planes where there are enough, else parts of the longer side: each of them packs the shorter one.
+    const auto part = [&](int64_t n, int64_t unit, int64_t at) {
+        return std::min(n, (n + unit - 1) / unit * at / n_threads * unit);
+    };
+    if (n_planes >= n_threads) {
+        for (int64_t plane = n_planes * thread / n_threads; plane < n_planes * (thread + 1) / n_threads; plane++)
+            run(plane, 0, n_a, 0, n_b);
+        return;
+    }
+    for (int64_t plane = 0; plane < n_planes; plane++)
+        if (n_a > n_b)
+            run(plane, part(n_a, 32, thread), part(n_a, 32, thread + 1), 0, n_b);
+        else
+            run(plane, 0, n_a, part(n_b, 12, thread), part(n_b, 12, thread + 1));
+}
+
+}  // namespace
+
+ggml_tensor * product_on_cpu(ggml_context * ctx, const operand & a, const operand & b) {
+    constexpr auto first = operand_order::shared_first, last = operand_order::shared_last;
+    const bool a_first = a.order == first, b_first = b.order == first;
+    const ggml_custom_op_t node = a_first ? (b_first ? product_node<first, first> : product_node<first, last>)
+                                          : (b_first ? product_node<last, first> : product_node<last, last>);
+    ggml_tensor * operands[2] = { a.tensor, b.tensor };
+    return ggml_custom_4d(ctx, GGML_TYPE_F32, a.tensor->ne[a_first ? 1 : 0], b.tensor->ne[b_first ? 1 : 0],
+                          a.tensor->ne[2], a.tensor->ne[3], operands, 2, node, GGML_N_TASKS_MAX, nullptr);
+}
+
+}  // namespace overfill

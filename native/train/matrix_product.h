@@ -1,0 +1,25 @@
+// Matrix products as training needs them: either operand may be read along its rows or across them, so that the
+// products of the backward pass need no transposed copies.
+//
+//   result[i, j] = sum over k of a[i, k] * b[j, k]        [m, n, planes...]
+//
+// An operand lies as [k, m] (shared_first, as ggml_mul_mat has it) or as [m, k] (shared_last). ggml's own choices for
+// the latter are GGML_OP_OUT_PROD or a copy, both slow on the CPU; there a kernel of ours computes all four cases.
+// Every value is summed in an order that depends on k alone: the result is the same bits for any number of threads.
+#pragma once
+
+#include <ggml.h>
+
+namespace overfill {
+
+enum class operand_order { shared_first, shared_last };
+
+struct operand {
+    ggml_tensor * tensor;  // f32, values of a row next to each other
+    operand_order order = operand_order::shared_first;
+};
+
+// A node of a CPU graph; the planes (third and fourth dimensions) are equal in number.
+ggml_tensor * product_on_cpu(ggml_context * ctx, const operand & a, const operand & b);
+
+}  // namespace overfill
