@@ -62,7 +62,7 @@ struct llama_run {
     context_ptr ctx;
 };
 
-void compare_logits(const variant & v, bool with_prefix) {
+void compare_logits(const variant & v, bool with_prefix, double tolerance = 1e-5) {
     const variant_file file(v);
     student s(file.str());
     two_texts texts(s.shape.n_vocab, with_prefix);
@@ -92,8 +92,8 @@ void compare_logits(const variant & v, bool with_prefix) {
         }
     std::printf("  %s%s: %.1e of %.2f\n", v.title, with_prefix ? ", prefix" : "", worst, largest);
     // ggml's GELU is a table of f16 on the CPU: a difference in the last bit may reach the next entry.
-    CHECK(worst < (s.shape.arch.activation == ffn_activation::gelu ? 1e-4 : 1e-5) * largest);
-    CHECK(std::fabs(loss.total - cross_entropy) < 1e-5 * cross_entropy);
+    CHECK(worst < (s.shape.arch.activation == ffn_activation::gelu ? 1e-4 : tolerance) * largest);
+    CHECK(std::fabs(loss.total - cross_entropy) < tolerance * cross_entropy);
 }
 
 // The loss along a line through the parameters of one tensor.
@@ -183,6 +183,16 @@ TEST("the logits are llama.cpp's, with and without a cached prefix") {
         if (!known(v)) continue;
         compare_logits(v, false);
         compare_logits(v, true);
+    }
+}
+
+TEST("weights of any type are read; llama.cpp rounds what it multiplies them with, and is close") {
+    for (const ggml_type type : { GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0 }) {
+        variant v = all_variants()[0];
+        v.title = ggml_type_name(type);
+        v.base.type = type;
+        v.base.n_ff = 64;
+        compare_logits(v, false, 2e-2);
     }
 }
 

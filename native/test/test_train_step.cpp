@@ -8,9 +8,12 @@
 #include "train_case.h"
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <functional>
+#include <thread>
 
 using namespace overfill;
 using namespace overfill::test;
@@ -56,11 +59,11 @@ double dot(const std::vector<float> & a, const std::vector<float> & b) {
 
 // Central differences of sum(out * seed) along a random direction, for every leaf.
 void check_tape(const std::vector<ggml_tensor *> & leaves, small_graph & g, ggml_tensor * mask,
-                const std::function<ggml_tensor *(tape &)> & build, double step, double tolerance) {
+                const std::function<ggml_tensor *(tape &)> & build, double step, double tolerance, bool on_cpu = true) {
     std::mt19937 random(3);
     std::vector<ggml_tensor *> sums;
     for (ggml_tensor * leaf : leaves) sums.push_back(ggml_dup_tensor(g.leaves.get(), leaf));
-    tape t(g.ctx.get(), g.graph, true);
+    tape t(g.ctx.get(), g.graph, on_cpu);
     for (size_t i = 0; i < leaves.size(); i++) t.watch(leaves[i], sums[i]);
     ggml_tensor * out = build(t);
     ggml_tensor * seed = ggml_dup_tensor(g.leaves.get(), out);
@@ -126,16 +129,23 @@ TEST("a product has float64's values for every kernel, order of operands and odd
     }
 }
 
-TEST("attention has gradients of a prefix as well, as trained linear maps need them") {
-    small_graph g;
-    ggml_tensor *q = g.leaf(8, 5, 4, 2), *k = g.leaf(8, 5, 2, 2), *v = g.leaf(8, 5, 2, 2);
-    ggml_tensor *before_k = g.leaf(8, 3, 2, 2), *before_v = g.leaf(8, 3, 2, 2), *mask = g.leaf(8, 5, 1, 2);
-    check_tape(
-        { q, k, v, before_k, before_v }, g, mask,
-        [=](tape & t) {
-            return t.attention(q, k, v, { before_k, before_v }, mask, 0.35f);
-        },
-        1e-2, 1e-4);
+TEST("attention has gradients of a prefix as well, as trained linear maps need them, with ggml's products too") {
+    for (const bool on_cpu : { true, false }) {
+        small_graph g;
+        ggml_tensor *q = g.leaf(8, 5, 4, 2), *k = g.leaf(8, 5, 2, 2), *v = g.leaf(8, 5, 2, 2);
+        ggml_tensor *before_k = g.leaf(8, 3, 2, 2), *before_v = g.leaf(8, 3, 2, 2), *mask = g.leaf(8, 5, 1, 2);
+        const auto build = [=](tape & t) { return t.attention(q, k, v, { before_k, before_v }, mask, 0.35f); };
+        check_tape({ q, k, v, before_k, before_v }, g, mask, build, 1e-2, 1e-4, on_cpu);
+    }
+}
+
+TEST("a linear map has its gradients, with ggml's products too") {
+    for (const bool on_cpu : { true, false }) {
+        small_graph g;
+        ggml_tensor *weight = g.leaf(48, 20), *x = g.leaf(48, 33);
+        check_tape(
+            { weight, x }, g, nullptr, [=](tape & t) { return t.linear(weight, x); }, 1e-2, 1e-4, on_cpu);
+    }
 }
 
 TEST("the gated activations have their gradients") {
@@ -204,6 +214,21 @@ TEST("the norm of gradients is float64's, and clipping scales them") {
     CHECK(std::fabs(s.gradients.norm() - std::sqrt(sum)) < 1e-9 * std::sqrt(sum));
     s.gradients.multiply(0.25f);
     CHECK(std::fabs(s.gradients.norm() - 0.25 * std::sqrt(sum)) < 1e-6 * std::sqrt(sum));
+}
+
+TEST("a step can be stopped from another thread") {
+    const variant_file file(all_variants()[0]);
+    student s(file.str());
+    std::atomic<bool> stop{ false };
+    s.device.stop_with(stop);
+    const two_texts texts(s.shape.n_vocab, false);
+    const auto graph = s.graph(texts.shape);
+    std::thread thread([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        stop = true;
+    });
+    CHECK_FAILURE(error_code::aborted, while (true) graph->run(texts.batch));
+    thread.join();
 }
 
 TEST("training gives the same bits again, on one thread and on two; what is frozen stays") {

@@ -43,8 +43,20 @@ void compute_device::check_supported(ggml_cgraph * graph) const {
     }
 }
 
+void compute_device::stop_with(const std::atomic<bool> & stop) {
+    stop_ = &stop;
+    const auto set_callback = (ggml_backend_set_abort_callback_t) ggml_backend_reg_get_proc_address(
+        ggml_backend_dev_backend_reg(device_), "ggml_backend_set_abort_callback");
+    if (!set_callback) return;
+    set_callback(
+        backend_.get(), [](void * flag) { return static_cast<const std::atomic<bool> *>(flag)->load(); },
+        const_cast<std::atomic<bool> *>(stop_));
+}
+
 void compute_device::run(ggml_cgraph * graph) const {
+    if (stop_ && *stop_) throw failure(error_code::aborted, "training was aborted");
     const ggml_status status = ggml_backend_graph_compute(backend_.get(), graph);
+    if (status == GGML_STATUS_ABORTED) throw failure(error_code::aborted, "training was aborted");
     if (status == GGML_STATUS_SUCCESS) return;
     throw failure(status == GGML_STATUS_ALLOC_FAILED ? error_code::out_of_memory : error_code::inference_failed,
                   std::string("a training graph failed on the device ") + name(),

@@ -5,6 +5,7 @@
 #include <ggml-backend.h>
 #include <ggml-cpp.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -27,12 +28,17 @@ class compute_device {
     // Throws ERR_MODEL_UNSUPPORTED, naming the first operation that the device does not have.
     void check_supported(ggml_cgraph * graph) const;
 
-    // Throws ERR_OUT_OF_MEMORY or ERR_INFERENCE_FAILED.
+    // From another thread, `stop` ends a graph that runs, where the back end can do that (the CPU can), and all later
+    // ones; what it was writing to is then half written. It outlives this object.
+    void stop_with(const std::atomic<bool> & stop);
+
+    // Throws error_code::aborted, ERR_OUT_OF_MEMORY or ERR_INFERENCE_FAILED.
     void run(ggml_cgraph * graph) const;
 
   private:
     ggml_backend_dev_t device_;
     ggml_backend_ptr backend_;
+    const std::atomic<bool> * stop_ = nullptr;
 };
 
 // A context for the descriptions of `n_tensors` tensors, without their data. Throws std::bad_alloc.

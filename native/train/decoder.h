@@ -27,7 +27,7 @@ struct decoder_inputs {
 
 class decoder {
   public:
-    // The shape's RoPE factors go to the device. Throws ERR_OUT_OF_MEMORY.
+    // The shape's RoPE factors go to the device; shape and parameters outlive this object. Throws ERR_OUT_OF_MEMORY.
     decoder(const training_shape & shape, const parameter_set & parameters, const compute_device & device);
 
     // Logits [n_vocab, n]. Throws ERR_MODEL_INVALID for a missing weight, ERR_MODEL_UNSUPPORTED for one that the pass

@@ -17,13 +17,16 @@ namespace overfill {
                   { { "path", path }, { "architecture", architecture } });
 }
 
-// Metadata that changes what a graph computes, and that ours does not compute. Zero, and one for factors, say nothing.
+// Metadata that changes what a graph computes, and that ours does not compute.
 static void refuse_unknown_facts(const std::string & path, const gguf_metadata & metadata, const std::string & name) {
-    for (const char * key : { "attn_logit_softcapping", "final_logit_softcapping", "logit_scale", "embedding_scale",
-                              "residual_scale", "expert_count", "attention.max_alibi_bias", "attention.clamp_kqv" }) {
+    const auto refuse = [&](const char * key, double neutral) {
         const double value = metadata.number(name + "." + key).value_or(0);
-        if (value != 0 && value != 1) unsupported(path, name, "the training graph has no " + std::string(key));
-    }
+        if (value != 0 && value != neutral) unsupported(path, name, "the training graph has no " + std::string(key));
+    };
+    for (const char * key : { "attn_logit_softcapping", "final_logit_softcapping", "expert_count",
+                              "attention.max_alibi_bias", "attention.clamp_kqv" })
+        refuse(key, 0);
+    for (const char * factor : { "logit_scale", "embedding_scale", "residual_scale" }) refuse(factor, 1);
     if (metadata.number("split.count").value_or(1) > 1) unsupported(path, name, "it is split into several files");
 }
 
