@@ -12,6 +12,7 @@ import type { ErrorDetails, OverfillError } from "./overfill-error.js";
 import { PairError } from "./pair-error.js";
 import { PruneError } from "./prune-error.js";
 import { StageError } from "./stage-error.js";
+import { TrainingError } from "./training-error.js";
 import { TranslatorError } from "./translator-error.js";
 
 /**
@@ -51,6 +52,9 @@ export function createError(
     case "ERR_IMPORTANCE_INVALID":
     case "ERR_IMPORTANCE_MISMATCH":
       return new PruneError(known, message, details, cause);
+    case "ERR_TRAINING_DIVERGED":
+    case "ERR_CHECKPOINT_INVALID":
+      return new TrainingError(known, message, details, cause);
     case "ERR_FILE_READ_FAILED":
     case "ERR_FILE_WRITE_FAILED":
     case "ERR_DATA_INVALID":

@@ -38,6 +38,13 @@ export type PruneErrorCode =
   /** The importance was measured on another model. */
   | "ERR_IMPORTANCE_MISMATCH";
 
+/** Codes of {@link TrainingError}. */
+export type TrainingErrorCode =
+  /** The loss or a gradient is no finite number any more; the last checkpoint is whole. */
+  | "ERR_TRAINING_DIVERGED"
+  /** The checkpoint is damaged, or of a training with other options or files. */
+  | "ERR_CHECKPOINT_INVALID";
+
 /** Codes of {@link FileError}. */
 export type FileErrorCode =
   /** A file that is no model, such as a text, is not there or cannot be read. */
@@ -98,6 +105,7 @@ export type OverfillErrorCode =
   | PairErrorCode
   | TranslatorErrorCode
   | PruneErrorCode
+  | TrainingErrorCode
   | FileErrorCode
   | StageErrorCode
   | InferenceErrorCode

@@ -15,6 +15,7 @@ export type {
   PairErrorCode,
   PruneErrorCode,
   StageErrorCode,
+  TrainingErrorCode,
   TranslatorErrorCode,
 } from "./error-code.js";
 export { FileError } from "./file-error.js";
@@ -25,4 +26,5 @@ export { type ErrorDetails, OverfillError } from "./overfill-error.js";
 export { PairError } from "./pair-error.js";
 export { PruneError } from "./prune-error.js";
 export { StageError } from "./stage-error.js";
+export { TrainingError } from "./training-error.js";
 export { TranslatorError } from "./translator-error.js";

@@ -22,6 +22,8 @@ const char * error_code_name(error_code code) {
     case error_code::importance_invalid: return "ERR_IMPORTANCE_INVALID";
     case error_code::importance_mismatch: return "ERR_IMPORTANCE_MISMATCH";
     case error_code::data_invalid: return "ERR_DATA_INVALID";
+    case error_code::training_diverged: return "ERR_TRAINING_DIVERGED";
+    case error_code::checkpoint_invalid: return "ERR_CHECKPOINT_INVALID";
     case error_code::file_read_failed: return "ERR_FILE_READ_FAILED";
     case error_code::file_write_failed: return "ERR_FILE_WRITE_FAILED";
     case error_code::context_overflow: return "ERR_CONTEXT_OVERFLOW";

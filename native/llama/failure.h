@@ -26,6 +26,8 @@ enum class error_code {
     importance_invalid,
     importance_mismatch,
     data_invalid,
+    training_diverged,
+    checkpoint_invalid,
     file_read_failed,
     file_write_failed,
     context_overflow,

@@ -25,6 +25,8 @@ const classes: Readonly<Record<OverfillErrorCode, typeof errors.OverfillError.pr
   ERR_ALREADY_PRUNED: "PruneError",
   ERR_IMPORTANCE_INVALID: "PruneError",
   ERR_IMPORTANCE_MISMATCH: "PruneError",
+  ERR_TRAINING_DIVERGED: "TrainingError",
+  ERR_CHECKPOINT_INVALID: "TrainingError",
   ERR_FILE_READ_FAILED: "FileError",
   ERR_FILE_WRITE_FAILED: "FileError",
   ERR_DATA_INVALID: "FileError",
