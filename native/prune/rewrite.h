@@ -64,7 +64,8 @@ struct rewrite_result {
 // Afterwards the file is loaded without its weights and its layers compared with the parent's kept ones (RoPE, windows,
 // KV heads), so that a rule of llama.cpp that goes by a layer's number or a width cannot change them in silence; that
 // failing is ERR_PRUNE_UNSUPPORTED, and no file is left. Throws also error_code::aborted, ERR_FILE_READ_FAILED,
-// ERR_FILE_WRITE_FAILED, ERR_INVALID_ARGUMENT (parameter options.out) if out_path is a part of the parent.
+// ERR_FILE_WRITE_FAILED, ERR_INVALID_ARGUMENT (parameter options.out) if out_path is a part of the parent. Takes the
+// load turn (models.h), so the caller must not hold it.
 rewrite_result rewrite(const parent_model & parent, const kept_parts & kept, const kept_counts & counts,
                        const rewrite_options & options,
                        const std::function<void(uint64_t done, uint64_t total)> & on_progress,

@@ -28,11 +28,10 @@ struct tensor_axes {
     tensor_axis out = tensor_axis::one;   // ne[1]
     int layer = -1;                       // -1: not of a layer
     std::string base;                     // the name without its "blk.N."
+    bool is_norm = false;
 
     bool vector() const { return out == tensor_axis::one; }
-    // An RMSNorm over the hidden axis.
-    bool hidden_norm() const { return vector() && in == tensor_axis::hidden && is_norm; }
-    bool is_norm = false;
+    bool hidden_norm() const { return is_norm && in == tensor_axis::hidden; }
 };
 
 // Nothing for a tensor that no architecture of this kind has.

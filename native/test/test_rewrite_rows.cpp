@@ -28,7 +28,7 @@ static row_model model_of(const architecture & row) {
     if (row.rope_free_step) model.n_layer = 8;
     if (model.architecture == "gemma3" || model.architecture == "gemma2" || model.architecture == "olmo2")
         model.sliding_window = 6;
-    if (model.architecture == "gemma3") model.n_layer = 8;
+    if (model.architecture == "gemma3" || model.architecture == "olmo2") model.n_layer = 8;
     if (row.square_attention || model.architecture == "seed_oss") model.biases = model.architecture == "qwen2";
     if (model.architecture == "glm4" || model.architecture == "seed_oss") model.biases = true;
     return model;
@@ -249,6 +249,38 @@ TEST("every architecture is padded, and its logits stay") {
         CHECK_EQUAL(gguf_metadata(to).number("overfill.pad.ffn").value_or(0), 96.0);
         CHECK(!gguf_metadata(to).has("overfill.prune.version"));
         check_shares(from, to);
+    }
+}
+
+TEST("a cut model is padded as it is written or afterwards, with the same outcome, and shares as before") {
+    for (const char * name : { "qwen2", "qwen3", "gemma3", "phi3" }) {
+        const architecture & row = *find_architecture(name);
+        const temp_folder folder;
+        const std::string from = folder.file("a.gguf"), narrow = folder.file("b.gguf"), wide = folder.file("c.gguf"),
+                          again = folder.file("d.gguf");
+        const dead_case work = dead_case_of(row, model_of(row));
+        write_row_model(work.model, from);
+        for (const bool compensate : { false, true }) {
+            rewrite_options options;
+            options.type = "f32";
+            options.compensate = compensate;
+            options.out_path = narrow;
+            rewrite_now(from, work.kept, work.counts, options);
+            kept_counts counts = work.counts;
+            counts.n_embd = 128;
+            counts.n_ff = 96;
+            options.out_path = wide;
+            rewrite_now(from, work.kept, counts, options);
+            options.out_path = again;
+            rewrite_now(narrow, keep_all(parent_model(narrow).shape()), counts, options);
+            const std::vector<float> expected = logits_of(narrow, logits_tokens);
+            CHECK(relative_difference(logits_of(wide, logits_tokens), expected) < tolerance(row));
+            CHECK(relative_difference(logits_of(again, logits_tokens), expected) < tolerance(row));
+            // What is dead is not dead to an uncompensated norm.
+            if (!compensate) CHECK(relative_difference(expected, logits_of(from, logits_tokens)) > 1e-2);
+            check_shares(from, wide);
+            check_shares(from, again);
+        }
     }
 }
 
