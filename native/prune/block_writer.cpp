@@ -15,7 +15,7 @@ static constexpr size_t piece_bytes = (size_t) 256 << 10;  // of a block, for on
 block_writer::block_writer(const parent_model & parent, staged_files & out, int32_t n_threads,
                            std::function<void(uint64_t)> on_written, const std::atomic<bool> & stop)
     : parent_(parent), out_(out), team_(n_threads), on_written_(std::move(on_written)), stop_(stop),
-      scratches_(team_.size()) {}
+      scratches_(team_.size()), half_(conversion_of(GGML_TYPE_F16)) {}
 
 void block_writer::flush() {
     if (!waiting_.empty()) out_.write(waiting_.data(), waiting_.size());
@@ -93,11 +93,22 @@ template <class T> static void gather(const axis_cut & columns, const uint8_t * 
     }
 }
 
-static void to_floats(ggml_type type, const uint8_t * in, float * out, int64_t n) {
+void block_writer::to_floats(ggml_type type, const uint8_t * in, float * out, int64_t n) const {
     if (type == GGML_TYPE_F32)
         std::memcpy(out, in, (size_t) n * sizeof(float));
+    else if (type == GGML_TYPE_F16)
+        half_.to_float(in, out, n);
     else
         ggml_get_type_traits(type)->to_float(in, out, n);
+}
+
+void block_writer::from_floats(ggml_type type, const float * in, uint8_t * out, int64_t n_rows, int64_t n) const {
+    if (type == GGML_TYPE_F32)
+        std::memcpy(out, in, (size_t) (n_rows * n) * sizeof(float));
+    else if (type == GGML_TYPE_F16)
+        half_.from_float(in, out, n_rows * n);
+    else
+        ggml_quantize_chunk(type, in, out, 0, n_rows, n, nullptr);
 }
 
 void block_writer::scale_rows(const tensor_cut & tensor, int64_t first_row, int64_t n_rows, float * values) const {
@@ -130,8 +141,7 @@ void block_writer::make_rows(const tensor_cut & tensor, int64_t first_row, int64
         return;
     }
 
-    const size_t n_values = (size_t) (n_rows * n_out);
-    own.gathered.resize(n_values);
+    own.gathered.resize((size_t) (n_rows * n_out));
     if (columns.whole) {
         to_floats(from, own.raw.data(), own.gathered.data(), n_rows * n_in);
     } else {
@@ -143,10 +153,7 @@ void block_writer::make_rows(const tensor_cut & tensor, int64_t first_row, int64
         }
     }
     scale_rows(tensor, first_row, n_rows, own.gathered.data());
-    if (tensor.type == GGML_TYPE_F32)
-        std::memcpy(out, own.gathered.data(), n_values * sizeof(float));
-    else
-        ggml_quantize_chunk(tensor.type, own.gathered.data(), out, 0, n_rows, n_out, nullptr);
+    from_floats(tensor.type, own.gathered.data(), out, n_rows, n_out);
     if (!ggml_validate_row_data(tensor.type, out, (size_t) n_rows * out_bytes))
         throw failure(error_code::model_invalid,
                       parent_.path() + " has values in " + tensor.source->name + " that are no finite numbers as " +

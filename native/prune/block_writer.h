@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cut_layout.h"
+#include "row_conversion.h"
 #include "staged_files.h"
 #include "thread_team.h"
 
@@ -34,6 +35,8 @@ class block_writer {
     void make_block(const tensor_cut & tensor, int64_t first_row, int64_t n_rows);
     void make_rows(const tensor_cut & tensor, int64_t first_row, int64_t n_rows, uint8_t * out, scratch & own) const;
     void read_rows(const tensor_cut & tensor, int64_t first_row, int64_t n_rows, uint8_t * out) const;
+    void to_floats(ggml_type type, const uint8_t * in, float * out, int64_t n) const;
+    void from_floats(ggml_type type, const float * in, uint8_t * out, int64_t n_rows, int64_t n) const;
     void scale_rows(const tensor_cut & tensor, int64_t first_row, int64_t n_rows, float * values) const;
 
     const parent_model & parent_;
@@ -42,6 +45,7 @@ class block_writer {
     std::function<void(uint64_t)> on_written_;
     const std::atomic<bool> & stop_;
     std::vector<scratch> scratches_;
+    row_conversion half_;                     // the processor's own, which rounds as ggml does
     std::vector<uint8_t> filling_, waiting_;  // the block being made, and the one to be written
 };
 

@@ -2,6 +2,7 @@
 #include "check.h"
 #include "gguf_metadata.h"
 #include "rewrite_parts.h"
+#include "row_conversion.h"
 #include "row_model.h"
 #include "temp_folder.h"
 #include "tensor_values.h"
@@ -12,6 +13,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <ctime>
 #include <random>
 
@@ -212,6 +214,27 @@ TEST("a quantised model has the bytes that llama.cpp makes of the same numbers")
                         expected.number("general.file_type").value_or(-2));
         }
     }
+}
+
+TEST("the processor's conversion to f16 and back gives ggml's bytes") {
+    const row_conversion half = conversion_of(GGML_TYPE_F16);
+    std::mt19937 random(1);
+    const size_t n = 1 << 22;
+    std::vector<float> values(n), floats(n), expected_floats(n);
+    for (float & value : values) {
+        const uint32_t bits = (uint32_t) random();
+        std::memcpy(&value, &bits, sizeof value);
+        // What f16 can hold, and some more; no NaN, which is refused.
+        if (!std::isfinite(value) || std::fabs(value) > 1e6f)
+            value = std::ldexp(value == value ? 1.7f : -1.3f, bits % 40) * 1e-9f;
+    }
+    std::vector<ggml_fp16_t> halves(n), expected(n);
+    half.from_float(values.data(), halves.data(), (int64_t) n);
+    ggml_fp32_to_fp16_row(values.data(), expected.data(), (int64_t) n);
+    CHECK(halves == expected);
+    half.to_float(halves.data(), floats.data(), (int64_t) n);
+    ggml_fp16_to_fp32_row(halves.data(), expected_floats.data(), (int64_t) n);
+    CHECK(floats == expected_floats);
 }
 
 TEST("a plan says what is written, exactly") {
