@@ -76,24 +76,31 @@ void compare_logits(const variant & v, bool with_prefix, double tolerance = 1e-5
     const auto graph = s.graph(texts.shape, false);
     const train_loss loss = graph->run(texts.batch);
     const std::vector<float> logits = graph->logits();
-    double worst = 0, largest = 0, cross_entropy = 0;
+    std::vector<double> errors;  // of a token
+    double largest = 0, cross_entropy = 0;
     for (size_t i = 0; i < 2; i++)
         for (size_t t = 0; t < texts.rest[i].size(); t++) {
             const float * ours = &logits[(i * texts.shape.n_tokens + t) * s.shape.n_vocab];
             const float * theirs = &expected[i][t * s.shape.n_vocab];
-            double sum = 0;
+            double sum = 0, error = 0;
             for (size_t j = 0; j < s.shape.n_vocab; j++) {
-                worst = std::max(worst, (double) std::fabs(ours[j] - theirs[j]));
+                error = std::max(error, (double) std::fabs(ours[j] - theirs[j]));
                 largest = std::max(largest, (double) std::fabs(theirs[j]));
                 sum += std::exp((double) theirs[j]);
             }
+            errors.push_back(error);
             const size_t at = i * texts.shape.n_tokens + t;
             cross_entropy += texts.batch.weights[at] * (std::log(sum) - theirs[texts.batch.targets[at]]);
         }
-    std::printf("  %s%s: %.1e of %.2f\n", v.title, with_prefix ? ", prefix" : "", worst, largest);
-    // ggml's GELU is a table of f16 on the CPU: a difference in the last bit may reach the next entry.
-    CHECK(worst < (s.shape.arch.activation == ffn_activation::gelu ? 1e-4 : tolerance) * largest);
-    CHECK(std::fabs(loss.total - cross_entropy) < tolerance * cross_entropy);
+    std::sort(errors.begin(), errors.end());
+    const double typical = errors[errors.size() / 2], worst = errors.back();
+    std::printf("  %s%s: %.1e of %.2f, half of them %.1e\n", v.title, with_prefix ? ", prefix" : "", worst, largest,
+                typical);
+    // ggml's GELU is a table of f16 on the CPU: now and then a difference in the last bit reaches the next entry.
+    const bool table = s.shape.arch.activation == ffn_activation::gelu;
+    CHECK(typical < tolerance * largest);
+    CHECK(worst < (table ? 1e-3 : tolerance) * largest);
+    CHECK(std::fabs(loss.total - cross_entropy) < (table ? 1e-4 : tolerance) * cross_entropy);
 }
 
 // The loss along a line through the parameters of one tensor.
@@ -184,6 +191,19 @@ TEST("the logits are llama.cpp's, with and without a cached prefix") {
         compare_logits(v, false);
         compare_logits(v, true);
     }
+}
+
+TEST("baichuan has RoPE with 32 layers; with others it has ALiBi and is refused") {
+    variant v = all_variants()[0];
+    v.title = v.architecture = "baichuan";
+    v.base.head_size = 8;
+    if (!known(v)) return;
+    {
+        const variant_file file(v);
+        CHECK_FAILURE(error_code::model_unsupported, student(file.str()));
+    }
+    v.base.n_layer = 32;
+    compare_logits(v, true, 1e-4);
 }
 
 TEST("weights of any type are read; llama.cpp rounds what it multiplies them with, and is close") {

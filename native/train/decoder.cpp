@@ -2,7 +2,6 @@
 
 #include "failure.h"
 
-#include <cmath>
 #include <map>
 
 namespace overfill {
@@ -47,6 +46,7 @@ struct decoder::pass {
     static std::string block_name(size_t il, const char * name) { return "blk." + std::to_string(il) + "." + name; }
 
     ggml_tensor * biased(ggml_tensor * x, ggml_tensor * bias) { return bias ? t.add(x, bias) : x; }
+    ggml_tensor * scaled(ggml_tensor * x, float factor) { return factor == 1 ? x : t.scale(x, factor); }
     ggml_tensor * linear(size_t il, const char * name, ggml_tensor * x) {
         const std::string base = block_name(il, name);
         return biased(t.linear(weight(base + ".weight"), x), optional(base + ".bias"));
@@ -102,7 +102,8 @@ struct decoder::pass {
             prefix.v = by_head(in.prefix_v[il], size_v, shape.n_head_kv, in.prefix_v[il]->ne[1]);
         }
         ggml_tensor * mask = shape.layers[il].sliding ? in.sliding_mask : in.mask;
-        ggml_tensor * out = t.swap_middle(t.attention(q, k, v, prefix, mask, shape.attention_factor));
+        ggml_tensor * out =
+            t.swap_middle(t.attention(q, k, v, prefix, mask, shape.attention_factor, shape.attention_cap));
         return linear(il, "attn_output", t.reshape(out, size_v * shape.n_head, n()));
     }
 
@@ -122,20 +123,23 @@ struct decoder::pass {
         const bool before = shape.arch.norms != norm_place::after, after = shape.arch.norms != norm_place::before;
         ggml_tensor * out = attention(il, before ? norm(block_name(il, "attn_norm.weight"), x) : x);
         if (after) out = norm(block_name(il, "post_attention_norm.weight"), out);
-        x = t.add(out, x);
-        out = ffn(il, before ? norm(block_name(il, "ffn_norm.weight"), x) : x);
+        x = t.add(scaled(out, shape.residual_factor), x);
+        const std::string ffn_norm = std::string(shape.arch.ffn_norm) + ".weight";
+        out = ffn(il, before ? norm(block_name(il, ffn_norm.c_str()), x) : x);
         if (after) out = norm(block_name(il, "post_ffw_norm.weight"), out);
-        return t.add(out, x);
+        return t.add(scaled(out, shape.residual_factor), x);
     }
 
     ggml_tensor * logits() {
         ggml_tensor * table = weight("token_embd.weight");
         ggml_tensor * x = t.embed(table, in.tokens);
-        if (shape.arch.scaled_embedding) x = t.scale(x, std::sqrt((float) shape.n_embd));
+        x = scaled(x, shape.embedding_factor);
         for (size_t il = 0; il < shape.layers.size(); il++) x = block(il, x);
         x = norm("output_norm.weight", x);
         ggml_tensor * output = shape.arch.tied_output ? nullptr : optional("output.weight");
-        return biased(t.linear(output ? output : table, x), optional("output.bias"));
+        x = biased(t.linear(output ? output : table, x), optional("output.bias"));
+        x = scaled(x, shape.logit_factor);
+        return shape.logit_cap != 0 ? t.soft_cap(x, shape.logit_cap) : x;
     }
 };
 

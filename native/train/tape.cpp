@@ -88,6 +88,19 @@ ggml_tensor * tape::scale(ggml_tensor * x, float factor) {
                   [=](ggml_tensor * d) { add_gradient(x, ggml_scale(ctx_, d, factor)); });
 }
 
+ggml_tensor * tape::capped(ggml_tensor * x, float cap) {
+    return ggml_scale(ctx_, ggml_tanh(ctx_, ggml_scale(ctx_, x, 1 / cap)), cap);
+}
+
+ggml_tensor * tape::slope_of_cap(ggml_tensor * capped, float cap) {
+    return ggml_scale_bias(ctx_, ggml_sqr(ctx_, capped), -1 / (cap * cap), 1.0f);
+}
+
+ggml_tensor * tape::soft_cap(ggml_tensor * x, float cap) {
+    ggml_tensor * out = capped(x, cap);
+    return record(out, { x }, [=](ggml_tensor * d) { add_gradient(x, ggml_mul(ctx_, d, slope_of_cap(out, cap))); });
+}
+
 ggml_tensor * tape::reshape(ggml_tensor * x, int64_t ne0, int64_t ne1, int64_t ne2, int64_t ne3) {
     return record(ggml_reshape_4d(ctx_, x, ne0, ne1, ne2, ne3), { x },
                   [=](ggml_tensor * d) { add_gradient(x, ggml_reshape(ctx_, d, x)); });
@@ -144,7 +157,7 @@ ggml_tensor * tape::gated(ggml_tensor * gate, ggml_tensor * up, ffn_activation a
 // Query heads that share a KV head lie next to each other, so that their rows are read as one longer list of queries:
 // the products need no repeated K and V, and the sums over a group in the gradients come about by themselves.
 ggml_tensor * tape::attention(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v, const attention_prefix & prefix,
-                              ggml_tensor * mask, float factor) {
+                              ggml_tensor * mask, float factor, float cap) {
     const int64_t n = q->ne[1], n_head = q->ne[2], n_head_kv = k->ne[2], n_seq = q->ne[3];
     const int64_t n_grouped = n * (n_head / n_head_kv), n_prefix = prefix.k ? prefix.k->ne[1] : 0;
     const auto grouped = [=](ggml_tensor * x) {
@@ -158,7 +171,9 @@ ggml_tensor * tape::attention(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v,
 
     // [n_prefix + n, n, n_head, n_seq]
     ggml_tensor * scores = by_head(product({ keys }, { queries }));
-    ggml_tensor * p = ggml_soft_max_ext(ctx_, scores, mask, factor, /*max_bias*/ 0.0f);
+    if (cap != 0) scores = capped(ggml_scale(ctx_, scores, factor), cap);
+    const float rest = cap != 0 ? 1.0f : factor;  // what the softmax multiplies by
+    ggml_tensor * p = ggml_soft_max_ext(ctx_, scores, mask, rest, /*max_bias*/ 0.0f);
     ggml_tensor * out = by_head(product({ values, shared_last }, { grouped(p) }));  // v's head size, then as q
 
     const auto part = [=](ggml_tensor * x, int64_t first, int64_t count) {
@@ -169,7 +184,9 @@ ggml_tensor * tape::attention(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v,
         ggml_tensor * d = grouped(gradient);
         ggml_tensor * d_p = by_head(product({ values }, { d }));
         // In place, for else the allocator may let the result lie over p, and the CPU's kernel reads p too late.
-        ggml_tensor * d_scores = grouped(ggml_soft_max_ext_back_inplace(ctx_, d_p, p, factor, /*max_bias*/ 0.0f));
+        d_p = ggml_soft_max_ext_back_inplace(ctx_, d_p, p, rest, /*max_bias*/ 0.0f);
+        if (cap != 0) d_p = ggml_scale(ctx_, ggml_mul(ctx_, d_p, slope_of_cap(scores, cap)), factor);
+        ggml_tensor * d_scores = grouped(d_p);
         const auto add_k = [&](ggml_tensor * to, int64_t first) {
             if (!to || !has_gradient(to)) return;
             add_gradient(to, product({ queries, shared_last }, { part(d_scores, first, to->ne[1]), shared_last }));

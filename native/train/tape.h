@@ -5,7 +5,7 @@
 //
 // This is not ggml's own autograd (ggml_build_backward_expand): that has no gradient of some operations that decoders
 // need (GELU, joining a cache's rows with new ones, grouped heads of several sequences), and its gradient of a matrix
-// product, GGML_OP_OUT_PROD, is slow on the CPU. Decision 10 has the measurements.
+// product, GGML_OP_OUT_PROD, is slow on the CPU. Decision 11 has the measurements.
 #pragma once
 
 #include "architecture.h"
@@ -43,6 +43,7 @@ class tape {
     ggml_tensor * linear(ggml_tensor * weight, ggml_tensor * x);    // [n_out, n] of [n_in, n_out] and [n_in, n]
     ggml_tensor * add(ggml_tensor * a, ggml_tensor * b);            // b may be repeated to a's shape
     ggml_tensor * scale(ggml_tensor * x, float factor);
+    ggml_tensor * soft_cap(ggml_tensor * x, float cap);  // cap * tanh(x / cap)
     ggml_tensor * reshape(ggml_tensor * x, int64_t ne0, int64_t ne1, int64_t ne2 = 1, int64_t ne3 = 1);
     ggml_tensor * swap_middle(ggml_tensor * x);  // [a, b, c, d] to [a, c, b, d]
     ggml_tensor * rms_norm(ggml_tensor * x, ggml_tensor * weight, float eps);
@@ -50,9 +51,10 @@ class tape {
     ggml_tensor * rope(ggml_tensor * x, ggml_tensor * positions, ggml_tensor * factors, const rope_parameters & rope);
     ggml_tensor * gated(ggml_tensor * gate, ggml_tensor * up, ffn_activation activation);
     // q [head size, n_tokens, n_head, n_sequences], k and v likewise with n_head_kv; mask [n_prefix + n_tokens,
-    // n_tokens, 1, n_sequences], added to the scores. Gives q's shape (with v's head size).
+    // n_tokens, 1, n_sequences], added to the scores; `cap`: of the scores before it, 0 for none. Gives q's shape (with
+    // v's head size).
     ggml_tensor * attention(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v, const attention_prefix & prefix,
-                            ggml_tensor * mask, float factor);
+                            ggml_tensor * mask, float factor, float cap = 0);
 
     // `gradient` is that of the loss with respect to `output`. Once.
     void backward(ggml_tensor * output, ggml_tensor * gradient);
@@ -64,6 +66,8 @@ class tape {
     ggml_tensor * product(const operand & a, const operand & b);
     ggml_tensor * shared_first(const operand & x);
     ggml_tensor * slope_of_gelu(ggml_tensor * x);
+    ggml_tensor * capped(ggml_tensor * x, float cap);
+    ggml_tensor * slope_of_cap(ggml_tensor * capped, float cap);
 
     struct step {
         ggml_tensor * result;

@@ -18,24 +18,36 @@ namespace overfill {
 }
 
 // Metadata that changes what a graph computes, and that ours does not compute.
-static void refuse_unknown_facts(const std::string & path, const gguf_metadata & metadata, const std::string & name) {
-    const auto refuse = [&](const char * key, double neutral) {
-        const double value = metadata.number(name + "." + key).value_or(0);
-        if (value != 0 && value != neutral) unsupported(path, name, "the training graph has no " + std::string(key));
-    };
-    for (const char * key : { "attn_logit_softcapping", "final_logit_softcapping", "expert_count",
-                              "attention.max_alibi_bias", "attention.clamp_kqv" })
-        refuse(key, 0);
-    for (const char * factor : { "logit_scale", "embedding_scale", "residual_scale" }) refuse(factor, 1);
-    if (metadata.number("split.count").value_or(1) > 1) unsupported(path, name, "it is split into several files");
+static void refuse_unknown_facts(const std::string & path, const gguf_metadata & metadata, const architecture & row,
+                                 uint32_t n_layer) {
+    for (const char * key :
+         { "expert_count", "attention.max_alibi_bias", "attention.clamp_kqv", "attention.temperature_scale" })
+        if (metadata.number(std::string(row.name) + "." + key).value_or(0) != 0)
+            unsupported(path, row.name, "the training graph has no " + std::string(key));
+    if (metadata.number("split.count").value_or(1) > 1) unsupported(path, row.name, "it is split into several files");
+    // What such a model has instead is ALiBi.
+    if (row.rope_layers && n_layer != row.rope_layers)
+        unsupported(path, row.name, "with " + std::to_string(n_layer) + " layers it has no RoPE");
 }
 
-// Gemma 3 of 62 layers is the one member of its family whose scores go by the width of the embedding.
-static float attention_factor_of(const gguf_metadata & metadata, const model_traits & traits, uint32_t head_size) {
-    const auto given = metadata.number(traits.architecture + ".attention.scale");
-    if (given && *given != 0) return (float) *given;
-    const bool by_embedding = traits.architecture == "gemma3" && traits.n_layer == 62;
-    return 1.0f / std::sqrt((float) (by_embedding ? traits.n_embd / traits.n_head : head_size));
+// Factors and caps, with the defaults of llama.cpp's loaders.
+static void add_factors(training_shape & shape, const gguf_metadata & metadata) {
+    const architecture & row = shape.arch;
+    const auto n_layer = (uint32_t) shape.layers.size();
+    const auto value = [&](const char * key, double otherwise) {
+        const auto given = metadata.number(std::string(row.name) + "." + key);
+        return (float) (given && *given != 0 ? *given : otherwise);
+    };
+    const bool wide = row.wide_scale_layers && n_layer == row.wide_scale_layers;
+    const uint32_t width = wide ? shape.n_embd / shape.n_head : shape.head_size_k;
+    shape.attention_factor = value("attention.scale", 1 / std::sqrt((double) width));
+    shape.embedding_factor =
+        row.scaled_embedding ? std::sqrt((float) shape.n_embd) : value("embedding_scale", row.shaped_scales ? 12 : 1);
+    shape.residual_factor = value("residual_scale", row.shaped_scales ? 1.4 / std::sqrt((double) n_layer) : 1);
+    shape.logit_factor = 1 / value("logit_scale", row.shaped_scales ? 256.0 / shape.n_embd : 1);
+    const bool gemma2 = std::string(row.name) == "gemma2";
+    shape.attention_cap = gemma2 ? value("attn_logit_softcapping", 50) : 0;
+    shape.logit_cap = value("final_logit_softcapping", gemma2 ? 30 : 0);
 }
 
 static context_ptr make_context(llama_model * model, uint32_t context_size) {
@@ -56,13 +68,13 @@ training_shape training_shape_of(const std::string & path, uint32_t context_size
     const architecture * row = find_architecture(name);
     if (!row) unsupported(path, name, "the training graph does not know the architecture " + name);
     const gguf_metadata metadata(path);
-    refuse_unknown_facts(path, metadata, name);
 
     const auto model = load_model({ path, 0 }, load_depth::weights, [](float) { return true; });
     const auto ctx = make_context(model.get(), context_size);
     const model_traits traits = traits_of(model.get());
     if (traits.recurrent || traits.encoder || !traits.causal || traits.latent_kv)
         unsupported(path, name, "it is no causal decoder with a KV cache");
+    refuse_unknown_facts(path, metadata, *row, traits.n_layer);
 
     training_shape shape;
     shape.arch = *row;
@@ -93,7 +105,7 @@ training_shape training_shape_of(const std::string & path, uint32_t context_size
         for (const double value : metadata.numbers(name + key))
             if (value != (key[1] == 'a' ? shape.n_head : shape.n_ff))
                 unsupported(path, name, "its layers have different widths");
-    shape.attention_factor = attention_factor_of(metadata, traits, shape.head_size_k);
+    add_factors(shape, metadata);
     return shape;
 }
 

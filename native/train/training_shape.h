@@ -25,6 +25,8 @@ struct training_shape {
     uint32_t sliding_window = 0;
     float norm_eps = 0;
     float attention_factor = 0;  // of the scores
+    float embedding_factor = 1, residual_factor = 1, logit_factor = 1;
+    float attention_cap = 0, logit_cap = 0;  // cap * tanh(x / cap) of scores and logits; 0: none
     std::vector<training_layer> layers;
 
     uint32_t n_embd_k() const { return n_head_kv * head_size_k; }

@@ -39,6 +39,16 @@ static void copy_metadata(const variant & v, const gguf_context * from, gguf_con
         gguf_set_val_u32(to, (name + ".attention.sliding_window_pattern").c_str(), 2);
         gguf_set_val_f32(to, (name + ".rope.freq_base_swa").c_str(), 500.0f);
     }
+    if (v.scales) {
+        gguf_set_val_f32(to, (name + ".logit_scale").c_str(), 3.0f);
+        gguf_set_val_f32(to, (name + ".residual_scale").c_str(), 0.7f);
+        gguf_set_val_f32(to, (name + ".embedding_scale").c_str(), 5.0f);
+        gguf_set_val_f32(to, (name + ".attention.scale").c_str(), 0.4f);
+    }
+    if (std::string("gemma2") == v.architecture) {
+        gguf_set_val_f32(to, "gemma2.attn_logit_softcapping", 2.0f);
+        gguf_set_val_f32(to, "gemma2.final_logit_softcapping", 6.0f);
+    }
     if (v.yarn) {
         gguf_set_val_str(to, (name + ".rope.scaling.type").c_str(), "yarn");
         gguf_set_val_f32(to, (name + ".rope.scaling.factor").c_str(), 4.0f);
@@ -55,11 +65,17 @@ variant_file::variant_file(const variant & v) : llama_(v.base), path_(llama_.str
     const ggml_context_ptr added(ggml_init({ (size_t) 16 << 20, nullptr, false }));
     const auto skipped = [&](const std::string & name) {
         const auto has = [&](const char * part) { return name.find(part) != std::string::npos; };
-        return (v.tied && name == "output.weight") || (!v.pre_norms && (has("attn_norm") || has("ffn_norm"))) ||
+        return (v.tied && name == "output.weight") || (v.gate_in_up && (has("ffn_gate") || has("ffn_up"))) ||
+               (!v.pre_norms && (has("attn_norm") || has("ffn_norm"))) ||
                (v.fused && (has("attn_q.") || has("attn_k.") || has("attn_v.") || has("ffn_gate") || has("ffn_up")));
     };
     for (ggml_tensor * t = ggml_get_first_tensor(loaded); t; t = ggml_get_next_tensor(loaded, t))
-        if (gguf_find_tensor(from.get(), t->name) >= 0 && !skipped(t->name)) gguf_add_tensor(to.get(), t);
+        if (gguf_find_tensor(from.get(), t->name) >= 0 && !skipped(t->name)) {
+            std::string name = t->name;
+            if (const size_t at = name.find("ffn_norm"); at != std::string::npos) name.replace(at, 8, v.ffn_norm);
+            ggml_set_name(t, name.c_str());
+            gguf_add_tensor(to.get(), t);
+        }
 
     std::mt19937 random(v.base.seed + 1);
     const auto add = [&](const std::string & name, int64_t n_in, int64_t n_out, float center, float spread) {
@@ -77,7 +93,7 @@ variant_file::variant_file(const variant & v) : llama_(v.base), path_(llama_.str
         const std::string block = "blk." + std::to_string(il) + ".";
         const float spread = 1 / std::sqrt((float) m.n_embd);
         if (v.fused) add(block + "attn_qkv.weight", m.n_embd, n_q + 2 * n_kv, 0, spread);
-        if (v.fused) add(block + "ffn_up.weight", m.n_embd, 2 * m.n_ff, 0, spread);
+        if (v.fused || v.gate_in_up) add(block + "ffn_up.weight", m.n_embd, 2 * m.n_ff, 0, spread);
         if (v.qkv_biases) add(block + "attn_q.bias", n_q, 1, 0, 0.3f);
         if (v.qkv_biases) add(block + "attn_k.bias", n_kv, 1, 0, 0.3f);
         if (v.qkv_biases) add(block + "attn_v.bias", n_kv, 1, 0, 0.3f);
@@ -133,6 +149,24 @@ std::vector<variant> all_variants() {
     v = &add("phi3", "phi3");
     v->fused = true;
     v->base.head_size = 8;
+    v = &add("gemma, tied", "gemma");
+    v->tied = true;
+    v = &add("gemma2, capped, sliding window", "gemma2");
+    v->post_norms = v->tied = true;
+    v->sliding_window = 6;
+    v = &add("exaone4", "exaone4");
+    v->head_norms = v->post_norms = true;
+    v->pre_norms = false;
+    v->base.head_size = 8;
+    add("granite, scales", "granite").scales = true;
+    add("minicpm, scales by default", "minicpm");
+    add("seed_oss", "seed_oss").ffn_norm = "post_attention_norm";
+    add("hunyuan-dense", "hunyuan-dense").head_norms = true;
+    v = &add("glm4", "glm4");
+    v->post_norms = v->gate_in_up = true;
+    for (const char * name : { "mistral3", "exaone", "ernie4_5" }) add(name, name);
+    for (const char * name : { "internlm2", "xverse" }) add(name, name).base.head_size = 8;
+    add("maincoder", "maincoder").head_norms = true;
     add("smollm3, four layers", "smollm3").base.n_layer = 4;
     return all;
 }

@@ -17,9 +17,10 @@ struct variant {
     const char * title;
     const char * architecture = "llama";
     bool qkv_biases = false, other_biases = false, head_norms = false, wide_norms = false, post_norms = false;
-    bool pre_norms = true, tied = false, fused = false;
+    bool pre_norms = true, tied = false, fused = false, gate_in_up = false;
     uint32_t sliding_window = 0;
-    bool yarn = false;
+    bool yarn = false, scales = false;
+    const char * ffn_norm = "ffn_norm";
     tiny_model base = {};
 };
 
