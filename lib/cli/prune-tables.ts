@@ -93,7 +93,7 @@ function renderLoss({ before, after, tokens }: PruneLoss): string {
 
 function renderFiles({ paths, type, ms }: Pick<PruneResult, "paths" | "type" | "ms">, after: ModelSize): string {
   const files = paths.length > 1 ? `${paths[0]} to ${paths.at(-1)}` : paths[0];
-  return `${files}: ${formatBytes(after.sizeBytes)} of ${type}, in ${formatMs(ms)}`;
+  return `${files}: ${formatBytes(after.sizeBytes)} ${type === "same" ? "in the types they had" : `of ${type}`}, in ${formatMs(ms)}`;
 }
 
 const nextSteps = (model: string, made: string): string =>

@@ -1,6 +1,7 @@
 #include "block_writer.h"
 
 #include "failure.h"
+#include "quantize_q8_0.h"
 
 #include <algorithm>
 #include <cstring>
@@ -107,6 +108,8 @@ void block_writer::from_floats(ggml_type type, const float * in, uint8_t * out, 
         std::memcpy(out, in, (size_t) (n_rows * n) * sizeof(float));
     else if (type == GGML_TYPE_F16)
         half_.from_float(in, out, n_rows * n);
+    else if (type == GGML_TYPE_Q8_0)
+        quantize_q8_0(in, out, n_rows * n);
     else
         ggml_quantize_chunk(type, in, out, 0, n_rows, n, nullptr);
 }
