@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import test from "ava";
+import { prunableArchitectures } from "../../lib/index.js";
 import { withTempDir } from "../support/temp-dir.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -21,7 +22,7 @@ posixTest("the walk-through runs", async (t) => {
   symlinkSync(join(root, "models"), join(folder, "models"), "junction");
   const overfill = `overfill() { '${process.execPath}' '${join(root, "dist/cli/main.js")}' "$@"; }`;
   const commands = blocks("sh");
-  t.true(commands.length >= 6);
+  t.true(commands.length >= 5);
   const script = ["set -e", overfill, ...commands].join("\n");
   const { stdout } = await promisify(execFile)("sh", ["-c", script], { cwd: folder, maxBuffer: 2 ** 24 });
   t.is([...stdout.matchAll(/^Pair: share, /gm)].length, 2);
@@ -43,4 +44,18 @@ test("the pages that this page and the README name are there", (t) => {
     for (const [, link = ""] of text.matchAll(/\]\(([\w./-]+\.md)\)/g))
       t.true(existsSync(join(root, file, "..", link)), `${file}: ${link}`);
   }
+});
+
+test("the page's table of architectures is the program's", (t) => {
+  const rows = [...page.matchAll(/^\| ([\w-]+) \| (itself|-|[\w-]+) \| (any|together only) \|$/gm)].map((match) =>
+    match.slice(1),
+  );
+  t.deepEqual(
+    rows,
+    prunableArchitectures().map(({ name, carrier, square }) => [
+      name,
+      carrier ?? (square ? "-" : "itself"),
+      square ? "together only" : "any",
+    ]),
+  );
 });
