@@ -49,7 +49,16 @@ struct decoder::pass {
     ggml_tensor * scaled(ggml_tensor * x, float factor) { return factor == 1 ? x : t.scale(x, factor); }
     ggml_tensor * linear(size_t il, const char * name, ggml_tensor * x) {
         const std::string base = block_name(il, name);
-        return biased(t.linear(weight(base + ".weight"), x), optional(base + ".bias"));
+        ggml_tensor * matrix = weight(base + ".weight");
+        return biased(adapted(matrix, x, t.linear(matrix, x), 0, matrix->ne[1]), optional(base + ".bias"));
+    }
+    // With what the matrix's low-rank factors add to its rows [first, first + count).
+    ggml_tensor * adapted(const ggml_tensor * matrix, ggml_tensor * x, ggml_tensor * out, int64_t first,
+                          int64_t count) {
+        const auto [a, b, factor] = of.parameters_.factors_of(matrix);
+        if (!a) return out;
+        ggml_tensor * rows = count == b->ne[1] ? b : t.rows(b, first, count);
+        return t.add(out, t.scale(t.linear(rows, t.linear(a, x)), factor));
     }
     ggml_tensor * norm(const std::string & name, ggml_tensor * x) {
         return t.rms_norm(x, weight(name), shape.norm_eps);
@@ -59,7 +68,8 @@ struct decoder::pass {
     ggml_tensor * part(size_t il, const char * name, ggml_tensor * x, int64_t first, int64_t count) {
         const std::string base = block_name(il, name);
         ggml_tensor * bias = optional(base + ".bias");
-        return biased(t.linear(t.rows(weight(base + ".weight"), first, count), x),
+        ggml_tensor * matrix = weight(base + ".weight");
+        return biased(adapted(matrix, x, t.linear(t.rows(matrix, first, count), x), first, count),
                       bias ? t.rows(bias, first, count) : nullptr);
     }
 

@@ -2,7 +2,9 @@
 
 #include "failure.h"
 #include "gguf_metadata.h"
+#include "random_state.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace overfill {
@@ -16,11 +18,11 @@ static void load_values(ggml_tensor * to, ggml_type type, const std::vector<uint
     ggml_backend_tensor_set(to, values.data(), 0, values.size() * sizeof(float));
 }
 
-parameter_set::parameter_set(const std::string & path, const compute_device & device,
-                             const parameter_filter & trained) {
+parameter_set::parameter_set(const std::string & path, const compute_device & device, const parameter_filter & trained,
+                             const low_rank & lora) {
     const gguf_metadata file(path);
     const int64_t n = gguf_get_n_tensors(file.get());
-    ctx_ = make_tensor_context((size_t) n);
+    ctx_ = make_tensor_context((size_t) (lora.rank > 0 ? 3 * n : n));
     for (int64_t i = 0; i < n; i++) {
         const std::string name = gguf_get_tensor_name(file.get(), i);
         const ggml_type type = gguf_get_tensor_type(file.get(), i);
@@ -34,11 +36,16 @@ parameter_set::parameter_set(const std::string & path, const compute_device & de
         ggml_set_name(tensor, name.c_str());
         all_.push_back(tensor);
         by_name_[name] = tensor;
-        if (is_rope_table(name) || (trained && !trained(name))) continue;
+        if (lora.rank > 0 || is_rope_table(name) || (trained && !trained(name))) continue;
         ggml_set_param(tensor);
         trained_.push_back(tensor);
     }
+    if (lora.rank > 0)
+        add_factors(lora, trained);
+    else
+        changed_ = trained_;
     buffer_ = device.allocate(ctx_.get());
+    draw_factors(lora.seed);
     for (int64_t i = 0; i < n; i++) {
         const std::vector<uint8_t> bytes = file.tensor_bytes(i);
         if (bytes.size() != gguf_get_tensor_size(file.get(), i))
@@ -48,6 +55,75 @@ parameter_set::parameter_set(const std::string & path, const compute_device & de
         load_values(all_[(size_t) i], gguf_get_tensor_type(file.get(), i), bytes);
     }
 }
+
+// --- low-rank factors ---
+
+void parameter_set::add_factors(const low_rank & lora, const parameter_filter & trained) {
+    for (ggml_tensor * weight : all_) {
+        const std::string name = weight->name;
+        if (name.rfind("blk.", 0) != 0 || weight->ne[1] == 1) continue;
+        if ((lora.targets && !lora.targets(name)) || (trained && !trained(name))) continue;
+        const auto add = [&](const char * ending, int64_t n_in, int64_t n_out) {
+            ggml_tensor * factor = ggml_new_tensor_2d(ctx_.get(), GGML_TYPE_F32, n_in, n_out);
+            ggml_set_name(factor, (name + ending).c_str());
+            ggml_set_param(factor);
+            trained_.push_back(factor);
+            by_name_[factor->name] = factor;
+            return factor;
+        };
+        ggml_tensor * a = add(".lora_a", weight->ne[0], lora.rank);
+        factors_[weight] = { a, add(".lora_b", lora.rank, weight->ne[1]), lora.factor };
+        changed_.push_back(weight);
+    }
+    if (changed_.empty())
+        throw failure(error_code::invalid_argument, "options.lora: no matrix of the model is a target",
+                      { { "parameter", "options.lora" } });
+}
+
+void parameter_set::draw_factors(uint64_t seed) {
+    random_state random{ seed };
+    for (const ggml_tensor * weight : changed_) {
+        const factors found = factors_of(weight);
+        if (!found.a) continue;
+        // Evenly, with the deviation 1 / sqrt(inputs) that weights are drawn with.
+        std::vector<float> values((size_t) ggml_nelements(found.a));
+        const double width = std::sqrt(12.0 / (double) found.a->ne[0]);
+        for (float & value : values) value = (float) (width * (random.uniform() - 0.5));
+        ggml_backend_tensor_set(found.a, values.data(), 0, values.size() * sizeof(float));
+        ggml_backend_tensor_memset(found.b, 0, 0, ggml_nbytes(found.b));
+    }
+}
+
+parameter_set::factors parameter_set::factors_of(const ggml_tensor * weight) const {
+    const auto found = factors_.find(weight);
+    return found == factors_.end() ? factors{} : found->second;
+}
+
+void parameter_set::merge_factors() {
+    for (ggml_tensor * weight : changed_) {
+        const factors found = factors_of(weight);
+        if (!found.a) continue;
+        const auto values = [](const ggml_tensor * tensor) {
+            std::vector<float> out((size_t) ggml_nelements(tensor));
+            ggml_backend_tensor_get(tensor, out.data(), 0, out.size() * sizeof(float));
+            return out;
+        };
+        std::vector<float> w = values(weight);
+        const std::vector<float> a = values(found.a), b = values(found.b);
+        const size_t n_in = (size_t) weight->ne[0], rank = (size_t) found.a->ne[1];
+        std::vector<double> row(n_in);
+        for (size_t out = 0; out < (size_t) weight->ne[1]; out++) {
+            std::fill(row.begin(), row.end(), 0.0);
+            for (size_t r = 0; r < rank; r++)
+                for (size_t i = 0; i < n_in; i++) row[i] += (double) b[out * rank + r] * a[r * n_in + i];
+            for (size_t i = 0; i < n_in; i++) w[out * n_in + i] += (float) (found.factor * row[i]);
+        }
+        ggml_backend_tensor_set(weight, w.data(), 0, w.size() * sizeof(float));
+        ggml_backend_tensor_memset(found.b, 0, 0, ggml_nbytes(found.b));
+    }
+}
+
+// --- all of them ---
 
 ggml_tensor * parameter_set::find(const std::string & name) const {
     const auto found = by_name_.find(name);

@@ -15,22 +15,49 @@ namespace overfill {
 // Whether a tensor of this name is trained.
 using parameter_filter = std::function<bool(const std::string & name)>;
 
+// Low-rank adaptation (LoRA, arXiv 2106.09685): a matrix W [n_in, n_out] counts as W + factor * B A, with A [n_in,
+// rank] drawn and B [rank, n_out] zero at the start. Only the factors are trained.
+struct low_rank {
+    uint32_t rank = 0;  // 0: none
+    float factor = 1;
+    parameter_filter targets;  // of the matrices of layers; null: all of them
+    uint64_t seed = 1;
+};
+
 class parameter_set {
   public:
     // All tensors of a GGUF file, whatever type they are stored in. Tables of RoPE factors are never trained; of the
     // others those that `trained` says (null: all). Throws ERR_MODEL_INVALID, ERR_FILE_READ_FAILED, ERR_OUT_OF_MEMORY.
-    parameter_set(const std::string & path, const compute_device & device, const parameter_filter & trained = nullptr);
+    // With low-rank factors, `trained` may keep matrices out of the targets. Throws ERR_INVALID_ARGUMENT
+    // (options.lora) if there is no target.
+    parameter_set(const std::string & path, const compute_device & device, const parameter_filter & trained = nullptr,
+                  const low_rank & lora = {});
 
-    const std::vector<ggml_tensor *> & all() const { return all_; }  // in the file's order
+    const std::vector<ggml_tensor *> & all() const { return all_; }  // in the file's order, without low-rank factors
     const std::vector<ggml_tensor *> & trained() const { return trained_; }
+    // The tensors of the file whose values training changes; with low-rank factors, once these are merged.
+    const std::vector<ggml_tensor *> & changed() const { return changed_; }
     ggml_tensor * find(const std::string & name) const;  // null if there is none
     uint64_t n_trained() const;                          // values
 
+    struct factors {
+        ggml_tensor * a = nullptr;
+        ggml_tensor * b = nullptr;
+        float factor = 0;
+    };
+    factors factors_of(const ggml_tensor * weight) const;  // null tensors for a matrix without
+    // Adds the products to their matrices, and makes B zero again, so that the model computes what it did.
+    void merge_factors();
+
   private:
+    void add_factors(const low_rank & lora, const parameter_filter & trained);
+    void draw_factors(uint64_t seed);
+
     ggml_context_ptr ctx_;
     ggml_backend_buffer_ptr buffer_;
-    std::vector<ggml_tensor *> all_, trained_;
+    std::vector<ggml_tensor *> all_, trained_, changed_;
     std::unordered_map<std::string, ggml_tensor *> by_name_;
+    std::unordered_map<const ggml_tensor *, factors> factors_;
 };
 
 // A tensor for each trained parameter: sums of gradients, or an optimiser's moments. Begins as zero.
