@@ -2,10 +2,10 @@
 // only then given its name.
 #pragma once
 
+#include "new_file.h"
+
 #include <cstddef>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
 
 namespace overfill {
@@ -26,12 +26,9 @@ class atomic_file {
   private:
     [[noreturn]] void fail(const std::string & why) const;
 
-    struct close_file {
-        void operator()(std::FILE * file) const { std::fclose(file); }
-    };
     std::string name_;  // as given, for messages
     std::filesystem::path path_, temporary_;
-    std::unique_ptr<std::FILE, close_file> file_;
+    new_file file_;
 };
 
 }  // namespace overfill

@@ -7,31 +7,9 @@
 #include <random>
 #include <system_error>
 
-#ifdef _WIN32
-#include <io.h>
-#else
-#include <unistd.h>
-#endif
-
 namespace overfill {
 
 namespace fs = std::filesystem;
-
-static std::FILE * open_new(const fs::path & path) {
-#ifdef _WIN32
-    return _wfopen(path.c_str(), L"wbx");
-#else
-    return std::fopen(path.c_str(), "wbx");
-#endif
-}
-
-static int bring_to_disk(std::FILE * file) {
-#ifdef _WIN32
-    return _commit(_fileno(file));
-#else
-    return fsync(fileno(file));
-#endif
-}
 
 void staged_files::fail(size_t file, const std::string & why) const {
     throw failure(error_code::file_write_failed, paths_[file] + " cannot be written: " + why,
@@ -51,7 +29,7 @@ staged_files::staged_files(std::vector<std::string> paths) : paths_(std::move(pa
 }
 
 staged_files::~staged_files() {
-    file_.reset();
+    file_.abandon();
     std::error_code error;
     fs::remove_all(folder_, error);
 }
@@ -64,19 +42,16 @@ std::string staged_files::staged_path(size_t file) const {
 
 void staged_files::open(size_t file) {
     open_ = file;
-    file_.reset(open_new(fs::u8path(staged_path(file))));
-    if (!file_) fail(file, std::strerror(errno));
     // Blocks are large, and a second copy of them would only cost time.
-    std::setvbuf(file_.get(), nullptr, _IONBF, 0);
+    if (!file_.open(fs::u8path(staged_path(file)), /*buffered*/ false)) fail(file, std::strerror(errno));
 }
 
 void staged_files::write(const void * data, size_t n_bytes) {
-    if (std::fwrite(data, 1, n_bytes, file_.get()) != n_bytes) fail(open_, std::strerror(errno));
+    if (!file_.write(data, n_bytes)) fail(open_, std::strerror(errno));
 }
 
 void staged_files::close() {
-    if (bring_to_disk(file_.get()) != 0) fail(open_, std::strerror(errno));
-    if (std::fclose(file_.release()) != 0) fail(open_, std::strerror(errno));
+    if (!file_.close()) fail(open_, std::strerror(errno));
 }
 
 void staged_files::undo(size_t n_moved, const std::vector<bool> & set_aside) {

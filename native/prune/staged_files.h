@@ -2,10 +2,10 @@
 // moved there when all are complete. Until then whatever has their names keeps them.
 #pragma once
 
+#include "new_file.h"
+
 #include <cstddef>
-#include <cstdio>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -36,12 +36,9 @@ class staged_files {
     void undo(size_t n_moved, const std::vector<bool> & set_aside);
     std::filesystem::path aside(size_t file) const;
 
-    struct close_file {
-        void operator()(std::FILE * file) const { std::fclose(file); }
-    };
     std::vector<std::string> paths_;
     std::filesystem::path folder_;
-    std::unique_ptr<std::FILE, close_file> file_;
+    new_file file_;
     size_t open_ = 0;
 };
 
