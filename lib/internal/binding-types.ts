@@ -7,6 +7,27 @@
  * reason.
  */
 
+import type {
+  NativeArchitecture,
+  NativeImportance,
+  NativeImportanceOptions,
+  NativePadOptions,
+  NativePadResult,
+  NativePruneOptions,
+  NativePruneProgress,
+  NativePruneResult,
+} from "./binding-prune.js";
+import type {
+  NativeHealEvents,
+  NativeHealOptions,
+  NativeHealResult,
+  NativeNewModelOptions,
+  NativeNewModelResult,
+} from "./binding-train.js";
+
+export type * from "./binding-prune.js";
+export type * from "./binding-train.js";
+
 export interface NativeBinding {
   readonly llamaVersionBuilt: string;
   readonly llamaVersionLoaded: string;
@@ -328,277 +349,4 @@ export interface NativeJob<Result> {
   /** Settles when the work is done or has failed. */
   readonly finished: Promise<Result>;
   abort(): void;
-}
-
-export type NativePruneProgress = (stage: number, fraction: number, tokens: number) => void;
-
-/** How much of a dimension stays: all of it, all but a ratio (0 to below 1), or so many. */
-export interface NativeSizeWish {
-  readonly kind: "all" | "ratio" | "count";
-  readonly value: number;
-}
-
-export interface NativeCalibrationOptions {
-  /** 0: the default, here and below. */
-  readonly window: number;
-  readonly windowsPerBatch: number;
-  /** 0: all. */
-  readonly maxSamples: number;
-}
-
-export interface NativeOutputOptions {
-  readonly out: string;
-  readonly type: string;
-  readonly compensate: boolean;
-  /** 0: one file. */
-  readonly maxPartBytes: number;
-  /** "": made from the parent's. */
-  readonly name: string;
-}
-
-export interface NativePruneOptions {
-  readonly model: NativeModelOptions;
-  /** "": none, here and below. */
-  readonly text: string;
-  readonly importance: string;
-  readonly saveImportance: string;
-  readonly hidden: NativeSizeWish;
-  readonly ffn: NativeSizeWish;
-  readonly heads: NativeSizeWish;
-  readonly kvHeads: NativeSizeWish;
-  readonly layers: NativeSizeWish;
-  readonly layerRule: "first" | "last" | "firstlast" | "influence";
-  /** In place of `layers` and the rule; empty: none. */
-  readonly layerList: Int32Array;
-  /** 0: none. */
-  readonly targetParameters: number;
-  readonly targetBytes: number;
-  /** 0: the default. */
-  readonly multiple: number;
-  readonly mean: "signed" | "absolute";
-  readonly hiddenByLayer: boolean;
-  readonly commonFfn: boolean;
-  readonly order: "important" | "random" | "unimportant";
-  readonly seed: number;
-  readonly calibration: NativeCalibrationOptions;
-  readonly output: NativeOutputOptions;
-  readonly measure: boolean;
-  readonly threads: number;
-}
-
-export interface NativeModelSize {
-  readonly hiddenSize: number;
-  readonly feedForwardSize: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-}
-
-export interface NativePruneResult {
-  readonly paths: string[];
-  readonly type: string;
-  readonly architectureBefore: string;
-  readonly architectureAfter: string;
-  readonly fingerprint: string;
-  readonly before: NativeModelSize & { readonly parameters: number; readonly sizeBytes: number };
-  readonly after: NativeModelSize & { readonly parameters: number; readonly sizeBytes: number };
-  /** What the options asked for before the widths were rounded. */
-  readonly wished: NativeModelSize;
-  readonly multiple: number;
-  readonly compensated: boolean;
-  readonly kept: {
-    readonly hidden: Uint32Array;
-    readonly layers: Uint32Array;
-    readonly feedForward: Uint32Array[];
-    readonly heads: Uint32Array[];
-    readonly kvHeads: Uint32Array[];
-  };
-  readonly samples: number;
-  readonly tokens: number;
-  /** 0: not measured. */
-  readonly lossTokens: number;
-  readonly lossBefore: number;
-  readonly lossAfter: number;
-  readonly calibrateMs: number;
-  readonly writeMs: number;
-  readonly ms: number;
-}
-
-export interface NativeImportanceOptions {
-  readonly model: NativeModelOptions;
-  readonly texts: readonly string[];
-  readonly merge: readonly string[];
-  readonly out: string;
-  readonly calibration: NativeCalibrationOptions;
-  readonly threads: number;
-}
-
-/** The scores of an importance file, L2 norms over the samples. */
-export interface NativeImportance {
-  readonly fingerprint: string;
-  readonly name: string;
-  readonly architecture: string;
-  readonly text: string;
-  readonly window: number;
-  readonly samples: number;
-  readonly tokens: number;
-  /** Nats a token. */
-  readonly loss: number;
-  readonly hidden: { readonly signed: Float64Array; readonly absolute: Float64Array };
-  readonly hiddenByLayer: { readonly signed: Float64Array[]; readonly absolute: Float64Array[] };
-  readonly feedForward: { readonly signed: Float64Array[]; readonly absolute: Float64Array[] };
-  readonly heads: Float64Array[];
-  /** A layer each: 0 to 2. */
-  readonly blockInfluence: Float64Array;
-}
-
-export interface NativePadOptions {
-  readonly model: string;
-  readonly multiple: number;
-  readonly output: NativeOutputOptions;
-  readonly threads: number;
-}
-
-export interface NativePadResult {
-  readonly paths: string[];
-  readonly type: string;
-  readonly before: NativeModelSize & { readonly parameters: number; readonly sizeBytes: number };
-  readonly after: NativeModelSize & { readonly parameters: number; readonly sizeBytes: number };
-  readonly ms: number;
-}
-
-export interface NativeArchitecture {
-  readonly name: string;
-  /** "": its own. Written as this where a width no longer equals heads x head size. */
-  readonly carrier: string;
-  /** Width and heads cannot be pruned independently, and no other architecture can carry the result. */
-  readonly square: boolean;
-}
-
-export interface NativeHealOptions {
-  readonly mode: "overfill" | "sft" | "full";
-  /** Reads the prompt, or is distilled from; undefined: neither. */
-  readonly full: NativeModelOptions | undefined;
-  readonly student: NativeModelOptions;
-  readonly data: string;
-  /** "": none, here and below. */
-  readonly evalData: string;
-  readonly out: string;
-  readonly type: "same" | "f32" | "f16" | "bf16" | "q8_0";
-  /** "": the default. */
-  readonly checkpoint: string;
-  readonly resume: boolean;
-  readonly log: string;
-  readonly translator: string;
-  readonly promptRatio: number;
-  readonly randomCutoff: number;
-  /** 0: never. */
-  readonly refreshInterval: number;
-  /** 0: no distillation. */
-  readonly distilShare: number;
-  readonly distilTemperature: number;
-  /** 0: no LoRA. */
-  readonly loraRank: number;
-  readonly loraAlpha: number;
-  readonly loraTargets: readonly string[];
-  readonly freeze: readonly string[];
-  /** 0: the default. */
-  readonly contextSize: number;
-  readonly batchSize: number;
-  readonly microBatchTokens: number;
-  readonly epochs: number;
-  /** 0: as the epochs say. */
-  readonly maxSteps: number;
-  readonly learningRate: number;
-  readonly schedule: "constant" | "linear" | "cosine";
-  readonly warmUp: number;
-  readonly rateFloor: number;
-  readonly weightDecay: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  /** 0: none. */
-  readonly clip: number;
-  readonly seed: number;
-  readonly shuffleWindow: number;
-  readonly maxBadLines: number;
-  /** 0: at the end only. */
-  readonly evalInterval: number;
-  /** 0: never. */
-  readonly patience: number;
-  readonly maxEvalExamples: number;
-  /** 0: every ten minutes and at the end. */
-  readonly checkpointInterval: number;
-  readonly threads: number;
-}
-
-export interface NativeHealProgress {
-  /** Index in loading, training, evaluating, writing. */
-  readonly stage: number;
-  readonly fraction: number;
-  readonly step: number;
-  readonly steps: number;
-  readonly loss: number;
-  readonly learningRate: number;
-  readonly gradientNorm: number;
-  readonly tokens: number;
-  readonly tokensPerSecond: number;
-}
-
-export interface NativeBadLine {
-  readonly path: string;
-  readonly line: number;
-  readonly reason: string;
-}
-
-export interface NativeEvaluation {
-  readonly step: number;
-  readonly loss: number;
-}
-
-export interface NativeHealEvents {
-  onProgress(progress: NativeHealProgress): void;
-  onBadLine(line: NativeBadLine): void;
-  onEvaluation(evaluation: NativeEvaluation): void;
-}
-
-export interface NativeHealResult {
-  readonly reason: "steps" | "patience";
-  readonly steps: number;
-  /** Above 0: the step that a resumed training went on from. */
-  readonly firstStep: number;
-  readonly examples: number;
-  readonly tokens: number;
-  readonly trainedParameters: number;
-  readonly losses: Float64Array;
-  readonly evaluations: NativeEvaluation[];
-  readonly badLines: NativeBadLine[];
-  readonly path: string;
-  readonly sizeBytes: number;
-  readonly tokensPerSecond: number;
-  readonly ms: number;
-}
-
-export interface NativeNewModelOptions {
-  readonly out: string;
-  readonly tokenizer: string;
-  readonly name: string;
-  readonly hiddenSize: number;
-  readonly feedForwardSize: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  /** 0: hiddenSize / heads. */
-  readonly headSize: number;
-  readonly contextSize: number;
-  readonly ropeBase: number;
-  readonly normEpsilon: number;
-  readonly tiedOutput: boolean;
-  readonly type: "f32" | "f16" | "bf16";
-  readonly seed: number;
-}
-
-export interface NativeNewModelResult {
-  readonly parameters: number;
-  readonly sizeBytes: number;
 }
