@@ -1,0 +1,21 @@
+// Looks at the options of a training before the long work begins.
+#pragma once
+
+#include "heal.h"
+#include "parameters.h"
+
+#include <string>
+
+namespace overfill {
+
+// The files that a training writes.
+std::string checkpoint_path_of(const heal_options & options);
+
+// Throws ERR_INVALID_ARGUMENT (parameter options.<name>) for a value that no training can have, values that do not go
+// together, or a file to be written that is one to be read; ERR_FILE_WRITE_FAILED for one that cannot be written.
+void check_heal_options(const heal_options & options);
+
+// Throws ERR_INVALID_ARGUMENT (parameter options.type) if the matrices cannot be written in the type.
+void check_output_type(const std::string & type, const parameter_set & parameters);
+
+}  // namespace overfill

@@ -1,0 +1,94 @@
+#include "student_model.h"
+
+#include "failure.h"
+
+#include <algorithm>
+
+namespace overfill {
+
+bool fits_pattern(const std::string & name, const std::string & pattern) {
+    // Where the last star stands, and the first character that it has not taken yet.
+    size_t n = 0, p = 0, star = std::string::npos, taken = 0;
+    while (n < name.size()) {
+        if (p < pattern.size() && pattern[p] == '*') {
+            star = p++;
+            taken = n;
+        } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == name[n])) {
+            p++;
+            n++;
+        } else if (star != std::string::npos) {
+            p = star + 1;
+            n = ++taken;
+        } else {
+            return false;
+        }
+    }
+    return pattern.find_first_not_of('*', p) == std::string::npos;
+}
+
+static parameter_filter all_but(const std::vector<std::string> & frozen) {
+    return [frozen](const std::string & name) {
+        return std::none_of(frozen.begin(), frozen.end(),
+                            [&](const std::string & pattern) { return fits_pattern(name, pattern); });
+    };
+}
+
+// As llama.cpp does, a wish for a GPU is a wish: without one it is the CPU.
+static ggml_backend_dev_t device_of(const model_options & student) {
+    for (const auto type : { GGML_BACKEND_DEVICE_TYPE_GPU, GGML_BACKEND_DEVICE_TYPE_IGPU })
+        if (const auto device = student.n_gpu_layers == 0 ? nullptr : ggml_backend_dev_by_type(type)) return device;
+    return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+}
+
+student_model::student_model(const heal_options & options, uint32_t context_size, const std::atomic<bool> & stop)
+    : needs_cache_(options.sequences.mode == train_mode::overfill), distils_(options.distil.share > 0),
+      limits_(options.limits), shape_(training_shape_of(options.student.path, context_size)),
+      device_(device_of(options.student), options.n_threads),
+      steady_device_(device_of(options.student), options.n_threads),
+      parameters_(options.student.path, device_, all_but(options.freeze)), gradients_(parameters_, device_),
+      decoder_(shape_, parameters_, device_), optimiser_(parameters_, gradients_, steady_device_, options.adam),
+      graphs_(shape_, decoder_, device_, parameters_, gradients_, options.distil) {
+    if (parameters_.trained().empty())
+        throw failure(error_code::invalid_argument, "options.freeze leaves nothing to train",
+                      { { "parameter", "options.freeze" } });
+    device_.stop_with(stop);
+    limits_.row_tokens = needs_cache_ ? 0 : context_size;
+    if (needs_cache_ || distils_)
+        teacher_ = std::make_unique<teacher>(options.full, needs_cache_ ? options.student.path : "",
+                                             options.translator_path, context_size, options.n_threads, stop);
+}
+
+// What the full model gives to a batch: caches of the prefixes, logits of the rest.
+void student_model::add_teacher(const std::vector<train_sequence> & sequences, micro_batch & batch, bool trains) {
+    const size_t n_vocab = shape_.n_vocab, n_tokens = batch.shape.n_tokens;
+    if (trains && distils_) batch.data.teacher.assign(batch.data.tokens.size() * n_vocab, 0.0f);
+    for (size_t r = 0; r < batch.rows.size(); r++) {
+        if (needs_cache_) batch.data.prefixes.push_back(teacher_->read(sequences[batch.rows[r][0]].prefix));
+        if (!trains || !distils_) continue;
+        size_t at = r * n_tokens;
+        for (const size_t s : batch.rows[r]) {
+            const std::vector<float> logits = teacher_->logits(sequences[s].prefix, sequences[s].tokens);
+            std::copy(logits.begin(), logits.end(), batch.data.teacher.begin() + (std::ptrdiff_t) (at * n_vocab));
+            at += sequences[s].tokens.size();
+        }
+    }
+}
+
+pass_sums student_model::pass(const std::vector<train_sequence> & sequences, bool trains) {
+    pass_sums sums;
+    for (const train_sequence & sequence : sequences) {
+        sums.n_tokens += sequence.tokens.size();
+        sums.n_targets += sequence.n_targets();
+    }
+    for (micro_batch & batch : make_micro_batches(sequences, limits_)) {
+        training_graph & graph = graphs_.get(batch.shape, trains);
+        add_teacher(sequences, batch, trains);
+        const train_loss loss = graph.run(batch.data);
+        sums.cross_entropy += loss.cross_entropy;
+        sums.divergence += loss.divergence;
+        sums.total += loss.total;
+    }
+    return sums;
+}
+
+}  // namespace overfill

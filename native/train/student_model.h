@@ -1,0 +1,61 @@
+// The model that is trained, with all that a step needs: weights and gradients on a device, graphs, and the full model
+// beside it.
+#pragma once
+
+#include "adamw.h"
+#include "graph_cache.h"
+#include "heal.h"
+#include "teacher.h"
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace overfill {
+
+struct pass_sums {
+    double cross_entropy = 0;  // nats a target, as are the next two
+    double divergence = 0;
+    double total = 0;
+    uint64_t n_tokens = 0;  // read by the student
+    uint64_t n_targets = 0;
+};
+
+class student_model {
+  public:
+    // `stop` ends a pass that runs. Throws the codes of training_shape_of, parameter_set and teacher;
+    // ERR_INVALID_ARGUMENT (options.freeze) if nothing is left to train.
+    student_model(const heal_options & options, uint32_t context_size, const std::atomic<bool> & stop);
+
+    // The loss over these sequences, gradients added up. Throws what training_graph::run and teacher throw.
+    pass_sums learn(const std::vector<train_sequence> & sequences) { return pass(sequences, true); }
+    // The loss alone, without distillation.
+    pass_sums measure(const std::vector<train_sequence> & sequences) { return pass(sequences, false); }
+
+    const parameter_set & parameters() const { return parameters_; }
+    parameter_sums & gradients() { return gradients_; }
+    adamw & optimiser() { return optimiser_; }
+
+  private:
+    pass_sums pass(const std::vector<train_sequence> & sequences, bool trains);
+    void add_teacher(const std::vector<train_sequence> & sequences, micro_batch & batch, bool trains);
+
+    bool needs_cache_, distils_;
+    micro_batch_limits limits_;
+    training_shape shape_;
+    // Passes can be stopped. The optimiser cannot: half a step would leave weights that no run has.
+    compute_device device_, steady_device_;
+    parameter_set parameters_;
+    parameter_sums gradients_;
+    decoder decoder_;
+    adamw optimiser_;
+    graph_cache graphs_;
+    std::unique_ptr<teacher> teacher_;
+};
+
+// Whether `name` fits a pattern of characters, `*` (any number of them) and `?` (any one).
+bool fits_pattern(const std::string & name, const std::string & pattern);
+
+}  // namespace overfill
