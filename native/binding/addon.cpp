@@ -5,6 +5,7 @@
 #include "environment.h"
 #include "failure.h"
 #include "fit_wrapper.h"
+#include "heal_wrapper.h"
 #include "job_wrapper.h"
 #include "llama_log.h"
 #include "pool_read.h"
@@ -97,6 +98,8 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     exports.Set("pad", Napi::Function::New<begin_pad>(env, "pad"));
     exports.Set("inspectImportance", Napi::Function::New<inspect_importance>(env, "inspectImportance"));
     exports.Set("prunableArchitectures", Napi::Function::New<prunable_architectures>(env, "prunableArchitectures"));
+    exports.Set("heal", Napi::Function::New<begin_heal>(env, "heal"));
+    exports.Set("createModel", Napi::Function::New<begin_create_model>(env, "createModel"));
     exports.Set("loadPair", Napi::Function::New<pair_wrapper::load>(env, "loadPair"));
     return exports;
 }

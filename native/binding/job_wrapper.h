@@ -20,6 +20,8 @@ class job_wrapper : public Napi::ObjectWrap<job_wrapper> {
   public:
     // Any thread; the numbers become the arguments of the progress callback.
     using report = std::function<void(std::vector<double> arguments)>;
+    // Any thread, for news that are not numbers alone: the arguments are made on the JavaScript thread.
+    using news = std::function<void(mailbox::make_arguments arguments)>;
 
     static Napi::Function define(Napi::Env env);
 
@@ -30,14 +32,22 @@ class job_wrapper : public Napi::ObjectWrap<job_wrapper> {
                              std::function<Napi::Value(Napi::Env, const Result &)> to_value) {
         return make(env, on_progress, [&](const std::shared_ptr<mailbox> & box, uint64_t id) {
             const report tell = [box, id](std::vector<double> arguments) { box->progress(id, std::move(arguments)); };
-            completion<Result> end;
-            end.done = [box, id, to_value = std::move(to_value)](const Result & result) {
-                box->resolve(id, [result, to_value](Napi::Env env) { return to_value(env, result); });
-            };
-            end.failed = [box, id](const failure & error) { box->reject(id, error); };
-            return std::make_unique<job_of<Result>>(
-                [work = std::move(work), tell](const std::atomic<bool> & stop) { return work(tell, stop); },
-                std::move(end));
+            return start<Result>(
+                box, id, [work = std::move(work), tell](const std::atomic<bool> & stop) { return work(tell, stop); },
+                std::move(to_value));
+        });
+    }
+
+    // The same with news of any kind.
+    template <class Result>
+    static Napi::Value begin_telling(Napi::Env env, Napi::Function on_news,
+                                     std::function<Result(const news & tell, const std::atomic<bool> & stop)> work,
+                                     std::function<Napi::Value(Napi::Env, const Result &)> to_value) {
+        return make(env, on_news, [&](const std::shared_ptr<mailbox> & box, uint64_t id) {
+            const news tell = [box, id](mailbox::make_arguments arguments) { box->tell(id, std::move(arguments)); };
+            return start<Result>(
+                box, id, [work = std::move(work), tell](const std::atomic<bool> & stop) { return work(tell, stop); },
+                std::move(to_value));
         });
     }
 
@@ -60,6 +70,18 @@ class job_wrapper : public Napi::ObjectWrap<job_wrapper> {
         background_job<Result> thread;
     };
     using starter = std::function<std::unique_ptr<job>(const std::shared_ptr<mailbox> & box, uint64_t id)>;
+
+    template <class Result>
+    static std::unique_ptr<job> start(const std::shared_ptr<mailbox> & box, uint64_t id,
+                                      std::function<Result(const std::atomic<bool> & stop)> work,
+                                      std::function<Napi::Value(Napi::Env, const Result &)> to_value) {
+        completion<Result> end;
+        end.done = [box, id, to_value = std::move(to_value)](const Result & result) {
+            box->resolve(id, [result, to_value](Napi::Env env) { return to_value(env, result); });
+        };
+        end.failed = [box, id](const failure & error) { box->reject(id, error); };
+        return std::make_unique<job_of<Result>>(std::move(work), std::move(end));
+    }
 
     static Napi::Value make(Napi::Env env, Napi::Function on_progress, const starter & start);
     Napi::Value abort(const Napi::CallbackInfo & info);

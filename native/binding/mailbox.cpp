@@ -32,7 +32,15 @@ mailbox::call mailbox::open(Napi::Env env, Napi::Function on_progress) {
 
 void mailbox::resolve(uint64_t id, make_value value) { post(resolved{ id, std::move(value) }); }
 void mailbox::reject(uint64_t id, const failure & error) { post(rejected{ id, error }); }
-void mailbox::progress(uint64_t id, std::vector<double> arguments) { post(progressed{ id, std::move(arguments) }); }
+void mailbox::tell(uint64_t id, make_arguments arguments) { post(progressed{ id, std::move(arguments) }); }
+
+void mailbox::progress(uint64_t id, std::vector<double> arguments) {
+    tell(id, [arguments = std::move(arguments)](Napi::Env env) {
+        std::vector<napi_value> values;
+        for (const double value : arguments) values.push_back(Napi::Number::New(env, value));
+        return values;
+    });
+}
 
 void mailbox::post(event item) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -89,9 +97,7 @@ void mailbox::deliver(Napi::Env env) {
         } else if (const auto * news = std::get_if<progressed>(&item)) {
             const auto entry = pending_.find(news->id);
             if (entry == pending_.end() || entry->second.on_progress.IsEmpty()) continue;
-            std::vector<napi_value> arguments;
-            for (const double value : news->arguments) arguments.push_back(Napi::Number::New(env, value));
-            entry->second.on_progress.Call(arguments);
+            entry->second.on_progress.Call(news->arguments(env));
         }
     }
 }

@@ -21,6 +21,8 @@ class mailbox : public std::enable_shared_from_this<mailbox> {
   public:
     // Makes the value of a settled call on the JavaScript thread.
     using make_value = std::function<Napi::Value(Napi::Env)>;
+    // Makes the arguments of a progress callback, there as well.
+    using make_arguments = std::function<std::vector<napi_value>(Napi::Env)>;
 
     explicit mailbox(Napi::Env env);
     ~mailbox();
@@ -33,7 +35,7 @@ class mailbox : public std::enable_shared_from_this<mailbox> {
     };
 
     // A promise that `resolve` or `reject` will settle. While one is open the process stays alive. `on_progress` may be
-    // empty; it is called with the arguments that `progress` was given.
+    // empty; it is called with the arguments that `progress` or `tell` was given.
     call open(Napi::Env env, Napi::Function on_progress = Napi::Function());
 
     // At the end of the environment, when no other thread posts any more: the bell is about to be freed by Node.
@@ -44,6 +46,7 @@ class mailbox : public std::enable_shared_from_this<mailbox> {
     void resolve(uint64_t id, make_value value);
     void reject(uint64_t id, const failure & error);
     void progress(uint64_t id, std::vector<double> arguments);
+    void tell(uint64_t id, make_arguments arguments);
 
   private:
     struct resolved {
@@ -56,7 +59,7 @@ class mailbox : public std::enable_shared_from_this<mailbox> {
     };
     struct progressed {
         uint64_t id;
-        std::vector<double> arguments;
+        make_arguments arguments;
     };
     using event = std::variant<resolved, rejected, progressed>;
 

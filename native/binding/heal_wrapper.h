@@ -1,0 +1,14 @@
+// The JavaScript side of training: its job, and the making of a model to be trained from scratch.
+#pragma once
+
+#include <napi.h>
+
+namespace overfill {
+
+// (options, events): a NativeJob, which begins at once.
+Napi::Value begin_heal(const Napi::CallbackInfo & info);
+
+// (options): a promise of what was written.
+Napi::Value begin_create_model(const Napi::CallbackInfo & info);
+
+}  // namespace overfill
