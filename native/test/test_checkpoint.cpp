@@ -28,7 +28,8 @@ namespace {
 struct full_case : heal_case {
     full_case() {
         write_lines(options.data_path, 12, 1);
-        put_bytes(options.data_path, bytes_of(options.data_path) + "bad\n{\"text\":\"a longer text to be read\"}\nworse\n");
+        put_bytes(options.data_path,
+                  bytes_of(options.data_path) + "bad\n{\"text\":\"a longer text to be read\"}\nworse\n");
         options.eval_path = folder.file("eval.jsonl");
         write_lines(options.eval_path, 5, 9);
         options.log_path = folder.file("log.jsonl");
@@ -231,8 +232,8 @@ TEST("a damaged checkpoint is refused wherever the damage is") {
         resume_refused(work);
         CHECK(bytes_of(work.checkpoint()) == bytes);
     };
-    for (const size_t n : { (size_t) 0, (size_t) 1, (size_t) 8, (size_t) 100, whole.size() / 2, whole.size() - 8,
-                            whole.size() - 1 })
+    for (const size_t n :
+         { (size_t) 0, (size_t) 1, (size_t) 8, (size_t) 100, whole.size() / 2, whole.size() - 8, whole.size() - 1 })
         refused(whole.substr(0, n));
     refused(whole + std::string(8, '\0'));
     refused(bytes_of(work.model.str()));

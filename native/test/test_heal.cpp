@@ -16,8 +16,7 @@ using namespace overfill::test;
 
 static double distance(const std::vector<float> & a, const std::vector<float> & b) {
     double most = a.size() == b.size() ? 0 : INFINITY;
-    for (size_t i = 0; i < std::min(a.size(), b.size()); i++)
-        most = std::max(most, (double) std::fabs(a[i] - b[i]));
+    for (size_t i = 0; i < std::min(a.size(), b.size()); i++) most = std::max(most, (double) std::fabs(a[i] - b[i]));
     return most;
 }
 
@@ -170,7 +169,8 @@ TEST("what is frozen stays as it is") {
 TEST("epochs become steps") {
     heal_case work;
     work.options.max_steps = 0;
-    for (const auto & [epochs, n_steps] : std::vector<std::pair<double, uint64_t>>{ { 1, 3 }, { 1.1, 4 }, { 0.01, 1 } }) {
+    for (const auto & [epochs, n_steps] :
+         std::vector<std::pair<double, uint64_t>>{ { 1, 3 }, { 1.1, 4 }, { 0.01, 1 } }) {
         work.options.epochs = epochs;
         CHECK_EQUAL(work.run().n_steps, n_steps);
     }
@@ -326,7 +326,7 @@ TEST("files that are read are not written, and places that cannot be written to 
     refused([&](heal_options & o) { o.log_path = o.data_path; }, "options.log");
     refused([&](heal_options & o) { o.log_path = o.out_path + ".checkpoint"; }, "options.log");
     CHECK(bytes_of(work.options.data_path) == data);
-    for (std::string heal_options::* path :
+    for (std::string heal_options::*path :
          { &heal_options::out_path, &heal_options::checkpoint_path, &heal_options::log_path }) {
         heal_case other;
         other.options.*path = other.folder.file("none/x");
@@ -334,8 +334,18 @@ TEST("files that are read are not written, and places that cannot be written to 
     }
     refused([](heal_options & o) { o.type = "q5_0"; }, "options.type");
     refused([](heal_options & o) { o.batch_size = 0; }, "options.batchSize");
-    refused([](heal_options & o) { o.max_steps = 0; o.epochs = 0; }, "options.epochs");
-    refused([](heal_options & o) { o.eval_path = ""; o.patience = 1; }, "options.patience");
+    refused(
+        [](heal_options & o) {
+            o.max_steps = 0;
+            o.epochs = 0;
+        },
+        "options.epochs");
+    refused(
+        [](heal_options & o) {
+            o.eval_path = "";
+            o.patience = 1;
+        },
+        "options.patience");
     refused([](heal_options & o) { o.sequences.mode = train_mode::overfill; }, "options.full");
     refused([](heal_options & o) { o.distil.share = 0.5f; }, "options.full");
     refused([](heal_options & o) { o.context_size = 1; }, "options.contextSize");

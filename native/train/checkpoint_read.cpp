@@ -82,8 +82,8 @@ class checkpoint_reader {
 
     int64_t array(const std::string & name, gguf_type type) const {
         const int64_t key = gguf_find_key(file_->get(), (key_prefix + name).c_str());
-        if (key >= 0 && (gguf_get_kv_type(file_->get(), key) != GGUF_TYPE_ARRAY ||
-                         gguf_get_arr_type(file_->get(), key) != type))
+        if (key >= 0 &&
+            (gguf_get_kv_type(file_->get(), key) != GGUF_TYPE_ARRAY || gguf_get_arr_type(file_->get(), key) != type))
             refuse("has no sound " + name);
         return key;
     }
@@ -113,8 +113,7 @@ class checkpoint_reader {
         });
         state_lists lists;
         each_list(
-            lists,
-            [&](const char * name, auto & words) { words = list<uint64_t>(name, GGUF_TYPE_UINT64); },
+            lists, [&](const char * name, auto & words) { words = list<uint64_t>(name, GGUF_TYPE_UINT64); },
             [&](const char * name, auto & reals) {
                 reals = list<double>(name, GGUF_TYPE_FLOAT64);
                 for (const double value : reals)

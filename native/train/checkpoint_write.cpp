@@ -35,8 +35,7 @@ class metadata_writer {
     void texts(const std::string & name, const std::vector<std::string> & list) {
         std::vector<const char *> pointers;
         for (const std::string & text : list) pointers.push_back(text.c_str());
-        if (!list.empty())
-            gguf_set_arr_str(gguf_, (key_prefix + name).c_str(), pointers.data(), pointers.size());
+        if (!list.empty()) gguf_set_arr_str(gguf_, (key_prefix + name).c_str(), pointers.data(), pointers.size());
     }
 
   private:

@@ -36,7 +36,8 @@ double evaluation_set::loss(student_model & student, const std::function<void(do
     on_progress(1);
     const double loss = sum / (double) n_targets;
     if (!std::isfinite(loss))
-        throw failure(error_code::training_diverged, "training diverged: the loss of an evaluation is no finite number");
+        throw failure(error_code::training_diverged,
+                      "training diverged: the loss of an evaluation is no finite number");
     return loss;
 }
 

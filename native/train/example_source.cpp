@@ -41,8 +41,8 @@ class line_source : public example_source {
 class window_source : public example_source {
   public:
     window_source(const source_options & options, const llama_model * model)
-        : vocab_(llama_model_get_vocab(model)), windows_(options.path, vocab_, options.max_tokens, options.window,
-                                                         options.seed) {}
+        : vocab_(llama_model_get_vocab(model)),
+          windows_(options.path, vocab_, options.max_tokens, options.window, options.seed) {}
 
     drawn_example next() override {
         text_window window = windows_.next();

@@ -72,8 +72,7 @@ heal_result heal(const heal_options & options, const heal_events & events, const
     tell({ heal_stage::loading });
 
     // For its vocabulary and its chat template.
-    const model_ptr model =
-        load_model({ options.student.path, 0 }, load_depth::metadata, [&](float) { return !stop; });
+    const model_ptr model = load_model({ options.student.path, 0 }, load_depth::metadata, [&](float) { return !stop; });
     const uint32_t context_size = context_of(options, model.get());
     const source_options source{ options.data_path, context_size, options.shuffle_window, options.seed };
     example_stream data(source, model.get(), options.sequences, options.max_bad_lines, events.on_bad_line);

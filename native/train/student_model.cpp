@@ -68,7 +68,7 @@ void student_model::add_teacher(const std::vector<train_sequence> & sequences, m
         size_t at = r * n_tokens;
         for (const size_t s : batch.rows[r]) {
             const std::vector<float> logits = teacher_->logits(sequences[s].prefix, sequences[s].tokens);
-            std::copy(logits.begin(), logits.end(), batch.data.teacher.begin() + (std::ptrdiff_t) (at * n_vocab));
+            std::copy(logits.begin(), logits.end(), batch.data.teacher.begin() + (std::ptrdiff_t)(at * n_vocab));
             at += sequences[s].tokens.size();
         }
     }
