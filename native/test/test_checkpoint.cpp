@@ -8,8 +8,11 @@
 #include <gguf.h>
 
 #include <algorithm>
-#include <cstring>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
 #include <random>
+#include <thread>
 
 #ifndef _WIN32
 #include <csignal>
@@ -111,23 +114,29 @@ TEST("an abort in an evaluation or before the first step leaves a checkpoint too
             work.options.resume = true;
             work.check_like(whole, work.run(), expected);
         }
-        // Stopped again and again, each time within a step.
+        // Stopped again and again from another thread, wherever it is.
         full_case work;
         prepare(work);
         work.options.resume = true;
         heal_result result;
-        for (int i = 0;; i++) {
+        std::mt19937 random(std::random_device{}());
+        int n_stops = 0;
+        for (bool ended = false; !ended;) {
             work.stop = false;
-            const uint64_t wanted = (uint64_t) (i / 2 + 1);
-            work.stop_after(wanted);
+            std::thread stopper([&, ms = 5 + random() % 40 + (unsigned) n_stops] {
+                std::this_thread::sleep_for(std::chrono::milliseconds(ms));
+                work.stop = true;
+            });
             try {
                 result = work.run();
-                break;
+                ended = true;
             } catch (const failure & error) {
                 CHECK(error.code() == error_code::aborted);
-                if (i > 100) break;
+                n_stops++;
             }
+            stopper.join();
         }
+        std::printf("  stopped %d times\n", n_stops);
         work.check_like(whole, result, expected);
     }
 }

@@ -65,7 +65,7 @@ static std::vector<std::pair<std::string, std::string>> notes_of(const heal_opti
 
 heal_result heal(const heal_options & options, const heal_events & events, const std::atomic<bool> & stop) {
     const stopwatch watch;
-    const auto tell = [&](heal_progress progress) {
+    const auto tell = [&](const heal_progress & progress) {
         if (events.on_progress) events.on_progress(progress);
     };
     check_heal_options(options);
@@ -88,30 +88,21 @@ heal_result heal(const heal_options & options, const heal_events & events, const
     const uint64_t first_step = begin.n_steps;
     training_log log(options.log_path, begin.log_bytes);
     begin.log_bytes = log.n_bytes();
-    heal_progress loaded{ heal_stage::loading, 1 };
-    loaded.step = first_step;
-    loaded.n_steps = n_steps;
-    tell(loaded);
-
     training_loop loop(options, events,
                        { student, data, held_out ? &*held_out : nullptr, log, facts, checkpoint, n_steps },
                        std::move(begin), std::move(best));
+    tell(loop.progress(heal_stage::loading, 1));
     heal_result result;
     result.reason = loop.run(stop);
     const training_state & state = loop.state();
 
-    heal_progress writing = loaded;
-    writing.stage = heal_stage::writing;
-    writing.fraction = 0;
-    writing.step = state.n_steps;
-    tell(writing);
+    tell(loop.progress(heal_stage::writing, 0));
     result.n_file_bytes = export_model(options.student.path, student.parameters(), options.type,
                                        notes_of(options, state), options.out_path, stop);
     // The model is there: the checkpoint has done its work. One that cannot be removed is no reason to fail.
     std::error_code error;
     std::filesystem::remove(std::filesystem::u8path(checkpoint), error);
-    writing.fraction = 1;
-    tell(writing);
+    tell(loop.progress(heal_stage::writing, 1));
 
     result.path = options.out_path;
     result.n_steps = state.n_steps;

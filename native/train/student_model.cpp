@@ -63,7 +63,10 @@ void student_model::add_teacher(const std::vector<train_sequence> & sequences, m
     const size_t n_vocab = shape_.n_vocab, n_tokens = batch.shape.n_tokens;
     if (trains && distils_) batch.data.teacher.assign(batch.data.tokens.size() * n_vocab, 0.0f);
     for (size_t r = 0; r < batch.rows.size(); r++) {
-        if (needs_cache_) batch.data.prefixes.push_back(teacher_->read(sequences[batch.rows[r][0]].prefix));
+        if (batch.shape.n_prefix > 0) {
+            const std::vector<llama_token> & prefix = sequences[batch.rows[r][0]].prefix;
+            batch.data.prefixes.push_back(prefix.empty() ? cached_prefix{} : teacher_->read(prefix));
+        }
         if (!trains || !distils_) continue;
         size_t at = r * n_tokens;
         for (const size_t s : batch.rows[r]) {

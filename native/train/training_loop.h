@@ -40,6 +40,7 @@ class training_loop {
 
     const training_state & state() const { return state_; }
     double tokens_per_second() const;  // of all steps of this loop
+    heal_progress progress(heal_stage stage, double fraction) const;
 
   private:
     heal_end run_steps(const std::atomic<bool> & stop);
@@ -51,7 +52,6 @@ class training_loop {
     void finish_step(const pass_sums & sums, uint64_t n_examples, double norm, double rate, double milliseconds);
     void keep_best();
     void put_best();
-    heal_progress progress(heal_stage stage, double fraction) const;
     double recent_speed() const;
 
     const heal_options & options_;
