@@ -2,3 +2,4 @@
 export * from "./engine/index.js";
 export * from "./errors/index.js";
 export * from "./prune/index.js";
+export * from "./train/index.js";

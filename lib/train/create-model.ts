@@ -1,0 +1,26 @@
+/** Makes a model with random weights, to be trained from scratch. */
+
+import { toPath } from "../internal/check-options.js";
+import { loadBinding } from "../internal/load-binding.js";
+import { toNativeNewModelOptions } from "./native-options.js";
+import type { CreateModelOptions } from "./options.js";
+import type { CreateModelResult } from "./results.js";
+import { checkCreateModelOptions } from "./validation.js";
+
+/**
+ * Writes a model of the llama architecture with random weights and the tokenizer of another: what {@link heal} in mode
+ * `"full"` trains from scratch. Equal options give an equal file. Works off the JavaScript thread.
+ *
+ * Rejects with
+ * - ERR_INVALID_ARGUMENT for an option out of range or a shape that no such model can have;
+ * - ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID or ERR_MODEL_UNSUPPORTED for the tokenizer's file;
+ * - ERR_FILE_WRITE_FAILED for what is written, and the loader's codes;
+ * - `signal.reason` when it has fired before.
+ */
+export async function createModel(options: CreateModelOptions): Promise<CreateModelResult> {
+  const checked = checkCreateModelOptions(options);
+  checked.signal?.throwIfAborted();
+  const files = { out: toPath(checked.out, "out"), tokenizer: toPath(checked.tokenizer, "tokenizer") };
+  const { parameters, sizeBytes } = await loadBinding().createModel(toNativeNewModelOptions(checked, files));
+  return { path: files.out, parameters, sizeBytes };
+}

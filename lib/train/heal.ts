@@ -1,0 +1,54 @@
+/** Trains a model: checks the options, chooses device and threads, and waits for the native work. */
+
+import { chooseComputing } from "../internal/computing.js";
+import { loadBinding } from "../internal/load-binding.js";
+import { chooseThreads } from "../internal/threads.js";
+import { runTraining } from "./job.js";
+import { toNativeHealOptions } from "./native-options.js";
+import type { HealOptions } from "./options.js";
+import { pathsOf } from "./paths.js";
+import { type HealResult, toHealResult } from "./results.js";
+import { checkHealOptions } from "./validation.js";
+
+/**
+ * Trains the decode model of a pair on the full model's KV cache: the frozen full model reads each prompt, its cache is
+ * handed over as {@link loadPair} would hand it over, and the student learns to write the response on it, from its second
+ * token on, since the full model gives the first. Other modes train a model by itself. Works off the JavaScript thread;
+ * equal options, files and threads on one machine give an equal file, bit for bit, interrupted and resumed or not.
+ *
+ * The method is that of OverFill (arXiv 2508.08446); the optimiser is AdamW (arXiv 1711.05101), with distillation
+ * (arXiv 1503.02531) and LoRA (arXiv 2106.09685) as options.
+ *
+ * Rejects with
+ * - ERR_INVALID_ARGUMENT for an option out of range or options that contradict each other;
+ * - ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED or ERR_MODEL_LOAD_FAILED for a
+ *   model's file; ERR_MODEL_UNSUPPORTED also for a student whose architecture cannot be trained, for a device that lacks
+ *   an operation, and for chats where the student has no chat template;
+ * - ERR_PAIR_INCOMPATIBLE, ERR_HANDOVER_UNAVAILABLE for a full model that does not go with the student;
+ *   ERR_TRANSLATOR_INVALID, ERR_TRANSLATOR_MISMATCH for a translator that does not fit the two;
+ * - ERR_DATA_INVALID for data without a usable line, or with more bad ones than `maxBadLines`; `details` names the line;
+ * - ERR_CHECKPOINT_INVALID for a checkpoint that is damaged or of a training with other options or files;
+ * - ERR_TRAINING_DIVERGED for a loss or a gradient that is no finite number any more; the last checkpoint stays;
+ * - ERR_FILE_READ_FAILED for the data, ERR_FILE_WRITE_FAILED for what is written (a full disk, too);
+ * - ERR_INFERENCE_FAILED, ERR_OUT_OF_MEMORY, ERR_GPU_UNAVAILABLE, and the loader's codes;
+ * - `signal.reason` when aborted, or what a callback has thrown: once the checkpoint is written.
+ *
+ * After a rejection there is no model at `out`, unless one was there before; the checkpoint at `checkpoint` is whole.
+ */
+export async function heal(options: HealOptions): Promise<HealResult> {
+  const checked = checkHealOptions(options);
+  checked.signal?.throwIfAborted();
+  const { student, full, ...files } = pathsOf(checked);
+  const binding = loadBinding();
+  // A step multiplies large matrices even where the model is small: no fewer threads for a small file.
+  const asked = { gpu: checked.gpu, threads: checked.threads ?? chooseThreads().threads };
+  const { threads, gpuLayers } = chooseComputing(asked, student);
+  const models = {
+    student: { path: student, gpuLayers: gpuLayers(checked.student) },
+    full: checked.full && { path: full, gpuLayers: gpuLayers(checked.full) },
+  };
+  const native = toNativeHealOptions(checked, models, files, threads);
+  const { onProgress, onBadLine, onEvaluation } = options;
+  const work = { onProgress, onBadLine, onEvaluation, signal: checked.signal };
+  return toHealResult(await runTraining((events) => binding.heal(native, events), work));
+}

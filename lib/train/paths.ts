@@ -1,0 +1,34 @@
+/** The files of a training as paths, none of which may be written over by another. */
+
+import { resolve } from "node:path";
+import { refusedArgument, toPath } from "../internal/check-options.js";
+import type { HealPaths } from "./native-options.js";
+import type { CheckedHealOptions } from "./validation.js";
+
+type Names = Readonly<Record<string, string>>;
+
+/** Throws ERR_INVALID_ARGUMENT for a URL that is no file's, and for one file that is to be two things. */
+export function pathsOf(options: CheckedHealOptions): HealPaths & { readonly full: string; readonly student: string } {
+  const given = (file: string | URL | undefined, name: string) => (file === undefined ? "" : toPath(file, name));
+  const read = {
+    student: toPath(options.student.model, "student"),
+    full: given(options.full?.model, "full"),
+    data: toPath(options.data, "data"),
+    evalData: given(options.evalData, "evalData"),
+    translator: given(options.translator, "translator"),
+  };
+  const out = toPath(options.out, "out");
+  const checkpoint = given(options.checkpoint, "checkpoint");
+  const log = given(options.log, "log");
+  const written = { out, checkpoint: checkpoint || `${out}.checkpoint`, log };
+  for (const [name, file] of named(written)) refuseShared(name, file, { ...read, ...written });
+  return { ...read, out, checkpoint, log };
+}
+
+const named = (files: Names) => Object.entries(files).filter(([, file]) => file !== "");
+
+/** That no other of the files is this one, which is written. */
+function refuseShared(name: string, file: string, all: Names): void {
+  const other = named(all).find(([each, path]) => each !== name && resolve(path) === resolve(file));
+  if (other) throw refusedArgument(`options.${name}`, `expected another file than ${other[0]}`, file);
+}
