@@ -94,11 +94,23 @@ const otherNames: Readonly<Record<string, string>> = {
   maxPartBytes: "--max-part-size",
 };
 
-/** The same, where a command has a word of its own for an option. */
+/** The same, where a command has a word of its own for an option, or for one inside it. */
 const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   prune: { layers: "--layers", model: "<model>" },
   importance: { model: "<model>" },
   pad: { model: "<model>" },
+  heal: {
+    student: "<student>",
+    "student.gpuLayers": "--gpu-layers",
+    "full.gpuLayers": "--gpu-layers",
+    evalData: "--eval",
+    "distillation.share": "--distil-share",
+    "distillation.temperature": "--distil-temperature",
+    "lora.rank": "--lora-rank",
+    "lora.alpha": "--lora-alpha",
+    "lora.targets": "--lora-target",
+  },
+  create: { hiddenSize: "--hidden", feedForwardSize: "--ffn", layers: "--layers", tiedOutput: "--no-tied-output" },
 };
 
 /**
@@ -112,8 +124,10 @@ export function flagOfParameter(parameter: string, command = ""): string {
   const name = inner && second !== "model" ? (second ?? first) : first;
   if (name === undefined) return parameter;
   if (first === "decode" && /^cacheType/.test(name)) return `--decode-${flagOfParameter(name).slice(2)}`;
+  const own = namesOfCommand[command];
   return (
-    namesOfCommand[command]?.[name] ??
+    own?.[`${first}.${second}`] ??
+    own?.[name] ??
     otherNames[name] ??
     `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
   );

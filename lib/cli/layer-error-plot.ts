@@ -3,6 +3,7 @@
 import { scaleLinear } from "d3-scale";
 import { line } from "d3-shape";
 import type { TranslatorInfo, TranslatorLayer } from "../engine/index.js";
+import { fixed, svgPage, svgText } from "./svg.js";
 
 const width = 760;
 const height = 380;
@@ -41,13 +42,13 @@ export function drawLayerErrors(info: TranslatorInfo): string | undefined {
     const at = y(tick).toFixed(1);
     return (
       `<line x1="${margin.left}" x2="${width - margin.right}" y1="${at}" y2="${at}" stroke="#e6e6e6"/>` +
-      text(margin.left - 8, y(tick) + 4, y.tickFormat(6)(tick), { "text-anchor": "end" })
+      svgText(margin.left - 8, y(tick) + 4, y.tickFormat(6)(tick), { "text-anchor": "end" })
     );
   });
   const columns = x
     .ticks(Math.min(14, last))
     .filter(Number.isInteger)
-    .map((tick) => text(x(tick), height - margin.bottom + 20, String(tick), { "text-anchor": "middle" }));
+    .map((tick) => svgText(x(tick), height - margin.bottom + 20, String(tick), { "text-anchor": "middle" }));
   const drawn = lines.map(
     ({ color, points }) =>
       `<path d="${path(points) ?? ""}" fill="none" stroke="${color}" stroke-width="1.8"/>` +
@@ -58,35 +59,18 @@ export function drawLayerErrors(info: TranslatorInfo): string | undefined {
   const legend = lines.map(
     ({ name, color }, i) =>
       `<circle cx="${width - margin.right - 70 + i * 44}" cy="44" r="4" fill="${color}"/>` +
-      text(width - margin.right - 60 + i * 44, 48, name),
+      svgText(width - margin.right - 60 + i * 44, 48, name),
   );
   const title = `${info.source.name || "prefill model"} to ${info.target.name || "decode model"}`;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="#222222">`,
-    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
-    text(16, 26, title, { "font-size": "15", "font-weight": "bold" }),
-    text(16, 46, "squared error on held-out text, relative to the mean's", { fill: "#5a6570" }),
+  return svgPage(width, height, [
+    svgText(16, 26, title, { "font-size": "15", "font-weight": "bold" }),
+    svgText(16, 46, "squared error on held-out text, relative to the mean's", { fill: "#5a6570" }),
     ...rows,
     ...columns,
-    text((margin.left + width - margin.right) / 2, height - 12, "layer of the decode model", {
+    svgText((margin.left + width - margin.right) / 2, height - 12, "layer of the decode model", {
       "text-anchor": "middle",
     }),
     ...legend,
     ...drawn,
-    "</svg>\n",
-  ].join("\n");
-}
-
-const fixed = (value: number): string => value.toFixed(1);
-
-function text(x: number, y: number, content: string, attributes: Readonly<Record<string, string>> = {}): string {
-  const more = Object.entries(attributes).map(([name, value]) => ` ${name}="${value}"`);
-  return `<text x="${fixed(x)}" y="${fixed(y)}"${more.join("")}>${forXml(content)}</text>`;
-}
-
-/** Text that XML may hold: control characters are not among it, escaped or not. */
-function forXml(content: string): string {
-  const entities: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;" };
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what has to go
-  return content.replace(/[\u0000-\u001f]/g, " ").replace(/[&<>]/g, (character) => entities[character] ?? "");
+  ]);
 }

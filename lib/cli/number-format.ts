@@ -24,3 +24,18 @@ export function formatSpeed(tokensPerSecond: number): string {
   if (tokensPerSecond === 0) return "";
   return `${formatCount(Number(tokensPerSecond.toFixed(tokensPerSecond < 100 ? 1 : 0)))} tokens/s`;
 }
+
+/** A long time by its two largest units: `45 s`, `12 min 5 s`, `3 h 20 min`, `2 d 4 h`. */
+export function formatDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const units = [
+    [Math.floor(seconds / 86_400), "d"],
+    [Math.floor(seconds / 3600) % 24, "h"],
+    [Math.floor(seconds / 60) % 60, "min"],
+    [seconds % 60, "s"],
+  ] as const;
+  const first = units.findIndex(([count]) => count > 0);
+  if (first < 0) return "0 s";
+  const shown = units.slice(first, first + 2).filter(([count]) => count > 0);
+  return shown.map(([count, unit]) => `${count} ${unit}`).join(" ");
+}

@@ -2,10 +2,12 @@
 
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
+import { addCreateCommand } from "./create-command.js";
 import { addDoctorCommand } from "./doctor-command.js";
 import { exitCodes, QuietExit, UsageError } from "./exit.js";
 import { addFitCommand } from "./fit-command.js";
 import { flagOfParameter } from "./flags.js";
+import { addHealCommand } from "./heal-command.js";
 import { addImportanceCommand } from "./importance-command.js";
 import { addInspectCommand } from "./inspect-command.js";
 import { addPadCommand } from "./pad-command.js";
@@ -40,6 +42,8 @@ export function makeProgram(): Command {
   addPruneCommand(program);
   addImportanceCommand(program);
   addPadCommand(program);
+  addHealCommand(program);
+  addCreateCommand(program);
   addDoctorCommand(program);
   return program;
 }

@@ -15,14 +15,18 @@ export class Progress {
     this.#makeBar = makeBar;
   }
 
-  /** @param wanted false for a progress that shows nothing; so does one without a terminal */
-  static async open(wanted: boolean): Promise<Progress> {
+  /**
+   * @param wanted false for a progress that shows nothing; so does one without a terminal
+   * @param barSize columns of the bar; what stands behind it is cut at the terminal's edge
+   */
+  static async open(wanted: boolean, barSize = 40): Promise<Progress> {
     if (!wanted || !process.stderr.isTTY) return new Progress(undefined);
     const { default: cliProgress } = await import("cli-progress");
     const options = {
       stream: process.stderr,
       format: "{stage} [{bar}] {percentage}% {detail}",
       clearOnComplete: true,
+      barsize: barSize,
     };
     return new Progress(() => new cliProgress.SingleBar(options, cliProgress.Presets.rect));
   }
@@ -32,6 +36,12 @@ export class Progress {
     this.#latest = { stage, done, total, detail };
     if (this.#bar) this.#draw(this.#bar);
     else if (this.#makeBar) this.#timer ??= setTimeout(() => this.#show(), showAfterMs);
+  }
+
+  /** Writes a line to stderr in place of the bar, which comes back below it with the next update. */
+  note(line: string): void {
+    this.stop();
+    process.stderr.write(`${line}\n`);
   }
 
   /** Takes the bar away and leaves the terminal as it was. Idempotent. */

@@ -2,6 +2,7 @@
 
 import type { ModelDimensions, ModelSize, PadResult, PruneLoss, PruneResult } from "../prune/index.js";
 import { formatBytes, formatCount, formatMs } from "./number-format.js";
+import { quoted } from "./shell-words.js";
 import { renderTable } from "./tables.js";
 
 /** @param model the parent, as the user named it */
@@ -101,6 +102,3 @@ const nextSteps = (model: string, made: string): string =>
     `Next: overfill inspect ${quoted(model)} ${quoted(made)} tells how the two models pair.`,
     "What was pruned has been lost: before the model writes well again, it has to be healed by training.",
   ].join("\n");
-
-/** As a shell takes it. */
-const quoted = (file: string): string => (/^[\w./:\\-]+$/.test(file) ? file : `"${file}"`);
