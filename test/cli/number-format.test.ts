@@ -1,5 +1,5 @@
 import test from "ava";
-import { formatBytes, formatCount, formatMs, formatSpeed } from "../../lib/cli/number-format.js";
+import { formatBytes, formatCount, formatDuration, formatMs, formatSpeed } from "../../lib/cli/number-format.js";
 
 test("bytes are shown in binary units with three digits", (t) => {
   const sizes = [0, 1023, 1024, 15_360, 1_741_312, 3 * 1024 ** 3, 5000 * 1024 ** 4];
@@ -14,4 +14,10 @@ test("times are milliseconds, then seconds", (t) => {
 test("counts and speeds separate thousands, and no time is no speed", (t) => {
   t.is(formatCount(12_345), "12,345");
   t.deepEqual([0, 8.54, 1234.5].map(formatSpeed), ["", "8.5 tokens/s", "1,235 tokens/s"]);
+});
+
+test("long times are told by their two largest units", (t) => {
+  const times = [0, 400, 45_000, 60_000, 725_000, 3_600_000, 12_000_000, 187_200_000];
+  const texts = ["0 s", "0 s", "45 s", "1 min", "12 min 5 s", "1 h", "3 h 20 min", "2 d 4 h"];
+  t.deepEqual(times.map(formatDuration), texts);
 });

@@ -1,0 +1,112 @@
+/** The flags of `heal` and `create` without running them. */
+
+import test from "ava";
+import { type CreateFlags, toCreateOptions } from "../../lib/cli/create-command.js";
+import { flagOfParameter } from "../../lib/cli/flags.js";
+import { type HealFlags, toHealOptions } from "../../lib/cli/heal-command.js";
+import { makeProgram } from "../../lib/cli/program.js";
+import { checkCreateModelOptions, checkHealOptions } from "../../lib/train/validation.js";
+
+async function parse<Flags extends object>(name: string, text: string): Promise<Flags> {
+  const program = makeProgram();
+  const command = program.commands.find((candidate) => candidate.name() === name);
+  if (!command) throw new Error(`there is no command ${name}`);
+  await command.action(() => {}).parseAsync(text.split(" "), { from: "user" });
+  return command.opts<Flags>();
+}
+
+const healOptions = async (text: string) => toHealOptions("student.gguf", await parse<HealFlags>("heal", text));
+
+test("the example of the first page is understood", async (t) => {
+  const options = await healOptions(
+    "student.gguf --full full.gguf --data train.jsonl --eval held-out.jsonl -o healed.gguf",
+  );
+  t.deepEqual(options, {
+    full: { model: "full.gguf" },
+    student: { model: "student.gguf" },
+    ...{ data: "train.jsonl", evalData: "held-out.jsonl", out: "healed.gguf" },
+  });
+  t.notThrows(() => checkHealOptions(options));
+});
+
+test("every flag of heal reaches the option of the API that it stands for", async (t) => {
+  const options = await healOptions(
+    "student.gguf --mode overfill --full f.gguf --data d.jsonl --eval e.jsonl -o o.gguf --checkpoint c --resume --log l " +
+      "--plot p.svg --translator t.gguf --prompt-ratio 0.5 --random-cutoff 0.25 --refresh-interval 64 " +
+      "--distil-share 0.75 --distil-temperature 3 --lora-rank 8 --lora-alpha 16 --lora-target *attn_q* " +
+      "--lora-target *attn_v* --freeze token_embd.weight --freeze *norm* --type Q8_0 --context 128 --batch 4 " +
+      "--micro-batch-tokens 512 --max-steps 9 --learning-rate 1e-3 --schedule linear --warm-up 0.1 --rate-floor 0.2 " +
+      "--weight-decay 0.3 --beta1 0.8 --beta2 0.99 --epsilon 1e-6 --clip 0 --seed 7 --shuffle-window 1 " +
+      "--max-bad-lines 0 --eval-interval 5 --patience 2 --max-eval-examples 11 --checkpoint-interval 3 --threads 2 " +
+      "--gpu off --gpu-layers 0",
+  );
+  t.deepEqual(options, {
+    mode: "overfill",
+    full: { model: "f.gguf", gpuLayers: 0 },
+    student: { model: "student.gguf", gpuLayers: 0 },
+    ...{ data: "d.jsonl", evalData: "e.jsonl", out: "o.gguf", type: "q8_0", checkpoint: "c", resume: true, log: "l" },
+    ...{ translator: "t.gguf", promptRatio: 0.5, randomCutoff: 0.25, refreshInterval: 64 },
+    distillation: { share: 0.75, temperature: 3 },
+    lora: { rank: 8, alpha: 16, targets: ["*attn_q*", "*attn_v*"] },
+    freeze: ["token_embd.weight", "*norm*"],
+    ...{ contextSize: 128, batchSize: 4, microBatchTokens: 512, maxSteps: 9, learningRate: 1e-3, schedule: "linear" },
+    ...{ warmUp: 0.1, rateFloor: 0.2, weightDecay: 0.3, beta1: 0.8, beta2: 0.99, epsilon: 1e-6, clip: 0, seed: 7 },
+    ...{ shuffleWindow: 1, maxBadLines: 0, evalInterval: 5, patience: 2, maxEvalExamples: 11, checkpointInterval: 3 },
+    ...{ threads: 2, gpu: false },
+  });
+  t.notThrows(() => checkHealOptions(options));
+  t.like(await healOptions("s.gguf --data d.txt -o o.gguf --mode full --epochs 2.5"), { mode: "full", epochs: 2.5 });
+});
+
+test("what heal and create need is told", async (t) => {
+  const none = "heal s.gguf";
+  await t.throwsAsync(makeProgram().parseAsync(none.split(" "), { from: "user" }), {
+    message: /required option '--data <file>' not specified/,
+  });
+  await t.throwsAsync(makeProgram().parseAsync(["heal", "--data", "d", "-o", "o"], { from: "user" }), {
+    message: /missing required argument 'student'/,
+  });
+  const both = "heal s.gguf --data d -o o --epochs 1 --max-steps 2";
+  await t.throwsAsync(makeProgram().parseAsync(both.split(" "), { from: "user" }), { message: /cannot be used with/ });
+  await t.throwsAsync(makeProgram().parseAsync(["create", "-o", "a.gguf"], { from: "user" }), {
+    message: /required option '--tokenizer <file>' not specified/,
+  });
+});
+
+test("every flag of create reaches its option", async (t) => {
+  const needed = "-o new.gguf --tokenizer demo.gguf --hidden 128 --ffn 384 --layers 4 --heads 4 --kv-heads 2";
+  const shape = { hiddenSize: 128, feedForwardSize: 384, layers: 4, heads: 4, kvHeads: 2 };
+  const least = toCreateOptions(await parse<CreateFlags>("create", needed));
+  t.deepEqual(least, { out: "new.gguf", tokenizer: "demo.gguf", ...shape, tiedOutput: true });
+  t.notThrows(() => checkCreateModelOptions(least));
+  const more = `${needed} --head-size 64 --context 256 --rope-base 5e5 --norm-epsilon 1e-6 --no-tied-output --type f16 --seed 3 --name New`;
+  const all = toCreateOptions(await parse<CreateFlags>("create", more));
+  t.deepEqual(all, {
+    ...{ out: "new.gguf", tokenizer: "demo.gguf", ...shape, headSize: 64, contextSize: 256, ropeBase: 5e5 },
+    ...{ normEpsilon: 1e-6, tiedOutput: false, type: "f16", seed: 3, name: "New" },
+  });
+  t.notThrows(() => checkCreateModelOptions(all));
+});
+
+test("options inside an option are told by their flags", (t) => {
+  const names: readonly (readonly [parameter: string, flag: string])[] = [
+    ["options.student", "<student>"],
+    ["options.student.gpuLayers", "--gpu-layers"],
+    ["options.full.gpuLayers", "--gpu-layers"],
+    ["options.full", "--full"],
+    ["options.evalData", "--eval"],
+    ["options.distillation.share", "--distil-share"],
+    ["options.distillation.temperature", "--distil-temperature"],
+    ["options.lora.rank", "--lora-rank"],
+    ["options.lora.targets.0", "--lora-target"],
+    ["options.freeze.1", "--freeze"],
+    ["options.contextSize", "--context"],
+    ["options.batchSize", "--batch"],
+    ["options.beta2", "--beta2"],
+    ["data", "--data"],
+  ];
+  for (const [parameter, flag] of names) t.is(flagOfParameter(parameter, "heal"), flag);
+  t.is(flagOfParameter("options.hiddenSize", "create"), "--hidden");
+  t.is(flagOfParameter("options.layers", "create"), "--layers");
+  t.is(flagOfParameter("options.kvHeads", "create"), "--kv-heads");
+});

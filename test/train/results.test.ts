@@ -1,0 +1,22 @@
+import test from "ava";
+import { toHealResult } from "../../lib/train/results.js";
+
+const native = {
+  reason: "steps",
+  ...{ steps: 3, firstStep: 0, examples: 24, tokens: 96, trainedParameters: 1000 },
+  losses: Float64Array.of(3, 2, 1),
+  evaluations: [{ step: 0, loss: 3.5 }],
+  badLines: [{ path: "d.jsonl", line: 7, reason: "no JSON" }],
+  ...{ path: "o.gguf", sizeBytes: 5000, tokensPerSecond: 123, ms: 45 },
+} as const;
+
+test("a result is plain, and what is absent is left out", (t) => {
+  const { firstStep: _, losses, ...rest } = native;
+  t.deepEqual(toHealResult({ ...native, evaluations: [...native.evaluations], badLines: [...native.badLines] }), {
+    ...rest,
+    losses: [...losses],
+    evaluations: [...native.evaluations],
+    badLines: [...native.badLines],
+  });
+  t.is(toHealResult({ ...native, firstStep: 2, evaluations: [], badLines: [] }).firstStep, 2);
+});
