@@ -7,7 +7,7 @@ import type { BadLine, Evaluation } from "./results.js";
  * What the student is trained on:
  * - `"overfill"`: the full model reads the prompt, the student writes the response on its KV cache (arXiv 2508.08446);
  * - `"sft"`: the student reads the prompt itself and learns the response: the same model alone, the baseline;
- * - `"full"`: as `sft`, but plain texts count from their first token on: any model, trained on or from scratch.
+ * - `"full"`: any model, on whole texts and on responses: how a full model is trained, from its weights or from scratch.
  */
 export type TrainingMode = "overfill" | "sft" | "full";
 
