@@ -100,5 +100,5 @@ function renderFiles({ paths, type, ms }: Pick<PruneResult, "paths" | "type" | "
 const nextSteps = (model: string, made: string): string =>
   [
     `Next: overfill inspect ${quoted(model)} ${quoted(made)} tells how the two models pair.`,
-    "What was pruned has been lost: before the model writes well again, it has to be healed by training.",
+    "What was pruned has been lost: before the model writes well again, it has to be healed by training: overfill heal.",
   ].join("\n");

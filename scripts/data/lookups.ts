@@ -30,7 +30,7 @@ const made = lookups(wholeNumber("seed"), { count: wholeNumber("count"), rows: w
 // A word is a token together with the space before it, so the response begins with one. BOS and the end token are added
 // when the data is read.
 const lines = values.text
-  ? made.map(({ prompt, answer }) => `${prompt}${answer}\n`)
+  ? made.map(({ prompt, answer }) => `${prompt}${answer}`)
   : made.map(({ prompt, answer }) => `${JSON.stringify({ prompt, response: answer })}\n`);
 await writeFile(values.out, lines.join(""));
 console.log(`${values.out}: ${made.length} look-ups`);
