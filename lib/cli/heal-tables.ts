@@ -45,7 +45,8 @@ export function renderHealed(result: HealResult, options: HealOptions): string {
   if (result.evaluations.length > 0) parts.push(renderEvaluations(result.evaluations, String(options.evalData)));
   if (badLines.length > 0)
     parts.push(`${formatCount(badLines.length)} bad ${badLines.length === 1 ? "line was" : "lines were"} skipped.`);
-  parts.push(`${path}: ${formatBytes(sizeBytes)}, in ${formatMs(ms)}`, nextStep(result, options));
+  const time = ms < 60_000 ? formatMs(ms) : formatDuration(ms);
+  parts.push(`${path}: ${formatBytes(sizeBytes)}, in ${time}`, nextStep(result, options));
   return parts.join("\n\n");
 }
 

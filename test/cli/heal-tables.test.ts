@@ -43,6 +43,7 @@ test("what did not happen is not told", (t) => {
   t.regex(text, /^Next: overfill run --prefill healed\.gguf -p TEXT$/m);
   t.notRegex(renderHealed({ ...result, evaluations: result.evaluations.slice(0, 2) }, options), /at its best/);
   t.notRegex(renderHealed({ ...result, evaluations: result.evaluations.slice(0, 1) }, options), /at the end/);
+  t.regex(renderHealed({ ...result, ms: 7_500_000 }, options), /, in 2 h 5 min$/m);
   const resumed = renderHealed({ ...result, firstStep: 400, reason: "patience" }, options);
   t.regex(resumed, /│ 1,200, from step 400 on, ended early: the evaluations no longer got better │/);
 });
