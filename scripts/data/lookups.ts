@@ -2,6 +2,9 @@
  * `npm run data:lookups`: training data for the demo pair's task, as JSONL of prompts and responses, or as plain text to
  * measure importance on. Equal options give equal files; another seed gives other tables, to be held out.
  *
+ * The text has only look-ups with an answer of three words, which are all of one length: 46 tokens of the demo pair's at
+ * 8 rows, 47 with the BOS token that a sample begins with. So a sample of that length is one look-up, as in training.
+ *
  *     npm run data:lookups -- --out train.jsonl [--count 20000] [--seed 7] [--rows 8] [--text]
  */
 
@@ -26,7 +29,10 @@ function wholeNumber(name: "count" | "seed" | "rows"): number {
 }
 
 if (values.out === undefined) throw new TypeError("--out: expected a file to write");
-const made = lookups(wholeNumber("seed"), { count: wholeNumber("count"), rows: wholeNumber("rows") });
+const count = wholeNumber("count");
+// One in three has an answer of three words: the key is drawn from three columns.
+const drawn = lookups(wholeNumber("seed"), { count: values.text ? 4 * count : count, rows: wholeNumber("rows") });
+const made = values.text ? drawn.filter(({ answer }) => answer.split(" ").length === 4).slice(0, count) : drawn;
 // A word is a token together with the space before it, so the response begins with one. BOS and the end token are added
 // when the data is read.
 const lines = values.text
