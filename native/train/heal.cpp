@@ -97,6 +97,7 @@ heal_result heal(const heal_options & options, const heal_events & events, const
     const training_state & state = loop.state();
 
     tell(loop.progress(heal_stage::writing, 0));
+    student.parameters().merge_factors();
     result.n_file_bytes = export_model(options.student.path, student.parameters(), options.type,
                                        notes_of(options, state), options.out_path, stop);
     // The model is there: the checkpoint has done its work. One that cannot be removed is no reason to fail.

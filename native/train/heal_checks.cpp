@@ -57,7 +57,6 @@ static void check_together(const heal_options & options) {
                              : "distillation needs the model to distil from");
     if (options.patience > 0 && options.eval_path.empty())
         refuse("patience", "needs data to evaluate on (options.evalData)");
-    if (options.lora.rank > 0) refuse("lora", "is not available yet");
 }
 
 static void check_files(const heal_options & options) {

@@ -33,6 +33,19 @@ static parameter_filter all_but(const std::vector<std::string> & frozen) {
     };
 }
 
+static low_rank low_rank_of(const heal_options & options) {
+    low_rank out;
+    out.rank = options.lora.rank;
+    if (out.rank > 0 && options.lora.alpha > 0) out.factor = options.lora.alpha / (float) out.rank;
+    out.seed = options.seed;
+    if (!options.lora.targets.empty())
+        out.targets = [patterns = options.lora.targets](const std::string & name) {
+            return std::any_of(patterns.begin(), patterns.end(),
+                               [&](const std::string & pattern) { return fits_pattern(name, pattern); });
+        };
+    return out;
+}
+
 // As llama.cpp does, a wish for a GPU is a wish: without one it is the CPU.
 static ggml_backend_dev_t device_of(const model_options & student) {
     for (const auto type : { GGML_BACKEND_DEVICE_TYPE_GPU, GGML_BACKEND_DEVICE_TYPE_IGPU })
@@ -45,8 +58,9 @@ student_model::student_model(const heal_options & options, uint32_t context_size
       limits_(options.limits), shape_(training_shape_of(options.student.path, context_size)),
       device_(device_of(options.student), options.n_threads),
       steady_device_(device_of(options.student), options.n_threads),
-      parameters_(options.student.path, device_, all_but(options.freeze)), gradients_(parameters_, device_),
-      decoder_(shape_, parameters_, device_), optimiser_(parameters_, gradients_, steady_device_, options.adam),
+      parameters_(options.student.path, device_, all_but(options.freeze), low_rank_of(options)),
+      gradients_(parameters_, device_), decoder_(shape_, parameters_, device_),
+      optimiser_(parameters_, gradients_, steady_device_, options.adam),
       graphs_(shape_, decoder_, device_, parameters_, gradients_, options.distil) {
     if (parameters_.trained().empty())
         throw failure(error_code::invalid_argument, "options.freeze leaves nothing to train",

@@ -35,6 +35,7 @@ class student_model {
     pass_sums measure(const std::vector<train_sequence> & sequences) { return pass(sequences, false); }
 
     const parameter_set & parameters() const { return parameters_; }
+    parameter_set & parameters() { return parameters_; }
     parameter_sums & gradients() { return gradients_; }
     adamw & optimiser() { return optimiser_; }
 
