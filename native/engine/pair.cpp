@@ -62,34 +62,17 @@ compared_models load_and_compare(const pair_options & options, load_depth depth,
     b_cache.v_transposed = options.decode_attention.value_or(options.attention) == flash_attention::off;
     a_cache.device = cache_devices(out.prefill.get());
     b_cache.device = cache_devices(out.decode.get());
-    out.how = find_translator(options, out.prefill_traits, out.decode_traits);
+    out.how = find_translator({ options.translator_path, options.layers, options.layer_rule }, options.prefill.path,
+                              out.prefill_traits, options.decode.path, out.decode_traits);
     out.plan = plan_pair(out.prefill_traits, llama_model_get_vocab(out.prefill.get()), a_cache, out.decode_traits,
                          llama_model_get_vocab(out.decode.get()), b_cache, out.how);
     return out;
 }
 
-static error_details plan_details(const pair_plan & plan) {
-    error_details details = { { "kind", handover_kind_name(plan.kind) } };
-    for (const plan_reason & reason : plan.reasons)
-        details.push_back({ reason.field, reason.prefill + " | " + reason.decode });
-    return details;
-}
-
 // Settles on what the caller and the plan allow, or refuses.
 static void choose_handover(pair_plan & plan, handover_choice choice) {
-    if (plan.kind == handover_kind::impossible)
-        throw failure(error_code::pair_incompatible, "the two models are no pair: " + summarize(plan),
-                      plan_details(plan));
-    if (choice == handover_choice::share && plan.kind != handover_kind::share)
-        throw failure(error_code::handover_unavailable, "the pair cannot share its KV cache: " + summarize(plan),
-                      plan_details(plan));
+    check_handover(plan, choice);
     if (choice == handover_choice::translate && !plan.one_model) plan.kind = handover_kind::translate;
-    if (plan.kind == handover_kind::translate && !plan.available)
-        throw failure(
-            error_code::handover_unavailable,
-            "the KV cache of this pair can be translated only with a translator (`overfill fit` makes one): " +
-                summarize(plan, true),
-            plan_details(plan));
 }
 
 pair::pair(const pair_options & options, ggml_abort_callback should_abort, void * abort_data,

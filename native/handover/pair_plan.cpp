@@ -174,6 +174,23 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
     return plan;
 }
 
+void check_handover(const pair_plan & plan, handover_choice choice) {
+    const auto refuse = [&](error_code code, const std::string & why) {
+        error_details details = { { "kind", handover_kind_name(plan.kind) } };
+        for (const plan_reason & reason : plan.reasons)
+            details.push_back({ reason.field, reason.prefill + " | " + reason.decode });
+        throw failure(code, why, details);
+    };
+    if (plan.kind == handover_kind::impossible)
+        refuse(error_code::pair_incompatible, "the two models are no pair: " + summarize(plan));
+    if (choice == handover_choice::share && plan.kind != handover_kind::share)
+        refuse(error_code::handover_unavailable, "the pair cannot share its KV cache: " + summarize(plan));
+    if (plan.kind == handover_kind::translate && !plan.available)
+        refuse(error_code::handover_unavailable,
+               "the KV cache of this pair can be translated only with a translator (`overfill fit` makes one): " +
+                   summarize(plan, true));
+}
+
 uint64_t kv_bytes_per_token(const model_traits & model, const cache_traits & cache) {
     uint64_t n = 0;
     for (const layer_traits & layer : model.layers)

@@ -56,6 +56,10 @@ pair_plan plan_pair(const model_traits & prefill, const llama_vocab * prefill_vo
                     const model_traits & decode, const llama_vocab * decode_vocab, const cache_traits & decode_cache,
                     const translator & translator = {});
 
+// Throws ERR_PAIR_INCOMPATIBLE or ERR_HANDOVER_UNAVAILABLE, with the plan's reasons, where the plan does not allow what
+// was chosen.
+void check_handover(const pair_plan & plan, handover_choice choice = handover_choice::automatic);
+
 // Bytes of K and V of all layers that one token takes in a cache of these types.
 uint64_t kv_bytes_per_token(const model_traits & model, const cache_traits & cache);
 

@@ -10,18 +10,19 @@
 
 namespace overfill {
 
-static constexpr uint32_t largest_batch = 512;
 // Tokens scored at once: the logits of a whole chunk would take hundreds of megabytes.
 static constexpr uint32_t n_scored_at_once = 64;
 
-token_reader::token_reader(llama_model * model, uint32_t n_tokens, int32_t n_threads, const std::atomic<bool> & stop)
-    : n_batch_(std::min(n_tokens, largest_batch)), stop_(stop) {
+token_reader::token_reader(llama_model * model, uint32_t n_tokens, int32_t n_threads, const std::atomic<bool> & stop,
+                           const reader_options & options)
+    : n_batch_(std::min(n_tokens, options.largest_batch)), stop_(stop) {
     llama_context_params params = llama_context_default_params();
     params.n_ctx = GGML_PAD(n_tokens, 256);
     params.n_batch = params.n_ubatch = n_batch_;
     params.n_seq_max = 1;
     params.n_threads = params.n_threads_batch = n_threads;
     params.type_k = params.type_v = GGML_TYPE_F32;
+    if (!options.flash_attention) params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
     params.swa_full = true;  // every position stays in the cache
     params.no_perf = true;
     const log_capture log;
@@ -43,9 +44,21 @@ token_reader::~token_reader() {
 
 void token_reader::clear() { llama_memory_clear(llama_get_memory(ctx_.get()), /*data*/ false); }
 
+void token_reader::forget_from(llama_pos position) {
+    llama_memory_seq_rm(llama_get_memory(ctx_.get()), 0, position, -1);
+}
+
 void token_reader::read(const llama_token * tokens, uint32_t n, llama_pos position) {
-    for (uint32_t i = 0; i < n; i += n_batch_)
-        decode(tokens + i, std::min(n_batch_, n - i), position + (llama_pos) i, false);
+    for (uint32_t i = 0; i < n; i += n_batch_) {
+        const uint32_t n_step = std::min(n_batch_, n - i);
+        decode(tokens + i, n_step, position + (llama_pos) i, n_step);
+    }
+}
+
+const float * token_reader::read_with_logits(const llama_token * tokens, uint32_t n, llama_pos position,
+                                             uint32_t first) {
+    decode(tokens, n, position, first);
+    return llama_get_logits_ith(ctx_.get(), (int32_t) first);
 }
 
 double token_reader::read_and_score(const llama_token * tokens, uint32_t n, llama_pos position) {
@@ -54,21 +67,21 @@ double token_reader::read_and_score(const llama_token * tokens, uint32_t n, llam
     double sum = 0;
     for (uint32_t i = 0; i + 1 < n; i += step) {
         const uint32_t n_step = std::min(step, n - 1 - i);
-        decode(tokens + i, n_step, position + (llama_pos) i, true);
+        decode(tokens + i, n_step, position + (llama_pos) i, 0);
         for (uint32_t j = 0; j < n_step; j++)
             sum += token_loss(llama_get_logits_ith(ctx_.get(), (int32_t) j), n_vocab, tokens[i + j + 1]);
     }
     return sum;
 }
 
-void token_reader::decode(const llama_token * tokens, uint32_t n, llama_pos position, bool want_logits) {
+void token_reader::decode(const llama_token * tokens, uint32_t n, llama_pos position, uint32_t first_logits) {
     batch_.n_tokens = (int32_t) n;
     for (uint32_t i = 0; i < n; i++) {
         batch_.token[i] = tokens[i];
         batch_.pos[i] = position + (llama_pos) i;
         batch_.n_seq_id[i] = 1;
         batch_.seq_id[i][0] = 0;
-        batch_.logits[i] = want_logits;
+        batch_.logits[i] = i >= first_logits;
     }
     run_batch(ctx_.get(), batch_, stop_);
 }

@@ -22,11 +22,12 @@ static void check_layers(const std::vector<int32_t> & layers, const model_traits
                              std::to_string(prefill.n_layer) + " layers");
 }
 
-static translator load_translator(const std::string & path, const pair_options & options, const model_traits & prefill,
+static translator load_translator(const std::string & path, const std::string & prefill_path,
+                                  const model_traits & prefill, const std::string & decode_path,
                                   const model_traits & decode) {
     translator out = read_translator(path);
-    check_translator(out, prefill, out.source_fingerprint.empty() ? "" : model_fingerprint(options.prefill.path),
-                     decode, out.target_fingerprint.empty() ? "" : model_fingerprint(options.decode.path));
+    check_translator(out, prefill, out.source_fingerprint.empty() ? "" : model_fingerprint(prefill_path),
+                     decode, out.target_fingerprint.empty() ? "" : model_fingerprint(decode_path));
     return out;
 }
 
@@ -35,20 +36,23 @@ static std::string beside(const std::string & model, const std::string & name) {
     return slash == std::string::npos ? name : model.substr(0, slash + 1) + name;
 }
 
-translator find_translator(const pair_options & options, const model_traits & prefill, const model_traits & decode) {
-    if (!options.translator_path.empty()) return load_translator(options.translator_path, options, prefill, decode);
+translator find_translator(const translator_choice & choice, const std::string & prefill_path,
+                           const model_traits & prefill, const std::string & decode_path, const model_traits & decode) {
+    const auto load = [&](const std::string & path) {
+        return load_translator(path, prefill_path, prefill, decode_path, decode);
+    };
+    if (!choice.path.empty()) return load(choice.path);
 
     translator out;
-    if (!options.layer_rule.empty()) {
+    if (!choice.layer_rule.empty()) {
         if (decode.n_layer > prefill.n_layer)
-            throw bad_layers("\"" + options.layer_rule + "\" needs a decode model with no more layers");
-        out.layers = named_layer_map(options.layer_rule, prefill.n_layer, decode.n_layer);
-    } else if (!options.layers.empty()) {
-        out.layers = options.layers;
+            throw bad_layers("\"" + choice.layer_rule + "\" needs a decode model with no more layers");
+        out.layers = named_layer_map(choice.layer_rule, prefill.n_layer, decode.n_layer);
+    } else if (!choice.layers.empty()) {
+        out.layers = choice.layers;
     } else {
-        const gguf_metadata metadata(options.decode.path);
-        if (const auto file = metadata.text("overfill.translator"))
-            return load_translator(beside(options.decode.path, *file), options, prefill, decode);
+        const gguf_metadata metadata(decode_path);
+        if (const auto file = metadata.text("overfill.translator")) return load(beside(decode_path, *file));
         for (const double layer : metadata.numbers("overfill.layer_map")) out.layers.push_back((int32_t) layer);
         // A pruned model may also meet another model than its parent.
         if (out.layers.size() != decode.n_layer) return {};

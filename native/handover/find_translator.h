@@ -3,13 +3,24 @@
 #pragma once
 
 #include "model_traits.h"
-#include "options.h"
 #include "translator.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
 
 namespace overfill {
 
+// What the caller names: at most one of these.
+struct translator_choice {
+    std::string path;
+    std::vector<int32_t> layers;
+    std::string layer_rule;  // a name that named_layer_map knows
+};
+
 // An empty translator if there is nothing to be found. Throws ERR_TRANSLATOR_INVALID, ERR_TRANSLATOR_MISMATCH if the
 // file is not for this pair, ERR_INVALID_ARGUMENT for a layer map that does not fit.
-translator find_translator(const pair_options & options, const model_traits & prefill, const model_traits & decode);
+translator find_translator(const translator_choice & choice, const std::string & prefill_path,
+                           const model_traits & prefill, const std::string & decode_path, const model_traits & decode);
 
 }  // namespace overfill
