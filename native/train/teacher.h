@@ -25,12 +25,15 @@ class teacher {
             uint32_t n_tokens, int32_t n_threads, const std::atomic<bool> & stop);
     ~teacher();
 
+    const llama_vocab * vocab() const;  // the full model's
+
     // The student's cache of these tokens, at positions 0 to n - 1. Tokens that the last call began with as well are
     // not read again. The same tokens give the same bits whatever was read before. Throws error_code::aborted,
-    // ERR_INFERENCE_FAILED.
+    // ERR_CONTEXT_OVERFLOW, ERR_INFERENCE_FAILED, ERR_OUT_OF_MEMORY; the next call is then as good as any.
     cached_prefix read(const std::vector<llama_token> & tokens);
 
-    // The full model's logits at each of `tokens`, behind `prefix`: [tokens.size()][n_vocab].
+    // The full model's logits at each of `tokens`, behind `prefix`: [tokens.size()][n_vocab]. As `read` otherwise; both
+    // together are at most `n_tokens`.
     std::vector<float> logits(const std::vector<llama_token> & prefix, const std::vector<llama_token> & tokens);
 
   private:
