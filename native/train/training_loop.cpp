@@ -33,7 +33,7 @@ heal_end training_loop::run(const std::atomic<bool> & stop) {
 heal_end training_loop::run_steps(const std::atomic<bool> & stop) {
     const uint64_t interval = options_.eval_interval;
     while (true) {
-        const bool at_end = state_.n_steps == parts_.n_steps;
+        const bool at_end = state_.n_steps >= parts_.n_steps;
         const bool evaluates = state_.n_steps == 0 || at_end || (interval > 0 && state_.n_steps % interval == 0);
         if (stop) throw failure(error_code::aborted, "training was aborted");
         if (parts_.held_out && evaluates && !state_.evaluated()) evaluate();
