@@ -26,8 +26,8 @@ static translator load_translator(const std::string & path, const std::string & 
                                   const model_traits & prefill, const std::string & decode_path,
                                   const model_traits & decode) {
     translator out = read_translator(path);
-    check_translator(out, prefill, out.source_fingerprint.empty() ? "" : model_fingerprint(prefill_path),
-                     decode, out.target_fingerprint.empty() ? "" : model_fingerprint(decode_path));
+    check_translator(out, prefill, out.source_fingerprint.empty() ? "" : model_fingerprint(prefill_path), decode,
+                     out.target_fingerprint.empty() ? "" : model_fingerprint(decode_path));
     return out;
 }
 

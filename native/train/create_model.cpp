@@ -1,7 +1,8 @@
 // A model with random weights. What the weights are drawn with:
 //
-//   matrices                   deviation 1 / sqrt(inputs), so that what has deviation 1 at the input has it at the output
-//   attn_output, ffn_down      that / sqrt(2 n_layer): all of the 2 n_layer branches together then change the residual
+//   matrices                   deviation 1 / sqrt(inputs), so that what has deviation 1 at the input has it at the
+//   output attn_output, ffn_down      that / sqrt(2 n_layer): all of the 2 n_layer branches together then change the
+//   residual
 //                              stream as much as one would, however deep the model is (Radford et al., 2019)
 //   token_embd, output         1 / (2 sqrt(n_embd)): logits, tied or not, have a deviation of one half. The loss begins
 //                              1/8 above ln(n_vocab), nearly that of a model that knows nothing, and the tokens that a
@@ -82,8 +83,7 @@ int64_t copy_tokenizer(const std::string & path, gguf_context * to) {
     }
     gguf_set_kv(to, kept.get());
     const int64_t n_tokens = from.array_length("tokenizer.ggml.tokens");
-    if (n_tokens < 1)
-        throw failure(error_code::model_invalid, path + " holds no list of tokens", { { "path", path } });
+    if (n_tokens < 1) throw failure(error_code::model_invalid, path + " holds no list of tokens", { { "path", path } });
     return n_tokens;
 }
 

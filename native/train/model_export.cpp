@@ -65,7 +65,7 @@ class exporting {
         const ggml_type old_type = out.type;
         if (type_ != "same" && out.n_rows() > 1) out.type = named_type();
         const ggml_tensor * values = parameters_.find(out.name);
-        const auto & trained = parameters_.trained();
+        const auto & trained = parameters_.changed();
         if (out.type == old_type && std::find(trained.begin(), trained.end(), values) == trained.end()) return out;
 
         if (!values || !std::equal(values->ne, values->ne + GGML_MAX_DIMS, out.ne))
@@ -97,7 +97,8 @@ class exporting {
         if (std::any_of(tensors_.begin(), tensors_.end(), quantized))
             gguf_set_val_u32(gguf.get(), "general.quantization_version", GGML_QNT_VERSION);
         for (const auto & [key, text] : notes) gguf_set_val_str(gguf.get(), key.c_str(), text.c_str());
-        for (const exported_tensor & tensor : tensors_) add_tensor_info(gguf.get(), tensor.name, tensor.type, tensor.ne);
+        for (const exported_tensor & tensor : tensors_)
+            add_tensor_info(gguf.get(), tensor.name, tensor.type, tensor.ne);
         return gguf;
     }
 

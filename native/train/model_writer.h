@@ -1,4 +1,5 @@
-// A GGUF model written tensor by tensor: nothing but a few rows is held in memory. The file appears whole or not at all.
+// A GGUF model written tensor by tensor: nothing but a few rows is held in memory. The file appears whole or not at
+// all.
 #pragma once
 
 #include "atomic_file.h"

@@ -51,8 +51,8 @@ struct teacher::state {
         cache_traits cache;
         cache.type_k = cache.type_v = GGML_TYPE_F32;
         cache.v_transposed = true;
-        const pair_plan plan = plan_pair(from, reader->vocab(), cache, to,
-                                         llama_model_get_vocab(student_model.get()), cache, how);
+        const pair_plan plan =
+            plan_pair(from, reader->vocab(), cache, to, llama_model_get_vocab(student_model.get()), cache, how);
         check_handover(plan);
         if (plan.kind == handover_kind::share) {
             student_model.reset();
