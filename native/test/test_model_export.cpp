@@ -168,6 +168,9 @@ TEST("types that the rows or the values cannot have are refused, and so are unkn
         }
     };
     refused("q8_0", "ffn_down");
+    CHECK_FAILURE(error_code::invalid_argument, check_export(file.str(), s.parameters, "q8_0"));
+    CHECK_FAILURE(error_code::invalid_argument, check_export(file.str(), s.parameters, "q9"));
+    check_export(file.str(), s.parameters, "f16");
     refused("q4_k_m", "expected f32");
     refused("", "expected f32");
     for (const float value : { 1e6f, (float) NAN }) {

@@ -171,17 +171,20 @@ void compare_translated(const std::string & full_path, const std::string & stude
 }  // namespace
 
 TEST("an identity student gets llama.cpp's own cache and begins at the full model's own loss, for every architecture") {
+    const temp_folder folder;
+    const std::string copy = folder.file("copy.gguf");
     std::mt19937 random(3);
     for (const variant & v : all_variants()) {
         if (!known(v)) continue;
         const variant_file file(v);
+        put_bytes(copy, bytes_of(file.str()));
         plain_model full(file.str());
         const std::vector<llama_token> tokens = random_tokens(140, random), prompt(tokens.begin(), tokens.begin() + 90);
         const model_ptr & model = full.model;
         std::vector<uint32_t> layers((size_t) llama_model_n_layer(model.get()));
         for (size_t il = 0; il < layers.size(); il++) layers[il] = (uint32_t) il;
         full.reader.read(prompt.data(), 90, 0);
-        teacher ours({ file.str(), 0 }, file.str(), "", room, 1, never);
+        teacher ours({ file.str(), 0 }, copy, "", room, 1, never);
         const double rows = difference(ours.read(prompt), rows_of(full.reader, 90, layers));
         const double own = own_loss(full.reader, tokens, 90), loss = graph_loss(ours, file.str(), tokens, 90);
         std::printf("  %s: rows %.1e, loss %.6f and %.6f\n", v.title, rows, loss, own);
@@ -270,6 +273,11 @@ TEST("a student of fewer layers reads those that its metadata names, without a c
     translator layers;
     layers.layers = map;
     compare_translated(full_file.str(), folder.file("student.gguf"), "", layers, "four of six layers");
+    // Which are its parent's: as its own teacher it has them all.
+    plain_model alone(folder.file("student.gguf"));
+    alone.reader.read(tokens.data(), 80, 0);
+    teacher own({ folder.file("student.gguf"), 0 }, folder.file("student.gguf"), "", room, 1, never);
+    CHECK(difference(own.read(tokens), rows_of(alone.reader, 80, { 0, 1, 2, 3 })) < 1e-5);
     // A translator file that says otherwise goes before.
     layers.layers = { 1, 1, 4, 4 };
     write_translator(folder.file("t.gguf"), layers, GGML_TYPE_F32);

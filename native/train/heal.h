@@ -125,7 +125,7 @@ struct new_model_options {
     float rope_base = 10000, norm_eps = 1e-5f;
     bool tied_output = true;
     std::string type = "f32";  // or f16, bf16
-    uint64_t seed = 1;         // weights are drawn with deviation 1 / sqrt(inputs)
+    uint64_t seed = 1;         // of the weights; create_model.cpp says how they are drawn
 };
 struct new_model_result {
     uint64_t n_parameters = 0, n_file_bytes = 0;

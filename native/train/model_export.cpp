@@ -148,4 +148,9 @@ uint64_t export_model(const std::string & from, const parameter_set & parameters
     return exporting(from, parameters, type, stop).write(notes, out_path);
 }
 
+void check_export(const std::string & from, const parameter_set & parameters, const std::string & type) {
+    const std::atomic<bool> never{ false };
+    exporting(from, parameters, type, never);
+}
+
 }  // namespace overfill

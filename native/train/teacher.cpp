@@ -3,6 +3,7 @@
 #include "cache_rows.h"
 #include "failure.h"
 #include "find_translator.h"
+#include "model_file.h"
 #include "model_traits.h"
 #include "pair_plan.h"
 #include "token_reader.h"
@@ -44,6 +45,10 @@ struct teacher::state {
 
     void prepare_handover(const std::string & full_path, const std::string & student_path,
                           const std::string & translator_path, int32_t n_threads) {
+        // As for a pair of one model: what its metadata says of layers is about its own parent.
+        if (translator_path.empty() && same_file(full_path, student_path))
+            return read_rows_of(*reader, traits_of(full_model.get()).n_layer, {});
+
         student_model = load({ student_path, 0 });
         const model_traits from = traits_of(full_model.get()), to = traits_of(student_model.get());
         const translator how = find_translator({ translator_path, {}, "" }, full_path, from, student_path, to);
@@ -51,28 +56,30 @@ struct teacher::state {
         cache_traits cache;
         cache.type_k = cache.type_v = GGML_TYPE_F32;
         cache.v_transposed = true;
-        const pair_plan plan =
-            plan_pair(from, reader->vocab(), cache, to, llama_model_get_vocab(student_model.get()), cache, how);
+        const llama_vocab * student_vocab = llama_model_get_vocab(student_model.get());
+        const pair_plan plan = plan_pair(from, reader->vocab(), cache, to, student_vocab, cache, how);
         check_handover(plan);
         if (plan.kind == handover_kind::share) {
             student_model.reset();
-            rows.emplace(reader->context());
-            layers = plan.layer_map;
-            if (layers.empty())
-                for (uint32_t il = 0; il < to.n_layer; il++) layers.push_back((int32_t) il);
-        } else {
-            student.emplace(student_model.get(), n_tokens, n_threads, stop, reader_options{ smallest_batch, false });
-            handover.emplace(reader->context(), student->context(),
-                             resolve_translation(reader->context(), student->context(), how),
-                             implementation_options{ implementation_choice::automatic, n_threads, "" });
-            rows.emplace(student->context());
-            for (uint32_t il = 0; il < to.n_layer; il++) layers.push_back((int32_t) il);
+            return read_rows_of(*reader, to.n_layer, plan.layer_map);
         }
-        for (const int32_t layer : layers)
-            if (!rows->layer((uint32_t) layer))
+        student.emplace(student_model.get(), n_tokens, n_threads, stop, reader_options{ smallest_batch, false });
+        handover.emplace(reader->context(), student->context(),
+                         resolve_translation(reader->context(), student->context(), how),
+                         implementation_options{ implementation_choice::automatic, n_threads, "" });
+        read_rows_of(*student, to.n_layer, {});
+    }
+
+    // `map`: where the rows of the student's layers are; empty: at the same index.
+    void read_rows_of(const token_reader & from, uint32_t n_layer, const std::vector<int32_t> & map) {
+        rows.emplace(from.context());
+        for (uint32_t il = 0; il < n_layer; il++) {
+            layers.push_back(map.empty() ? il : (uint32_t) map[il]);
+            if (!rows->layer(layers.back()))
                 throw failure(error_code::handover_unavailable,
-                              "layer " + std::to_string(layer) + " of " + full_path + " has no KV cache",
-                              { { "layer", std::to_string(layer) } });
+                              "layer " + std::to_string(layers.back()) + " has no KV cache",
+                              { { "layer", std::to_string(layers.back()) } });
+        }
     }
 
     // Makes the full model's cache that of `tokens`. The logits of those from the `first`-th on go to `logits`.
@@ -108,7 +115,7 @@ struct teacher::state {
     std::optional<token_reader> reader, student;
     std::optional<translate_handover> handover;
     std::optional<cache_rows> rows;
-    std::vector<int32_t> layers;    // in `rows`, of each of the student's
+    std::vector<uint32_t> layers;   // in `rows`, of each of the student's
     std::vector<llama_token> held;  // what the full model's cache is of, read in whole pieces and a rest
 };
 
@@ -131,8 +138,8 @@ cached_prefix teacher::read(const std::vector<llama_token> & tokens) {
     out.k.resize(s.layers.size());
     out.v.resize(s.layers.size());
     for (size_t il = 0; il < s.layers.size(); il++) {
-        s.rows->read_k((uint32_t) s.layers[il], out.n, out.k[il]);
-        s.rows->read_v((uint32_t) s.layers[il], out.n, out.v[il]);
+        s.rows->read_k(s.layers[il], out.n, out.k[il]);
+        s.rows->read_v(s.layers[il], out.n, out.v[il]);
     }
     return out;
 }
