@@ -152,7 +152,7 @@ export function addHealCommand(program: Command): void {
     .option("--max-eval-examples <n>", "examples that are evaluated (default: 256)", parseNumber);
   command
     .optionsGroup("Computing:")
-    .option("--threads <n>", "threads (default: the cores this process may use)", parseNumber)
+    .option("--threads <n>", "threads (default: the cores this process may use, fewer for a tiny student)", parseNumber)
     .addOption(gpuFlag())
     .option(
       "--gpu-layers <n>",

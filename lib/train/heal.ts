@@ -2,7 +2,6 @@
 
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
-import { chooseThreads } from "../internal/threads.js";
 import { runTraining } from "./job.js";
 import { toNativeHealOptions } from "./native-options.js";
 import type { HealOptions } from "./options.js";
@@ -40,9 +39,7 @@ export async function heal(options: HealOptions): Promise<HealResult> {
   checked.signal?.throwIfAborted();
   const { student, full, ...files } = pathsOf(checked);
   const binding = loadBinding();
-  // A step multiplies large matrices even where the model is small: no fewer threads for a small file.
-  const asked = { gpu: checked.gpu, threads: checked.threads ?? chooseThreads().threads };
-  const { threads, gpuLayers } = chooseComputing(asked, student);
+  const { threads, gpuLayers } = chooseComputing(checked, student);
   const models = {
     student: { path: student, gpuLayers: gpuLayers(checked.student) },
     full: checked.full && { path: full, gpuLayers: gpuLayers(checked.full) },

@@ -93,7 +93,7 @@ export interface HealOptions {
    * @default false
    */
   readonly resume?: boolean;
-  /** Where to write a line of JSON for every step. A resumed training cuts what is behind its checkpoint. @default none */
+  /** Where to write a line of JSON for every step and every evaluation. A resumed training cuts what is behind its checkpoint. @default none */
   readonly log?: string | URL;
   /** Mode `"overfill"`: a translator file for the handover. @default as {@link loadPair} pairs the two models */
   readonly translator?: string | URL;
@@ -170,7 +170,10 @@ export interface HealOptions {
   readonly maxEvalExamples?: number;
   /** Steps between two checkpoints: 1 or more. @default ten minutes, in place of a number of steps */
   readonly checkpointInterval?: number;
-  /** Threads to compute with: 1 to 512. Another number may give other last bits. @default the cores this process may use */
+  /**
+   * Threads to compute with: 1 to 512. Another number may give other last bits.
+   * @default the cores this process may use, fewer for a tiny student
+   */
   readonly threads?: number;
   /** As for {@link loadPair}. @default "auto" */
   readonly gpu?: GpuOption;

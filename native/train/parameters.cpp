@@ -76,8 +76,8 @@ void parameter_set::add_factors(const low_rank & lora, const parameter_filter & 
         changed_.push_back(weight);
     }
     if (changed_.empty())
-        throw failure(error_code::invalid_argument, "options.lora: no matrix of the model is a target",
-                      { { "parameter", "options.lora" } });
+        throw failure(error_code::invalid_argument, "options.lora.targets: no matrix of the model is one",
+                      { { "parameter", "options.lora.targets" } });
 }
 
 void parameter_set::draw_factors(uint64_t seed) {

@@ -29,7 +29,7 @@ class parameter_set {
     // All tensors of a GGUF file, whatever type they are stored in. Tables of RoPE factors are never trained; of the
     // others those that `trained` says (null: all). Throws ERR_MODEL_INVALID, ERR_FILE_READ_FAILED, ERR_OUT_OF_MEMORY.
     // With low-rank factors, `trained` may keep matrices out of the targets. Throws ERR_INVALID_ARGUMENT
-    // (options.lora) if there is no target.
+    // (options.lora.targets) if there is no target.
     parameter_set(const std::string & path, const compute_device & device, const parameter_filter & trained = nullptr,
                   const low_rank & lora = {});
 
