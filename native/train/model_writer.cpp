@@ -51,7 +51,7 @@ bool model_writer::add_values(const float * values, int64_t n_rows, int64_t n_pe
 
 void model_writer::end_tensor() {
     const std::vector<uint8_t> zeros((size_t) (GGML_PAD(n_written_, alignment_) - n_written_));
-    add_bytes(zeros.data(), zeros.size());
+    if (!zeros.empty()) add_bytes(zeros.data(), zeros.size());
 }
 
 uint64_t model_writer::commit() {
