@@ -1,7 +1,9 @@
 // Trainings beside the full model: on its cache, and from its logits.
 #include "check.h"
 #include "heal_case.h"
+#include "tiny_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 
@@ -80,4 +82,35 @@ TEST("there is nothing to learn from oneself: the gradient of the divergence is 
         CHECK(of_itself < 2e-3 * of_text);
         CHECK(std::fabs(of_both - 0.5 * of_text) < 1e-2 * of_text);
     }
+}
+
+TEST("a full model of another vocabulary is refused, in every mode that has one") {
+    for (const train_mode mode : { train_mode::overfill, train_mode::sft, train_mode::full })
+        for (const uint32_t n_extra_tokens : { 90u, 110u }) {
+            heal_case work;
+            use_full_model(work);
+            tiny_model other;
+            other.n_extra_tokens = n_extra_tokens;
+            const model_path full(other);
+            work.options.full = { full.str(), 0 };
+            work.options.sequences.mode = mode;
+            work.options.distil = { 0.5f, 1 };
+            CHECK_FAILURE(error_code::pair_incompatible, work.run());
+        }
+}
+
+TEST("a type that the file cannot have is refused before the first step") {
+    heal_case work;
+    use_full_model(work);
+    tiny_model odd;
+    odd.n_embd = 40;
+    const model_path student(odd);
+    work.options.student = { student.str(), 0 };
+    work.options.full = { "", 0 };
+    work.options.sequences.mode = train_mode::full;
+    work.options.type = "q8_0";
+    uint64_t n_steps = 0;
+    work.events.on_progress = [&](const heal_progress & progress) { n_steps = std::max(n_steps, progress.step); };
+    CHECK_FAILURE(error_code::invalid_argument, work.run());
+    CHECK_EQUAL(n_steps, (uint64_t) 0);
 }

@@ -79,8 +79,8 @@ heal_result heal(const heal_options & options, const heal_events & events, const
     const auto held_out = held_out_of(options, context_size, model.get(), events.on_bad_line);
     const uint64_t n_steps = n_steps_of(options, source, model.get(), stop);
 
-    student_model student(options, context_size, stop);
-    check_output_type(options.type, student.parameters());
+    student_model student(options, llama_model_get_vocab(model.get()), context_size, stop);
+    check_export(options.student.path, student.parameters(), options.type);
     const run_facts facts = facts_of(options, context_size, student.parameters());
     const std::string checkpoint = checkpoint_path_of(options);
     std::vector<std::vector<float>> best;

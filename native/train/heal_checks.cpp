@@ -85,13 +85,4 @@ void check_heal_options(const heal_options & options) {
     check_files(options);
 }
 
-void check_output_type(const std::string & type, const parameter_set & parameters) {
-    if (type != "q8_0") return;
-    const int64_t block = ggml_blck_size(GGML_TYPE_Q8_0);
-    for (const ggml_tensor * tensor : parameters.all())
-        if (ggml_n_dims(tensor) > 1 && tensor->ne[0] % block != 0)
-            refuse("type", "q8_0 needs rows of a multiple of " + std::to_string(block) + " values, and those of " +
-                               tensor->name + " have " + std::to_string(tensor->ne[0]));
-}
-
 }  // namespace overfill

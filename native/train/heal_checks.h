@@ -15,7 +15,4 @@ std::string checkpoint_path_of(const heal_options & options);
 // together, or a file to be written that is one to be read; ERR_FILE_WRITE_FAILED for one that cannot be written.
 void check_heal_options(const heal_options & options);
 
-// Throws ERR_INVALID_ARGUMENT (parameter options.type) if the matrices cannot be written in the type.
-void check_output_type(const std::string & type, const parameter_set & parameters);
-
 }  // namespace overfill

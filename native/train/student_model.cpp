@@ -1,6 +1,7 @@
 #include "student_model.h"
 
 #include "failure.h"
+#include "vocabulary.h"
 
 #include <algorithm>
 
@@ -53,7 +54,8 @@ static ggml_backend_dev_t device_of(const model_options & student) {
     return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
 }
 
-student_model::student_model(const heal_options & options, uint32_t context_size, const std::atomic<bool> & stop)
+student_model::student_model(const heal_options & options, const llama_vocab * vocab, uint32_t context_size,
+                             const std::atomic<bool> & stop)
     : needs_cache_(options.sequences.mode == train_mode::overfill), distils_(options.distil.share > 0),
       limits_(options.limits), shape_(training_shape_of(options.student.path, context_size)),
       device_(device_of(options.student), options.n_threads),
@@ -67,9 +69,14 @@ student_model::student_model(const heal_options & options, uint32_t context_size
                       { { "parameter", "options.freeze" } });
     device_.stop_with(stop);
     limits_.row_tokens = needs_cache_ ? 0 : context_size;
-    if (needs_cache_ || distils_)
-        teacher_ = std::make_unique<teacher>(options.full, needs_cache_ ? options.student.path : "",
-                                             options.translator_path, context_size, options.n_threads, stop);
+    if (!needs_cache_ && !distils_) return;
+    teacher_ = std::make_unique<teacher>(options.full, needs_cache_ ? options.student.path : "",
+                                         options.translator_path, context_size, options.n_threads, stop);
+    // Also where only logits are read: a row of them is a row of the student's.
+    const auto difference = compare_vocabularies(teacher_->vocab(), vocab);
+    if (!difference.equal)
+        throw failure(error_code::pair_incompatible, "the two models are no pair: " + difference.message,
+                      { { "vocabulary", difference.prefill + " | " + difference.decode } });
 }
 
 // What the full model gives to a batch: caches of the prefixes, logits of the rest.

@@ -27,7 +27,8 @@ class student_model {
   public:
     // `stop` ends a pass that runs. Throws the codes of training_shape_of, parameter_set and teacher;
     // ERR_INVALID_ARGUMENT (options.freeze) if nothing is left to train.
-    student_model(const heal_options & options, uint32_t context_size, const std::atomic<bool> & stop);
+    student_model(const heal_options & options, const llama_vocab * vocab, uint32_t context_size,
+                  const std::atomic<bool> & stop);
 
     // The loss over these sequences, gradients added up. Throws what training_graph::run and teacher throw.
     pass_sums learn(const std::vector<train_sequence> & sequences) { return pass(sequences, true); }
