@@ -49,11 +49,15 @@ export async function measurePrune(bench: Bench): Promise<Row[]> {
       let bytes = 0;
       for (let round = 0; round < rounds; round++) {
         const out = join(folder, "pruned.gguf");
+        const copy = join(folder, "copy.gguf");
+        // Each gets the memory back that the system held for its file of the round before, and no more than that.
+        await rm(out, { force: true });
         await waitForQuiet([]);
         const pruned = await run({ importance, out, type });
         writes.push(pruned.writeMs);
         bytes = pruned.fileBytes;
-        copies.push(await copyToDisk(out, join(folder, "copy.gguf")));
+        await rm(copy, { force: true });
+        copies.push(await copyToDisk(out, copy));
       }
       rows.push(speedRow(type, bytes, writes, copies));
     }
