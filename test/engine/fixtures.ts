@@ -16,6 +16,7 @@ import {
   type Prompt,
   type Session,
 } from "../../lib/index.js";
+import type { GgufTensor } from "../support/gguf-writer.js";
 import { mulberry32 } from "../support/random.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
@@ -135,3 +136,31 @@ export async function refusal(
   t.is(error.code, code, message ? `${message}: ${error.message}` : error.message);
   return error;
 }
+
+/**
+ * The largest difference between the log-probabilities of the expected likeliest tokens, step by step until the answers
+ * part. The other answer has to list more tokens, so that a near-tie at the end of its list is no difference.
+ */
+export function apart(expected: Answer, found: Answer): number {
+  let most = 0;
+  for (const [i, step] of expected.logProbs.entries()) {
+    most = Math.max(most, distance({ ...step, top: step.top.slice(0, 5) }, found.logProbs[i]));
+    if (expected.tokens[i] !== found.tokens[i]) break;
+  }
+  return most;
+}
+
+/** Layers that add nothing to the residual stream: a model without them is the same function. */
+const silenced =
+  (...layers: readonly number[]) =>
+  (tensors: GgufTensor[]) =>
+    tensors.map((tensor) =>
+      layers.some((layer) => new RegExp(`^blk\\.${layer}\\.(attn_output|ffn_down)\\.weight$`).test(tensor.name))
+        ? { ...tensor, values: new Float32Array(tensor.values.length) }
+        : tensor,
+    );
+
+/** A model of five layers, two of which do nothing. */
+export const deep = { nLayers: 5, tensorEdit: silenced(0, 2) } as const satisfies TinyModelOptions;
+/** `deep` without those two. */
+export const cut = { layers: [1, 3, 4] } as const satisfies TinyModelOptions;

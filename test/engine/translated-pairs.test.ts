@@ -3,16 +3,17 @@
 import { join } from "node:path";
 import test from "ava";
 import { loadPair } from "../../lib/index.js";
-import { bool, i32Array, text, u32 } from "../support/gguf-format.js";
+import { bool, text, u32 } from "../support/gguf-format.js";
 import { type GgufTensor, writeGguf } from "../support/gguf-writer.js";
 import { gaussian, mulberry32 } from "../support/random.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
 import {
-  type Answer,
   answer,
   answerAlone,
-  distance,
+  apart,
+  cut,
+  deep,
   openPair,
   openSession,
   type PairRecipe,
@@ -25,19 +26,6 @@ import {
 
 const implementations = ["cpu", "graph"] as const;
 const prompt = someTokens(150);
-
-/**
- * The largest difference between the log-probabilities of the expected likeliest tokens, step by step until the answers
- * part. The other answer has to list more tokens, so that a near-tie at the end of its list is no difference.
- */
-function apart(expected: Answer, found: Answer): number {
-  let most = 0;
-  for (const [i, step] of expected.logProbs.entries()) {
-    most = Math.max(most, distance({ ...step, top: step.top.slice(0, 5) }, found.logProbs[i]));
-    if (expected.tokens[i] !== found.tokens[i]) break;
-  }
-  return most;
-}
 
 const steps = traced(24, 20);
 
@@ -94,49 +82,6 @@ for (const { title, tolerance, ...recipe } of cases)
         t.true(distanceFound <= tolerance, `${distanceFound} apart`);
       }
     });
-
-/** Layers that add nothing to the residual stream: a model without them is the same function. */
-const silenced =
-  (...layers: readonly number[]) =>
-  (tensors: GgufTensor[]) =>
-    tensors.map((tensor) =>
-      layers.some((layer) => new RegExp(`^blk\\.${layer}\\.(attn_output|ffn_down)\\.weight$`).test(tensor.name))
-        ? { ...tensor, values: new Float32Array(tensor.values.length) }
-        : tensor,
-    );
-
-const deep = { nLayers: 5, tensorEdit: silenced(0, 2) } as const satisfies TinyModelOptions;
-const cut = { layers: [1, 3, 4] } as const satisfies TinyModelOptions;
-
-for (const handover of ["share", "translate"] as const)
-  test(`a depth-pruned model reads the layers that its layer map names (${handover})`, async (t) => {
-    const expected = await answerAlone(await openPair(t, { prefill: deep, ...exact }), prompt, steps);
-    const recipe = { prefill: deep, decode: cut, handover, ...exact } as const;
-    const pair = await openPair(t, { ...recipe, translator: { layers: [1, 3, 4] } });
-    t.like(pair.info.plan, { kind: handover, layerMap: [1, 3, 4] });
-    const session = await pair.createSession();
-    await session.prefill(prompt);
-    t.is((await session.switch()).implementation, handover === "share" ? "share" : "cpu");
-    const distanceFound = apart(expected, await readAnswer(session.decode(steps)));
-    t.true(distanceFound < 1e-3, `${distanceFound} apart`);
-
-    const other = await openPair(t, { ...recipe, translator: { layers: [0, 3, 4] } });
-    t.true(apart(expected, await answerAlone(other, prompt, steps)) > 0.1);
-  });
-
-test("a layer map in the decode model's own metadata is used, and one that the caller names goes before it", async (t) => {
-  const marked = { ...cut, metadata: { "overfill.layer_map": i32Array([1, 3, 4]) } };
-  t.deepEqual((await openPair(t, { prefill: deep, decode: marked })).info.plan.layerMap, [1, 3, 4]);
-  const named = await openPair(t, { prefill: deep, decode: marked, translator: { layers: "firstlast" } });
-  t.deepEqual(named.info.plan.layerMap, [0, 3, 4]);
-});
-
-const rules = { first: [0, 1, 2], last: [2, 3, 4], firstlast: [0, 3, 4], spaced: [0, 2, 4] } as const;
-for (const [rule, layers] of Object.entries(rules))
-  test(`the rule "${rule}" is a layer map`, async (t) => {
-    const pair = await openPair(t, { prefill: deep, decode: cut, translator: { layers: rule as keyof typeof rules } });
-    t.deepEqual(pair.info.plan.layerMap, layers);
-  });
 
 for (const [title, ropes] of Object.entries({
   "another base": [{}, { ropeBase: 500_000 }],
