@@ -121,6 +121,7 @@ TEST("every target is in one batch, once, with its own token, position and segme
         micro_batch_limits limits;
         limits.n_tokens = 64 + (uint32_t) random.below(600);
         limits.row_tokens = round % 3 == 0 ? 0 : 256;
+        limits.key_cost = round % 4 * 0.002;
         double weight = 0;
         std::map<int, int> asked_of;  // target by the token before it
         std::set<size_t> used;
@@ -170,6 +171,25 @@ TEST("packing fills rows") {
     CHECK_EQUAL(packed.size(), (size_t) 1);
     CHECK(packed[0].shape.n_sequences == 4 && packed[0].shape.n_tokens == 64);
     CHECK_EQUAL(packed[0].data.segments[63], 3);
+}
+
+TEST("rows are no longer than is worth their attention") {
+    std::vector<train_sequence> sequences(16);
+    for (train_sequence & sequence : sequences) sequence.tokens.resize(33);
+    micro_batch_limits limits;
+    limits.row_tokens = 1024;
+    const auto shape_at = [&](double key_cost) {
+        limits.key_cost = key_cost;
+        return make_micro_batches(sequences, limits)[0].shape;
+    };
+    // Free attention: one row of 528 tokens leaves the least empty. Dear: a row for each sequence.
+    CHECK_EQUAL(shape_at(0).n_tokens, 544u);
+    CHECK_EQUAL(shape_at(1).n_tokens, 64u);
+    CHECK_EQUAL(shape_at(1).n_sequences, 16u);
+    // Three in 128 leave less empty than one in 64.
+    CHECK_EQUAL(shape_at(0.002).n_tokens, 128u);
+    limits.row_tokens = 64;
+    CHECK_EQUAL(shape_at(0).n_tokens, 64u);
 }
 
 // --- learning rate ---

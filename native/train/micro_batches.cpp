@@ -40,6 +40,33 @@ static std::vector<row> make_rows(const std::vector<train_sequence> & sequences,
     return rows;
 }
 
+static double cost_of(const std::vector<row> & rows, const micro_batch_limits & limits) {
+    double cost = 0;
+    for (const row & one : rows) {
+        const double n = padded(one.n_tokens, limits.token_bucket);
+        cost += n * (1 + limits.key_cost * n);
+    }
+    return cost;
+}
+
+// Lengths that few shapes of batches come from: the longest sequence's, padded, and that doubled as often as there is
+// room.
+static std::vector<row> make_cheapest_rows(const std::vector<train_sequence> & sequences,
+                                           const micro_batch_limits & limits) {
+    size_t longest = 1;
+    for (const train_sequence & sequence : sequences) longest = std::max(longest, sequence.tokens.size());
+    std::vector<row> best = make_rows(sequences, limits.row_tokens);
+    double least = cost_of(best, limits);
+    for (uint64_t room = padded(longest, limits.token_bucket); room < limits.row_tokens; room *= 2) {
+        std::vector<row> rows = make_rows(sequences, (uint32_t) room);
+        const double cost = cost_of(rows, limits);
+        if (cost >= least) continue;
+        least = cost;
+        best = std::move(rows);
+    }
+    return best;
+}
+
 static micro_batch make_batch(const std::vector<train_sequence> & sequences, const std::vector<row> & rows,
                               const batch_shape & shape, float weight) {
     micro_batch made;
@@ -72,7 +99,7 @@ std::vector<micro_batch> make_micro_batches(const std::vector<train_sequence> & 
                                             const micro_batch_limits & limits) {
     uint64_t n_targets = 0;
     for (const train_sequence & sequence : sequences) n_targets += sequence.n_targets();
-    std::vector<row> rows = make_rows(sequences, limits.row_tokens);
+    std::vector<row> rows = make_cheapest_rows(sequences, limits);
     // Packing makes the rows' lengths differ from the sequences' order.
     std::stable_sort(rows.begin(), rows.end(), [](const row & a, const row & b) {
         return std::make_pair(a.n_prefix, a.n_tokens) > std::make_pair(b.n_prefix, b.n_tokens);
