@@ -39,7 +39,7 @@ export function addCreateCommand(program: Command): void {
     .description("make a model with random weights, to be trained from scratch")
     .addHelpText("after", explanation)
     .requiredOption("-o, --out <file>", "where to write the model")
-    .requiredOption("--tokenizer <file>", "GGUF file of any model, whose tokenizer it gets")
+    .requiredOption("--tokenizer <file>", "GGUF file of any model or vocabulary, whose tokenizer it gets")
     .requiredOption("--hidden <n>", "width of the residual stream", parseNumber)
     .requiredOption("--ffn <n>", "width of the feed-forward networks", parseNumber)
     .requiredOption("--layers <n>", "layers", parseNumber)

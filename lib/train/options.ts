@@ -194,7 +194,7 @@ export interface HealOptions {
 export interface CreateModelOptions {
   /** Where to write the model; what is there is replaced when all is written. */
   readonly out: string | URL;
-  /** Any GGUF model, whose tokenizer the new one gets. */
+  /** Any GGUF model, or a GGUF file of a vocabulary alone, whose tokenizer the new one gets. */
   readonly tokenizer: string | URL;
   /** Width of the residual stream: 1 to 1048576. */
   readonly hiddenSize: number;

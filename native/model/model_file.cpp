@@ -64,17 +64,22 @@ class inspection {
         return n_bytes;
     }
 
-    std::string check_structure(const gguf_metadata & meta, uint64_t n_bytes) const {
+    std::string architecture_of(const gguf_metadata & meta) const {
         const auto architecture = meta.text("general.architecture");
         if (!architecture) refuse("names no architecture");
-        if (!known_architecture(*architecture))
-            unsupported("has the unknown architecture " + *architecture, *architecture);
-        if (*architecture == "clip") unsupported("is an image encoder", *architecture);
-        if (meta.text("general.type") == "adapter") unsupported("is an adapter, not a model", *architecture);
-        check_split(meta, *architecture);
-        if (gguf_get_n_tensors(meta.get()) == 0) unsupported("holds a vocabulary only", *architecture);
-        check_tensors(meta, n_bytes);
         return *architecture;
+    }
+
+    std::string check_structure(const gguf_metadata & meta, uint64_t n_bytes) const {
+        const std::string architecture = architecture_of(meta);
+        if (!known_architecture(architecture))
+            unsupported("has the unknown architecture " + architecture, architecture);
+        if (architecture == "clip") unsupported("is an image encoder", architecture);
+        if (meta.text("general.type") == "adapter") unsupported("is an adapter, not a model", architecture);
+        check_split(meta, architecture);
+        if (gguf_get_n_tensors(meta.get()) == 0) unsupported("holds a vocabulary only", architecture);
+        check_tensors(meta, n_bytes);
+        return architecture;
     }
 
     // What llama.cpp asserts, divides by or waits for ever on.
@@ -250,6 +255,16 @@ model_file check_model_file(const std::string & path) {
     look.check_shape(meta, architecture);
     look.check_vocabulary(meta, architecture);
     return { path, n_bytes, architecture };
+}
+
+void check_tokenizer_file(const std::string & path) {
+    const inspection look(path);
+    look.check_file();
+    const gguf_metadata meta(path);
+    if (gguf_get_n_tensors(meta.get()) > 0)
+        check_model_file(path);
+    else
+        look.check_vocabulary(meta, look.architecture_of(meta));
 }
 
 bool same_file(const std::string & a, const std::string & b) {

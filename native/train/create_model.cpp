@@ -159,7 +159,7 @@ void write_tensor(const new_tensor & tensor, random_state & random, model_writer
 
 new_model_result create_model(const new_model_options & options) {
     const new_model_options o = checked(options);
-    check_model_file(o.tokenizer_path);
+    check_tokenizer_file(o.tokenizer_path);
     const gguf_context_ptr head(gguf_init_empty());
     add_shape(o, head.get());
     const std::vector<new_tensor> tensors = tensors_of(o, copy_tokenizer(o.tokenizer_path, head.get()));

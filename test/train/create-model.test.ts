@@ -5,8 +5,11 @@ import { join } from "node:path";
 import anyTest, { type TestFn } from "ava";
 import { type CreateModelOptions, createModel, inspect, type OverfillErrorCode } from "../../lib/index.js";
 import { answerAlone, greedy, openPair, refusal } from "../engine/fixtures.js";
+import { text } from "../support/gguf-format.js";
 import { readGguf } from "../support/gguf-reader.js";
+import { writeGguf } from "../support/gguf-writer.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
+import { vocabFile } from "../support/vocab-files.js";
 import { hashOf, type TrainingFiles, writeTrainingFiles } from "./fixtures.js";
 
 const test = anyTest as TestFn<TrainingFiles & { readonly remove: () => Promise<void> }>;
@@ -68,6 +71,20 @@ test("types and an output matrix of its own are written", async (t) => {
       );
       await openPair(t, { prefill: out });
     }
+});
+
+test("a file that holds a vocabulary only gives its tokenizer, a file without a vocabulary none", async (t) => {
+  const folder = withTempDir(t);
+  const out = join(folder, "new.gguf");
+  const vocabulary = vocabFile("gpt-2");
+  await createModel({ ...shape, out, tokenizer: vocabulary });
+  const [made, from] = await Promise.all([readGguf(out), readGguf(vocabulary)]);
+  t.deepEqual(made.metadata.get("tokenizer.ggml.tokens"), from.metadata.get("tokenizer.ggml.tokens"));
+  await openPair(t, { prefill: out });
+
+  const empty = join(folder, "empty.gguf");
+  await writeGguf(empty, { metadata: [["general.architecture", text("llama")]], tensors: [] });
+  await refusal(t, "ERR_MODEL_INVALID", createModel({ ...shape, out, tokenizer: empty }));
 });
 
 const refusals: readonly (readonly [title: string, code: OverfillErrorCode, options: Partial<CreateModelOptions>])[] = [
