@@ -43,6 +43,15 @@ export type {
   SessionStage,
   SessionStats,
 } from "./results.js";
+export type {
+  DataRecord,
+  EncodedRecord,
+  RowScores,
+  ScoredResponse,
+  ScoreOptions,
+  ScoreResult,
+  ScoreRow,
+} from "./score.js";
 export { Session } from "./session.js";
 export {
   inspectTranslator,

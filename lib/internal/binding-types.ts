@@ -177,6 +177,8 @@ export interface NativePair {
   abortLoad(): void;
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array;
   detokenize(tokens: Int32Array, special: boolean): string;
+  /** A line of a data file, as training reads it. */
+  encode(line: string): { readonly prompt: Int32Array; readonly response: Int32Array };
   createSession(): NativeSession;
   /** Resolves when everything is freed. Idempotent. */
   dispose(): Promise<void>;
@@ -276,11 +278,33 @@ export interface NativeSession {
    * the number that the answer had.
    */
   retract(tokens: number): Promise<void>;
+  /**
+   * Only on a session that has read nothing; it stays so. `rows`: two values each, the reader (0 prefill, 1 decode, 2
+   * two-stage) and the refresh interval (0: none).
+   */
+  score(
+    prompt: string | Int32Array,
+    responses: readonly (string | Int32Array)[],
+    rows: Int32Array,
+    parseSpecial: boolean,
+  ): Promise<NativeScores>;
   /** Ends the stage that runs, if one does. */
   abort(): void;
   stats(): NativeSessionStats;
   /** Resolves when the session's place is free. Idempotent. */
   dispose(): Promise<void>;
+}
+
+export interface NativeScores {
+  readonly promptTokens: number;
+  readonly responses: {
+    readonly tokens: Int32Array;
+    readonly rows: {
+      readonly logProbs: Float64Array;
+      readonly agree: Uint8Array;
+      readonly divergence: Float64Array;
+    }[];
+  }[];
 }
 
 export interface NativeStream {

@@ -14,6 +14,7 @@ Napi::Function pair_wrapper::define(Napi::Env env) {
                            InstanceMethod<&pair_wrapper::abort_load>("abortLoad"),
                            InstanceMethod<&pair_wrapper::tokenize>("tokenize"),
                            InstanceMethod<&pair_wrapper::detokenize>("detokenize"),
+                           InstanceMethod<&pair_wrapper::encode>("encode"),
                            InstanceMethod<&pair_wrapper::create_session>("createSession"),
                            InstanceMethod<&pair_wrapper::dispose>("dispose"),
                        });
@@ -74,6 +75,16 @@ Napi::Value pair_wrapper::detokenize(const Napi::CallbackInfo & info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
         return Napi::String::New(info.Env(),
                                  engine_->detokenize(to_tokens(info[0]), info[1].As<Napi::Boolean>().Value()));
+    });
+}
+
+Napi::Value pair_wrapper::encode(const Napi::CallbackInfo & info) {
+    return guarded(info.Env(), [&]() -> Napi::Value {
+        const example made = engine_->encode(info[0].As<Napi::String>().Utf8Value());
+        Napi::Object out = Napi::Object::New(info.Env());
+        out.Set("prompt", from_tokens(info.Env(), made.prompt));
+        out.Set("response", from_tokens(info.Env(), made.response));
+        return out;
     });
 }
 

@@ -1,5 +1,6 @@
 #include "convert.h"
 #include "environment.h"
+#include "score_convert.h"
 #include "wrappers.h"
 
 namespace overfill {
@@ -11,6 +12,7 @@ Napi::Function session_wrapper::define(Napi::Env env) {
                            InstanceMethod<&session_wrapper::hand_over>("handOver"),
                            InstanceMethod<&session_wrapper::decode>("decode"),
                            InstanceMethod<&session_wrapper::retract>("retract"),
+                           InstanceMethod<&session_wrapper::score>("score"),
                            InstanceMethod<&session_wrapper::abort>("abort"),
                            InstanceMethod<&session_wrapper::stats>("stats"),
                            InstanceMethod<&session_wrapper::dispose>("dispose"),
@@ -41,12 +43,13 @@ template <class F> Napi::Value session_wrapper::promise_of(Napi::Env env, Napi::
     return call.promise;
 }
 
+static prompt_input to_prompt(const Napi::Value & from) {
+    if (from.IsString()) return from.As<Napi::String>().Utf8Value();
+    return to_tokens(from);
+}
+
 Napi::Value session_wrapper::prefill(const Napi::CallbackInfo & info) {
-    prompt_input input = std::string();
-    if (info[0].IsString())
-        input = info[0].As<Napi::String>().Utf8Value();
-    else
-        input = to_tokens(info[0]);
+    prompt_input input = to_prompt(info[0]);
     const prefill_options options = to_prefill_options(info[1].As<Napi::Object>());
     const bool listens = info[2].IsFunction();
     return promise_of(info.Env(), listens ? info[2].As<Napi::Function>() : Napi::Function(),
@@ -76,6 +79,21 @@ Napi::Value session_wrapper::retract(const Napi::CallbackInfo & info) {
     return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
         const auto done = [box, id](bool) { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); };
         handle_->retract(info[0].As<Napi::Number>().Uint32Value(), { done, failed });
+    });
+}
+
+Napi::Value session_wrapper::score(const Napi::CallbackInfo & info) {
+    score_input input;
+    input.prompt = to_prompt(info[0]);
+    const auto responses = info[1].As<Napi::Array>();
+    for (uint32_t i = 0; i < responses.Length(); i++) input.responses.push_back(to_prompt(responses.Get(i)));
+    input.rows = to_score_rows(info[2]);
+    input.parse_special = info[3].As<Napi::Boolean>().Value();
+    return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
+        const auto done = [box, id](const score_result & result) {
+            box->resolve(id, [result](Napi::Env env) { return from_score_result(env, result); });
+        };
+        handle_->score(std::move(input), { done, failed });
     });
 }
 

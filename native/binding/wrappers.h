@@ -28,6 +28,7 @@ class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
     Napi::Value abort_load(const Napi::CallbackInfo & info);
     Napi::Value tokenize(const Napi::CallbackInfo & info);
     Napi::Value detokenize(const Napi::CallbackInfo & info);
+    Napi::Value encode(const Napi::CallbackInfo & info);
     Napi::Value create_session(const Napi::CallbackInfo & info);
     Napi::Value dispose(const Napi::CallbackInfo & info);
 
@@ -54,6 +55,7 @@ class session_wrapper : public Napi::ObjectWrap<session_wrapper> {
     Napi::Value hand_over(const Napi::CallbackInfo & info);
     Napi::Value decode(const Napi::CallbackInfo & info);
     Napi::Value retract(const Napi::CallbackInfo & info);
+    Napi::Value score(const Napi::CallbackInfo & info);
     Napi::Value abort(const Napi::CallbackInfo & info);
     Napi::Value stats(const Napi::CallbackInfo & info);
     Napi::Value dispose(const Napi::CallbackInfo & info);

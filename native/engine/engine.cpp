@@ -3,6 +3,8 @@
 #include "failure.h"
 #include "text.h"
 
+#include <ctime>
+
 namespace overfill {
 
 // --- engine ---
@@ -83,6 +85,12 @@ std::string engine::detokenize(const std::vector<llama_token> & tokens, bool spe
     return overfill::detokenize(loaded().vocab(), tokens, special);
 }
 
+example engine::encode(const std::string & line) const {
+    const pair & models = loaded();
+    example_tokenizer tokenizer(models.prefill_model(), models.info().context_size, std::time(nullptr));
+    return tokenizer.to_example(parse_data_record(line));
+}
+
 std::shared_ptr<session_handle> engine::create_session() {
     loaded();
     llama_seq_id sequence;
@@ -158,6 +166,11 @@ std::shared_ptr<token_stream> session_handle::decode(decode_options options, std
 void session_handle::retract(uint32_t n_tokens, completion<bool> end) {
     claim();
     start(std::make_shared<retract_task>(slot_, n_tokens, std::move(end)));
+}
+
+void session_handle::score(score_input input, completion<score_result> end) {
+    claim();
+    start(std::make_shared<score_task>(slot_, *owner_->pair_, std::move(input), std::move(end)));
 }
 
 void session_handle::abort() {

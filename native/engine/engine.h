@@ -4,9 +4,11 @@
 // aborts what runs, fails what waits with ERR_DISPOSED and joins the thread.
 #pragma once
 
+#include "examples.h"
 #include "options.h"
 #include "pair.h"
 #include "scheduler.h"
+#include "score_task.h"
 #include "session_tasks.h"
 #include "token_stream.h"
 
@@ -33,6 +35,9 @@ class session_handle {
     std::shared_ptr<token_stream> decode(decode_options options, std::function<void()> on_readable);
 
     void retract(uint32_t n_tokens, completion<bool> end);
+
+    // Fails with ERR_STAGE_ORDER on a session that has read something. The session stays empty.
+    void score(score_input input, completion<score_result> end);
 
     // Ends the stage that runs, if one does.
     void abort();
@@ -64,6 +69,9 @@ class engine : public std::enable_shared_from_this<engine> {
     // After the load has ended well. Both are safe beside a running stage: a vocabulary does not change.
     std::vector<llama_token> tokenize(const std::string & text, bool add_special, bool parse_special) const;
     std::string detokenize(const std::vector<llama_token> & tokens, bool special) const;
+    // A line of a data file as training reads it, in at most as many tokens as a session holds. Throws
+    // ERR_DATA_INVALID, ERR_MODEL_UNSUPPORTED.
+    example encode(const std::string & line) const;
 
     // Throws ERR_SESSION_LIMIT if max_sessions are open.
     std::shared_ptr<session_handle> create_session();

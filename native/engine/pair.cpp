@@ -241,14 +241,14 @@ bool pair::ends_answer(llama_token token) const {
 }
 
 bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
-                bool want_logits) {
+                uint32_t n_logits) {
     batch_.n_tokens = (int32_t) n;
     for (uint32_t i = 0; i < n; i++) {
         batch_.token[i] = tokens[i];
         batch_.pos[i] = position + (llama_pos) i;
         batch_.n_seq_id[i] = 1;
         batch_.seq_id[i][0] = sequence;
-        batch_.logits[i] = want_logits && i + 1 == n;
+        batch_.logits[i] = i + n_logits >= n;
     }
     if (decode_ && one_cache()) align_write_position(ctx, sequence);
     const log_capture log;

@@ -46,14 +46,17 @@ class pair {
     // Whether the token ends an answer for either model.
     bool ends_answer(llama_token token) const;
 
+    const llama_model * prefill_model() const { return models_.prefill.get(); }
+
     llama_context * prefill_context() const { return prefill_.get(); }
     llama_context * decode_context() const { return decode_ ? decode_.get() : prefill_.get(); }
 
-    // Reads n tokens at the positions from `position` on, the logits of the last one being wanted or not. At most
-    // info().batch_size tokens with the prefill context, one with the decode context. Returns false if it was aborted;
-    // throws ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY. Positions that were not read are not in the cache afterwards.
+    // Reads n tokens at the positions from `position` on; the logits of the last n_logits are wanted. At most
+    // info().batch_size tokens, and with the decode context no more than its llama_n_ubatch. Returns false if it was
+    // aborted; throws ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY. Positions that were not read are not in the cache
+    // afterwards.
     bool read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
-              bool want_logits);
+              uint32_t n_logits);
 
     // The switch: makes the sequence readable for the decode model. Its first n_kept tokens are there already. Throws
     // what translate_handover::run throws; the decode side then holds those n_kept.

@@ -91,7 +91,7 @@ bool session::prefill_run::step() {
     const uint32_t n = std::min((uint32_t) todo_.size() - n_done_, s.pair_.info().batch_size);
     const bool last = n_done_ + n == todo_.size();
     if (!s.pair_.read(s.pair_.prefill_context(), todo_.data() + n_done_, n, (llama_pos) s.n_cached_, s.sequence_,
-                      last)) {
+                      last ? 1 : 0)) {
         roll_back();
         return false;
     }
@@ -183,7 +183,7 @@ const float * session::next_logits(uint32_t & n_read) {
         // The decode context takes fewer tokens at once than the prefill model's.
         const uint32_t at = n_decode_side(), most = std::min(llama_n_ubatch(ctx), pair_.info().batch_size);
         const uint32_t n = std::min(n_tokens - at, most);
-        if (!pair_.read(ctx, &tokens_[at], n, (llama_pos) at, sequence_, at + n == n_tokens)) return nullptr;
+        if (!pair_.read(ctx, &tokens_[at], n, (llama_pos) at, sequence_, at + n == n_tokens ? 1 : 0)) return nullptr;
         set_decode_side(at + n);
         n_read += n;
     }
@@ -199,7 +199,8 @@ session::refresh_step session::refresh() {
 
     const uint32_t n = std::min(n_tokens - n_clean_, pair_.info().batch_size);
     const bool last = n_clean_ + n == n_tokens;
-    if (!pair_.read(ctx, &tokens_[n_clean_], n, (llama_pos) n_clean_, sequence_, last)) return refresh_step::aborted;
+    if (!pair_.read(ctx, &tokens_[n_clean_], n, (llama_pos) n_clean_, sequence_, last ? 1 : 0))
+        return refresh_step::aborted;
     n_cached_ = n_clean_ = n_clean_ + n;
     {
         const std::lock_guard<std::mutex> lock(stats_mutex_);

@@ -27,11 +27,9 @@ task::turn prefill_task::step() {
         if (auto * tokens = std::get_if<std::vector<llama_token>>(&input_)) {
             prompt = std::move(*tokens);
         } else if (const std::string & text = std::get<std::string>(input_); !text.empty()) {
-            const bool first = slot_->state.tokens().empty();
-            prompt = tokenize(vocab_, text, first, options_.parse_special);
-            // Some vocabularies close every text with an end token; an answer would never begin.
-            if (first && llama_vocab_get_add_eos(vocab_) && !prompt.empty() && prompt.back() == llama_vocab_eos(vocab_))
-                prompt.pop_back();
+            // Behind a token that closes the text an answer would never begin.
+            prompt = slot_->state.tokens().empty() ? tokenize_beginning(vocab_, text, options_.parse_special)
+                                                   : tokenize(vocab_, text, false, options_.parse_special);
         }
         run_.emplace(slot_->state, std::move(prompt), options_);
     }

@@ -22,6 +22,20 @@ std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string &
     return tokens;
 }
 
+std::vector<llama_token> tokenize_beginning(const llama_vocab * vocab, const std::string & text, bool parse_special) {
+    std::vector<llama_token> tokens = tokenize(vocab, text, /*add_special*/ true, parse_special);
+    if (llama_vocab_get_add_eos(vocab) && !tokens.empty() && tokens.back() == llama_vocab_eos(vocab)) tokens.pop_back();
+    return tokens;
+}
+
+text_parts split_text(const llama_vocab * vocab, const std::string & before, const std::string & after,
+                      bool parse_special) {
+    const std::vector<llama_token> first = tokenize_beginning(vocab, before, parse_special),
+                                   whole = tokenize_beginning(vocab, before + after, parse_special);
+    const auto border = std::mismatch(first.begin(), first.end(), whole.begin(), whole.end()).second;
+    return { { whole.begin(), border }, { border, whole.end() } };
+}
+
 static std::string piece_of(const llama_vocab * vocab, llama_token token, bool special) {
     std::string piece(32, '\0');
     int32_t n = llama_token_to_piece(vocab, token, &piece[0], (int32_t) piece.size(), 0, special);

@@ -17,20 +17,7 @@ const chat_template & example_tokenizer::chat() {
     return *chat_;
 }
 
-// The beginning of every text, without the token that some vocabularies close a text with.
-static std::vector<llama_token> beginning(const llama_vocab * vocab, const std::string & text) {
-    std::vector<llama_token> tokens = tokenize(vocab, text, /*add_special*/ true, /*parse_special*/ true);
-    if (llama_vocab_get_add_eos(vocab) && !tokens.empty() && tokens.back() == llama_vocab_eos(vocab)) tokens.pop_back();
-    return tokens;
-}
-
-// Splits the tokens of the whole text where those of its prompt end. The response by itself would become other tokens:
-// SentencePiece vocabularies put a space before every text. Where a token spans the border, it goes with the response.
-static example split(const llama_vocab * vocab, const std::string & prompt, const std::string & response) {
-    const std::vector<llama_token> before = beginning(vocab, prompt), whole = beginning(vocab, prompt + response);
-    const auto border = std::mismatch(before.begin(), before.end(), whole.begin(), whole.end()).second;
-    return { { whole.begin(), border }, { border, whole.end() }, false };
-}
+static example to_parts(text_parts parts) { return { std::move(parts.before), std::move(parts.after), false }; }
 
 example example_tokenizer::from_chat(const std::vector<chat_message> & messages) {
     if (messages.back().role != "assistant") refuse("the last message is not the assistant's");
@@ -50,7 +37,7 @@ example example_tokenizer::from_chat(const std::vector<chat_message> & messages)
     std::string response = whole.substr(prompt.size());
     // Templates end a turn with a newline that the model never has to write: it stops at the token before.
     while (!response.empty() && (response.back() == '\n' || response.back() == ' ')) response.pop_back();
-    return split(vocab_, prompt, response);
+    return to_parts(split_text(vocab_, prompt, response));
 }
 
 example example_tokenizer::to_example(const data_record & record) {
@@ -59,11 +46,11 @@ example example_tokenizer::to_example(const data_record & record) {
         made = from_chat(record.messages);
     } else if (record.text) {
         if (record.text->empty()) refuse("the text is empty");
-        made = split(vocab_, "", *record.text);
+        made = to_parts(split_text(vocab_, "", *record.text));
         made.is_text = true;
     } else {
         if (record.response->empty()) refuse("the response is empty");
-        made = split(vocab_, *record.prompt, *record.response);
+        made = to_parts(split_text(vocab_, *record.prompt, *record.response));
         const llama_token end = llama_vocab_eos(vocab_);
         if (end != LLAMA_TOKEN_NULL && !llama_vocab_is_eog(vocab_, made.response.back())) made.response.push_back(end);
     }

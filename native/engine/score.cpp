@@ -1,0 +1,252 @@
+#include "score.h"
+
+#include "failure.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace overfill {
+
+// Floats of logits that are kept of a piece, of the full model and of the row that is compared with it: 64 MiB each.
+static constexpr size_t piece_values = (size_t) 1 << 24;
+// Tokens whose logits are taken at once: llama.cpp keeps a row of the vocabulary for each.
+static constexpr size_t most_logits = 32;
+
+[[noreturn]] static void refuse(const std::string & parameter, const std::string & why) {
+    throw failure(error_code::invalid_argument, parameter + ": " + why, { { "parameter", parameter } });
+}
+
+static void check_tokens(const std::string & parameter, const std::vector<llama_token> & tokens, int32_t n_vocab) {
+    if (tokens.empty()) refuse(parameter, "there is no token");
+    for (const llama_token token : tokens)
+        if (token < 0 || token >= n_vocab)
+            refuse(parameter,
+                   "token " + std::to_string(token) + " is outside the vocabulary of " + std::to_string(n_vocab));
+}
+
+scorer::scorer(pair & models, llama_seq_id sequence, score_request request)
+    : pair_(models), sequence_(sequence), request_(std::move(request)) {
+    const int32_t n_vocab = llama_vocab_n_tokens(pair_.vocab());
+    check_tokens("prompt", request_.prompt, n_vocab);
+    size_t longest = 0;
+    for (const auto & response : request_.responses) {
+        check_tokens("responses", response, n_vocab);
+        longest = std::max(longest, response.size());
+    }
+    // The last token of a response is asked for, not read.
+    const size_t n_needed = request_.prompt.size() + longest, n_context = pair_.info().context_size;
+    if (n_needed > n_context)
+        throw failure(error_code::context_overflow,
+                      "a prompt of " + std::to_string(request_.prompt.size()) + " tokens and a response of " +
+                          std::to_string(longest) + " do not fit in the context's " + std::to_string(n_context),
+                      { { "promptTokens", std::to_string(request_.prompt.size()) },
+                        { "responseTokens", std::to_string(longest) },
+                        { "contextSize", std::to_string(n_context) } });
+    result_.scores.resize(request_.responses.size(), std::vector<row_scores>(request_.rows.size()));
+}
+
+scorer::~scorer() {
+    pair::forget(pair_.prefill_context(), sequence_, 0);
+    if (!pair_.one_cache()) pair::forget(pair_.decode_context(), sequence_, 0);
+}
+
+score_result scorer::take_result() {
+    result_.prompt = std::move(request_.prompt);
+    result_.responses = std::move(request_.responses);
+    return std::move(result_);
+}
+
+llama_context * scorer::context_of(reader by) const {
+    return by == reader::prefill ? pair_.prefill_context() : pair_.decode_context();
+}
+
+size_t scorer::piece_size() const {
+    return std::max(most_logits, piece_values / (size_t) llama_vocab_n_tokens(pair_.vocab()));
+}
+
+// --- what the caches hold ---
+
+// Keeps the first n tokens of the cache that `by` reads into.
+void scorer::forget_from(reader by, size_t n) {
+    std::vector<held_token> & held = held_of(by);
+    if (held.size() <= n) return;
+    pair::forget(context_of(by), sequence_, (llama_pos) n);
+    held.resize(n);
+}
+
+std::vector<scorer::held_token> & scorer::held_of(reader by) {
+    return by == reader::prefill || pair_.one_cache() ? held_ : held_by_decode_;
+}
+
+// How many tokens of a cache are as wanted: the first n_prefill read by the prefill model, the others by the decode
+// model.
+size_t scorer::n_alike(const std::vector<held_token> & held, size_t n_prefill, size_t n) const {
+    size_t i = 0;
+    while (i < std::min(held.size(), n) &&
+           held[i] == held_token{ tokens_[i], i < n_prefill ? reader::prefill : reader::decode })
+        i++;
+    return i;
+}
+
+// Reads on to `end`. The distributions behind the tokens from `first` on go to `out`.
+bool scorer::read_on(reader by, size_t end, size_t first, distributions * out) {
+    llama_context * ctx = context_of(by);
+    std::vector<held_token> & held = held_of(by);
+    const size_t n_vocab = (size_t) llama_vocab_n_tokens(pair_.vocab());
+    const size_t most = std::min<size_t>(llama_n_ubatch(ctx), pair_.info().batch_size);
+    while (held.size() < end) {
+        const size_t at = held.size(), n = std::min({ most, end - at, std::max(first, at) + most_logits - at });
+        const size_t n_silent = std::min(n, first > at ? first - at : 0);
+        if (!pair_.read(ctx, &tokens_[at], (uint32_t) n, (llama_pos) at, sequence_, (uint32_t) (n - n_silent)))
+            return false;
+        for (size_t i = 0; i < n; i++) held.push_back({ tokens_[at + i], by });
+        for (size_t i = n_silent; i < n; i++) {
+            const float * logits = llama_get_logits_ith(ctx, (int32_t) i);
+            if (!logits) throw failure(error_code::internal, "a step gave no logits");
+            out->add(logits, n_vocab);
+        }
+    }
+    return true;
+}
+
+// Makes the cache of who reads next hold the first n tokens and no more, n_prefill of them read by the prefill model
+// and handed over, the others by the decode model.
+bool scorer::hold(size_t n_prefill, size_t n, reader next) {
+    if (pair_.one_cache() || next == reader::prefill) {
+        forget_from(reader::prefill, n_alike(held_, n_prefill, n));
+        if (!read_on(reader::prefill, n_prefill, n_prefill, nullptr)) return false;
+        return next == reader::prefill || read_on(reader::decode, n, n, nullptr);
+    }
+    size_t n_kept = n_alike(held_by_decode_, n_prefill, n);
+    if (n_kept < n_prefill) {
+        if (!hold(n_prefill, n_prefill, reader::prefill)) return false;
+        forget_from(reader::decode, n_kept);
+        pair_.hand_over(sequence_, (uint32_t) n_prefill, (uint32_t) n_kept);
+        held_by_decode_ = held_;
+        n_kept = n_prefill;
+    }
+    forget_from(reader::decode, n_kept);
+    return read_on(reader::decode, n, n, nullptr);
+}
+
+// --- distributions ---
+
+void scorer::distributions::add(const float * row, size_t n_vocab) {
+    const float * largest = std::max_element(row, row + n_vocab);
+    double sum = 0;
+    for (size_t i = 0; i < n_vocab; i++) sum += std::exp((double) row[i] - (double) *largest);
+    logits.insert(logits.end(), row, row + n_vocab);
+    log_sums.push_back(std::log(sum) + (double) *largest);
+    likeliest.push_back((llama_token) (largest - row));
+}
+
+// The distribution right behind the prompt, which every row by this reader has in common.
+bool scorer::add_first(reader by, distributions & out) {
+    std::vector<float> & first = first_logits_[by == reader::decode];
+    if (first.empty()) {
+        const size_t n = request_.prompt.size(), n_prefill = by == reader::prefill ? n : 0;
+        // Its last token is read anew if it has been read without logits.
+        forget_from(by, std::min(n - 1, n_alike(held_of(by), n_prefill, n)));
+        distributions made;
+        if (!read_on(by, n, n - 1, &made)) return false;
+        first = std::move(made.logits);
+    }
+    out.add(first.data(), first.size());
+    return true;
+}
+
+// What one reader by itself makes of the tokens [begin, end) of the response.
+bool scorer::read_alone(reader by, size_t begin, size_t end, distributions & out) {
+    const size_t n_prompt = request_.prompt.size();
+    if (begin == 0) {
+        if (!add_first(by, out)) return false;
+        begin = 1;
+    }
+    if (begin >= end) return true;
+    const size_t n = n_prompt + begin - 1;
+    return hold(by == reader::prefill ? n : 0, n, by) && read_on(by, n_prompt + end - 1, n, &out);
+}
+
+bool scorer::read_two_stage(size_t interval, size_t begin, size_t end, distributions & out) {
+    const size_t n_prompt = request_.prompt.size();
+    for (size_t i = begin; i < end;) {
+        const size_t refreshed = interval > 0 ? i / interval * interval : 0, n_clean = n_prompt + refreshed;
+        if (i == 0) {
+            if (!add_first(reader::prefill, out)) return false;
+            i++;
+        } else if (i == refreshed) {
+            // As generation has it: what was written since the last refresh is read at once.
+            forget_from(reader::prefill, std::min(n_clean - interval, n_alike(held_, n_clean, n_clean)));
+            if (!read_on(reader::prefill, n_clean, n_clean - 1, &out)) return false;
+            i++;
+        } else {
+            const size_t stop = interval > 0 ? std::min(end, refreshed + interval) : end, n = n_prompt + i - 1;
+            if (!hold(n_clean, n, reader::decode) || !read_on(reader::decode, n_prompt + stop - 1, n, &out))
+                return false;
+            i = stop;
+        }
+    }
+    return true;
+}
+
+bool scorer::read_row(const score_row & row, size_t begin, size_t end, distributions & out) {
+    switch (row.reader) {
+    case score_reader::prefill: return read_alone(reader::prefill, begin, end, out);
+    case score_reader::decode: return read_alone(reader::decode, begin, end, out);
+    case score_reader::two_stage: return read_two_stage(row.refresh_interval, begin, end, out);
+    }
+    return true;
+}
+
+// --- scores ---
+
+void scorer::compare(const distributions & row, size_t begin, row_scores & out) const {
+    const size_t n_vocab = (size_t) llama_vocab_n_tokens(pair_.vocab());
+    const std::vector<llama_token> & response = request_.responses[response_];
+    for (size_t i = 0; i < row.log_sums.size(); i++) {
+        const float *own = &row.logits[i * n_vocab], *full = &full_.logits[i * n_vocab];
+        const double own_sum = row.log_sums[i], full_sum = full_.log_sums[i];
+        double divergence = 0;
+        for (size_t t = 0; t < n_vocab; t++) {
+            const double log_p = (double) full[t] - full_sum, log_q = (double) own[t] - own_sum;
+            // Where p is 0 its logarithm may be infinite.
+            if (const double p = std::exp(log_p); p > 0) divergence += p * (log_p - log_q);
+        }
+        out.log_probs.push_back((double) own[response[begin + i]] - own_sum);
+        out.agrees.push_back(row.likeliest[i] == full_.likeliest[i]);
+        out.divergences.push_back(std::max(divergence, 0.0));
+    }
+}
+
+bool scorer::step() {
+    const std::vector<llama_token> & response = request_.responses[response_];
+    const size_t end = std::min(response.size(), begin_ + piece_size());
+    if (row_ == 0) {
+        tokens_ = request_.prompt;
+        tokens_.insert(tokens_.end(), response.begin(), response.end());
+        full_ = {};
+        if (!read_row({}, begin_, end, full_)) return false;
+    }
+    if (row_ < request_.rows.size()) {
+        const score_row & row = request_.rows[row_];
+        row_scores & out = result_.scores[response_][row_];
+        if (row.reader == score_reader::prefill) {
+            compare(full_, begin_, out);
+        } else {
+            distributions own;
+            if (!read_row(row, begin_, end, own)) return false;
+            compare(own, begin_, out);
+        }
+        row_++;
+    }
+    if (row_ < request_.rows.size()) return true;
+    row_ = 0;
+    begin_ = end;
+    if (begin_ < response.size()) return true;
+    begin_ = 0;
+    response_++;
+    return true;
+}
+
+}  // namespace overfill

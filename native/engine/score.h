@@ -1,0 +1,100 @@
+// How likely given responses are: to the full model, to the decode model by itself, and in two stages, with the real
+// handover. Teacher forced: whatever a reader would have written, it is given the response's own tokens.
+//
+// All rows are read on one sequence, one after the other. What is in its caches is told by who read each token: a row
+// that begins as the last one did goes on from there, everything else is read anew.
+#pragma once
+
+#include "pair.h"
+
+#include <llama.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace overfill {
+
+enum class score_reader { prefill, decode, two_stage };
+
+struct score_row {
+    score_reader reader = score_reader::prefill;
+    // two_stage: after so many tokens of the response the full model reads them again, and the token that follows is
+    // its own; 0: never.
+    uint32_t refresh_interval = 0;
+};
+
+// By token of a response. In two stages those right behind the prompt or a refresh are the full model's.
+struct row_scores {
+    std::vector<double> log_probs;    // ln of the token's probability, given all before it
+    std::vector<uint8_t> agrees;      // 1: the likeliest token is the full model's likeliest
+    std::vector<double> divergences;  // KL(full || row) in nats
+};
+
+struct score_request {
+    std::vector<llama_token> prompt;
+    std::vector<std::vector<llama_token>> responses;
+    std::vector<score_row> rows;
+};
+
+struct score_result {
+    std::vector<llama_token> prompt;
+    std::vector<std::vector<llama_token>> responses;
+    std::vector<std::vector<row_scores>> scores;  // [responses][rows]
+};
+
+class scorer {
+  public:
+    // Throws ERR_INVALID_ARGUMENT for an empty prompt or response or a token outside the vocabulary,
+    // ERR_CONTEXT_OVERFLOW for a prompt that does not fit together with the longest response.
+    scorer(pair & models, llama_seq_id sequence, score_request request);
+    // Removes what it has read.
+    ~scorer();
+    scorer(const scorer &) = delete;
+    scorer & operator=(const scorer &) = delete;
+
+    // Reads one piece of one response for one row. False: it was aborted. Throws what pair::read and pair::hand_over
+    // throw.
+    bool step();
+    bool done() const { return response_ == request_.responses.size(); }
+    score_result take_result();
+
+  private:
+    enum class reader : uint8_t { prefill, decode };
+    struct held_token {
+        llama_token token;
+        reader by;
+        bool operator==(const held_token & other) const { return token == other.token && by == other.by; }
+    };
+    // One distribution a token of the piece: [piece][n_vocab], with what is asked of each.
+    struct distributions {
+        std::vector<float> logits;
+        std::vector<double> log_sums;  // ln of the sum of exponentials
+        std::vector<llama_token> likeliest;
+        void add(const float * row, size_t n_vocab);
+    };
+
+    bool read_row(const score_row & row, size_t begin, size_t end, distributions & out);
+    bool read_alone(reader by, size_t begin, size_t end, distributions & out);
+    bool read_two_stage(size_t interval, size_t begin, size_t end, distributions & out);
+    bool add_first(reader by, distributions & out);
+    bool read_on(reader by, size_t end, size_t first, distributions * out);
+    bool hold(size_t n_prefill, size_t n, reader next);
+    void forget_from(reader by, size_t n);
+    size_t n_alike(const std::vector<held_token> & held, size_t n_prefill, size_t n) const;
+    std::vector<held_token> & held_of(reader by);
+    llama_context * context_of(reader by) const;
+    void compare(const distributions & row, size_t begin, row_scores & out) const;
+    size_t piece_size() const;
+
+    pair & pair_;
+    llama_seq_id sequence_;
+    score_request request_;
+    score_result result_;
+    size_t response_ = 0, begin_ = 0, row_ = 0;      // what the next step reads
+    std::vector<llama_token> tokens_;                // the prompt and the response
+    distributions full_;                             // of the piece
+    std::vector<float> first_logits_[2];             // by reader: behind the prompt
+    std::vector<held_token> held_, held_by_decode_;  // the second where the decode model has a cache of its own
+};
+
+}  // namespace overfill
