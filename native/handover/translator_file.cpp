@@ -1,6 +1,5 @@
 #include "translator_file.h"
 
-#include "atomic_file.h"
 #include "failure.h"
 #include "gguf_metadata.h"
 
@@ -299,32 +298,26 @@ class translator_writer {
         gguf_set_val_str(gguf_.get(), "translator.kind", maps_.empty() ? "layers" : "linear");
     }
 
-    uint64_t write(const std::string & path) const {
+    std::unique_ptr<atomic_file> write(const std::string & path) const {
         std::vector<uint8_t> head(gguf_get_meta_size(gguf_.get()));
         gguf_get_meta_data(gguf_.get(), head.data());
-        atomic_file file(path);
-        uint64_t n_bytes = 0;
-        const auto put = [&](const void * data, size_t n) {
-            file.write(data, n);
-            n_bytes += n;
-        };
+        auto file = std::make_unique<atomic_file>(path);
         const auto pad = [&] {
             static const uint8_t zeros[GGUF_DEFAULT_ALIGNMENT] = {};
-            put(zeros, GGML_PAD(n_bytes, GGUF_DEFAULT_ALIGNMENT) - n_bytes);
+            file->write(zeros, GGML_PAD(file->n_bytes(), GGUF_DEFAULT_ALIGNMENT) - file->n_bytes());
         };
-        put(head.data(), head.size());
+        file->write(head.data(), head.size());
         pad();
         for (const linear_map * map : maps_) {
             convert_weights(
                 *map, weight_type_,
-                [&](const uint8_t * bytes, size_t n, const std::vector<float> &, size_t) { put(bytes, n); });
+                [&](const uint8_t * bytes, size_t n, const std::vector<float> &, size_t) { file->write(bytes, n); });
             pad();
             if (map->bias.empty()) continue;
-            put(map->bias.data(), map->bias.size() * sizeof(float));
+            file->write(map->bias.data(), map->bias.size() * sizeof(float));
             pad();
         }
-        file.commit();
-        return n_bytes;
+        return file;
     }
 
   private:
@@ -379,8 +372,15 @@ class translator_writer {
 
 }  // namespace
 
-uint64_t write_translator(const std::string & path, const translator & translator, ggml_type weight_type) {
+std::unique_ptr<atomic_file> prepare_translator(const std::string & path, const translator & translator,
+                                                ggml_type weight_type) {
     return translator_writer(translator, weight_type).write(path);
+}
+
+uint64_t write_translator(const std::string & path, const translator & translator, ggml_type weight_type) {
+    const auto file = prepare_translator(path, translator, weight_type);
+    file->commit();
+    return file->n_bytes();
 }
 
 }  // namespace overfill

@@ -20,12 +20,14 @@
 //   blk.<i>.kv.weight, blk.<i>.kv.bias                     in their place where K and V have one map in common
 #pragma once
 
+#include "atomic_file.h"
 #include "model_traits.h"
 #include "translator.h"
 
 #include <ggml.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 namespace overfill {
@@ -45,6 +47,10 @@ translator read_translator(const std::string & path, translator_file_info * info
 // Writes the whole file or none: a file that had the name before is replaced in one step or kept. Returns its size.
 // Throws ERR_FILE_WRITE_FAILED, or ERR_INVALID_ARGUMENT for a weight type that cannot hold the weights.
 uint64_t write_translator(const std::string & path, const translator & translator, ggml_type weight_type);
+
+// The same, but for the commit.
+std::unique_ptr<atomic_file> prepare_translator(const std::string & path, const translator & translator,
+                                                ggml_type weight_type);
 
 // Whether `weight_type` can hold rows of n_in weights. Throws ERR_INVALID_ARGUMENT if not.
 void check_weight_type(ggml_type weight_type, uint32_t n_in);

@@ -33,10 +33,17 @@ atomic_file::~atomic_file() {
 
 void atomic_file::write(const void * data, size_t n_bytes) {
     if (!file_.write(data, n_bytes)) fail(std::strerror(errno));
+    n_bytes_ += n_bytes;
+}
+
+void atomic_file::finish() {
+    if (finished_) return;
+    if (!file_.close()) fail(std::strerror(errno));
+    finished_ = true;
 }
 
 void atomic_file::commit() {
-    if (!file_.close()) fail(std::strerror(errno));
+    finish();
     std::error_code error;
     fs::rename(temporary_, path_, error);
     if (error) fail(error.message());

@@ -5,6 +5,7 @@
 #include "new_file.h"
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string>
 
@@ -19,9 +20,15 @@ class atomic_file {
     atomic_file(const atomic_file &) = delete;
     atomic_file & operator=(const atomic_file &) = delete;
 
-    // Both throw ERR_FILE_WRITE_FAILED, for a full disk, say.
+    // All three throw ERR_FILE_WRITE_FAILED, for a full disk, say. `finish` brings what was written to the disk, under
+    // the temporary name still, so that of several files that belong together none gets its name before all are
+    // written; `commit` does it where it was not done.
     void write(const void * data, size_t n_bytes);
+    void finish();
     void commit();
+
+    uint64_t n_bytes() const { return n_bytes_; }
+    std::string temporary_name() const { return temporary_.u8string(); }
 
   private:
     [[noreturn]] void fail(const std::string & why) const;
@@ -29,6 +36,8 @@ class atomic_file {
     std::string name_;  // as given, for messages
     std::filesystem::path path_, temporary_;
     new_file file_;
+    uint64_t n_bytes_ = 0;
+    bool finished_ = false;
 };
 
 }  // namespace overfill

@@ -1,6 +1,7 @@
 // The training graph against llama.cpp (its logits) and against finite differences (its gradients).
 #include "cache_rows.h"
 #include "check.h"
+#include "finite_differences.h"
 #include "models.h"
 #include "train_case.h"
 
@@ -103,35 +104,6 @@ void compare_logits(const variant & v, bool with_prefix, double tolerance = 1e-5
     CHECK(std::fabs(loss.total - cross_entropy) < (table ? 1e-4 : tolerance) * cross_entropy);
 }
 
-// The loss along a line through the parameters of one tensor.
-struct line {
-    ggml_tensor * tensor;
-    std::vector<float> origin, direction;
-    training_graph & graph;
-    const train_batch & batch;
-
-    double at(double step) const {
-        std::vector<float> values(origin.size());
-        for (size_t i = 0; i < values.size(); i++) values[i] = (float) (origin[i] + step * direction[i]);
-        ggml_backend_tensor_set(tensor, values.data(), 0, values.size() * sizeof(float));
-        return graph.run(batch).total;
-    }
-    // Two central differences, joined so that the cubic term goes.
-    double slope(double step) const {
-        const double wide = (at(2 * step) - at(-2 * step)) / (4 * step), narrow = (at(step) - at(-step)) / (2 * step);
-        ggml_backend_tensor_set(tensor, origin.data(), 0, origin.size() * sizeof(float));
-        return (4 * narrow - wide) / 3;
-    }
-};
-
-double length(const std::vector<float> & v) {
-    double sum = 0;
-    for (const float value : v) sum += (double) value * value;
-    return std::sqrt(sum);
-}
-
-// For every tensor: along the gradient with a random direction added, and along the largest values alone. `worst` is
-// relative to the gradient's length, the slope that the steepest direction would have.
 void check_gradients(const variant & v, bool with_prefix, distillation distil) {
     const variant_file file(v);
     student s(file.str());
@@ -146,36 +118,15 @@ void check_gradients(const variant & v, bool with_prefix, distillation distil) {
     s.graph(texts.shape, true, distil)->run(texts.batch);
     const auto graph = s.graph(texts.shape, false, distil);
 
-    std::normal_distribution<float> normal;
     double worst = 0;
     std::string where;
     for (ggml_tensor * tensor : s.parameters.trained()) {
-        const std::vector<float> gradient = values_of(s.gradients.of(tensor)), origin = values_of(tensor);
-        const double steepest = length(gradient), size = length(origin);
-        CHECK(steepest > 0 && std::isfinite(steepest));
-        std::vector<float> noise(gradient.size()), mixed(gradient.size());
-        for (float & value : noise) value = normal(texts.random);
-        for (size_t i = 0; i < mixed.size(); i++)
-            mixed[i] = (float) (gradient[i] / steepest + noise[i] / length(noise));
-        std::vector<std::vector<float>> directions = { mixed };
-        std::vector<size_t> order(gradient.size());
-        for (size_t i = 0; i < order.size(); i++) order[i] = i;
-        std::sort(order.begin(), order.end(),
-                  [&](size_t a, size_t b) { return std::fabs(gradient[a]) > std::fabs(gradient[b]); });
-        for (size_t i = 0; i < 3; i++) {
-            directions.emplace_back(gradient.size());
-            directions.back()[order[i]] = 1;
-        }
-        for (const std::vector<float> & direction : directions) {
-            double expected = 0;
-            for (size_t i = 0; i < gradient.size(); i++) expected += (double) gradient[i] * direction[i];
-            const double step = 2e-2 * size / std::sqrt((double) origin.size());
-            const double slope = line{ tensor, origin, direction, *graph, texts.batch }.slope(step);
-            const double error = std::fabs(slope - expected) / steepest;
-            if (error > worst) {
-                worst = error;
-                where = tensor->name;
-            }
+        const std::vector<float> gradient = values_of(s.gradients.of(tensor));
+        CHECK(length(gradient) > 0 && std::isfinite(length(gradient)));
+        const double error = gradient_error(tensor, gradient, *graph, texts.batch, texts.random);
+        if (error > worst) {
+            worst = error;
+            where = tensor->name;
         }
     }
     std::printf("  %s%s%s: %.1e (%s)\n", v.title, with_prefix ? ", prefix" : "", distil.share > 0 ? ", distilled" : "",

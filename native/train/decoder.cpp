@@ -6,8 +6,9 @@
 
 namespace overfill {
 
-decoder::decoder(const training_shape & shape, const parameter_set & parameters, const compute_device & device)
-    : shape_(shape), parameters_(parameters), ctx_(make_tensor_context(shape.layers.size())) {
+decoder::decoder(const training_shape & shape, const parameter_set & parameters, const compute_device & device,
+                 const trained_maps & maps)
+    : shape_(shape), parameters_(parameters), maps_(maps), ctx_(make_tensor_context(shape.layers.size())) {
     std::map<std::vector<float>, ggml_tensor *> known;
     for (const training_layer & layer : shape.layers) {
         ggml_tensor * factors = nullptr;
@@ -22,6 +23,16 @@ decoder::decoder(const training_shape & shape, const parameter_set & parameters,
     buffer_ = device.allocate(ctx_.get());
     for (const auto & [values, tensor] : known)
         ggml_backend_tensor_set(tensor, values.data(), 0, values.size() * sizeof(float));
+}
+
+int64_t decoder::n_prefix_k(size_t layer) const {
+    const ggml_tensor * weight = maps_.k(layer).weight;
+    return weight ? weight->ne[0] : shape_.n_embd_k();
+}
+
+int64_t decoder::n_prefix_v(size_t layer) const {
+    const ggml_tensor * weight = maps_.v(layer).weight;
+    return weight ? weight->ne[0] : shape_.n_embd_v();
 }
 
 // One forward pass: the weights it has asked for so far, and the steps of a block.
@@ -90,6 +101,24 @@ struct decoder::pass {
         return t.swap_middle(t.reshape(x, head_size, n_head, n_rows, in.n_sequences));
     }
 
+    // The prefix as the student's cache has it: what a translate handover does with rows before and behind their map.
+    ggml_tensor * mapped(const trained_maps::map & map, ggml_tensor * rows) {
+        if (!map.weight) return rows;
+        return biased(t.linear(map.weight, t.reshape(rows, rows->ne[0], rows->ne[1] * rows->ne[2])), map.bias);
+    }
+    attention_prefix prefix(size_t il) {
+        if (in.prefix_k.empty()) return {};
+        const int64_t n_prefix = in.prefix_k[il]->ne[1];
+        const trained_maps::map map_k = of.maps_.k(il);
+        ggml_tensor * k = mapped(map_k, in.prefix_k[il]);
+        if (map_k.weight && of.maps_.before_rope())
+            k = t.rope(t.reshape(k, shape.head_size_k, shape.n_head_kv, n_prefix * in.n_sequences), in.prefix_positions,
+                       of.factors_[il], shape.layers[il].rope);
+        ggml_tensor * v = mapped(of.maps_.v(il), in.prefix_v[il]);
+        return { by_head(k, shape.head_size_k, shape.n_head_kv, n_prefix),
+                 by_head(v, shape.head_size_v, shape.n_head_kv, n_prefix) };
+    }
+
     ggml_tensor * attention(size_t il, ggml_tensor * x) {
         const int64_t size_k = shape.head_size_k, size_v = shape.head_size_v;
         const int64_t n_q = shape.n_head * size_k, n_k = shape.n_embd_k(), n_v = shape.n_embd_v();
@@ -106,14 +135,9 @@ struct decoder::pass {
         q = by_head(heads(il, q, size_k, shape.n_head, "attn_q_norm.weight"), size_k, shape.n_head, in.n_tokens);
         k = by_head(heads(il, k, size_k, shape.n_head_kv, "attn_k_norm.weight"), size_k, shape.n_head_kv, in.n_tokens);
         v = by_head(v, size_v, shape.n_head_kv, in.n_tokens);
-        attention_prefix prefix;
-        if (!in.prefix_k.empty()) {
-            prefix.k = by_head(in.prefix_k[il], size_k, shape.n_head_kv, in.prefix_k[il]->ne[1]);
-            prefix.v = by_head(in.prefix_v[il], size_v, shape.n_head_kv, in.prefix_v[il]->ne[1]);
-        }
         ggml_tensor * mask = shape.layers[il].sliding ? in.sliding_mask : in.mask;
         ggml_tensor * out =
-            t.swap_middle(t.attention(q, k, v, prefix, mask, shape.attention_factor, shape.attention_cap));
+            t.swap_middle(t.attention(q, k, v, prefix(il), mask, shape.attention_factor, shape.attention_cap));
         return linear(il, "attn_output", t.reshape(out, size_v * shape.n_head, n()));
     }
 

@@ -4,6 +4,7 @@
 
 #include "parameters.h"
 #include "tape.h"
+#include "trained_maps.h"
 #include "training_shape.h"
 
 #include <ggml.h>
@@ -21,14 +22,22 @@ struct decoder_inputs {
     ggml_tensor * positions = nullptr;     // I32 [n]
     ggml_tensor * mask = nullptr;          // [n_prefix + n_tokens, n_tokens, 1, n_sequences]
     ggml_tensor * sliding_mask = nullptr;  // the same for layers with a sliding window
-    // By layer, rows as a cache has them: [n_embd_k, n_prefix, n_sequences], K after RoPE; empty: no prefix.
+    // By layer, rows as a cache has them: [n_prefix_k, n_prefix, n_sequences], K after RoPE; where there is a map, what
+    // it takes. Empty: no prefix.
     std::vector<ggml_tensor *> prefix_k, prefix_v;
+    ggml_tensor * prefix_positions = nullptr;  // I32 [n_prefix * n_sequences]
 };
 
 class decoder {
   public:
-    // The shape's RoPE factors go to the device; shape and parameters outlive this object. Throws ERR_OUT_OF_MEMORY.
-    decoder(const training_shape & shape, const parameter_set & parameters, const compute_device & device);
+    // The shape's RoPE factors go to the device; shape and parameters outlive this object. A prefix goes through
+    // `maps`. Throws ERR_OUT_OF_MEMORY.
+    decoder(const training_shape & shape, const parameter_set & parameters, const compute_device & device,
+            const trained_maps & maps = {});
+
+    // Widths of a prefix's rows.
+    int64_t n_prefix_k(size_t layer) const;
+    int64_t n_prefix_v(size_t layer) const;
 
     // Logits [n_vocab, n]. Throws ERR_MODEL_INVALID for a missing weight, ERR_MODEL_UNSUPPORTED for one that the pass
     // has no use for.
@@ -38,6 +47,7 @@ class decoder {
     struct pass;
     const training_shape & shape_;
     const parameter_set & parameters_;
+    trained_maps maps_;
     ggml_context_ptr ctx_;
     ggml_backend_buffer_ptr buffer_;
     std::vector<ggml_tensor *> factors_;  // by layer, null where there are none

@@ -40,7 +40,8 @@ class exporting {
         for (int64_t i = 0; i < gguf_get_n_tensors(old_.get()); i++) tensors_.push_back(plan(i));
     }
 
-    uint64_t write(const std::vector<std::pair<std::string, std::string>> & notes, const std::string & out_path) {
+    std::unique_ptr<atomic_file> write(const std::vector<std::pair<std::string, std::string>> & notes,
+                                       const std::string & out_path) {
         model_writer out(head(notes).get(), out_path);
         for (const exported_tensor & tensor : tensors_) {
             if (tensor.values)
@@ -50,7 +51,7 @@ class exporting {
             out.end_tensor();
         }
         check_stop();
-        return out.commit();
+        return out.release();
     }
 
   private:
@@ -96,7 +97,12 @@ class exporting {
         const auto quantized = [](const exported_tensor & tensor) { return ggml_is_quantized(tensor.type); };
         if (std::any_of(tensors_.begin(), tensors_.end(), quantized))
             gguf_set_val_u32(gguf.get(), "general.quantization_version", GGML_QNT_VERSION);
-        for (const auto & [key, text] : notes) gguf_set_val_str(gguf.get(), key.c_str(), text.c_str());
+        for (const auto & [key, text] : notes) {
+            if (text.empty())
+                gguf_remove_key(gguf.get(), key.c_str());
+            else
+                gguf_set_val_str(gguf.get(), key.c_str(), text.c_str());
+        }
         for (const exported_tensor & tensor : tensors_)
             add_tensor_info(gguf.get(), tensor.name, tensor.type, tensor.ne);
         return gguf;
@@ -142,10 +148,19 @@ class exporting {
 
 }  // namespace
 
+std::unique_ptr<atomic_file> prepare_export(const std::string & from, const parameter_set & parameters,
+                                            const std::string & type,
+                                            const std::vector<std::pair<std::string, std::string>> & notes,
+                                            const std::string & out_path, const std::atomic<bool> & stop) {
+    return exporting(from, parameters, type, stop).write(notes, out_path);
+}
+
 uint64_t export_model(const std::string & from, const parameter_set & parameters, const std::string & type,
                       const std::vector<std::pair<std::string, std::string>> & notes, const std::string & out_path,
                       const std::atomic<bool> & stop) {
-    return exporting(from, parameters, type, stop).write(notes, out_path);
+    const auto file = prepare_export(from, parameters, type, notes, out_path, stop);
+    file->commit();
+    return file->n_bytes();
 }
 
 void check_export(const std::string & from, const parameter_set & parameters, const std::string & type) {

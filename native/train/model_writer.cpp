@@ -22,16 +22,13 @@ void add_tensor_info(gguf_context * gguf, const std::string & name, ggml_type ty
 int64_t rows_at_once(int64_t n_per_row) { return std::max<int64_t>(1, values_at_once / n_per_row); }
 
 model_writer::model_writer(const gguf_context * head, const std::string & out_path)
-    : file_(out_path), alignment_(gguf_get_alignment(head)) {
+    : file_(std::make_unique<atomic_file>(out_path)), alignment_(gguf_get_alignment(head)) {
     std::vector<uint8_t> bytes(gguf_get_meta_size(head));
     gguf_get_meta_data(head, bytes.data());
     add_bytes(bytes.data(), bytes.size());
 }
 
-void model_writer::add_bytes(const void * data, size_t n_bytes) {
-    file_.write(data, n_bytes);
-    n_written_ += n_bytes;
-}
+void model_writer::add_bytes(const void * data, size_t n_bytes) { file_->write(data, n_bytes); }
 
 bool model_writer::add_values(const float * values, int64_t n_rows, int64_t n_per_row, ggml_type type) {
     // Types of blocks hold their scales as f16.
@@ -50,13 +47,13 @@ bool model_writer::add_values(const float * values, int64_t n_rows, int64_t n_pe
 }
 
 void model_writer::end_tensor() {
-    const std::vector<uint8_t> zeros((size_t) (GGML_PAD(n_written_, alignment_) - n_written_));
+    const std::vector<uint8_t> zeros((size_t) (GGML_PAD(file_->n_bytes(), alignment_) - file_->n_bytes()));
     if (!zeros.empty()) add_bytes(zeros.data(), zeros.size());
 }
 
 uint64_t model_writer::commit() {
-    file_.commit();
-    return n_written_;
+    file_->commit();
+    return file_->n_bytes();
 }
 
 }  // namespace overfill

@@ -8,7 +8,9 @@
 #include <gguf.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace overfill {
@@ -33,11 +35,12 @@ class model_writer {
 
     // Returns the file's size.
     uint64_t commit();
+    // The file as it was written, for somebody else to commit.
+    std::unique_ptr<atomic_file> release() { return std::move(file_); }
 
   private:
-    atomic_file file_;
+    std::unique_ptr<atomic_file> file_;
     size_t alignment_;
-    uint64_t n_written_ = 0;
     std::vector<uint8_t> converted_;  // reused
 };
 

@@ -19,10 +19,10 @@ static void load_values(ggml_tensor * to, ggml_type type, const std::vector<uint
 }
 
 parameter_set::parameter_set(const std::string & path, const compute_device & device, const parameter_filter & trained,
-                             const low_rank & lora) {
+                             const low_rank & lora, const std::vector<added_parameter> & added) {
     const gguf_metadata file(path);
     const int64_t n = gguf_get_n_tensors(file.get());
-    ctx_ = make_tensor_context((size_t) (lora.rank > 0 ? 3 * n : n));
+    ctx_ = make_tensor_context((size_t) (lora.rank > 0 ? 3 * n : n) + added.size());
     for (int64_t i = 0; i < n; i++) {
         const std::string name = gguf_get_tensor_name(file.get(), i);
         const ggml_type type = gguf_get_tensor_type(file.get(), i);
@@ -44,8 +44,19 @@ parameter_set::parameter_set(const std::string & path, const compute_device & de
         add_factors(lora, trained);
     else
         changed_ = trained_;
+    for (const added_parameter & one : added) {
+        ggml_tensor * tensor = one.n_out > 0 ? ggml_new_tensor_2d(ctx_.get(), GGML_TYPE_F32, one.n_in, one.n_out)
+                                             : ggml_new_tensor_1d(ctx_.get(), GGML_TYPE_F32, one.n_in);
+        ggml_set_name(tensor, one.name.c_str());
+        ggml_set_param(tensor);
+        added_.push_back(tensor);
+        trained_.push_back(tensor);
+        by_name_[one.name] = tensor;
+    }
     buffer_ = device.allocate(ctx_.get());
     draw_factors(lora.seed);
+    for (size_t i = 0; i < added.size(); i++)
+        ggml_backend_tensor_set(added_[i], added[i].values->data(), 0, ggml_nbytes(added_[i]));
     for (int64_t i = 0; i < n; i++) {
         const std::vector<uint8_t> bytes = file.tensor_bytes(i);
         if (bytes.size() != gguf_get_tensor_size(file.get(), i))

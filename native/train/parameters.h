@@ -24,16 +24,24 @@ struct low_rank {
     uint64_t seed = 1;
 };
 
+// A parameter beside those of the model's file: a matrix, or a vector where n_out is 0.
+struct added_parameter {
+    std::string name;
+    int64_t n_in = 0, n_out = 0;
+    const std::vector<float> * values = nullptr;  // [n_out][n_in]
+};
+
 class parameter_set {
   public:
     // All tensors of a GGUF file, whatever type they are stored in. Tables of RoPE factors are never trained; of the
     // others those that `trained` says (null: all). Throws ERR_MODEL_INVALID, ERR_FILE_READ_FAILED, ERR_OUT_OF_MEMORY.
     // With low-rank factors, `trained` may keep matrices out of the targets. Throws ERR_INVALID_ARGUMENT
-    // (options.lora.targets) if there is no target.
+    // (options.lora.targets) if there is no target. What is `added` is trained in any case.
     parameter_set(const std::string & path, const compute_device & device, const parameter_filter & trained = nullptr,
-                  const low_rank & lora = {});
+                  const low_rank & lora = {}, const std::vector<added_parameter> & added = {});
 
-    const std::vector<ggml_tensor *> & all() const { return all_; }  // in the file's order, without low-rank factors
+    const std::vector<ggml_tensor *> & all() const { return all_; }      // in the file's order, nothing beside it
+    const std::vector<ggml_tensor *> & added() const { return added_; }  // as they were given
     const std::vector<ggml_tensor *> & trained() const { return trained_; }
     // The tensors of the file whose values training changes; with low-rank factors, once these are merged.
     const std::vector<ggml_tensor *> & changed() const { return changed_; }
@@ -55,7 +63,7 @@ class parameter_set {
 
     ggml_context_ptr ctx_;
     ggml_backend_buffer_ptr buffer_;
-    std::vector<ggml_tensor *> all_, trained_, changed_;
+    std::vector<ggml_tensor *> all_, added_, trained_, changed_;
     std::unordered_map<std::string, ggml_tensor *> by_name_;
     std::unordered_map<const ggml_tensor *, factors> factors_;
 };

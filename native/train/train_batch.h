@@ -16,7 +16,8 @@ struct batch_shape {
 };
 
 // The cache of a sequence's first tokens, at positions 0 to n - 1: by layer, rows as cache_rows reads them, K after
-// RoPE: [n][n_embd_k] and [n][n_embd_v].
+// RoPE: [n][n_embd_k] and [n][n_embd_v]. Where a translator's maps are trained, what they take: the full model's rows,
+// K without its RoPE if the maps work before it.
 struct cached_prefix {
     uint32_t n = 0;
     std::vector<std::vector<float>> k, v;

@@ -22,7 +22,7 @@ training_graph::training_graph(const training_shape & shape, const decoder & mod
                           "fewer than " + std::to_string(INT32_MAX / shape.n_vocab),
                       { { "parameter", "batch" } });
 
-    inputs_ctx_ = make_tensor_context(2 * n_layer + 8);
+    inputs_ctx_ = make_tensor_context(2 * n_layer + 9);
     const auto input = [&](ggml_type type, int64_t ne0, int64_t ne1 = 1, int64_t ne2 = 1, int64_t ne3 = 1) {
         return ggml_new_tensor_4d(inputs_ctx_.get(), type, ne0, ne1, ne2, ne3);
     };
@@ -34,9 +34,10 @@ training_graph::training_graph(const training_shape & shape, const decoder & mod
     for (const training_layer & layer : shape.layers)
         if (layer.sliding && !in_.sliding_mask) in_.sliding_mask = ggml_dup_tensor(inputs_ctx_.get(), in_.mask);
     for (size_t il = 0; n_prefix && il < n_layer; il++) {
-        in_.prefix_k.push_back(input(GGML_TYPE_F32, shape.n_embd_k(), n_prefix, n_seq));
-        in_.prefix_v.push_back(input(GGML_TYPE_F32, shape.n_embd_v(), n_prefix, n_seq));
+        in_.prefix_k.push_back(input(GGML_TYPE_F32, model.n_prefix_k(il), n_prefix, n_seq));
+        in_.prefix_v.push_back(input(GGML_TYPE_F32, model.n_prefix_v(il), n_prefix, n_seq));
     }
+    if (n_prefix) in_.prefix_positions = input(GGML_TYPE_I32, n_prefix * n_seq);
     loss_in_.weights = input(GGML_TYPE_F32, 1, n);
     loss_in_.target_i32 = input(GGML_TYPE_I32, n);
     loss_in_.target_i64 = input(GGML_TYPE_I64, n);
@@ -102,8 +103,8 @@ void training_graph::check(const train_batch & batch) const {
         check_count("prefixes", prefix.k.size(), shape_.layers.size());
         check_count("prefixes", prefix.v.size(), shape_.layers.size());
         for (size_t il = 0; il < prefix.k.size(); il++) {
-            check_count("prefixes", prefix.k[il].size(), (size_t) prefix.n * shape_.n_embd_k());
-            check_count("prefixes", prefix.v[il].size(), (size_t) prefix.n * shape_.n_embd_v());
+            check_count("prefixes", prefix.k[il].size(), prefix.n * (size_t) in_.prefix_k[il]->ne[0]);
+            check_count("prefixes", prefix.v[il].size(), prefix.n * (size_t) in_.prefix_v[il]->ne[0]);
         }
     }
 }
@@ -137,6 +138,12 @@ template <class T> static void set_values(ggml_tensor * tensor, const std::vecto
 void training_graph::set_inputs(const train_batch & batch) {
     set_values(in_.tokens, batch.tokens);
     set_values(in_.positions, batch.positions);
+    if (in_.prefix_positions) {
+        // A prefix begins at position 0, whatever room it leaves.
+        std::vector<int32_t> positions((size_t) in_.prefix_positions->ne[0]);
+        for (size_t i = 0; i < positions.size(); i++) positions[i] = (int32_t) (i % batch_.n_prefix);
+        set_values(in_.prefix_positions, positions);
+    }
     set_values(in_.mask, mask_of(batch, 0));
     if (in_.sliding_mask) set_values(in_.sliding_mask, mask_of(batch, shape_.sliding_window));
     for (size_t s = 0; s < batch.prefixes.size(); s++) {
