@@ -3,7 +3,6 @@
 #include "failure.h"
 #include "fingerprint.h"
 #include "gguf_metadata.h"
-#include "translator_file.h"
 
 namespace overfill {
 
@@ -24,8 +23,8 @@ static void check_layers(const std::vector<int32_t> & layers, const model_traits
 
 static translator load_translator(const std::string & path, const std::string & prefill_path,
                                   const model_traits & prefill, const std::string & decode_path,
-                                  const model_traits & decode) {
-    translator out = read_translator(path);
+                                  const model_traits & decode, translator_file_info * info) {
+    translator out = read_translator(path, info);
     check_translator(out, prefill, out.source_fingerprint.empty() ? "" : model_fingerprint(prefill_path), decode,
                      out.target_fingerprint.empty() ? "" : model_fingerprint(decode_path));
     return out;
@@ -36,10 +35,16 @@ static std::string beside(const std::string & model, const std::string & name) {
     return slash == std::string::npos ? name : model.substr(0, slash + 1) + name;
 }
 
+std::string translator_named_by(const std::string & decode_path) {
+    const auto file = gguf_metadata(decode_path).text("overfill.translator");
+    return file ? beside(decode_path, *file) : "";
+}
+
 translator find_translator(const translator_choice & choice, const std::string & prefill_path,
-                           const model_traits & prefill, const std::string & decode_path, const model_traits & decode) {
+                           const model_traits & prefill, const std::string & decode_path, const model_traits & decode,
+                           translator_file_info * info) {
     const auto load = [&](const std::string & path) {
-        return load_translator(path, prefill_path, prefill, decode_path, decode);
+        return load_translator(path, prefill_path, prefill, decode_path, decode, info);
     };
     if (!choice.path.empty()) return load(choice.path);
 
@@ -51,9 +56,9 @@ translator find_translator(const translator_choice & choice, const std::string &
     } else if (!choice.layers.empty()) {
         out.layers = choice.layers;
     } else {
-        const gguf_metadata metadata(decode_path);
-        if (const auto file = metadata.text("overfill.translator")) return load(beside(decode_path, *file));
-        for (const double layer : metadata.numbers("overfill.layer_map")) out.layers.push_back((int32_t) layer);
+        if (const std::string file = translator_named_by(decode_path); !file.empty()) return load(file);
+        for (const double layer : gguf_metadata(decode_path).numbers("overfill.layer_map"))
+            out.layers.push_back((int32_t) layer);
         // A pruned model may also meet another model than its parent.
         if (out.layers.size() != decode.n_layer) return {};
     }

@@ -22,6 +22,7 @@ const char * error_code_name(error_code code) {
     case error_code::importance_invalid: return "ERR_IMPORTANCE_INVALID";
     case error_code::importance_mismatch: return "ERR_IMPORTANCE_MISMATCH";
     case error_code::data_invalid: return "ERR_DATA_INVALID";
+    case error_code::operation_unsupported: return "ERR_OPERATION_UNSUPPORTED";
     case error_code::training_diverged: return "ERR_TRAINING_DIVERGED";
     case error_code::checkpoint_invalid: return "ERR_CHECKPOINT_INVALID";
     case error_code::file_read_failed: return "ERR_FILE_READ_FAILED";

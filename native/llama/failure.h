@@ -28,6 +28,7 @@ enum class error_code {
     data_invalid,
     training_diverged,
     checkpoint_invalid,
+    operation_unsupported,
     file_read_failed,
     file_write_failed,
     context_overflow,

@@ -3,6 +3,7 @@
 #include "adamw.h"
 #include "check.h"
 #include "finite_differences.h"
+#include "map_case.h"
 #include "rotation.h"
 #include "train_case.h"
 #include "trained_maps.h"
@@ -16,50 +17,15 @@ using namespace overfill::test;
 
 namespace {
 
-struct map_kind {
-    const char * title;
-    bool before_rope = true, common = false, biases = true, only_k = false, only_v = false;
-};
-
-const std::vector<map_kind> & map_kinds() {
-    static const std::vector<map_kind> kinds = {
-        { "before RoPE" },
-        { "behind RoPE", false },
-        { "common, before RoPE", true, true },
-        { "common, behind RoPE", false, true },
-        { "without biases", true, false, false },
-        { "of K alone", true, false, true, true, false },
-        { "of V alone", true, false, true, false, true },
-    };
-    return kinds;
-}
-
 // Another width than the student's, and one that is no whole number of its heads.
 constexpr uint32_t n_source = 24;
-
-translator some_translator(const training_shape & shape, const map_kind & kind, std::mt19937 & random) {
-    const auto map = [&](uint32_t n_out) {
-        auto out = std::make_shared<linear_map>();
-        out->n_in = n_source;
-        out->n_out = n_out;
-        out->weight = random_values((size_t) n_source * n_out, 1 / std::sqrt((float) n_source), random);
-        if (kind.biases) out->bias = random_values(n_out, 0.3f, random);
-        return out;
-    };
-    translator how;
-    how.before_rope = kind.before_rope;
-    for (size_t il = 0; il < shape.layers.size(); il++) {
-        if (!kind.only_v) how.k.push_back(map(shape.n_embd_k()));
-        if (!kind.only_k) how.v.push_back(kind.common ? how.k[il] : map(shape.n_embd_v()));
-    }
-    return how;
-}
 
 // A student with maps before its cache, and everything around them.
 struct mapped_student {
     mapped_student(const std::string & path, const map_kind & kind, const parameter_filter & trained = nullptr,
                    const low_rank & lora = {}, uint32_t seed = 3)
-        : random(seed), device(1), shape(training_shape_of(path, 256)), how(some_translator(shape, kind, random)),
+        : random(seed), device(1), shape(training_shape_of(path, 256)),
+          how(random_translator(kind, (uint32_t) shape.layers.size(), n_source, shape.n_embd_k(), random)),
           parameters(path, device, trained, lora, trained_maps::parameters_of(how)), gradients(parameters, device),
           maps(how, parameters), model(shape, parameters, device, maps) {}
     std::unique_ptr<training_graph> graph(const batch_shape & batch, bool train) {

@@ -265,3 +265,24 @@ TEST("training gives the same bits again, on one thread and on two; what is froz
     CHECK(train(1, first, last) == once);
     CHECK(train(2, first, last) == once);
 }
+
+TEST("an operation that a device does not have is named, with a code of its own") {
+    const compute_device device(1);
+    const ggml_context_ptr ctx(
+        ggml_init({ 8 * ggml_tensor_overhead() + ggml_graph_overhead(), nullptr, /*no_alloc*/ true }));
+    ggml_cgraph * graph = ggml_new_graph(ctx.get());
+    ggml_tensor * values = ggml_new_tensor_1d(ctx.get(), GGML_TYPE_F32, 256);
+    ggml_build_forward_expand(graph, ggml_sqr(ctx.get(), values));
+    device.check_supported(graph);
+    // The CPU makes no rows of this type: they need an importance matrix.
+    ggml_tensor * odd = ggml_new_tensor_1d(ctx.get(), GGML_TYPE_IQ2_XXS, 256);
+    ggml_build_forward_expand(graph, ggml_cpy(ctx.get(), values, odd));
+    try {
+        device.check_supported(graph);
+        CHECK(!"no failure");
+    } catch (const failure & error) {
+        CHECK_EQUAL(std::string(error_code_name(error.code())), std::string("ERR_OPERATION_UNSUPPORTED"));
+        CHECK(error.details() == error_details({ { "operation", "CPY" }, { "device", "CPU" } }));
+        CHECK(std::string(error.what()).find("CPY") != std::string::npos);
+    }
+}

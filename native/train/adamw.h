@@ -21,7 +21,7 @@ struct adamw_options {
 
 class adamw {
   public:
-    // Throws ERR_OUT_OF_MEMORY, or ERR_MODEL_UNSUPPORTED if the device does not have the operation.
+    // Throws ERR_OUT_OF_MEMORY, or ERR_OPERATION_UNSUPPORTED if the device does not have the operation.
     adamw(const parameter_set & parameters, const parameter_sums & gradients, const compute_device & device,
           const adamw_options & options);
 

@@ -36,10 +36,10 @@ void compute_device::check_supported(ggml_cgraph * graph) const {
     for (int i = 0; i < ggml_graph_n_nodes(graph); i++) {
         const ggml_tensor * node = ggml_graph_node(graph, i);
         if (ggml_backend_supports_op(backend_.get(), node)) continue;
-        throw failure(error_code::model_unsupported,
+        throw failure(error_code::operation_unsupported,
                       std::string("the device ") + name() + " cannot train this model: it has no operation " +
                           ggml_op_desc(node),
-                      { { "device", name() }, { "operation", ggml_op_desc(node) } });
+                      { { "operation", ggml_op_desc(node) }, { "device", name() } });
     }
 }
 

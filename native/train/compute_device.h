@@ -25,7 +25,8 @@ class compute_device {
     // Memory for all tensors of a context that have none. Throws ERR_OUT_OF_MEMORY.
     ggml_backend_buffer_ptr allocate(ggml_context * ctx) const;
 
-    // Throws ERR_MODEL_UNSUPPORTED, naming the first operation that the device does not have.
+    // Throws ERR_OPERATION_UNSUPPORTED (details: operation, device) for the first operation that the device does not
+    // have.
     void check_supported(ggml_cgraph * graph) const;
 
     // From another thread, `stop` ends a graph that runs, where the back end can do that (the CPU can), and all later

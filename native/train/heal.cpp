@@ -3,7 +3,7 @@
 #include "clock.h"
 #include "failure.h"
 #include "heal_checks.h"
-#include "model_export.h"
+#include "heal_output.h"
 #include "training_loop.h"
 
 #include <llama.h>
@@ -56,13 +56,6 @@ static training_state first_state(const heal_options & options, const run_facts 
     return state;
 }
 
-static std::vector<std::pair<std::string, std::string>> notes_of(const heal_options & options,
-                                                                 const training_state & state) {
-    return { { "overfill.heal.mode", mode_name(options.sequences.mode) },
-             { "overfill.heal.steps", std::to_string(state.n_steps) },
-             { "overfill.heal.tokens", std::to_string(state.n_tokens) } };
-}
-
 heal_result heal(const heal_options & options, const heal_events & events, const std::atomic<bool> & stop) {
     const stopwatch watch;
     const auto tell = [&](const heal_progress & progress) {
@@ -73,6 +66,7 @@ heal_result heal(const heal_options & options, const heal_events & events, const
 
     // For its vocabulary and its chat template.
     const model_ptr model = load_model({ options.student.path, 0 }, load_depth::metadata, [&](float) { return !stop; });
+    check_named_translator(options);
     const uint32_t context_size = context_of(options, model.get());
     const source_options source{ options.data_path, context_size, options.shuffle_window, options.seed };
     example_stream data(source, model.get(), options.sequences, options.max_bad_lines, events.on_bad_line);
@@ -80,7 +74,7 @@ heal_result heal(const heal_options & options, const heal_events & events, const
     const uint64_t n_steps = n_steps_of(options, source, model.get(), stop);
 
     student_model student(options, llama_model_get_vocab(model.get()), context_size, stop);
-    check_export(options.student.path, student.parameters(), options.type);
+    check_heal_output(options, student);
     const run_facts facts = facts_of(options, context_size, student.parameters());
     const std::string checkpoint = checkpoint_path_of(options);
     std::vector<std::vector<float>> best;
@@ -98,14 +92,16 @@ heal_result heal(const heal_options & options, const heal_events & events, const
 
     tell(loop.progress(heal_stage::writing, 0));
     student.parameters().merge_factors();
-    result.n_file_bytes = export_model(options.student.path, student.parameters(), options.type,
-                                       notes_of(options, state), options.out_path, stop);
+    const heal_output_sizes written = write_heal_output(options, student, state.n_steps, state.n_tokens, stop);
     // The model is there: the checkpoint has done its work. One that cannot be removed is no reason to fail.
     std::error_code error;
     std::filesystem::remove(std::filesystem::u8path(checkpoint), error);
     tell(loop.progress(heal_stage::writing, 1));
 
     result.path = options.out_path;
+    result.n_file_bytes = written.model;
+    result.translator_path = options.translator_out_path;
+    result.n_translator_bytes = written.translator;
     result.n_steps = state.n_steps;
     result.first_step = first_step;
     result.n_examples = state.n_examples;

@@ -32,16 +32,19 @@ struct heal_options {
         data_path;  // JSONL (see data_record.h); a file named *.txt is plain text, in windows of context_size tokens
     std::string eval_path;  // the same; empty: no evaluation
     std::string out_path;
-    std::string type = "same";    // of the weights written: f32, f16, bf16, q8_0 or same
-    std::string checkpoint_path;  // empty: out_path with ".checkpoint" behind it
-    bool resume = false;          // go on from the checkpoint, if there is one
-    std::string log_path;         // JSONL of the steps; empty: none. A resumed run cuts what is behind its checkpoint
-    std::string translator_path;  // overfill mode: how the cache is handed over; empty: as the pair's plan says
+    std::string type = "same";      // of the weights written: f32, f16, bf16, q8_0 or same
+    std::string checkpoint_path;    // empty: out_path with ".checkpoint" behind it
+    bool resume = false;            // go on from the checkpoint, if there is one
+    std::string log_path;           // JSONL of the steps; empty: none. A resumed run cuts what is behind its checkpoint
+    std::string translator_path;    // overfill mode: how the cache is handed over; empty: as the pair's plan says
+    bool train_translator = false;  // its linear maps are trained with the student
+    std::string translator_out_path;       // overfill mode: the translator for the trained student; empty: not written
+    std::string translator_type = "same";  // of its weights: f32, f16, q8_0 or same
 
     sequence_options sequences;
     distillation distil;
     lora_options lora;
-    std::vector<std::string> freeze;  // patterns of tensor names (* and ?) that are not trained
+    std::vector<std::string> freeze;  // patterns of the student's tensor names (* and ?) that are not trained
     uint32_t context_size = 0;  // tokens of an example at most; 0: 2048, or what the student was trained on if less
     uint32_t batch_size = 8;    // examples a step
     micro_batch_limits limits;  // row_tokens is filled in: examples are packed where no cache is needed
@@ -96,6 +99,8 @@ struct heal_result {
     std::vector<bad_line> bad_lines;
     std::string path;
     uint64_t n_file_bytes = 0;
+    std::string translator_path;  // empty: none was written
+    uint64_t n_translator_bytes = 0;
     double tokens_per_second = 0;
     double milliseconds = 0;
 };
@@ -109,7 +114,8 @@ struct heal_events {
 // `stop` ends it with error_code::aborted after a checkpoint has been written, so that it can be resumed; out_path is
 // not written then. Two runs with equal options, files and threads give equal files, bit for bit, whether interrupted
 // or not. Throws the codes of load_model; ERR_PAIR_INCOMPATIBLE, ERR_HANDOVER_UNAVAILABLE and the translator's codes
-// for models that do not fit; ERR_MODEL_UNSUPPORTED for what the training graph does not compute; ERR_DATA_INVALID
+// for models that do not fit; ERR_MODEL_UNSUPPORTED for what the training graph does not compute,
+// ERR_OPERATION_UNSUPPORTED for what the device does not; ERR_DATA_INVALID
 // (details: path, line) for no usable line or too many bad ones; ERR_CHECKPOINT_INVALID for a checkpoint that is
 // damaged or of another run; ERR_TRAINING_DIVERGED for a loss or gradient that is no finite number (the last checkpoint
 // stays); ERR_INVALID_ARGUMENT, ERR_FILE_READ_FAILED, ERR_FILE_WRITE_FAILED, ERR_OUT_OF_MEMORY.

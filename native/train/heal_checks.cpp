@@ -1,6 +1,7 @@
 #include "heal_checks.h"
 
 #include "failure.h"
+#include "find_translator.h"
 #include "output_paths.h"
 
 #include <cmath>
@@ -55,21 +56,37 @@ static void check_together(const heal_options & options) {
     if ((reads || distils) && options.full.path.empty())
         refuse("full", reads ? "the mode overfill needs the model that reads the prompt"
                              : "distillation needs the model to distil from");
+    const bool writes_translator = !options.translator_out_path.empty();
+    if (options.train_translator && !reads) refuse("trainTranslator", "needs the mode overfill");
+    if (options.train_translator && !writes_translator)
+        refuse("trainTranslator", "needs a file to write the translator to (options.translatorOut)");
+    if (writes_translator && !reads) refuse("translatorOut", "needs the mode overfill");
     if (options.patience > 0 && options.eval_path.empty())
         refuse("patience", "needs data to evaluate on (options.evalData)");
+}
+
+// Calls use(name, path) for each file that is written.
+template <class F> static void each_output(const heal_options & options, F && use) {
+    use("out", options.out_path);
+    if (!options.translator_out_path.empty()) use("translatorOut", options.translator_out_path);
+    use("checkpoint", checkpoint_path_of(options));
+    if (!options.log_path.empty()) use("log", options.log_path);
 }
 
 static void check_files(const heal_options & options) {
     std::vector<std::string> taken = { options.student.path, options.full.path, options.data_path, options.eval_path,
                                        options.translator_path };
-    const auto check_file = [&](const char * name, const std::string & path) {
+    if (options.out_path.empty()) refuse("out", "expected a path");
+    each_output(options, [&](const char * name, const std::string & path) {
         check_output(name, path, taken);
         taken.push_back(path);
-    };
-    if (options.out_path.empty()) refuse("out", "expected a path");
-    check_file("out", options.out_path);
-    check_file("checkpoint", checkpoint_path_of(options));
-    if (!options.log_path.empty()) check_file("log", options.log_path);
+    });
+}
+
+void check_named_translator(const heal_options & options) {
+    if (options.sequences.mode != train_mode::overfill || !options.translator_path.empty()) return;
+    const std::string named = translator_named_by(options.student.path);
+    each_output(options, [&](const char * name, const std::string & path) { check_output(name, path, { named }); });
 }
 
 static const std::set<std::string> & output_types() {
@@ -80,6 +97,9 @@ static const std::set<std::string> & output_types() {
 void check_heal_options(const heal_options & options) {
     if (!output_types().count(options.type))
         refuse("type", "expected same, f32, f16, bf16 or q8_0, got " + options.type);
+    if (options.translator_type != "same" && options.translator_type != "f32" && options.translator_type != "f16" &&
+        options.translator_type != "q8_0")
+        refuse("translatorType", "expected same, f32, f16 or q8_0, got " + options.translator_type);
     check_values(options);
     check_together(options);
     check_files(options);

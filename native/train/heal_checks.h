@@ -15,4 +15,8 @@ std::string checkpoint_path_of(const heal_options & options);
 // together, or a file to be written that is one to be read; ERR_FILE_WRITE_FAILED for one that cannot be written.
 void check_heal_options(const heal_options & options);
 
+// The same for the translator file that the student's metadata names, where the training will read it. Throws
+// ERR_INVALID_ARGUMENT as above.
+void check_named_translator(const heal_options & options);
+
 }  // namespace overfill

@@ -37,10 +37,10 @@ static std::string joined(const std::vector<std::string> & texts) {
 }
 
 // Fine-tunes of one model have one fingerprint: their weights are what differs.
-static std::string weights_of(const parameter_set & parameters) {
+static std::string hash_of(const std::vector<ggml_tensor *> & tensors) {
     word_hash hash;
     std::vector<float> values;
-    for (const ggml_tensor * tensor : parameters.all()) {
+    for (const ggml_tensor * tensor : tensors) {
         values.resize((size_t) ggml_nelements(tensor));
         ggml_backend_tensor_get(tensor, values.data(), 0, values.size() * sizeof(float));
         hash.add(values.data(), values.size() * sizeof(float));
@@ -56,12 +56,13 @@ run_facts facts_of(const heal_options & options, uint32_t context_size, const pa
     static const char * const schedules[] = { "constant", "linear", "cosine" };
     const sequence_options & sequences = options.sequences;
     add("mode", mode_name(sequences.mode));
-    add("student", model_fingerprint(options.student.path) + " " + weights_of(parameters));
+    add("student", model_fingerprint(options.student.path) + " " + hash_of(parameters.all()));
     add("full", options.full.path.empty() ? std::string("none")
                                           : model_fingerprint(options.full.path) + " " + size_of(options.full.path));
     add("data", size_of(options.data_path));
     add("evalData", size_of(options.eval_path));
     add("translator", size_of(options.translator_path));
+    add("trainTranslator", options.train_translator ? hash_of(parameters.added()) : std::string("no"));
     add("device", ggml_backend_buft_name(ggml_backend_buffer_get_type(parameters.all().at(0)->buffer)));
     add("promptRatio", sequences.prompt_ratio);
     add("randomCutoff", sequences.random_cutoff);

@@ -63,15 +63,35 @@ static double key_cost(const training_shape & shape, const parameter_set & param
     return 2 * by_key / n_values;
 }
 
+static std::unique_ptr<teacher> teacher_of(const heal_options & options, uint32_t context_size,
+                                           const std::atomic<bool> & stop) {
+    const bool needs_cache = options.sequences.mode == train_mode::overfill;
+    if (!needs_cache && options.distil.share == 0) return nullptr;
+    auto made = std::make_unique<teacher>(
+        options.full, needs_cache ? options.student.path : "", options.translator_path, context_size, options.n_threads,
+        stop, options.train_translator ? prefix_rows::before_maps : prefix_rows::handed_over);
+    if (options.train_translator && !made->how().has_maps())
+        throw failure(error_code::invalid_argument,
+                      "options.trainTranslator: the full model's cache is handed over without linear maps",
+                      { { "parameter", "options.trainTranslator" } });
+    return made;
+}
+
+static std::vector<added_parameter> maps_of(const heal_options & options, const teacher * full) {
+    return options.train_translator ? trained_maps::parameters_of(full->how()) : std::vector<added_parameter>();
+}
+
 student_model::student_model(const heal_options & options, const llama_vocab * vocab, uint32_t context_size,
                              const std::atomic<bool> & stop)
     : needs_cache_(options.sequences.mode == train_mode::overfill), distils_(options.distil.share > 0),
       limits_(options.limits), shape_(training_shape_of(options.student.path, context_size)),
-      device_(device_of(options.student), options.n_threads),
+      teacher_(teacher_of(options, context_size, stop)), device_(device_of(options.student), options.n_threads),
       steady_device_(device_of(options.student), options.n_threads),
-      parameters_(options.student.path, device_, all_but(options.freeze), low_rank_of(options)),
-      gradients_(parameters_, device_), decoder_(shape_, parameters_, device_),
-      optimiser_(parameters_, gradients_, steady_device_, options.adam),
+      parameters_(options.student.path, device_, all_but(options.freeze), low_rank_of(options),
+                  maps_of(options, teacher_.get())),
+      gradients_(parameters_, device_),
+      maps_(options.train_translator ? trained_maps(teacher_->how(), parameters_) : trained_maps()),
+      decoder_(shape_, parameters_, device_, maps_), optimiser_(parameters_, gradients_, steady_device_, options.adam),
       graphs_(shape_, decoder_, device_, parameters_, gradients_, options.distil) {
     if (parameters_.trained().empty())
         throw failure(error_code::invalid_argument, "options.freeze leaves nothing to train",
@@ -79,14 +99,18 @@ student_model::student_model(const heal_options & options, const llama_vocab * v
     device_.stop_with(stop);
     limits_.row_tokens = needs_cache_ ? 0 : context_size;
     limits_.key_cost = key_cost(shape_, parameters_);
-    if (!needs_cache_ && !distils_) return;
-    teacher_ = std::make_unique<teacher>(options.full, needs_cache_ ? options.student.path : "",
-                                         options.translator_path, context_size, options.n_threads, stop);
+    if (!teacher_) return;
     // Also where only logits are read: a row of them is a row of the student's.
     const auto difference = compare_vocabularies(teacher_->vocab(), vocab);
     if (!difference.equal)
         throw failure(error_code::pair_incompatible, "the two models are no pair: " + difference.message,
                       { { "vocabulary", difference.prefill + " | " + difference.decode } });
+}
+
+translator student_model::how() const {
+    translator out = teacher_->how();
+    maps_.put_values(out);
+    return out;
 }
 
 // What the full model gives to a batch: caches of the prefixes, logits of the rest.

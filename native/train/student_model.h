@@ -6,6 +6,7 @@
 #include "graph_cache.h"
 #include "heal.h"
 #include "teacher.h"
+#include "trained_maps.h"
 
 #include <atomic>
 #include <cstdint>
@@ -26,7 +27,8 @@ struct pass_sums {
 class student_model {
   public:
     // `stop` ends a pass that runs. Throws the codes of training_shape_of, parameter_set and teacher;
-    // ERR_INVALID_ARGUMENT (options.freeze) if nothing is left to train.
+    // ERR_INVALID_ARGUMENT (options.freeze) if nothing is left to train, (options.trainTranslator) if the handover has
+    // no linear maps.
     student_model(const heal_options & options, const llama_vocab * vocab, uint32_t context_size,
                   const std::atomic<bool> & stop);
 
@@ -39,6 +41,9 @@ class student_model {
     parameter_set & parameters() { return parameters_; }
     parameter_sums & gradients() { return gradients_; }
     adamw & optimiser() { return optimiser_; }
+    // Mode overfill: how the cache is handed over, with the maps as they are now.
+    translator how() const;
+    ggml_type weight_type() const { return teacher_->weight_type(); }  // of the file that it came from
 
   private:
     pass_sums pass(const std::vector<train_sequence> & sequences, bool trains);
@@ -47,14 +52,15 @@ class student_model {
     bool needs_cache_, distils_;
     micro_batch_limits limits_;
     training_shape shape_;
+    std::unique_ptr<teacher> teacher_;  // null: neither its cache nor its logits are needed
     // Passes can be stopped. The optimiser cannot: half a step would leave weights that no run has.
     compute_device device_, steady_device_;
     parameter_set parameters_;
     parameter_sums gradients_;
+    trained_maps maps_;
     decoder decoder_;
     adamw optimiser_;
     graph_cache graphs_;
-    std::unique_ptr<teacher> teacher_;
 };
 
 // Whether `name` fits a pattern of characters, `*` (any number of them) and `?` (any one).

@@ -21,8 +21,7 @@ struct train_loss {
 class training_graph {
   public:
     // Gradients are added to `gradients`; null: the loss only. What it is given by reference outlives it. Throws
-    // ERR_OUT_OF_MEMORY, ERR_MODEL_INVALID, or ERR_MODEL_UNSUPPORTED, with the name of an operation that the device
-    // does not have.
+    // ERR_OUT_OF_MEMORY, and what decoder::forward and compute_device::check_supported throw.
     training_graph(const training_shape & shape, const decoder & model, const compute_device & device,
                    const batch_shape & batch, const distillation & distil, const parameter_set & parameters,
                    const parameter_sums * gradients);
