@@ -16,6 +16,9 @@ export interface HealFlags {
   readonly log?: string;
   readonly plot?: string;
   readonly translator?: string;
+  readonly trainTranslator?: boolean;
+  readonly translatorOut?: string;
+  readonly translatorType?: string;
   readonly mode?: TrainingMode;
   readonly promptRatio?: number;
   readonly randomCutoff?: number;
@@ -65,6 +68,8 @@ Examples:
   overfill heal student.gguf --full full.gguf --data train.jsonl --eval held-out.jsonl -o healed.gguf
   overfill heal student.gguf --mode sft --data train.jsonl -o alone.gguf --epochs 2 --learning-rate 1e-4
   overfill heal student.gguf --full full.gguf --data train.jsonl -o healed.gguf --distil-share 0.5 --lora-rank 8
+  overfill heal student.gguf --full full.gguf --translator maps.gguf --train-translator --translator-out healed-maps.gguf \\
+    --data train.jsonl -o healed.gguf
   overfill heal new.gguf --mode full --data corpus.txt -o trained.gguf --max-steps 2000 --learning-rate 1e-3
 
 The result goes to stdout, the progress, the evaluations and lines that are skipped to stderr. Exit status: 0 done,
@@ -86,7 +91,8 @@ export function addHealCommand(program: Command): void {
     .option("--resume", "go on from the checkpoint, if it is there")
     .option("--log <file>", "write a line of JSON for every step")
     .option("--plot <file>", "draw the losses as SVG")
-    .option("--translator <file>", "file that turns the full model's KV cache into the student's");
+    .option("--translator <file>", "file that turns the full model's KV cache into the student's")
+    .option("--translator-out <file>", "where to write the translator for the trained model");
   command
     .optionsGroup("What is learned:")
     .addOption(
@@ -107,7 +113,9 @@ export function addHealCommand(program: Command): void {
       "tensors that get one; may be repeated (default: all matrices of the layers)",
       appendText,
     )
-    .option("--freeze <pattern>", "tensors that are not trained, with * and ?; may be repeated", appendText)
+    .option("--freeze <pattern>", "the student's tensors that are not trained, with * and ?; may be repeated", appendText)
+    .option("--train-translator", "train the translator's linear maps, too; needs --translator-out")
+    .option("--translator-type <type>", "type of the translator that is written: f32, f16, q8_0 or same (default: same)")
     .option("--type <type>", "type of the model that is written: f32, f16, bf16, q8_0 or same (default: same)");
   command
     .optionsGroup("Data and steps:")
@@ -188,6 +196,9 @@ export function toHealOptions(student: string, flags: HealFlags): HealOptions {
     resume: flags.resume,
     log: flags.log,
     translator: flags.translator,
+    trainTranslator: flags.trainTranslator,
+    translatorOut: flags.translatorOut,
+    translatorType: flags.translatorType?.toLowerCase() as HealOptions["translatorType"],
     promptRatio: flags.promptRatio,
     randomCutoff: flags.randomCutoff,
     refreshInterval: flags.refreshInterval,

@@ -1,5 +1,6 @@
 /** A training while it goes on and what came of it, as text. */
 
+import { dirname, resolve } from "node:path";
 import type { CreateModelResult, Evaluation, HealOptions, HealProgress, HealResult } from "../train/index.js";
 import { formatBytes, formatCount, formatDuration, formatMs, formatSpeed } from "./number-format.js";
 import { quoted } from "./shell-words.js";
@@ -40,13 +41,15 @@ export function describeEvaluation({ step, loss }: Evaluation, file: string): st
 
 /** @param options what was asked for */
 export function renderHealed(result: HealResult, options: HealOptions): string {
-  const { badLines, path, sizeBytes, ms } = result;
+  const { badLines, path, sizeBytes, translator, ms } = result;
   const parts = [renderTraining(result)];
   if (result.evaluations.length > 0) parts.push(renderEvaluations(result.evaluations, String(options.evalData)));
   if (badLines.length > 0)
     parts.push(`${formatCount(badLines.length)} bad ${badLines.length === 1 ? "line was" : "lines were"} skipped.`);
   const time = ms < 60_000 ? formatMs(ms) : formatDuration(ms);
-  parts.push(`${path}: ${formatBytes(sizeBytes)}, in ${time}`, nextStep(result, options));
+  const files = [`${path}: ${formatBytes(sizeBytes)}, in ${time}`];
+  if (translator) files.push(`${translator.path}: ${formatBytes(translator.sizeBytes)}, the translator for it`);
+  parts.push(files.join("\n"), nextStep(result, options));
   return parts.join("\n\n");
 }
 
@@ -82,13 +85,19 @@ function renderEvaluations(evaluations: readonly Evaluation[], file: string): st
   return renderTable([`loss on ${file}`, "nats a token", "perplexity"], rows, [1, 2]);
 }
 
-function nextStep({ path }: HealResult, { mode = "overfill", full }: HealOptions): string {
+function nextStep({ path, translator }: HealResult, { mode = "overfill", full }: HealOptions): string {
   const source = full instanceof URL || typeof full === "string" ? full : full?.model;
   const models =
     mode === "overfill" && source !== undefined
-      ? `--prefill ${quoted(String(source))} --decode ${quoted(path)}`
+      ? [`--prefill ${quoted(String(source))} --decode ${quoted(path)}`, translatorFlag(path, translator)].join("")
       : `--prefill ${quoted(path)}`;
   return `Next: overfill run ${models} -p TEXT`;
+}
+
+/** Beside the model, its metadata names the translator. */
+function translatorFlag(model: string, translator: HealResult["translator"]): string {
+  if (!translator || dirname(resolve(translator.path)) === dirname(resolve(model))) return "";
+  return ` --translator ${quoted(translator.path)}`;
 }
 
 export function renderCreated({ path, parameters, sizeBytes }: CreateModelResult): string {

@@ -54,6 +54,7 @@ export function createError(
       return new PruneError(known, message, details, cause);
     case "ERR_TRAINING_DIVERGED":
     case "ERR_CHECKPOINT_INVALID":
+    case "ERR_OPERATION_UNSUPPORTED":
       return new TrainingError(known, message, details, cause);
     case "ERR_FILE_READ_FAILED":
     case "ERR_FILE_WRITE_FAILED":

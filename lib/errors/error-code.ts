@@ -43,7 +43,9 @@ export type TrainingErrorCode =
   /** The loss or a gradient is no finite number any more; the last checkpoint is whole. */
   | "ERR_TRAINING_DIVERGED"
   /** The checkpoint is damaged, or of a training with other options or files. */
-  | "ERR_CHECKPOINT_INVALID";
+  | "ERR_CHECKPOINT_INVALID"
+  /** The device to train on lacks an operation; `details` has `operation` and `device`. The CPU has all. */
+  | "ERR_OPERATION_UNSUPPORTED";
 
 /** Codes of {@link FileError}. */
 export type FileErrorCode =

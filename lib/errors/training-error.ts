@@ -1,7 +1,7 @@
 import type { TrainingErrorCode } from "./error-code.js";
 import { type ErrorDetails, hasMark, markClass, OverfillError } from "./overfill-error.js";
 
-/** A training cannot go on. */
+/** A training cannot begin or go on. */
 export class TrainingError extends OverfillError {
   override readonly name = "TrainingError";
   declare readonly code: TrainingErrorCode;

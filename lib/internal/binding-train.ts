@@ -17,6 +17,9 @@ export interface NativeHealOptions {
   readonly resume: boolean;
   readonly log: string;
   readonly translator: string;
+  readonly trainTranslator: boolean;
+  readonly translatorOut: string;
+  readonly translatorType: "same" | "f32" | "f16" | "q8_0";
   readonly promptRatio: number;
   readonly randomCutoff: number;
   /** 0: never. */
@@ -102,6 +105,9 @@ export interface NativeHealResult {
   readonly badLines: NativeBadLine[];
   readonly path: string;
   readonly sizeBytes: number;
+  /** "": none was written. */
+  readonly translatorPath: string;
+  readonly translatorSizeBytes: number;
   readonly tokensPerSecond: number;
   readonly ms: number;
 }

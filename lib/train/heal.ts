@@ -21,8 +21,10 @@ import { checkHealOptions } from "./validation.js";
  * Rejects with
  * - ERR_INVALID_ARGUMENT for an option out of range or options that contradict each other;
  * - ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED or ERR_MODEL_LOAD_FAILED for a
- *   model's file; ERR_MODEL_UNSUPPORTED also for a student whose architecture cannot be trained, for a device that lacks
- *   an operation, and for chats where the student has no chat template;
+ *   model's file; ERR_MODEL_UNSUPPORTED also for a student whose architecture cannot be trained, and for chats where the
+ *   student has no chat template;
+ * - ERR_OPERATION_UNSUPPORTED for a device that lacks an operation, which `details` names; `gpuLayers: 0` trains on the
+ *   CPU;
  * - ERR_PAIR_INCOMPATIBLE, ERR_HANDOVER_UNAVAILABLE for a full model that does not go with the student;
  *   ERR_TRANSLATOR_INVALID, ERR_TRANSLATOR_MISMATCH for a translator that does not fit the two;
  * - ERR_DATA_INVALID for data without a usable line, or with more bad ones than `maxBadLines`; `details` names the line;
@@ -32,7 +34,7 @@ import { checkHealOptions } from "./validation.js";
  * - ERR_INFERENCE_FAILED, ERR_OUT_OF_MEMORY, ERR_GPU_UNAVAILABLE, and the loader's codes;
  * - `signal.reason` when aborted, or what a callback has thrown: once the checkpoint is written.
  *
- * After a rejection there is no model at `out`, unless one was there before; the checkpoint at `checkpoint` is whole.
+ * After a rejection there is no model at `out` and no translator at `translatorOut`, unless one was there before; the checkpoint at `checkpoint` is whole.
  */
 export async function heal(options: HealOptions): Promise<HealResult> {
   const checked = checkHealOptions(options);

@@ -11,5 +11,6 @@ export type {
   RateSchedule,
   TrainedType,
   TrainingMode,
+  TranslatorOutType,
 } from "./options.js";
-export type { BadLine, CreateModelResult, Evaluation, HealReason, HealResult } from "./results.js";
+export type { BadLine, CreateModelResult, Evaluation, HealReason, HealResult, WrittenTranslator } from "./results.js";

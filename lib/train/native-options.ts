@@ -11,6 +11,7 @@ export interface HealPaths {
   readonly checkpoint: string;
   readonly log: string;
   readonly translator: string;
+  readonly translatorOut: string;
 }
 
 export interface HealModels {
@@ -32,6 +33,8 @@ export function toNativeHealOptions(
     ...paths,
     type: options.type,
     resume: options.resume,
+    trainTranslator: options.trainTranslator,
+    translatorType: options.translatorType ?? "same",
     promptRatio: options.promptRatio ?? 1,
     randomCutoff: options.randomCutoff ?? 0,
     refreshInterval: options.refreshInterval ?? 0,

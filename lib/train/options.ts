@@ -17,6 +17,9 @@ export type RateSchedule = "constant" | "linear" | "cosine";
 /** Types that a trained model can be written in; `"same"`: each tensor's own in the student's file. */
 export type TrainedType = "same" | "f32" | "f16" | "bf16" | "q8_0";
 
+/** Types that a translator's maps can be written in; `"same"`: that of the file they came from. */
+export type TranslatorOutType = "same" | "f32" | "f16" | "q8_0";
+
 /** What training does; it comes back to training after each evaluation. */
 export type HealStage = "loading" | "training" | "evaluating" | "writing";
 
@@ -98,6 +101,22 @@ export interface HealOptions {
   /** Mode `"overfill"`: a translator file for the handover. @default as {@link loadPair} pairs the two models */
   readonly translator?: string | URL;
   /**
+   * Mode `"overfill"`: whether the translator's linear maps are trained with the student, all of them, by the same
+   * optimiser. They begin as `translator`, or the student's metadata, has them; `freeze` and `lora` are about the student
+   * only, so `freeze: ["*"]` trains the maps alone. Needs `translatorOut`.
+   * @default false
+   */
+  readonly trainTranslator?: boolean;
+  /**
+   * Mode `"overfill"`: where to write the translator for the model that is written, trained or not: training changes the
+   * fingerprint that a translator tells its models by. Beside `out`, the model's metadata names it, and {@link loadPair}
+   * finds it there.
+   * @default not written
+   */
+  readonly translatorOut?: string | URL;
+  /** Of the translator that is written. Needs `translatorOut`. @default "same" */
+  readonly translatorType?: TranslatorOutType;
+  /**
    * Mode `"overfill"`: the share of the prompt that the full model reads, 0 to 1; the student reads the rest. The
    * reference's `teacher_input_ratio`.
    * @default 1
@@ -119,7 +138,7 @@ export interface HealOptions {
   readonly distillation?: DistillationOptions;
   /** @default none: the weights themselves are trained */
   readonly lora?: LoraOptions;
-  /** Names of tensors that are not trained, with `*` and `?`: `["token_embd.weight"]`. @default none */
+  /** Names of the student's tensors that are not trained, with `*` and `?`: `["token_embd.weight"]`. @default none */
   readonly freeze?: readonly string[];
   /**
    * Tokens of an example, prompt and response, at most: 2 to 1048576. A longer one is a bad line.

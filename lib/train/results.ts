@@ -21,6 +21,12 @@ export interface Evaluation {
 /** Why a training ended: all steps were done, or evaluations no longer got better. */
 export type HealReason = "steps" | "patience";
 
+/** A translator that was written for a trained model. */
+export interface WrittenTranslator {
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
 /** Answer of {@link heal}. */
 export interface HealResult {
   readonly reason: HealReason;
@@ -42,6 +48,8 @@ export interface HealResult {
   /** The model that was written. */
   readonly path: string;
   readonly sizeBytes: number;
+  /** The translator that goes with it. Absent: none was asked for. */
+  readonly translator?: WrittenTranslator;
   /** Tokens that the student read, over the training of this call. */
   readonly tokensPerSecond: number;
   /** All of this call, loading and evaluations included. */
@@ -71,6 +79,9 @@ export function toHealResult(native: NativeHealResult): HealResult {
     badLines: native.badLines.map(({ path, line, reason }) => ({ path, line, reason })),
     path,
     sizeBytes,
+    ...(native.translatorPath && {
+      translator: { path: native.translatorPath, sizeBytes: native.translatorSizeBytes },
+    }),
     tokensPerSecond,
     ms,
   };

@@ -36,6 +36,9 @@ const healSchema = z
     resume: z.boolean().default(false),
     log: path.optional(),
     translator: path.optional(),
+    trainTranslator: z.boolean().default(false),
+    translatorOut: path.optional(),
+    translatorType: z.enum(["same", "f32", "f16", "q8_0"]).optional(),
     promptRatio: share.optional(),
     randomCutoff: share.optional(),
     refreshInterval: z.int().min(0).max(1_048_576).optional(),
@@ -82,7 +85,16 @@ const healSchema = z
   });
 
 /** Options that only a student on the full model's cache has. */
-const overfillOnly = ["translator", "promptRatio", "randomCutoff", "refreshInterval"] as const;
+const overfillOnly = [
+  "translator",
+  "trainTranslator",
+  "translatorOut",
+  "promptRatio",
+  "randomCutoff",
+  "refreshInterval",
+] as const;
+/** Options that say what becomes of the translator. */
+const translatorOnly = ["trainTranslator", "translatorType"] as const;
 /** Options that say how to evaluate. */
 const evaluationOnly = ["evalInterval", "patience", "maxEvalExamples"] as const;
 
@@ -91,9 +103,11 @@ type Options = Readonly<Record<string, unknown>>;
 /** What makes options that are right one by one wrong together, if anything does. */
 function contradiction(options: Options): { option: string; message: string } | undefined {
   const { mode, full, distillation, evalData, evalInterval, epochs, maxSteps, schedule } = options;
-  const given = (names: readonly string[]) => names.find((name) => options[name] !== undefined);
+  const given = (names: readonly string[]) => names.find((name) => options[name] !== undefined && options[name] !== false);
   const foreign = mode === "overfill" ? undefined : given(overfillOnly);
   if (foreign !== undefined) return { option: foreign, message: 'expected mode "overfill" when it is given' };
+  const unwritten = options.translatorOut === undefined ? given(translatorOnly) : undefined;
+  if (unwritten !== undefined) return { option: unwritten, message: "expected translatorOut when it is given" };
   const readsFull = mode === "overfill" || distillation !== undefined;
   if (readsFull && full === undefined)
     return {

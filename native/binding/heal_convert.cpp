@@ -74,6 +74,9 @@ heal_options to_heal_options(const Napi::Object & from) {
     out.resume = flag_of(from, "resume");
     out.log_path = text_of(from, "log");
     out.translator_path = text_of(from, "translator");
+    out.train_translator = flag_of(from, "trainTranslator");
+    out.translator_out_path = text_of(from, "translatorOut");
+    out.translator_type = text_of(from, "translatorType");
     out.sequences = sequences_of(from);
     out.distil = { (float) number_of(from, "distilShare"), (float) number_of(from, "distilTemperature") };
     out.lora = { size_of(from, "loraRank"), (float) number_of(from, "loraAlpha"), texts_of(from, "loraTargets") };
@@ -172,6 +175,8 @@ Napi::Value from_heal_result(Napi::Env env, const heal_result & result) {
     out.Set("badLines", from_list(env, result.bad_lines, from_bad_line));
     out.Set("path", result.path);
     out.Set("sizeBytes", (double) result.n_file_bytes);
+    out.Set("translatorPath", result.translator_path);
+    out.Set("translatorSizeBytes", (double) result.n_translator_bytes);
     out.Set("tokensPerSecond", result.tokens_per_second);
     out.Set("ms", result.milliseconds);
     return out;

@@ -27,6 +27,7 @@ const classes: Readonly<Record<OverfillErrorCode, typeof errors.OverfillError.pr
   ERR_IMPORTANCE_MISMATCH: "PruneError",
   ERR_TRAINING_DIVERGED: "TrainingError",
   ERR_CHECKPOINT_INVALID: "TrainingError",
+  ERR_OPERATION_UNSUPPORTED: "TrainingError",
   ERR_FILE_READ_FAILED: "FileError",
   ERR_FILE_WRITE_FAILED: "FileError",
   ERR_DATA_INVALID: "FileError",
