@@ -113,9 +113,16 @@ export function addHealCommand(program: Command): void {
       "tensors that get one; may be repeated (default: all matrices of the layers)",
       appendText,
     )
-    .option("--freeze <pattern>", "the student's tensors that are not trained, with * and ?; may be repeated", appendText)
+    .option(
+      "--freeze <pattern>",
+      "the student's tensors that are not trained, with * and ?; may be repeated",
+      appendText,
+    )
     .option("--train-translator", "train the translator's linear maps, too; needs --translator-out")
-    .option("--translator-type <type>", "type of the translator that is written: f32, f16, q8_0 or same (default: same)")
+    .option(
+      "--translator-type <type>",
+      "type of the translator that is written: f32, f16, q8_0 or same (default: same)",
+    )
     .option("--type <type>", "type of the model that is written: f32, f16, bf16, q8_0 or same (default: same)");
   command
     .optionsGroup("Data and steps:")

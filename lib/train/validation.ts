@@ -103,7 +103,8 @@ type Options = Readonly<Record<string, unknown>>;
 /** What makes options that are right one by one wrong together, if anything does. */
 function contradiction(options: Options): { option: string; message: string } | undefined {
   const { mode, full, distillation, evalData, evalInterval, epochs, maxSteps, schedule } = options;
-  const given = (names: readonly string[]) => names.find((name) => options[name] !== undefined && options[name] !== false);
+  const given = (names: readonly string[]) =>
+    names.find((name) => options[name] !== undefined && options[name] !== false);
   const foreign = mode === "overfill" ? undefined : given(overfillOnly);
   if (foreign !== undefined) return { option: foreign, message: 'expected mode "overfill" when it is given' };
   const unwritten = options.translatorOut === undefined ? given(translatorOnly) : undefined;

@@ -32,7 +32,7 @@ test("the example of the first page is understood", async (t) => {
 test("every flag of heal reaches the option of the API that it stands for", async (t) => {
   const options = await healOptions(
     "student.gguf --mode overfill --full f.gguf --data d.jsonl --eval e.jsonl -o o.gguf --checkpoint c --resume --log l " +
-      "--plot p.svg --translator t.gguf --prompt-ratio 0.5 --random-cutoff 0.25 --refresh-interval 64 " +
+      "--plot p.svg --translator t.gguf --train-translator --translator-out u.gguf --translator-type F16 --prompt-ratio 0.5 --random-cutoff 0.25 --refresh-interval 64 " +
       "--distil-share 0.75 --distil-temperature 3 --lora-rank 8 --lora-alpha 16 --lora-target *attn_q* " +
       "--lora-target *attn_v* --freeze token_embd.weight --freeze *norm* --type Q8_0 --context 128 --batch 4 " +
       "--micro-batch-tokens 512 --max-steps 9 --learning-rate 1e-3 --schedule linear --warm-up 0.1 --rate-floor 0.2 " +
@@ -45,6 +45,7 @@ test("every flag of heal reaches the option of the API that it stands for", asyn
     full: { model: "f.gguf", gpuLayers: 0 },
     student: { model: "student.gguf", gpuLayers: 0 },
     ...{ data: "d.jsonl", evalData: "e.jsonl", out: "o.gguf", type: "q8_0", checkpoint: "c", resume: true, log: "l" },
+    ...{ trainTranslator: true, translatorOut: "u.gguf", translatorType: "f16" },
     ...{ translator: "t.gguf", promptRatio: 0.5, randomCutoff: 0.25, refreshInterval: 64 },
     distillation: { share: 0.75, temperature: 3 },
     lora: { rank: 8, alpha: 16, targets: ["*attn_q*", "*attn_v*"] },

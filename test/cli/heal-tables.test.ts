@@ -36,6 +36,14 @@ test("the result tells steps, losses, speed, file and what comes next", (t) => {
   t.regex(text, /^Next: overfill run --prefill "my models\/full\.gguf" --decode healed\.gguf -p TEXT$/m);
 });
 
+test("a translator is told, and named in what comes next where the model cannot name it", (t) => {
+  const beside = renderHealed({ ...result, translator: { path: "healed-maps.gguf", sizeBytes: 2 ** 20 } }, options);
+  t.regex(beside, /^healed-maps\.gguf: 1\.00 MiB, the translator for it$/m);
+  t.regex(beside, /--decode healed\.gguf -p TEXT$/m);
+  const elsewhere = renderHealed({ ...result, translator: { path: "my maps/t.gguf", sizeBytes: 9 } }, options);
+  t.regex(elsewhere, /--decode healed\.gguf --translator "my maps\/t\.gguf" -p TEXT$/m);
+});
+
 test("what did not happen is not told", (t) => {
   const plain = { ...result, evaluations: [], badLines: [], losses: [], tokensPerSecond: 0 };
   const text = renderHealed(plain, { ...options, mode: "sft" });

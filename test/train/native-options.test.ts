@@ -4,7 +4,10 @@ import type { HealOptions } from "../../lib/train/options.js";
 import { checkCreateModelOptions, checkHealOptions } from "../../lib/train/validation.js";
 
 const models = { full: { path: "full.gguf", gpuLayers: 0 }, student: { path: "student.gguf", gpuLayers: -1 } };
-const paths = { data: "d.jsonl", evalData: "e.jsonl", out: "o.gguf", checkpoint: "", log: "", translator: "" };
+const paths = {
+  ...{ data: "d.jsonl", evalData: "e.jsonl", out: "o.gguf", checkpoint: "", log: "", translator: "" },
+  translatorOut: "",
+};
 const usual = { full: "full.gguf", student: "student.gguf", data: "d.jsonl", evalData: "e.jsonl", out: "o.gguf" };
 const toNative = (options: Partial<HealOptions>) =>
   toNativeHealOptions(checkHealOptions({ ...usual, ...options }), models, paths, 3);
@@ -14,7 +17,7 @@ test("what was not asked for is off, or by the native side's defaults", (t) => {
     mode: "overfill",
     ...models,
     ...paths,
-    ...{ type: "same", resume: false },
+    ...{ type: "same", resume: false, trainTranslator: false, translatorType: "same" },
     ...{ promptRatio: 1, randomCutoff: 0, refreshInterval: 0 },
     ...{ distilShare: 0, distilTemperature: 1, loraRank: 0, loraAlpha: 0, loraTargets: [], freeze: [] },
     ...{ contextSize: 0, batchSize: 8, microBatchTokens: 2048, epochs: 1, maxSteps: 0 },
@@ -34,12 +37,14 @@ test("everything that was asked for reaches the native side", (t) => {
   const native = toNative({
     ...numbers,
     ...{ type: "q8_0", resume: true, schedule: "linear", freeze: ["a*"] },
+    ...{ trainTranslator: true, translatorOut: "t.gguf", translatorType: "f16" },
     distillation: { share: 0.75, temperature: 3 },
     lora: { rank: 8, alpha: 16, targets: ["*attn_q*"] },
   });
   t.like(native, {
     ...numbers,
     ...{ type: "q8_0", resume: true, schedule: "linear", freeze: ["a*"], epochs: 1 },
+    ...{ trainTranslator: true, translatorType: "f16" },
     ...{ distilShare: 0.75, distilTemperature: 3, loraRank: 8, loraAlpha: 16, loraTargets: ["*attn_q*"] },
   });
   t.like(toNative({ distillation: {}, lora: { rank: 4 }, epochs: 2.5 }), {

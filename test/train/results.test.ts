@@ -8,15 +8,19 @@ const native = {
   evaluations: [{ step: 0, loss: 3.5 }],
   badLines: [{ path: "d.jsonl", line: 7, reason: "no JSON" }],
   ...{ path: "o.gguf", sizeBytes: 5000, tokensPerSecond: 123, ms: 45 },
+  ...{ translatorPath: "", translatorSizeBytes: 0 },
 } as const;
 
 test("a result is plain, and what is absent is left out", (t) => {
-  const { firstStep: _, losses, ...rest } = native;
+  const { firstStep: _, translatorPath: __, translatorSizeBytes: ___, losses, ...rest } = native;
   t.deepEqual(toHealResult({ ...native, evaluations: [...native.evaluations], badLines: [...native.badLines] }), {
     ...rest,
     losses: [...losses],
     evaluations: [...native.evaluations],
     badLines: [...native.badLines],
   });
-  t.is(toHealResult({ ...native, firstStep: 2, evaluations: [], badLines: [] }).firstStep, 2);
+  const lists = { evaluations: [], badLines: [] };
+  t.is(toHealResult({ ...native, ...lists, firstStep: 2 }).firstStep, 2);
+  const written = { translatorPath: "t.gguf", translatorSizeBytes: 700 };
+  t.deepEqual(toHealResult({ ...native, ...lists, ...written }).translator, { path: "t.gguf", sizeBytes: 700 });
 });

@@ -17,6 +17,8 @@ import {
   type RateSchedule,
   type TrainedType,
   type TrainingMode,
+  type TranslatorOutType,
+  type WrittenTranslator,
 } from "../../lib/index.js";
 
 /** Code that is checked, never run. */
@@ -39,6 +41,7 @@ test("each call takes its options and gives its result", (t) => {
       heal({ ...files, student: { model: new URL("file:///s.gguf"), gpuLayers: 0 }, signal }),
       heal({ ...files, distillation: {}, lora: { rank: 8, targets: ["*attn*"] as const }, freeze: ["*"] as const }),
       heal({ ...files, onProgress: ({ stage }) => stage, onBadLine: ({ line }) => line, onEvaluation: () => 0 }),
+      heal({ ...files, trainTranslator: true, translatorOut: new URL("file:///t.gguf"), translatorType: "f16" }),
       createModel({ out: "a.gguf", tokenizer: "b.gguf", ...shape, type: "bf16" }),
       // @ts-expect-error what to train is required
       heal({ full: "f.gguf", data: "d.jsonl", out: "o.gguf" }),
@@ -63,6 +66,12 @@ test("string unions name what there is", (t) => {
   expectTypeOf<TrainedType>().toEqualTypeOf<"same" | "f32" | "f16" | "bf16" | "q8_0">();
   expectTypeOf<HealResult["evaluations"]>().toEqualTypeOf<readonly Evaluation[]>();
   expectTypeOf<HealResult["badLines"]>().toEqualTypeOf<readonly BadLine[]>();
+  t.pass();
+});
+
+test("a translator is written in a type of its own, and may be absent from the result", (t) => {
+  expectTypeOf<HealOptions["translatorType"]>().toEqualTypeOf<TranslatorOutType | undefined>();
+  expectTypeOf<HealResult["translator"]>().toEqualTypeOf<WrittenTranslator | undefined>();
   t.pass();
 });
 

@@ -30,6 +30,9 @@ const ofHeal: Wrong<HealOptions> = [
   ["resume", 1, "yes", null],
   ["log", ...notPaths],
   ["translator", ...notPaths],
+  ["trainTranslator", 1, "yes", null],
+  ["translatorOut", ...notPaths],
+  ["translatorType", "q4_0", "bf16", "", null],
   ["promptRatio", ...notShares],
   ["randomCutoff", ...notShares],
   ["refreshInterval", -1, 1.5, 1_048_577, "64", null],
@@ -94,6 +97,7 @@ const files = {
 };
 const usual = { ...files, evalData: join(nowhere, "held-out.jsonl"), evalInterval: 10 };
 const { full: _, ...alone } = files;
+const maps = { trainTranslator: true, translatorOut: join(nowhere, "maps.gguf") };
 const shape = { hiddenSize: 64, feedForwardSize: 128, layers: 2, heads: 4, kvHeads: 2 };
 const usualModel = { out: join(nowhere, "a.gguf"), tokenizer: join(nowhere, "b.gguf"), ...shape };
 
@@ -151,6 +155,27 @@ const contradictions: readonly (readonly [title: string, parameter: string, mess
   ["a cut-off alone", "options.randomCutoff", /mode "overfill"/, { ...alone, mode: "full", randomCutoff: 0.5 }],
   ["a refresh alone", "options.refreshInterval", /mode "overfill"/, { ...alone, mode: "full", refreshInterval: 8 }],
   ["a translator alone", "options.translator", /mode "overfill"/, { ...alone, mode: "sft", translator: "t.gguf" }],
+  [
+    "a trained translator without a file",
+    "options.trainTranslator",
+    /translatorOut/,
+    { ...files, trainTranslator: true },
+  ],
+  ["a type of no translator", "options.translatorType", /translatorOut/, { ...files, translatorType: "f16" }],
+  ["maps without a cache", "options.trainTranslator", /mode "overfill"/, { ...alone, ...maps, mode: "sft" }],
+  [
+    "a translator of no cache",
+    "options.translatorOut",
+    /mode "overfill"/,
+    { ...alone, ...maps, mode: "full", trainTranslator: false },
+  ],
+  [
+    "the translator to write to",
+    "options.translatorOut",
+    /than translator/,
+    { ...files, ...maps, translator: maps.translatorOut },
+  ],
+  ["one file for both", "options.out", /than translatorOut/, { ...files, ...maps, translatorOut: files.out }],
   ["two lengths", "options.maxSteps", /not both/, { ...files, epochs: 1, maxSteps: 5 }],
   ["a floor below nothing", "options.rateFloor", /constant/, { ...files, schedule: "constant", rateFloor: 0.1 }],
   ["evaluations of nothing", "options.evalInterval", /evalData/, { ...files, evalInterval: 5 }],
@@ -175,6 +200,9 @@ test("what belongs together is taken", (t) => {
   const right: readonly HealOptions[] = [
     files,
     { ...files, promptRatio: 0.5, randomCutoff: 1, refreshInterval: 64, translator: "t.gguf" },
+    { ...files, ...maps, translatorType: "q8_0", freeze: ["*"] },
+    { ...files, ...maps, trainTranslator: false },
+    { ...alone, mode: "sft", trainTranslator: false },
     { ...alone, mode: "sft" },
     { ...alone, mode: "full", maxSteps: 5 },
     { ...files, mode: "full", distillation: {} },
