@@ -46,8 +46,9 @@ training_graph::training_graph(const training_shape & shape, const decoder & mod
     // What a prefix leaves free is multiplied by zero and must be finite.
     ggml_backend_buffer_clear(inputs_buffer_.get(), 0);
 
-    // A block takes about 140 operations and views with its gradients.
-    const size_t n_nodes = 256 * (n_layer + 2);
+    // A block takes about 140 operations and views with its gradients; with low-rank factors and maps 250, and 350 on
+    // devices on which products copy what they read across. ggml ends the process where a graph has no room.
+    const size_t n_nodes = 512 * (n_layer + 2);
     ctx_.reset(ggml_init({ 2 * n_nodes * ggml_tensor_overhead() + ggml_graph_overhead_custom(n_nodes, false), nullptr,
                            /*no_alloc*/ true }));
     if (!ctx_) throw std::bad_alloc();
