@@ -68,8 +68,8 @@ Examples:
   overfill heal student.gguf --full full.gguf --data train.jsonl --eval held-out.jsonl -o healed.gguf
   overfill heal student.gguf --mode sft --data train.jsonl -o alone.gguf --epochs 2 --learning-rate 1e-4
   overfill heal student.gguf --full full.gguf --data train.jsonl -o healed.gguf --distil-share 0.5 --lora-rank 8
-  overfill heal student.gguf --full full.gguf --translator maps.gguf --train-translator --translator-out healed-maps.gguf \\
-    --data train.jsonl -o healed.gguf
+  overfill heal student.gguf --full full.gguf --data train.jsonl -o healed.gguf --translator maps.gguf \\
+    --train-translator --translator-out healed-maps.gguf
   overfill heal new.gguf --mode full --data corpus.txt -o trained.gguf --max-steps 2000 --learning-rate 1e-3
 
 The result goes to stdout, the progress, the evaluations and lines that are skipped to stderr. Exit status: 0 done,

@@ -122,6 +122,7 @@ const failures: readonly (readonly [title: string, more: readonly string[], stde
   ["a full model that does nothing", ["--mode", "sft", "--full", full], /^overfill: --full: expected none in mode/, 2],
   ["a share out of range", ["--full", full, "--distil-share", "2"], /^overfill: --distil-share: .*2 \(ERR_INVALID/, 2],
   ["LoRA without a rank", ["--full", full, "--lora-alpha", "8"], /^overfill: --lora-rank: /, 2],
+  ["maps without a file", ["--full", full, "--train-translator"], /^overfill: --train-translator: .*translatorOut/, 2],
   ["no evaluation to wait for", ["--full", full, "--patience", "2"], /^overfill: --patience: expected evalData/, 2],
   ["layers without meaning", ["--full", full, "--gpu-layers", "-1"], /^overfill: --gpu-layers: /, 2],
   ["a plot in no folder", ["--full", full, "--plot", "/none/at/all/loss.svg"], /\(ENOENT\)$/, 1],

@@ -43,7 +43,10 @@ posixTest("the walk-through runs", async (t) => {
   const { stdout } = await promisify(execFile)("sh", ["-c", script], { cwd: folder, maxBuffer: 2 ** 24 });
   t.regex(stdout, /│ healed\.gguf +│ \d+ \/ \d+ +│ \d+ \/ \d+ +│/);
   const made = readdirSync(folder).filter((name) => !name.endsWith(".checkpoint"));
-  const models = ["pruned", "healed", "alone", "distilled", "lora", "new", "trained"].map((name) => `${name}.gguf`);
+  const models = [
+    ...["pruned", "healed", "alone", "distilled", "lora", "new", "trained"],
+    ...["maps", "mapped", "mapped-maps"],
+  ].map((name) => `${name}.gguf`);
   const others = ["train.jsonl", "held-out.jsonl", "calibration.txt", "train-log.jsonl", "loss.svg", "models"];
   t.deepEqual(made.sort(), [...models, ...others].sort());
 
