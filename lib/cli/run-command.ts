@@ -40,7 +40,6 @@ export interface RunFlags {
   readonly repeatLastN?: number;
   readonly seed?: number;
   readonly maxTokens?: number;
-  readonly refreshInterval?: number;
   readonly stop?: readonly string[];
   readonly grammar?: string;
   readonly grammarFile?: string;
@@ -92,11 +91,6 @@ export function addRunCommand(program: Command): void {
   command
     .optionsGroup("Answer:")
     .option("--max-tokens <n>", "end after so many tokens", parseNumber)
-    .option(
-      "--refresh-interval <n>",
-      "the prefill model reads again after every n tokens (default: never)",
-      parseNumber,
-    )
     .option("--stop <text>", "end before this text; repeatable", appendText)
     .option("--temp <t>", "temperature; 0 takes the likeliest token (default: 0.8; demo pair: 0)", parseNumber)
     .option("--top-k <k>", "sample from the k likeliest tokens; 0 is off (default: 40)", parseNumber)
@@ -205,7 +199,6 @@ export function toDecodeOptions(flags: RunFlags): DecodeOptions {
     logitBias: flags.logitBias,
     grammar: flags.grammar,
     maxTokens: flags.maxTokens,
-    refreshInterval: flags.refreshInterval,
     stop: flags.stop,
     ignoreEos: flags.ignoreEos,
     special: flags.special,

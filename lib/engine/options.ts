@@ -179,13 +179,6 @@ export interface DecodeOptions extends SamplingOptions {
   /** Whether control tokens appear in the text. @default false */
   readonly special?: boolean;
   /**
-   * A refresh within the answer: as often as so many tokens have been written, the prefill model reads them again, all at
-   * once, and hands the cache over; the next token is its own. 1 or more: small intervals cost much, at 1 every token is the
-   * prefill model's. (A follow-up of arXiv 2508.08446 found most of what the decode model loses come back at 64.)
-   * @default never
-   */
-  readonly refreshInterval?: number;
-  /**
    * Log-probabilities (natural, over the raw logits) of each token and of so many of the likeliest ones: 0 to 100.
    * @default none
    */

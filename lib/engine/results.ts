@@ -116,12 +116,8 @@ export interface DecodeResult {
   readonly tokens: number;
   /** Tokens that the decode model read. */
   readonly decodeSteps: number;
-  /** How often the prefill model read again what was written ({@link DecodeOptions.refreshInterval}). */
-  readonly refreshes: number;
-  /** Tokens that it read then. */
-  readonly refreshedTokens: number;
   readonly seed: number;
-  /** Time spent on this answer, refreshes included; waiting for the reader is not counted. */
+  /** Time spent on this answer; waiting for the reader is not counted. */
   readonly ms: number;
   /** Decode steps a second. */
   readonly tokensPerSecond: number;

@@ -227,8 +227,6 @@ export interface NativeDecodeOptions {
   readonly maxTokens: number;
   readonly stop: readonly string[];
   readonly special: boolean;
-  /** 0: never. */
-  readonly refreshInterval: number;
 }
 
 export interface NativeDecodeResult {
@@ -236,8 +234,6 @@ export interface NativeDecodeResult {
   readonly stop: string;
   readonly tokens: number;
   readonly decodeSteps: number;
-  readonly refreshes: number;
-  readonly refreshedTokens: number;
   readonly seed: number;
   readonly ms: number;
 }

@@ -166,7 +166,6 @@ decode_options to_decode_options(const Napi::Object & from) {
         s.logit_bias.emplace_back(tokens[i], values[i]);
     out.max_tokens = in.natural("maxTokens");
     out.special = in.flag("special");
-    out.refresh_interval = in.natural("refreshInterval");
     const auto stop = in.value("stop").As<Napi::Array>();
     for (uint32_t i = 0; i < stop.Length(); i++) out.stop.push_back(stop.Get(i).As<Napi::String>().Utf8Value());
     return out;
@@ -279,8 +278,6 @@ Napi::Value from_reading(Napi::Env env, const token_stream::reading & reading) {
         result.Set("stop", reading.result->stop);
         result.Set("tokens", reading.result->n_tokens);
         result.Set("decodeSteps", reading.result->n_decode_steps);
-        result.Set("refreshes", reading.result->n_refreshes);
-        result.Set("refreshedTokens", reading.result->n_refreshed_tokens);
         result.Set("seed", reading.result->seed);
         result.Set("ms", reading.result->milliseconds);
         out.Set("result", result);

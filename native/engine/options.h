@@ -88,9 +88,6 @@ struct decode_options {
     uint32_t max_tokens = 0;  // 0: until the answer ends or the context is full
     std::vector<std::string> stop;
     bool special = false;  // render control tokens as text
-    // The prefill model reads again what the decode model wrote, as often as so many tokens have come together; the
-    // next token is then its own. 0: never.
-    uint32_t refresh_interval = 0;
 };
 
 struct prefill_options {
@@ -113,8 +110,6 @@ struct decode_result {
     std::string stop;             // the stop string found
     uint32_t n_tokens = 0;        // given to the caller
     uint32_t n_decode_steps = 0;  // tokens read by the decode model
-    uint32_t n_refreshes = 0;
-    uint32_t n_refreshed_tokens = 0;  // read again by the prefill model
     uint32_t seed = 0;
     double milliseconds = 0;  // spent on this answer, waiting for the reader not counted
 };

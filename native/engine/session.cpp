@@ -91,7 +91,7 @@ bool session::prefill_run::step() {
     const uint32_t n = std::min((uint32_t) todo_.size() - n_done_, s.pair_.info().batch_size);
     const bool last = n_done_ + n == todo_.size();
     if (!s.pair_.read(s.pair_.prefill_context(), todo_.data() + n_done_, n, (llama_pos) s.n_cached_, s.sequence_,
-                      last ? 1 : 0)) {
+                      last)) {
         roll_back();
         return false;
     }
@@ -173,65 +173,14 @@ void session::begin_decode() {
     }
 }
 
-const float * session::next_logits(uint32_t & n_read) {
-    n_read = 0;
-    const uint32_t n_tokens = (uint32_t) tokens_.size();
-    if (n_decode_side() == n_tokens)
-        return n_tokens == n_before_answer_ ? first_logits_.data() : refreshed_logits_.data();
+const float * session::next_logits(bool & stepped) {
+    const uint32_t n_read = n_decode_side();
+    stepped = n_read < tokens_.size();
+    if (!stepped) return first_logits_.data();
     llama_context * ctx = pair_.decode_context();
-    while (n_decode_side() < n_tokens) {
-        // The decode context takes fewer tokens at once than the prefill model's.
-        const uint32_t at = n_decode_side(), most = std::min(llama_n_ubatch(ctx), pair_.info().batch_size);
-        const uint32_t n = std::min(n_tokens - at, most);
-        if (!pair_.read(ctx, &tokens_[at], n, (llama_pos) at, sequence_, at + n == n_tokens ? 1 : 0)) return nullptr;
-        set_decode_side(at + n);
-        n_read += n;
-    }
+    if (!pair_.read(ctx, &tokens_[n_read], 1, (llama_pos) n_read, sequence_, true)) return nullptr;
+    set_decode_side(n_read + 1);
     return llama_get_logits_ith(ctx, -1);
-}
-
-session::refresh_step session::refresh() {
-    llama_context * ctx = pair_.prefill_context();
-    const uint32_t n_tokens = (uint32_t) tokens_.size();
-    if (n_cached_ > n_clean_) pair::forget(ctx, sequence_, (llama_pos) n_clean_);
-    n_cached_ = n_clean_;
-    n_handed_ = std::min(n_handed_, n_clean_);
-
-    const uint32_t n = std::min(n_tokens - n_clean_, pair_.info().batch_size);
-    const bool last = n_clean_ + n == n_tokens;
-    if (!pair_.read(ctx, &tokens_[n_clean_], n, (llama_pos) n_clean_, sequence_, last ? 1 : 0))
-        return refresh_step::aborted;
-    n_cached_ = n_clean_ = n_clean_ + n;
-    {
-        const std::lock_guard<std::mutex> lock(stats_mutex_);
-        stats_.n_prefill_tokens += n;
-        stats_.n_refreshed_tokens += n;
-    }
-    if (!last) return refresh_step::again;
-
-    const float * logits = llama_get_logits_ith(ctx, -1);
-    if (!logits) throw failure(error_code::internal, "the refresh gave no logits");
-    (n_tokens == n_before_answer_ ? first_logits_ : refreshed_logits_)
-        .assign(logits, logits + llama_vocab_n_tokens(pair_.vocab()));
-    if (!pair_.one_cache()) {
-        n_decode_cached_ = n_handed_;  // where a failure leaves it
-        pair_.hand_over(sequence_, n_cached_, n_handed_);
-        n_decode_cached_ = n_handed_ = n_cached_;
-    }
-    return refresh_step::done;
-}
-
-void session::keep(uint32_t n) {
-    if (n_cached_ > n) {
-        pair::forget(pair_.prefill_context(), sequence_, (llama_pos) n);
-        n_cached_ = n;
-    }
-    if (!pair_.one_cache() && n_decode_cached_ > n) {
-        pair::forget(pair_.decode_context(), sequence_, (llama_pos) n);
-        n_decode_cached_ = n;
-    }
-    n_clean_ = std::min(n_clean_, n_cached_);
-    n_handed_ = std::min(n_handed_, n_decode_cached_);
 }
 
 void session::append(llama_token token) { tokens_.push_back(token); }
@@ -239,7 +188,10 @@ void session::append(llama_token token) { tokens_.push_back(token); }
 void session::end_decode(const decode_result & result, size_t n_tokens_dropped, const std::string & unfinished_text) {
     unfinished_text_ = unfinished_text;
     tokens_.resize(tokens_.size() - n_tokens_dropped);
-    keep((uint32_t) tokens_.size());
+    if (n_decode_side() > tokens_.size()) {
+        set_decode_side((uint32_t) tokens_.size());
+        pair::forget(pair_.decode_context(), sequence_, (llama_pos) tokens_.size());
+    }
     // Before its first token an answer can still be begun again; after it, it goes on from the token not read yet.
     const bool nothing_written = result.n_tokens == 0 && stats().stage == session_stage::switched;
     const bool goes_on = result.reason != finish_reason::eos && result.reason != finish_reason::stop;
@@ -263,7 +215,9 @@ void session::retract(uint32_t n) {
     unfinished_text_ = tokens_.size() == n_before_decode_ ? unfinished_text_before_ : "";
     // The answer begins again from the prefill's logits, or goes on when the decode model has read its last token anew.
     const bool all_gone = tokens_.size() == n_before_answer_;
-    keep((uint32_t) tokens_.size() - (all_gone ? 0 : 1));
+    const uint32_t keep = std::min(n_decode_side(), (uint32_t) tokens_.size() - (all_gone ? 0 : 1));
+    set_decode_side(keep);
+    pair::forget(pair_.decode_context(), sequence_, (llama_pos) keep);
     set_stage(all_gone ? session_stage::switched : session_stage::paused);
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.n_decode_tokens -= n;

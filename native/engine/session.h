@@ -37,16 +37,9 @@ class session {
     // decode
     // Throws ERR_STAGE_ORDER unless a switch, or a decode that was cut short, came before.
     void begin_decode();
-    // The logits of the next token, from the prefill model right after a switch or a refresh, else from the decode
-    // model after it has read what it has not read yet: the last token, or several after a refresh that was cut short.
-    // Null if the step was aborted. Valid until the pair's next step. `n_read` tells how many tokens it read.
-    const float * next_logits(uint32_t & n_read);
-    // Tokens, the answer's latest ones, that the prefill model has not read.
-    uint32_t n_not_clean() const { return (uint32_t) tokens_.size() - n_clean_; }
-    // A refresh during an answer: the prefill model reads a micro-batch of those tokens, and after the last one the
-    // cache is handed over again. An answer can go on after an abort or a failure as well.
-    enum class refresh_step { again, done, aborted };
-    refresh_step refresh();
+    // The logits of the next token, from the prefill model right after a switch, else from the decode model after it
+    // has read the last token. Null if the step was aborted. Valid until the pair's next step.
+    const float * next_logits(bool & stepped);
     void append(llama_token token);
     // `unfinished_text` are the bytes of a character that the answer was cut in; the next decode begins with them.
     void end_decode(const decode_result & result, size_t n_tokens_dropped, const std::string & unfinished_text);
@@ -62,8 +55,6 @@ class session {
   private:
     friend class prefill_run;
 
-    // No cache holds more than the first n tokens from here on.
-    void keep(uint32_t n);
     uint32_t n_decode_side() const { return pair_.one_cache() ? n_cached_ : n_decode_cached_; }
     void set_decode_side(uint32_t n) { (pair_.one_cache() ? n_cached_ : n_decode_cached_) = n; }
     void set_stage(session_stage stage);
@@ -75,9 +66,8 @@ class session {
     uint32_t n_clean_ = 0;
     uint32_t n_decode_cached_ = 0;
     uint32_t n_handed_ = 0;
-    std::vector<float> first_logits_;      // [n_vocab], of the first token of the answer, by the prefill model
-    std::vector<float> refreshed_logits_;  // [n_vocab], of the token after the last refresh, likewise
-    uint32_t n_before_answer_ = 0;         // the tokens that first_logits_ follow
+    std::vector<float> first_logits_;  // [n_vocab], of the token after the last one read by the prefill model
+    uint32_t n_before_answer_ = 0;     // the tokens that first_logits_ follow
     std::string unfinished_text_;
     std::string unfinished_text_before_;  // as it was when the last decode began, at n_before_decode_ tokens
     size_t n_before_decode_ = 0;

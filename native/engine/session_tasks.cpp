@@ -102,20 +102,11 @@ task::turn decode_task::generate() {
     session & s = slot_->state;
     if (aborted()) return end(finish_reason::abort);
     if (s.context_full()) return end(finish_reason::context);
-    if (refreshing_ || (options_.refresh_interval > 0 && s.n_not_clean() >= options_.refresh_interval)) {
-        const uint32_t n_before = s.n_not_clean();
-        const session::refresh_step step = s.refresh();
-        result_.n_refreshed_tokens += n_before - s.n_not_clean();
-        if (step == session::refresh_step::aborted) return end(finish_reason::abort);
-        refreshing_ = step == session::refresh_step::again;
-        if (refreshing_) return turn::again;
-        result_.n_refreshes++;
-    }
 
-    uint32_t n_read = 0;
-    const float * logits = s.next_logits(n_read);
-    result_.n_decode_steps += n_read;
+    bool stepped = false;
+    const float * logits = s.next_logits(stepped);
     if (!logits) return end(finish_reason::abort);
+    result_.n_decode_steps += stepped;
 
     const llama_token token = sampler_->sample(logits);
     if (pair_.ends_answer(token) && !options_.sampling.ignore_eos) return end(finish_reason::eos);
