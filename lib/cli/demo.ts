@@ -118,7 +118,7 @@ function renderDemo({ table, asked, files, together, alone, total }: Page): stri
   const [reader, writer] = [basename(files.prefill), basename(files.decode)];
   const rows = table.rows.map((row) => row.map((word) => (word === table.key ? style(["bold", "cyan"], word) : word)));
   const stages = stageRows(together.answer).map(([stage = "", count = "", time = "", speed = ""], index) => {
-    const who = [`${reader} reads`, "the KV cache goes over", `${writer} writes`][index] ?? "";
+    const who = [`${reader} reads`, "the KV cache goes over", `${writer} writes`, `${reader} reads again`][index] ?? "";
     return [style("bold", stage), who, count, time, speed];
   });
   const verdicts = [

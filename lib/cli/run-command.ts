@@ -41,6 +41,7 @@ export interface RunFlags {
   readonly seed?: number;
   readonly maxTokens?: number;
   readonly stop?: readonly string[];
+  readonly refreshInterval?: number;
   readonly grammar?: string;
   readonly grammarFile?: string;
   readonly logitBias?: ReadonlyMap<number, number>;
@@ -92,6 +93,7 @@ export function addRunCommand(program: Command): void {
     .optionsGroup("Answer:")
     .option("--max-tokens <n>", "end after so many tokens", parseNumber)
     .option("--stop <text>", "end before this text; repeatable", appendText)
+    .option("--refresh-interval <n>", "let the full model read every n tokens again (default: never)", parseNumber)
     .option("--temp <t>", "temperature; 0 takes the likeliest token (default: 0.8; demo pair: 0)", parseNumber)
     .option("--top-k <k>", "sample from the k likeliest tokens; 0 is off (default: 40)", parseNumber)
     .option("--top-p <p>", "sample from the likeliest that reach this probability (default: 0.95)", parseNumber)
@@ -202,6 +204,7 @@ export function toDecodeOptions(flags: RunFlags): DecodeOptions {
     stop: flags.stop,
     ignoreEos: flags.ignoreEos,
     special: flags.special,
+    refreshInterval: flags.refreshInterval,
     logProbs: undefined,
     signal: undefined,
   });

@@ -30,13 +30,19 @@ export function describeHandover({ kind, implementation, bytes, gigabytesPerSeco
   return `${how}, ${formatBytes(bytes)} moved${speed}`;
 }
 
-/** A row a stage: tokens, time, speed or what moved. */
+const tokens = (count: number) => `${formatCount(count)} ${count === 1 ? "token" : "tokens"}`;
+
+function refreshRow({ refreshes, refreshedTokens, refreshMs }: DecodeResult): string[] {
+  return ["refresh", tokens(refreshedTokens), formatMs(refreshMs), refreshes === 1 ? "once" : `${refreshes} times`];
+}
+
+/** A row a stage: tokens, time, speed or what moved; one more for refreshes within the answer. */
 export function stageRows({ prefill, handover, decode }: StageResults): string[][] {
-  const tokens = (count: number) => `${formatCount(count)} ${count === 1 ? "token" : "tokens"}`;
   return [
     ["prefill", tokens(prefill.promptTokens), formatMs(prefill.ms), formatSpeed(prefill.tokensPerSecond)],
     ["switch", tokens(handover.tokens), formatMs(handover.ms), describeHandover(handover)],
-    ["decode", tokens(decode.tokens), formatMs(decode.ms), formatSpeed(decode.tokensPerSecond)],
+    ["decode", tokens(decode.tokens), formatMs(decode.ms - decode.refreshMs), formatSpeed(decode.tokensPerSecond)],
+    ...(decode.refreshedTokens > 0 ? [refreshRow(decode)] : []),
   ];
 }
 

@@ -173,7 +173,17 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
 /** How long a stream may answer from what is ready before the event loop gets a turn, in milliseconds. */
 const longestTurnMs = 10;
 
-const nothing: DecodeResult = { reason: "abort", tokens: 0, decodeSteps: 0, seed: 0, ms: 0, tokensPerSecond: 0 };
+const nothing: DecodeResult = {
+  reason: "abort",
+  tokens: 0,
+  decodeSteps: 0,
+  refreshes: 0,
+  refreshedTokens: 0,
+  seed: 0,
+  ms: 0,
+  refreshMs: 0,
+  tokensPerSecond: 0,
+};
 
 function toResult(native: NativeDecodeResult, tokens: number): DecodeResult {
   return {
@@ -181,9 +191,12 @@ function toResult(native: NativeDecodeResult, tokens: number): DecodeResult {
     ...(native.stop === "" ? {} : { stop: native.stop }),
     tokens,
     decodeSteps: native.decodeSteps,
+    refreshes: native.refreshes,
+    refreshedTokens: native.refreshedTokens,
     seed: native.seed,
     ms: native.ms,
-    tokensPerSecond: perSecond(native.decodeSteps, native.ms),
+    refreshMs: native.refreshMs,
+    tokensPerSecond: perSecond(native.decodeSteps, native.ms - native.refreshMs),
   };
 }
 

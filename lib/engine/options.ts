@@ -179,6 +179,13 @@ export interface DecodeOptions extends SamplingOptions {
   /** Whether control tokens appear in the text. @default false */
   readonly special?: boolean;
   /**
+   * After every so many tokens of the answer, 1 or more, the prefill model reads them again (a refresh), so that the cache
+   * is the full model's once more; the token that follows is its own, too. Sampling, stop strings and chunks go on across
+   * a refresh. Tokens count from the last refresh on, also where a call goes on with an answer that was cut short.
+   * @default no refreshes
+   */
+  readonly refreshInterval?: number;
+  /**
    * Log-probabilities (natural, over the raw logits) of each token and of so many of the likeliest ones: 0 to 100.
    * @default none
    */

@@ -116,10 +116,16 @@ export interface DecodeResult {
   readonly tokens: number;
   /** Tokens that the decode model read. */
   readonly decodeSteps: number;
+  /** How often the prefill model read again what had been written, see {@link DecodeOptions.refreshInterval}. */
+  readonly refreshes: number;
+  /** Tokens that it read then, those of a refresh that was cut short included. */
+  readonly refreshedTokens: number;
   readonly seed: number;
-  /** Time spent on this answer; waiting for the reader is not counted. */
+  /** Time spent on this answer, refreshes included; waiting for the reader is not counted. */
   readonly ms: number;
-  /** Decode steps a second. */
+  /** What the refreshes took of it. */
+  readonly refreshMs: number;
+  /** Decode steps a second, refreshes not counted. */
   readonly tokensPerSecond: number;
 }
 
@@ -150,6 +156,7 @@ export interface SessionStats {
   readonly decodeTokens: number;
   /** Tokens read by the decode model. */
   readonly decodeSteps: number;
+  /** Refreshes within an answer included, here and in `switchMs`; `decodeMs` leaves them out. */
   readonly prefillMs: number;
   readonly switchMs: number;
   readonly decodeMs: number;

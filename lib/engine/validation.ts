@@ -90,6 +90,7 @@ const decodeShape = {
     .transform((stop) => (stop === undefined ? [] : typeof stop === "string" ? [stop] : stop)),
   ignoreEos: z.boolean().default(false),
   special: z.boolean().default(false),
+  refreshInterval: z.int().min(1).max(maxInt32).optional(),
   logProbs: z.int().min(0).max(100).optional(),
   signal: signal.optional(),
 };
@@ -196,5 +197,6 @@ export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOpti
     maxTokens: options.maxTokens ?? 0,
     stop: options.stop,
     special: options.special,
+    refreshInterval: options.refreshInterval ?? 0,
   };
 }

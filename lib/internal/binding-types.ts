@@ -227,6 +227,8 @@ export interface NativeDecodeOptions {
   readonly maxTokens: number;
   readonly stop: readonly string[];
   readonly special: boolean;
+  /** 0: no refreshes. */
+  readonly refreshInterval: number;
 }
 
 export interface NativeDecodeResult {
@@ -234,8 +236,12 @@ export interface NativeDecodeResult {
   readonly stop: string;
   readonly tokens: number;
   readonly decodeSteps: number;
+  readonly refreshes: number;
+  readonly refreshedTokens: number;
   readonly seed: number;
   readonly ms: number;
+  /** Part of `ms`. */
+  readonly refreshMs: number;
 }
 
 export interface NativeReading {

@@ -166,6 +166,7 @@ decode_options to_decode_options(const Napi::Object & from) {
         s.logit_bias.emplace_back(tokens[i], values[i]);
     out.max_tokens = in.natural("maxTokens");
     out.special = in.flag("special");
+    out.refresh_interval = in.natural("refreshInterval");
     const auto stop = in.value("stop").As<Napi::Array>();
     for (uint32_t i = 0; i < stop.Length(); i++) out.stop.push_back(stop.Get(i).As<Napi::String>().Utf8Value());
     return out;
@@ -278,8 +279,11 @@ Napi::Value from_reading(Napi::Env env, const token_stream::reading & reading) {
         result.Set("stop", reading.result->stop);
         result.Set("tokens", reading.result->n_tokens);
         result.Set("decodeSteps", reading.result->n_decode_steps);
+        result.Set("refreshes", reading.result->n_refreshes);
+        result.Set("refreshedTokens", reading.result->n_refreshed_tokens);
         result.Set("seed", reading.result->seed);
         result.Set("ms", reading.result->milliseconds);
+        result.Set("refreshMs", reading.result->refresh_ms);
         out.Set("result", result);
     }
     return out;

@@ -87,7 +87,8 @@ struct decode_options {
     sampling_options sampling;
     uint32_t max_tokens = 0;  // 0: until the answer ends or the context is full
     std::vector<std::string> stop;
-    bool special = false;  // render control tokens as text
+    bool special = false;           // render control tokens as text
+    uint32_t refresh_interval = 0;  // tokens of the answer after which the prefill model reads them again; 0: never
 };
 
 struct prefill_options {
@@ -110,8 +111,19 @@ struct decode_result {
     std::string stop;             // the stop string found
     uint32_t n_tokens = 0;        // given to the caller
     uint32_t n_decode_steps = 0;  // tokens read by the decode model
+    uint32_t n_refreshes = 0;
+    uint32_t n_refreshed_tokens = 0;
     uint32_t seed = 0;
     double milliseconds = 0;  // spent on this answer, waiting for the reader not counted
+    double refresh_ms = 0;    // of which refreshes took
+};
+
+// What one step of a refresh has done.
+struct refresh_step {
+    bool aborted = false;
+    bool done = false;
+    uint32_t n_tokens = 0;  // read again
+    double milliseconds = 0;
 };
 
 enum class session_stage { empty, prefilled, switched, paused, ended, interrupted };

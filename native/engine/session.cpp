@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "failure.h"
+#include "prompt.h"
 
 #include <algorithm>
 
@@ -31,25 +32,35 @@ void session::clear() {
     pair::forget(pair_.prefill_context(), sequence_, 0);
     if (!pair_.one_cache()) pair::forget(pair_.decode_context(), sequence_, 0);
     tokens_.clear();
-    n_cached_ = n_clean_ = n_decode_cached_ = n_handed_ = n_before_answer_ = 0;
+    n_cached_ = n_clean_ = n_decode_cached_ = n_handed_ = n_before_answer_ = n_before_refreshed_ = 0;
+    refreshes_.clear();
     unfinished_text_.clear();
     set_stage(session_stage::empty);
+}
+
+void session::forget_unclean() {
+    if (n_cached_ > n_clean_) pair::forget(pair_.prefill_context(), sequence_, (llama_pos) n_clean_);
+    n_cached_ = n_clean_;
+    n_handed_ = std::min(n_handed_, n_clean_);
+}
+
+void session::forget_from(uint32_t n) {
+    if (n_cached_ > n) pair::forget(pair_.prefill_context(), sequence_, (llama_pos) n);
+    if (n_decode_cached_ > n && !pair_.one_cache()) pair::forget(pair_.decode_context(), sequence_, (llama_pos) n);
+    for (uint32_t * count : { &n_cached_, &n_clean_, &n_decode_cached_, &n_handed_ }) *count = std::min(*count, n);
+}
+
+void session::remember_logits(std::vector<float> & logits) {
+    const float * last = llama_get_logits_ith(pair_.prefill_context(), -1);
+    if (!last) throw failure(error_code::internal, "the prefill gave no logits");
+    logits.assign(last, last + llama_vocab_n_tokens(pair_.vocab()));
 }
 
 // --- prefill ---
 
 session::prefill_run::prefill_run(session & target, std::vector<llama_token> prompt, const prefill_options & options)
     : session_(target), prompt_(std::move(prompt)), refresh_(options.refresh), stage_before_(target.stats().stage) {
-    const int32_t n_vocab = llama_vocab_n_tokens(target.pair_.vocab());
-    if (prompt_.empty())
-        throw failure(error_code::invalid_argument, "the prompt is empty", { { "parameter", "prompt" } });
-    for (const llama_token token : prompt_)
-        if (token < 0 || token >= n_vocab)
-            throw failure(error_code::invalid_argument,
-                          "the prompt holds token " + std::to_string(token) + ", but the vocabulary has " +
-                              std::to_string(n_vocab) + " tokens",
-                          { { "parameter", "prompt" }, { "actual", std::to_string(token) } });
-
+    check_tokens(prompt_, target.pair_.vocab(), "the prompt", "prompt");
     const size_t n_needed = target.tokens_.size() + prompt_.size(), n_context = target.pair_.info().context_size;
     if (n_needed > n_context)
         throw failure(error_code::context_overflow,
@@ -73,9 +84,7 @@ void session::prefill_run::start() {
     session & s = session_;
     n_cached_before_ = s.n_cached_;
     if (refresh_) {
-        if (s.n_cached_ > s.n_clean_) pair::forget(s.pair_.prefill_context(), s.sequence_, (llama_pos) s.n_clean_);
-        s.n_cached_ = s.n_clean_;
-        s.n_handed_ = std::min(s.n_handed_, s.n_clean_);
+        s.forget_unclean();
     } else if (!s.pair_.one_cache() && s.n_decode_cached_ > s.n_cached_) {
         s.pair_.hand_back(s.sequence_, (llama_pos) s.n_cached_);
         s.n_cached_ = s.n_handed_ = s.n_decode_cached_;
@@ -91,7 +100,7 @@ bool session::prefill_run::step() {
     const uint32_t n = std::min((uint32_t) todo_.size() - n_done_, s.pair_.info().batch_size);
     const bool last = n_done_ + n == todo_.size();
     if (!s.pair_.read(s.pair_.prefill_context(), todo_.data() + n_done_, n, (llama_pos) s.n_cached_, s.sequence_,
-                      last)) {
+                      last ? 1 : 0)) {
         roll_back();
         return false;
     }
@@ -110,11 +119,11 @@ bool session::prefill_run::step() {
 
 void session::prefill_run::finish() {
     session & s = session_;
-    const float * logits = llama_get_logits_ith(s.pair_.prefill_context(), -1);
-    if (!logits) throw failure(error_code::internal, "the prefill gave no logits");
-    s.first_logits_.assign(logits, logits + llama_vocab_n_tokens(s.pair_.vocab()));
+    s.remember_logits(s.first_logits_);
     s.tokens_.insert(s.tokens_.end(), prompt_.begin(), prompt_.end());
     s.n_before_answer_ = (uint32_t) s.tokens_.size();
+    s.n_before_refreshed_ = 0;
+    s.refreshes_.clear();
     s.unfinished_text_.clear();
     // Without a refresh the cells that the decode model wrote stay, and a later refresh must begin before them.
     if (refresh_ || n_cached_before_ == s.n_clean_) s.n_clean_ = s.n_cached_;
@@ -146,10 +155,15 @@ handover_report session::hand_over() {
         throw wrong_stage(stage == session_stage::switched ? "the session has switched already; decode comes next"
                                                            : "switch comes right after prefill",
                           stage);
+    const handover_report report = switch_caches();
+    set_stage(session_stage::switched);
+    return report;
+}
+
+handover_report session::switch_caches() {
     n_decode_cached_ = n_handed_;  // where a failure leaves it
     const handover_report report = pair_.hand_over(sequence_, n_cached_, n_handed_);
     n_decode_cached_ = n_handed_ = n_cached_;
-    set_stage(session_stage::switched);
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.switch_ms += report.milliseconds;
     return report;
@@ -173,14 +187,52 @@ void session::begin_decode() {
     }
 }
 
-const float * session::next_logits(bool & stepped) {
-    const uint32_t n_read = n_decode_side();
-    stepped = n_read < tokens_.size();
-    if (!stepped) return first_logits_.data();
+bool session::refresh_is_due(uint32_t interval) const {
+    return interval > 0 && tokens_.size() - refreshed_at() >= interval;
+}
+
+refresh_step session::refresh_some() {
+    const stopwatch watch;
+    forget_unclean();
+    refresh_step step;
+    const uint32_t n_left = (uint32_t) tokens_.size() - n_cached_, n = std::min(n_left, pair_.info().batch_size);
+    const bool last = n == n_left;
+    llama_context * ctx = pair_.prefill_context();
+    if (pair_.read(ctx, &tokens_[n_cached_], n, (llama_pos) n_cached_, sequence_, last ? 1 : 0)) {
+        n_clean_ = n_cached_ += n;
+        step.n_tokens = n;
+        if (last) remember_logits(refreshed_logits_);
+    } else {
+        step.aborted = true;
+    }
+    {
+        const std::lock_guard<std::mutex> lock(stats_mutex_);
+        stats_.n_prefill_tokens += step.n_tokens;
+        stats_.n_refreshed_tokens += step.n_tokens;
+        stats_.prefill_ms += watch.milliseconds();
+    }
+    step.done = last && !step.aborted;
+    if (step.done) {
+        switch_caches();
+        refreshes_.push_back(n_cached_);
+        n_before_refreshed_ = n_cached_;
+    }
+    step.milliseconds = watch.milliseconds();
+    return step;
+}
+
+const float * session::next_logits(uint32_t & n_steps) {
     llama_context * ctx = pair_.decode_context();
-    if (!pair_.read(ctx, &tokens_[n_read], 1, (llama_pos) n_read, sequence_, true)) return nullptr;
-    set_decode_side(n_read + 1);
-    return llama_get_logits_ith(ctx, -1);
+    n_steps = 0;
+    while (n_decode_side() < tokens_.size()) {
+        const uint32_t from = n_decode_side(), n_left = (uint32_t) tokens_.size() - from;
+        const uint32_t n = std::min(n_left, pair_.decode_batch_size());
+        if (!pair_.read(ctx, &tokens_[from], n, (llama_pos) from, sequence_, n == n_left ? 1 : 0)) return nullptr;
+        set_decode_side(from + n);
+        n_steps += n;
+    }
+    if (n_steps > 0) return llama_get_logits_ith(ctx, -1);
+    return (tokens_.size() == n_before_answer_ ? first_logits_ : refreshed_logits_).data();
 }
 
 void session::append(llama_token token) { tokens_.push_back(token); }
@@ -188,10 +240,7 @@ void session::append(llama_token token) { tokens_.push_back(token); }
 void session::end_decode(const decode_result & result, size_t n_tokens_dropped, const std::string & unfinished_text) {
     unfinished_text_ = unfinished_text;
     tokens_.resize(tokens_.size() - n_tokens_dropped);
-    if (n_decode_side() > tokens_.size()) {
-        set_decode_side((uint32_t) tokens_.size());
-        pair::forget(pair_.decode_context(), sequence_, (llama_pos) tokens_.size());
-    }
+    forget_from((uint32_t) tokens_.size());
     // Before its first token an answer can still be begun again; after it, it goes on from the token not read yet.
     const bool nothing_written = result.n_tokens == 0 && stats().stage == session_stage::switched;
     const bool goes_on = result.reason != finish_reason::eos && result.reason != finish_reason::stop;
@@ -199,7 +248,7 @@ void session::end_decode(const decode_result & result, size_t n_tokens_dropped, 
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.n_decode_tokens += result.n_tokens;
     stats_.n_decode_steps += result.n_decode_steps;
-    stats_.decode_ms += result.milliseconds;
+    stats_.decode_ms += result.milliseconds - result.refresh_ms;
 }
 
 void session::retract(uint32_t n) {
@@ -213,16 +262,18 @@ void session::retract(uint32_t n) {
     tokens_.resize(tokens_.size() - n);
     // Where the last decode began, the answer may have been cut inside a character.
     unfinished_text_ = tokens_.size() == n_before_decode_ ? unfinished_text_before_ : "";
-    // The answer begins again from the prefill's logits, or goes on when the decode model has read its last token anew.
-    const bool all_gone = tokens_.size() == n_before_answer_;
-    const uint32_t keep = std::min(n_decode_side(), (uint32_t) tokens_.size() - (all_gone ? 0 : 1));
-    set_decode_side(keep);
-    pair::forget(pair_.decode_context(), sequence_, (llama_pos) keep);
+    const uint32_t n_left = (uint32_t) tokens_.size();
+    const bool all_gone = n_left == n_before_answer_, has_logits = all_gone || n_left == n_before_refreshed_;
+    // A refresh that a reader has not got to is taken back as well, or what comes next would depend on how far the
+    // writer was ahead: the decode model then reads from the refresh before it on.
+    while (!refreshes_.empty() && refreshes_.back() + (has_logits ? 0 : 1) > n_left) refreshes_.pop_back();
+    if (refreshes_.empty() || refreshes_.back() != n_before_refreshed_) n_before_refreshed_ = 0;
+    // The answer begins again from the prefill's logits, or goes on from those of the last refresh, or when the decode
+    // model has read its last token anew.
+    forget_from(n_clean_ > refreshed_at() ? refreshed_at() : has_logits ? n_left : n_left - 1);
     set_stage(all_gone ? session_stage::switched : session_stage::paused);
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.n_decode_tokens -= n;
 }
-
-// --- text ---
 
 }  // namespace overfill

@@ -7,7 +7,8 @@
 //   n_decode_cached_  as n_cached_, for the decode model's own cache when the handover translates
 //   n_handed_      how many of those, from the start, stand for what the prefill model's cache holds
 //
-// A sampled token is part of the text at once and reaches the cache one step later.
+// A sampled token is part of the text at once and reaches the cache one step later. Within an answer the prefill model
+// may read again what was written since n_clean_ (a refresh); the token after that is the prefill model's once more.
 #pragma once
 
 #include "options.h"
@@ -37,9 +38,15 @@ class session {
     // decode
     // Throws ERR_STAGE_ORDER unless a switch, or a decode that was cut short, came before.
     void begin_decode();
-    // The logits of the next token, from the prefill model right after a switch, else from the decode model after it
-    // has read the last token. Null if the step was aborted. Valid until the pair's next step.
-    const float * next_logits(bool & stepped);
+    // Whether `interval` tokens of the answer or more were written since it began or was refreshed last; 0: never.
+    bool refresh_is_due(uint32_t interval) const;
+    // Lets the prefill model read a micro-batch of them again, and hands the cache over after the last. Throws what
+    // hand_over throws. After an abort or a failure the answer can go on all the same, and the refresh is still due.
+    refresh_step refresh_some();
+    // The logits of the next token, from the prefill model right after a switch or a refresh, else from the decode
+    // model after it has read what was not read yet: the last token, or more after a refresh that was cut short. Null
+    // if the step was aborted. Valid until the pair's next step. `n_steps`: tokens that the decode model read.
+    const float * next_logits(uint32_t & n_steps);
     void append(llama_token token);
     // `unfinished_text` are the bytes of a character that the answer was cut in; the next decode begins with them.
     void end_decode(const decode_result & result, size_t n_tokens_dropped, const std::string & unfinished_text);
@@ -58,6 +65,14 @@ class session {
     uint32_t n_decode_side() const { return pair_.one_cache() ? n_cached_ : n_decode_cached_; }
     void set_decode_side(uint32_t n) { (pair_.one_cache() ? n_cached_ : n_decode_cached_) = n; }
     void set_stage(session_stage stage);
+    // Takes from the prefill model's cache what the prefill model has not read last itself.
+    void forget_unclean();
+    // Takes what stands behind the first n tokens from all caches.
+    void forget_from(uint32_t n);
+    handover_report switch_caches();
+    // Where the answer began or was refreshed last.
+    uint32_t refreshed_at() const { return refreshes_.empty() ? n_before_answer_ : refreshes_.back(); }
+    void remember_logits(std::vector<float> & logits);
 
     pair & pair_;
     llama_seq_id sequence_;
@@ -66,8 +81,11 @@ class session {
     uint32_t n_clean_ = 0;
     uint32_t n_decode_cached_ = 0;
     uint32_t n_handed_ = 0;
-    std::vector<float> first_logits_;  // [n_vocab], of the token after the last one read by the prefill model
-    uint32_t n_before_answer_ = 0;     // the tokens that first_logits_ follow
+    std::vector<float> first_logits_;      // [n_vocab], of the token after the last one read by the prefill model
+    uint32_t n_before_answer_ = 0;         // the tokens that first_logits_ follow
+    std::vector<uint32_t> refreshes_;      // tokens there were at each refresh of this answer
+    std::vector<float> refreshed_logits_;  // of the token after the last refresh
+    uint32_t n_before_refreshed_ = 0;      // the tokens that they follow; 0: none
     std::string unfinished_text_;
     std::string unfinished_text_before_;  // as it was when the last decode began, at n_before_decode_ tokens
     size_t n_before_decode_ = 0;

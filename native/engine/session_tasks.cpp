@@ -103,10 +103,20 @@ task::turn decode_task::generate() {
     if (aborted()) return end(finish_reason::abort);
     if (s.context_full()) return end(finish_reason::context);
 
-    bool stepped = false;
-    const float * logits = s.next_logits(stepped);
+    refreshing_ = refreshing_ || s.refresh_is_due(options_.refresh_interval);
+    if (refreshing_) {
+        const refresh_step step = s.refresh_some();
+        result_.n_refreshed_tokens += step.n_tokens;
+        result_.n_refreshes += step.done;
+        result_.refresh_ms += step.milliseconds;
+        refreshing_ = !step.done;
+        return step.aborted ? end(finish_reason::abort) : turn::again;
+    }
+
+    uint32_t n_steps = 0;
+    const float * logits = s.next_logits(n_steps);
+    result_.n_decode_steps += n_steps;
     if (!logits) return end(finish_reason::abort);
-    result_.n_decode_steps += stepped;
 
     const llama_token token = sampler_->sample(logits);
     if (pair_.ends_answer(token) && !options_.sampling.ignore_eos) return end(finish_reason::eos);

@@ -79,6 +79,7 @@ class decode_task final : public task {
     decode_chunk piece_;                                  // reused
     std::vector<std::vector<token_log_prob>> log_probs_;  // of the tokens not given yet
     uint32_t n_tokens_ = 0;
+    bool refreshing_ = false;
     decode_result result_;
 };
 
