@@ -15,8 +15,10 @@
 namespace overfill {
 
 static constexpr uint32_t default_context_size = 4096;
-// The decode context's own cache before sharing, and its micro-batch: it only ever reads single tokens.
+// The decode context's own cache before sharing, and its micro-batch: answers are read token by token, given texts
+// (score.h) in pieces that cost little memory for logits.
 static constexpr uint32_t tiny_context_size = 256;
+static constexpr uint32_t decode_micro_batch = 32;
 static constexpr uint32_t max_sequences = 256;
 
 static model_traits traits_at(const llama_model * model, load_depth depth, const std::string & path) {
@@ -170,7 +172,7 @@ static bool layouts_differ(const llama_context * a, const llama_context * b) {
 void pair::make_decode_context(const pair_options & options, llama_context_params params) {
     pair_plan & plan = models_.plan;
     const uint32_t full_size = params.n_ctx;
-    params.n_batch = params.n_ubatch = std::max<uint32_t>(options.max_sessions, 8);
+    params.n_batch = params.n_ubatch = std::max(options.max_sessions, decode_micro_batch);
     params.type_k = options.decode_cache_type_k.value_or(options.cache_type_k);
     params.type_v = options.decode_cache_type_v.value_or(options.cache_type_v);
     params.flash_attn_type = flash_attn_type(options.decode_attention.value_or(options.attention));
@@ -239,6 +241,8 @@ bool pair::ends_answer(llama_token token) const {
     return llama_vocab_is_eog(vocab(), token) ||
            (models_.decode && llama_vocab_is_eog(llama_model_get_vocab(models_.decode.get()), token));
 }
+
+uint32_t pair::decode_batch_size() const { return std::min(info_.batch_size, llama_n_ubatch(decode_context())); }
 
 bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
                 uint32_t n_logits) {

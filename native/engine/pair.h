@@ -51,10 +51,13 @@ class pair {
     llama_context * prefill_context() const { return prefill_.get(); }
     llama_context * decode_context() const { return decode_ ? decode_.get() : prefill_.get(); }
 
+    // Tokens that the decode model can read at once: an answer needs no more than one at a time.
+    uint32_t decode_batch_size() const;
+
     // Reads n tokens at the positions from `position` on; the logits of the last n_logits are wanted. At most
-    // info().batch_size tokens, and with the decode context no more than its llama_n_ubatch. Returns false if it was
-    // aborted; throws ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY. Positions that were not read are not in the cache
-    // afterwards.
+    // info().batch_size tokens with the prefill context, decode_batch_size() with the decode context. Returns false if
+    // it was aborted; throws ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY. Positions that were not read are not in the
+    // cache afterwards.
     bool read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
               uint32_t n_logits);
 

@@ -1,6 +1,7 @@
 #include "score.h"
 
 #include "failure.h"
+#include "prompt.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,25 +14,12 @@ static constexpr size_t piece_values = (size_t) 1 << 24;
 // Tokens whose logits are taken at once: llama.cpp keeps a row of the vocabulary for each.
 static constexpr size_t most_logits = 32;
 
-[[noreturn]] static void refuse(const std::string & parameter, const std::string & why) {
-    throw failure(error_code::invalid_argument, parameter + ": " + why, { { "parameter", parameter } });
-}
-
-static void check_tokens(const std::string & parameter, const std::vector<llama_token> & tokens, int32_t n_vocab) {
-    if (tokens.empty()) refuse(parameter, "there is no token");
-    for (const llama_token token : tokens)
-        if (token < 0 || token >= n_vocab)
-            refuse(parameter,
-                   "token " + std::to_string(token) + " is outside the vocabulary of " + std::to_string(n_vocab));
-}
-
 scorer::scorer(pair & models, llama_seq_id sequence, score_request request)
     : pair_(models), sequence_(sequence), request_(std::move(request)) {
-    const int32_t n_vocab = llama_vocab_n_tokens(pair_.vocab());
-    check_tokens("prompt", request_.prompt, n_vocab);
+    check_tokens(request_.prompt, pair_.vocab(), "the prompt", "prompt");
     size_t longest = 0;
     for (const auto & response : request_.responses) {
-        check_tokens("responses", response, n_vocab);
+        check_tokens(response, pair_.vocab(), "a response", "responses");
         longest = std::max(longest, response.size());
     }
     // The last token of a response is asked for, not read.
@@ -94,7 +82,7 @@ bool scorer::read_on(reader by, size_t end, size_t first, distributions * out) {
     llama_context * ctx = context_of(by);
     std::vector<held_token> & held = held_of(by);
     const size_t n_vocab = (size_t) llama_vocab_n_tokens(pair_.vocab());
-    const size_t most = std::min<size_t>(llama_n_ubatch(ctx), pair_.info().batch_size);
+    const size_t most = by == reader::prefill ? pair_.info().batch_size : pair_.decode_batch_size();
     while (held.size() < end) {
         const size_t at = held.size(), n = std::min({ most, end - at, std::max(first, at) + most_logits - at });
         const size_t n_silent = std::min(n, first > at ? first - at : 0);

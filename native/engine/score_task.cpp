@@ -15,20 +15,16 @@ score_request score_task::request() const {
     const auto * prompt = std::get_if<std::string>(&input_.prompt);
     score_request made;
     made.rows = input_.rows;
-    made.prompt = prompt ? tokenize_beginning(vocab, *prompt, input_.parse_special)
-                         : std::get<std::vector<llama_token>>(input_.prompt);
+    made.prompt = tokens_of(input_.prompt, vocab, /*first*/ true, input_.parse_special);
     for (const prompt_input & response : input_.responses) {
         const auto * text = std::get_if<std::string>(&response);
-        if (!text) {
-            made.responses.push_back(std::get<std::vector<llama_token>>(response));
-        } else if (!prompt) {
-            made.responses.push_back(tokenize(vocab, *text, false, input_.parse_special));
-        } else {
+        std::vector<llama_token> tokens = tokens_of(response, vocab, /*first*/ false, input_.parse_special);
+        if (prompt && text) {
             text_parts parts = split_text(vocab, *prompt, *text, input_.parse_special);
-            // A token that spans the border: the prompt is then one that all responses have in common.
-            if (parts.before != made.prompt) parts.after = tokenize(vocab, *text, false, input_.parse_special);
-            made.responses.push_back(std::move(parts.after));
+            // Where a token spans the border, the prompt stays the one that all responses have in common.
+            if (parts.before == made.prompt) tokens = std::move(parts.after);
         }
+        made.responses.push_back(std::move(tokens));
     }
     return made;
 }

@@ -23,14 +23,8 @@ task::turn prefill_task::step() {
         throw overfill::aborted();
     }
     if (!run_) {
-        std::vector<llama_token> prompt;
-        if (auto * tokens = std::get_if<std::vector<llama_token>>(&input_)) {
-            prompt = std::move(*tokens);
-        } else if (const std::string & text = std::get<std::string>(input_); !text.empty()) {
-            // Behind a token that closes the text an answer would never begin.
-            prompt = slot_->state.tokens().empty() ? tokenize_beginning(vocab_, text, options_.parse_special)
-                                                   : tokenize(vocab_, text, false, options_.parse_special);
-        }
+        std::vector<llama_token> prompt =
+            tokens_of(std::move(input_), vocab_, slot_->state.tokens().empty(), options_.parse_special);
         run_.emplace(slot_->state, std::move(prompt), options_);
     }
     try {

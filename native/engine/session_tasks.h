@@ -4,6 +4,7 @@
 
 #include "answer_text.h"
 #include "completion.h"
+#include "prompt.h"
 #include "sampler.h"
 #include "scheduler.h"
 #include "session.h"
@@ -14,7 +15,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 namespace overfill {
@@ -28,8 +28,6 @@ struct session_slot {
     std::atomic<bool> disposed{ false };
 };
 using slot_ptr = std::shared_ptr<session_slot>;
-
-using prompt_input = std::variant<std::string, std::vector<llama_token>>;
 
 class prefill_task final : public task {
   public:

@@ -1,0 +1,22 @@
+// What a caller gives to read: text, or token ids of the pair's vocabulary.
+#pragma once
+
+#include <llama.h>
+
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace overfill {
+
+using prompt_input = std::variant<std::string, std::vector<llama_token>>;
+
+// `first`: a conversation begins with it, so a text gets the vocabulary's BOS token, but no token that closes it.
+std::vector<llama_token> tokens_of(prompt_input input, const llama_vocab * vocab, bool first, bool parse_special);
+
+// Throws ERR_INVALID_ARGUMENT (details: parameter) for no tokens at all or one outside the vocabulary. `what` names
+// them in the message: "the prompt".
+void check_tokens(const std::vector<llama_token> & tokens, const llama_vocab * vocab, const std::string & what,
+                  const std::string & parameter);
+
+}  // namespace overfill
