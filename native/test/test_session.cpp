@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cmath>
 #include <thread>
 
 using namespace overfill;
@@ -157,6 +158,36 @@ TEST("what is taken back is written again, from any point of the answer") {
             CHECK(s->stats().stage == session_stage::switched);
         }
         CHECK_FAILURE(error_code::stage_order, retract(*s, 1));
+    }
+}
+
+TEST("what is taken back across refreshes is written again as it was, from any point of the answer") {
+    const fixture f;
+    for (const handover_choice choice : { handover_choice::share, handover_choice::translate }) {
+        pair_options options = f.options();
+        options.handover = choice;
+        options.cache_type_k = options.cache_type_v = GGML_TYPE_F32;
+        options.attention = flash_attention::off;
+        decode_options refreshing = watched(30);
+        refreshing.refresh_interval = 7;
+        const auto pair = load(options);
+        const auto s = pair->create_session();
+        prefill(*s, some_tokens(50));
+        hand_over(*s);
+        const answer whole = decode(*s, refreshing);
+        CHECK_EQUAL(whole.result.n_refreshes, 4u);
+        for (uint32_t n_left = 0; n_left < 30; n_left++) {
+            retract(*s, 30 - n_left);
+            refreshing.max_tokens = 30 - n_left;
+            const answer rest = decode(*s, refreshing);
+            CHECK_EQUAL(rest.tokens.size(), (size_t) (30 - n_left));
+            for (size_t i = 0; i < rest.tokens.size(); i++) {
+                CHECK_EQUAL(rest.tokens[i], whole.tokens[n_left + i]);
+                // What the decode model reads again, it reads in larger batches than before.
+                const float before = whole.log_probs[n_left + i][0].log_prob, now = rest.log_probs[i][0].log_prob;
+                CHECK(std::abs(before - now) < 1e-3f);
+            }
+        }
     }
 }
 

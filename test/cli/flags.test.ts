@@ -84,7 +84,7 @@ test("every flag reaches the option of the API that it stands for", async (t) =>
     ..."--repeat-penalty 1.1 --presence-penalty -1 --frequency-penalty 2 --repeat-last-n -1 --seed 5".split(" "),
     ..."--max-tokens 9 --stop x --stop y --grammar g --logit-bias 3=-1 --context 512 --threads 3 --batch 64".split(" "),
     ..."--gpu off --gpu-layers 4 --cache-type-k q8_0 --cache-type-v f32 --flash-attention off".split(" "),
-    ..."--handover translate --ignore-eos --special".split(" "),
+    ..."--handover translate --ignore-eos --special --refresh-interval 16".split(" "),
   );
   const decode = toDecodeOptions(flags);
   t.deepEqual(decode, {
@@ -104,6 +104,7 @@ test("every flag reaches the option of the API that it stands for", async (t) =>
     stop: ["x", "y"],
     ignoreEos: true,
     special: true,
+    refreshInterval: 16,
   });
   const load = toLoadOptions(flags, demoPair);
   t.deepEqual(load, {

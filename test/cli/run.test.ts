@@ -117,6 +117,15 @@ test.serial("the same seed gives the same answer", async (t) => {
   t.not(answers[0], answers[2]);
 });
 
+test.serial("with refreshes the summary tells how many tokens were read again, and how often", async (t) => {
+  const args = ["run", "-p", demoPrompt, "--ignore-eos", "--max-tokens", "20", "--refresh-interval"];
+  const often = await runCommand([...args, "8"]);
+  t.is(often.exitCode, 0);
+  t.regex(often.stderr, /^refresh +16 tokens .* 2 times$/m);
+  t.regex((await runCommand([...args, "19"])).stderr, /^refresh +19 tokens .* once$/m);
+  t.notRegex((await runCommand([...args, "20"])).stderr, /^refresh/m);
+});
+
 test.serial("a full context ends the answer", async (t) => {
   const { stderr, exitCode } = await runCommand(["run", "-p", demoPrompt, "--ignore-eos", "--context", "256"]);
   t.is(exitCode, 0);
