@@ -1,5 +1,6 @@
 /** overfill: two-stage LLM inference on llama.cpp. Re-exports only. */
 export * from "./engine/index.js";
 export * from "./errors/index.js";
+export * from "./eval/index.js";
 export * from "./prune/index.js";
 export * from "./train/index.js";

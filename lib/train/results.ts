@@ -1,14 +1,9 @@
 /** What training and making a model answer: plain read-only objects. Times are wall-clock milliseconds. */
 
+import type { BadLine } from "../internal/bad-line.js";
 import type { NativeHealResult } from "../internal/binding-types.js";
 
-/** A line of a data file that was skipped. */
-export interface BadLine {
-  readonly path: string;
-  /** From 1. */
-  readonly line: number;
-  readonly reason: string;
-}
+export type { BadLine } from "../internal/bad-line.js";
 
 /** A loss on held-out data. */
 export interface Evaluation {

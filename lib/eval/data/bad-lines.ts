@@ -1,0 +1,32 @@
+/** The lines that are skipped: each is told, and there may be only so many. */
+
+import { createError } from "../../errors/index.js";
+import type { BadLine } from "../../internal/bad-line.js";
+
+export class BadLines {
+  readonly #lines: BadLine[] = [];
+
+  /**
+   * @param most how many may be skipped
+   * @param onBadLine called for each of them
+   */
+  constructor(
+    readonly path: string,
+    readonly most: number,
+    readonly onBadLine: ((line: BadLine) => void) | undefined,
+  ) {}
+
+  get all(): readonly BadLine[] {
+    return this.#lines;
+  }
+
+  /** Throws ERR_DATA_INVALID for one too many, with its `path` and `line`. */
+  add(line: number, reason: string): void {
+    const bad = { path: this.path, line, reason };
+    this.#lines.push(bad);
+    this.onBadLine?.(bad);
+    if (this.#lines.length <= this.most) return;
+    const many = this.most === 0 ? "" : `, after ${this.most} other bad lines`;
+    throw createError("ERR_DATA_INVALID", `${this.path}:${line}: ${reason}${many}`, { path: this.path, line, reason });
+  }
+}

@@ -1,0 +1,15 @@
+/** Public face of the evaluation room. */
+export type { Estimate } from "./bootstrap.js";
+export { evaluate } from "./evaluate.js";
+export type { EvaluateOptions, EvaluationProgress, EvaluationStage, EvaluationTask, MetricName } from "./options.js";
+export type {
+  EvaluatedModel,
+  EvaluationReport,
+  ExampleResult,
+  Figures,
+  PositionFigures,
+  RowComparison,
+  RowMemory,
+  RowReport,
+  RowSpeed,
+} from "./report.js";

@@ -1,0 +1,75 @@
+/** What callers may ask of an evaluation. */
+
+import type { DecodeSource, LoadPairOptions, ModelSource, ScoreRow } from "../engine/index.js";
+import type { BadLine } from "../internal/bad-line.js";
+import type { EvaluationTask } from "./data/tasks.js";
+import type { MetricName } from "./metrics/metric.js";
+import type { ExampleResult } from "./report.js";
+
+export type { EvaluationTask } from "./data/tasks.js";
+/** The figures; docs/eval.md has the formula of each. */
+export type { MetricName } from "./metrics/metric.js";
+
+/** What an evaluation does, in this order; loading comes again for each model by itself. */
+export type EvaluationStage = "loading" | "reading" | "scoring" | "generating" | "timing" | "resampling";
+
+/** How far an evaluation has come. */
+export interface EvaluationProgress {
+  readonly stage: EvaluationStage;
+  /** The row that is at work, where one is. */
+  readonly row?: ScoreRow;
+  /** Of the stage. */
+  readonly done: number;
+  readonly total: number;
+  /** Of the stage: 0 to 1. */
+  readonly fraction: number;
+}
+
+/** How both models are loaded: as {@link loadPair} has it. */
+type Loading = Omit<LoadPairOptions, "prefill" | "decode" | "maxSessions" | "onProgress" | "signal">;
+
+/** Options of {@link evaluate}. */
+export interface EvaluateOptions extends Loading {
+  /** The full model. */
+  readonly prefill: string | URL | ModelSource;
+  /** @default the prefill model itself, a pair of one: every row is then the same model */
+  readonly decode?: string | URL | DecodeSource;
+  /** A JSONL file in one of the shapes of docs/eval.md, or a plain text named `*.txt`. */
+  readonly data: string | URL;
+  /** @default what the fields of the first usable line say */
+  readonly task?: EvaluationTask;
+  /** A row more for each: two-stage with a refresh after so many tokens, 1 to 1048576. @default none */
+  readonly refreshIntervals?: readonly number[];
+  /** Metrics to report, of the task's. @default all of the task's */
+  readonly metrics?: readonly MetricName[];
+  /** Examples, from the file's beginning: 1 or more. @default all */
+  readonly maxExamples?: number;
+  /** Task `"generate"`: tokens of an answer at most, 1 or more. @default 256 */
+  readonly maxTokens?: number;
+  /** Task `"generate"`: strings that end an answer; they are not part of it. @default none */
+  readonly stop?: string | readonly string[];
+  /** Tokens of a window of plain text, of which the second half is scored: 3 or more. @default 512, or the context if less */
+  readonly windowSize?: number;
+  /**
+   * Tasks `"responses"` and `"choices"`: tokens that each row writes behind each of the first four prompts, to be timed: 0
+   * (nothing is timed) to 1048576. In task `"generate"` the answers are timed.
+   * @default 32
+   */
+  readonly timedTokens?: number;
+  /** Of the intervals: above 0, below 1. @default 0.95 */
+  readonly confidence?: number;
+  /** Draws of the bootstrap: 100 to 1000000. @default 1000 */
+  readonly resamples?: number;
+  /** Of the bootstrap: 0 to 2^32 - 1. @default 1 */
+  readonly seed?: number;
+  /** Lines that may be bad, each of which is told and skipped; one more ends the evaluation: 0 or more. @default 10 */
+  readonly maxBadLines?: number;
+  /** Called as the work goes on. */
+  readonly onProgress?: (progress: EvaluationProgress) => void;
+  /** Called for each line that is skipped. */
+  readonly onBadLine?: (line: BadLine) => void;
+  /** Called for each row's result on each example, as it comes. */
+  readonly onExample?: (result: ExampleResult) => void;
+  /** Stops the evaluation, which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal;
+}
