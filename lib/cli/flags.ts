@@ -13,6 +13,11 @@ export function parseNumber(text: string): number {
   return value;
 }
 
+/** Numbers with commas between them. */
+export function parseNumbers(text: string): readonly number[] {
+  return text.split(",").map(parseNumber);
+}
+
 /** A number of layers, or `all`. */
 export function parseLayers(text: string): number | "all" {
   return text === "all" ? text : parseNumber(text);
@@ -110,6 +115,7 @@ const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>>
     "lora.alpha": "--lora-alpha",
     "lora.targets": "--lora-target",
   },
+  eval: { refreshIntervals: "--refresh", windowSize: "--window" },
   create: { hiddenSize: "--hidden", feedForwardSize: "--ffn", layers: "--layers", tiedOutput: "--no-tied-output" },
 };
 

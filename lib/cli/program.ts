@@ -4,6 +4,7 @@ import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
 import { addCreateCommand } from "./create-command.js";
 import { addDoctorCommand } from "./doctor-command.js";
+import { addEvalCommand } from "./eval-command.js";
 import { exitCodes, QuietExit, UsageError } from "./exit.js";
 import { addFitCommand } from "./fit-command.js";
 import { flagOfParameter } from "./flags.js";
@@ -44,6 +45,7 @@ export function makeProgram(): Command {
   addPadCommand(program);
   addHealCommand(program);
   addCreateCommand(program);
+  addEvalCommand(program);
   addDoctorCommand(program);
   return program;
 }
