@@ -46,13 +46,13 @@ const evaluateSchema = z
     contextSize: z.int().min(1).max(16_777_216).optional(),
     threads: threads.optional(),
     gpu: gpu.optional(),
-    translator: z.unknown(),
-    batchSize: z.unknown(),
-    cacheTypeK: z.unknown(),
-    cacheTypeV: z.unknown(),
-    flashAttention: z.unknown(),
-    handover: z.unknown(),
-    implementation: z.unknown(),
+    translator: z.unknown().optional(),
+    batchSize: z.unknown().optional(),
+    cacheTypeK: z.unknown().optional(),
+    cacheTypeV: z.unknown().optional(),
+    flashAttention: z.unknown().optional(),
+    handover: z.unknown().optional(),
+    implementation: z.unknown().optional(),
   })
   .superRefine(({ refreshIntervals, windowSize, contextSize }, context) => {
     const refuse = (option: string, message: string) => context.addIssue({ code: "custom", path: [option], message });
