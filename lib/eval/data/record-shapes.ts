@@ -61,8 +61,8 @@ const promptFields = ["prompt", "question", "input"] as const;
 const answerFields = ["answers", "answer", "target"] as const;
 
 const known =
-  '"messages", "prompt" with "response", "text", "prompt", "question" or "input" with "answer", "answers" or "target", and ' +
-  "the choices that docs/eval.md lists";
+  '"messages", "prompt" with "response" or "completion", "text", "prompt", "question" or "input" with "answer", ' +
+  '"answers" or "target", "choices" or "endings"';
 
 /** The schema for a line with these fields. */
 function shapeOf(fields: Readonly<Record<string, unknown>>): z.ZodType<DataRecord> | undefined {
