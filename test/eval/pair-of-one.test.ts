@@ -1,0 +1,63 @@
+/** A pair of one is the same model in every column: agreement 1, divergence 0, and no difference anywhere. */
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import anyTest, { type TestFn } from "ava";
+import { type EvaluateOptions, type EvaluationReport, evaluate } from "../../lib/index.js";
+import { makeTempDir } from "../support/temp-dir.js";
+import { someText } from "../train/fixtures.js";
+import { type EvaluationFiles, nothing, short, writeEvaluationFiles } from "./fixtures.js";
+
+const test = anyTest as TestFn<EvaluationFiles & { text: string; remove: () => Promise<void> }>;
+
+test.before(async (t) => {
+  const { path, remove } = makeTempDir();
+  const text = join(path, "text.txt");
+  writeFileSync(text, someText(300));
+  t.context = { ...(await writeEvaluationFiles(path)), text, remove };
+});
+test.after.always((t) => t.context.remove?.());
+
+const always = { value: 1, low: 1, high: 1 };
+
+const data: readonly (readonly [
+  title: string,
+  file: "responses" | "choices" | "text",
+  more: Partial<EvaluateOptions>,
+])[] = [
+  ["responses", "responses", { refreshIntervals: [1, 4] }],
+  ["windows of a text", "text", { refreshIntervals: [5], windowSize: 60 }],
+  ["choices", "choices", { refreshIntervals: [2] }],
+  ["answers", "responses", { task: "generate", maxTokens: 12, refreshIntervals: [3] }],
+];
+
+function checkAlike(t: Parameters<Parameters<typeof test>[1]>[0], { rows, comparisons }: EvaluationReport): void {
+  for (const { figures, positions = [] } of rows) {
+    t.deepEqual(figures, rows[0]?.figures);
+    t.true(Object.keys(figures).length >= 2);
+    for (const name of ["agreement", "agreementAfterFirst", "sameAsFull"] as const)
+      if (figures[name]) t.deepEqual(figures[name], always);
+    for (const name of ["divergence", "divergenceAfterFirst"] as const)
+      if (figures[name]) t.deepEqual(figures[name], nothing);
+    for (const { agreement, divergence } of positions) t.deepEqual([agreement.value, divergence.value], [1, 0]);
+  }
+  for (const { differences, improvements = {} } of comparisons)
+    for (const difference of [...Object.values(differences), ...Object.values(improvements)])
+      t.deepEqual(difference, nothing);
+}
+
+for (const [title, file, more] of data) {
+  test(`with no decode model all rows have the same figures for ${title}`, async (t) => {
+    const report = await evaluate({ ...short, prefill: t.context.full, data: t.context[file], ...more });
+    t.is(report.rows.length, 3 + (more.refreshIntervals?.length ?? 0));
+    t.false("decode" in report);
+    checkAlike(t, report);
+  });
+
+  test(`with the same file twice all rows have the same figures for ${title}`, async (t) => {
+    const { full } = t.context;
+    const report = await evaluate({ ...short, prefill: full, decode: full, data: t.context[file], ...more });
+    t.false("decode" in report);
+    checkAlike(t, report);
+  });
+}
