@@ -11,7 +11,7 @@ import {
   type MetricName,
   type Pair,
 } from "../../lib/index.js";
-import { refusal } from "../engine/fixtures.js";
+import { quiet, refusal } from "../engine/fixtures.js";
 import { tight } from "../engine/reference-distance.js";
 import { readGguf } from "../support/gguf-reader.js";
 import { logSoftMax } from "../support/reference-arithmetic.js";
@@ -38,15 +38,17 @@ async function referenceLogProbs(path: string, tokens: readonly number[], from: 
     .map((token, i) => logSoftMax(logits[from + i - 1] ?? new Float64Array())[token] ?? Number.NaN);
 }
 
+/** As evaluations load their pairs. */
+const loading = { ...quiet, contextSize: 256 } as const;
+
 async function withPair<Result>(model: string, use: (pair: Pair) => Result): Promise<Result> {
-  const pair = await loadPair({ ...short, ...withoutEvaluation, prefill: { model } });
+  const pair = await loadPair({ ...loading, prefill: { model } });
   try {
     return use(pair);
   } finally {
     await pair.dispose();
   }
 }
-const { resamples: _, timedTokens: __, ...withoutEvaluation } = short;
 
 test("the perplexity of a text is llama.cpp's definition of it, computed by a slow decoder", async (t) => {
   const { folder, full, small } = t.context;
@@ -165,13 +167,11 @@ test("accuracies are those of the slow decoder's log-probabilities", async (t) =
   let rightByLength = 0;
   for (const [i, { logProbs }] of ofFull.entries()) {
     const expected: number[] = [];
-    for (const [text, length] of [
-      [someText(3, 50 + i), 3],
-      [someText(5, 90 + i), 5],
-    ] as const) {
-      const tokens = await withPair(full, (pair) => pair.tokenize(`${someText(10, i)} ${text}`, { addSpecial: true }));
-      // A space and a token for each character.
-      const ofChoice = await referenceLogProbs(full, tokens, tokens.length - length - 1);
+    for (const text of [someText(3, 50 + i), someText(5, 90 + i)]) {
+      const [before, tokens] = await withPair(full, (pair) =>
+        [someText(10, i), `${someText(10, i)} ${text}`].map((all) => pair.tokenize(all, { addSpecial: true })),
+      );
+      const ofChoice = await referenceLogProbs(full, tokens ?? [], before?.length ?? 0);
       expected.push(ofChoice.reduce((sum, value) => sum + value, 0));
     }
     for (const [choice, value] of expected.entries()) t.true(near(logProbs[choice] ?? 0, value, 2e-3), `${i}`);
@@ -188,7 +188,7 @@ test("answers are those that a session writes, up to a stop text and a number of
   const results: ExampleResult[] = [];
   const usual = { ...short, prefill: full, decode: small, data, task: "generate", maxTokens: 9 } as const;
   await evaluate({ ...usual, maxExamples: 3, refreshIntervals: [2], onExample: (result) => results.push(result) });
-  const pair = await loadPair({ ...withoutEvaluation, prefill: { model: full }, decode: { model: small } });
+  const pair = await loadPair({ ...loading, prefill: { model: full }, decode: { model: small } });
   try {
     for (const [i, { prompt, response }] of somePairs(3).entries())
       for (const refreshInterval of [undefined, 2]) {
