@@ -3,8 +3,9 @@
  * geometric mean of the clipped precisions of 1- to 4-grams, summed over all answers, times the brevity penalty.
  *
  * As sacreBLEU (Post 2018, arXiv 1804.08771) with `tokenize="13a"`, case kept, and `smooth_method="none"`: the reference
- * of the nearest length counts for the brevity penalty, the shorter one of two; an order without a match makes it 0, so a
- * corpus whose answers all have fewer than four words has 0. (sacreBLEU's own default is another smoothing.) 0 to 1.
+ * of the nearest length counts for the brevity penalty, the shorter one of two; an order without a match makes it 0.
+ * (sacreBLEU's own default is another smoothing.) 0 to 1. Where no reference has four words nothing could match, and there
+ * is no BLEU; sacreBLEU has 0 there.
  */
 
 import type { Metric } from "./metric.js";
@@ -17,13 +18,13 @@ export interface Translated {
 }
 
 export const bleu: Metric<Translated> = {
-  width: 2 * orders + 2,
+  width: 2 * orders + 3,
   higherIsBetter: true,
   statistics: ({ text, references }) => bleuStatistics(words13a(text), references.map(words13a)),
   value: bleuOf,
 };
 
-/** Matches of each order, n-grams of each order, words of the answer, words of the reference. */
+/** Matches of each order, n-grams of each order, words of the answer, words of the reference, 1 if one has four words. */
 export function bleuStatistics(
   answer: readonly string[],
   references: readonly (readonly string[])[],
@@ -39,12 +40,14 @@ export function bleuStatistics(
     matches.push(match);
     totals.push(Math.max(0, answer.length - n + 1));
   }
-  return [...matches, ...totals, answer.length, nearestLength(answer.length, references)];
+  const canMatch = references.some((reference) => reference.length >= orders) ? 1 : 0;
+  return [...matches, ...totals, answer.length, nearestLength(answer.length, references), canMatch];
 }
 
 function bleuOf(sums: ArrayLike<number>): number {
   const at = (index: number) => sums[index] ?? 0;
   const [length, referenceLength] = [at(2 * orders), at(2 * orders + 1)];
+  if (at(2 * orders + 2) === 0) return Number.NaN;
   let logarithms = 0;
   for (let n = 0; n < orders; n++) {
     if (at(n) === 0) return 0;

@@ -48,7 +48,7 @@ test("a short candidate is full of precision; the brevity penalty is what it pay
   const statistics = bleuStatistics(words("of the"), references);
   t.deepEqual(precision(statistics, 1), [2, 2]);
   t.deepEqual(precision(statistics, 2), [1, 1]);
-  t.deepEqual(statistics.slice(8), [2, 16]);
+  t.deepEqual(statistics.slice(8), [2, 16, 1]);
 });
 
 const score = (pairs: readonly (readonly [text: string, ...references: string[]])[]) => {
@@ -92,9 +92,27 @@ test("a corpus sums its counts before it divides", (t) => {
 });
 
 test("without a match of some order the score is 0: there is no smoothing", (t) => {
-  t.is(score([["a b c", "a b c"]]), 0);
+  t.is(score([["a b c", "a b c d"]]), 0);
   t.is(score([["a b c x", "a b c d"]]), 0);
   t.is(score([["", "a b c d"]]), 0);
+});
+
+test("where no reference has four words there is no score", (t) => {
+  t.true(
+    Number.isNaN(
+      score([
+        ["a b c", "a b c"],
+        ["a b c d e", "a"],
+      ]),
+    ),
+  );
+  t.is(
+    score([
+      ["a b c", "a b c"],
+      ["x", "a b c d"],
+    ]),
+    0,
+  );
 });
 
 test("of two references as near, the shorter length counts", (t) => {
