@@ -17,16 +17,25 @@ export function colorsOf(rows: readonly { readonly row: ScoreRow }[]): string[] 
   );
 }
 
-/** Entries beside each other, from `x` on. */
+const legendColumns = 6;
+const legendLine = 18;
+
+/** Entries beside each other, from `x` on; more of them than fit go on below. */
 export function drawLegend(rows: readonly RowReport[], x: number, y: number): string[] {
   const palette = colorsOf(rows);
   return rows.map(({ row }, i) => {
-    const left = x + i * 108;
-    return `<circle cx="${left}" cy="${y - 4}" r="4" fill="${palette[i]}"/>${svgText(left + 10, y, nameOfRow(row))}`;
+    const left = x + (i % legendColumns) * 116;
+    const at = y + Math.floor(i / legendColumns) * legendLine;
+    return `<circle cx="${left}" cy="${at - 4}" r="4" fill="${palette[i]}"/>${svgText(left + 10, at, nameOfRow(row))}`;
   });
 }
 
-/** `a.gguf on b.gguf`, and what it was measured on. */
+/** What a legend of so many entries takes below its first line. */
+export function legendOverhang(rows: readonly RowReport[]): number {
+  return Math.max(0, Math.ceil(rows.length / legendColumns) - 1) * legendLine;
+}
+
+/** The models, and what they were measured on. */
 export function titleOf({ prefill, decode, data, examples }: EvaluationReport): string[] {
   const pair = decode ? `${fileOf(prefill.path)} and ${fileOf(decode.path)}` : fileOf(prefill.path);
   return [

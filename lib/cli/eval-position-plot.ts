@@ -6,13 +6,12 @@
 import { scaleLinear } from "d3-scale";
 import { area, line } from "d3-shape";
 import type { Estimate, EvaluationReport, PositionFigures, RowReport } from "../eval/index.js";
-import { colorsOf, drawLegend, titleOf } from "./eval-plot-parts.js";
+import { colorsOf, drawLegend, legendOverhang, titleOf } from "./eval-plot-parts.js";
 import { fixed, svgPage, svgText } from "./svg.js";
 
 const width = 760;
-const height = 600;
 const margin = { left: 64, right: 24 };
-const top = 96;
+const topWithLegend = 96;
 const panelHeight = 200;
 const panelGap = 48;
 
@@ -25,6 +24,7 @@ interface Panel {
 
 export function drawPositions(report: EvaluationReport): string {
   const rows = report.rows.filter(({ positions }) => positions);
+  const top = topWithLegend + legendOverhang(rows);
   const ranges = rows[0]?.positions ?? [];
   const highest = Math.max(
     1e-3,
@@ -44,9 +44,9 @@ export function drawPositions(report: EvaluationReport): string {
   const labels = ranges.map(({ from, to }, i) =>
     svgText(x(i), bottom + 18, from === to ? String(from) : `${from}-${to}`, { "text-anchor": "middle" }),
   );
-  return svgPage(width, height, [
+  return svgPage(width, bottom + 56, [
     ...titleOf(report),
-    ...drawLegend(rows, margin.left, 72),
+    ...drawLegend(rows, 16, 72),
     ...panels.flatMap((panel) => drawPanel(panel, rows, x)),
     ...labels,
     svgText(width / 2, bottom + 38, "position in the response", { "text-anchor": "middle" }),

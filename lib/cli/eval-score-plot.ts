@@ -2,13 +2,13 @@
 
 import { scaleLinear } from "d3-scale";
 import type { EvaluationReport, MetricName } from "../eval/index.js";
-import { colorsOf, drawLegend, titleOf } from "./eval-plot-parts.js";
+import { colorsOf, drawLegend, legendOverhang, titleOf } from "./eval-plot-parts.js";
 import { metricWords } from "./eval-words.js";
 import { fixed, svgPage, svgText } from "./svg.js";
 
 const width = 760;
 const margin = { left: 220, right: 32 };
-const top = 92;
+const topWithLegend = 92;
 const rowHeight = 16;
 const metricGap = 14;
 
@@ -18,6 +18,7 @@ export function drawScores(report: EvaluationReport): string {
   const estimates = rows.flatMap(({ figures }) => Object.values(figures));
   const highest = Math.max(1, ...estimates.map(({ value, high = value }) => high));
   const x = scaleLinear([0, highest], [margin.left, width - margin.right]);
+  const top = topWithLegend + legendOverhang(rows);
   const metricHeight = rows.length * rowHeight + metricGap;
   const bottom = top + names.length * metricHeight;
   const palette = colorsOf(rows);

@@ -144,6 +144,20 @@ test("without positions the picture has a dot with its whiskers for each row and
   t.notRegex(svg, /NaN|undefined/);
 });
 
+test("a legend of many rows goes on below, and makes its picture taller", (t) => {
+  const many: readonly ScoreRow[] = [...rows, ...[16, 32, 64].map((refreshInterval) => ({ refreshInterval }))];
+  const heightOf = (svg: string) => Number(/ height="(\d+)"/.exec(svg)?.[1]);
+  for (const report of [responses, answers]) {
+    const crowded = {
+      ...report,
+      rows: many.map((row, i) => ({ ...(report.rows[i] ?? report.rows[0]), row }) as RowReport),
+    };
+    const svg = drawReport(crowded);
+    t.regex(svg, /y="90\.0">refresh 64</);
+    t.true(heightOf(svg) > heightOf(drawReport(report)));
+  }
+});
+
 test("a picture of a single position, and of names that XML would read, is sound", (t) => {
   const one: EvaluationReport = {
     ...responses,

@@ -1,0 +1,81 @@
+/** The public types of this room. `npm run typecheck` is what makes this file fail; running it only counts it. */
+
+import test from "ava";
+import { expectTypeOf } from "expect-type";
+import {
+  type BadLine,
+  type Estimate,
+  type EvaluateOptions,
+  type EvaluationProgress,
+  type EvaluationReport,
+  type EvaluationStage,
+  type EvaluationTask,
+  type ExampleResult,
+  evaluate,
+  type MetricName,
+  type RowReport,
+  type ScoreRow,
+} from "../../lib/index.js";
+
+/** Code that is checked, never run. */
+const checked = (_body: (report: EvaluationReport) => unknown): void => {};
+
+test("an evaluation takes its options and gives its report", (t) => {
+  expectTypeOf(evaluate).parameters.toEqualTypeOf<[EvaluateOptions]>();
+  expectTypeOf(evaluate).returns.resolves.toEqualTypeOf<EvaluationReport>();
+  checked((report) => {
+    // @ts-expect-error reports are read-only
+    report.examples = 5;
+    // @ts-expect-error a pair of one has no decode model
+    report.decode.path.trim();
+    // @ts-expect-error a figure may have no value
+    report.rows[0]?.figures.f1.value.toFixed();
+    const { signal } = new AbortController();
+    return [
+      evaluate({ prefill: "f.gguf", data: "d.jsonl" }),
+      evaluate({
+        prefill: new URL("file:///f.gguf"),
+        decode: { model: "d.gguf", cacheTypeK: "q8_0" },
+        data: "d.jsonl",
+      }),
+      evaluate({
+        prefill: "f.gguf",
+        data: "d.jsonl",
+        refreshIntervals: [8] as const,
+        metrics: ["f1"] as const,
+        signal,
+      }),
+      evaluate({ prefill: "f.gguf", data: "d.jsonl", translator: { layers: "first" }, stop: "\n", gpu: false }),
+      // @ts-expect-error data is required
+      evaluate({ prefill: "f.gguf" }),
+      // @ts-expect-error no such task
+      evaluate({ prefill: "f.gguf", data: "d.jsonl", task: "perplexity" }),
+      // @ts-expect-error no such metric
+      evaluate({ prefill: "f.gguf", data: "d.jsonl", metrics: ["rouge1"] }),
+      // @ts-expect-error an evaluation has one session at a time
+      evaluate({ prefill: "f.gguf", data: "d.jsonl", maxSessions: 2 }),
+    ];
+  });
+  t.is(typeof evaluate, "function");
+});
+
+test("string unions name what there is", (t) => {
+  expectTypeOf<EvaluationTask>().toEqualTypeOf<"responses" | "generate" | "choices">();
+  expectTypeOf<EvaluationStage>().toEqualTypeOf<
+    "loading" | "reading" | "scoring" | "generating" | "timing" | "resampling"
+  >();
+  expectTypeOf<ExampleResult["task"]>().toEqualTypeOf<EvaluationTask>();
+  expectTypeOf<RowReport["row"]>().toEqualTypeOf<ScoreRow>();
+  expectTypeOf<keyof RowReport["figures"]>().toEqualTypeOf<MetricName>();
+  expectTypeOf<EvaluationReport["badLines"]>().toEqualTypeOf<readonly BadLine[]>();
+  t.pass();
+});
+
+test("no public option or result is any", (t) => {
+  expectTypeOf<EvaluateOptions[keyof EvaluateOptions]>().not.toBeAny();
+  expectTypeOf<EvaluationProgress[keyof EvaluationProgress]>().not.toBeAny();
+  expectTypeOf<EvaluationReport[keyof EvaluationReport]>().not.toBeAny();
+  expectTypeOf<RowReport[keyof RowReport]>().not.toBeAny();
+  expectTypeOf<Estimate[keyof Estimate]>().not.toBeAny();
+  t.pass();
+});
