@@ -1,6 +1,6 @@
 /**
  * Questions with choices, in the shapes of the data sets that lm-evaluation-harness knows, put to the model as its tasks
- * put them (without examples before the question):
+ * put them (without a description or examples before the question):
  *
  * | shape | fields | the model reads | and goes on with |
  * | --- | --- | --- | --- |
