@@ -1,6 +1,6 @@
 /** Task "choices": which of the given choices each row finds likeliest. */
 
-import type { DataRecord } from "./data/records.js";
+import type { TaskRecord } from "./data/records.js";
 import type { TaskResult, TaskTools } from "./evaluation.js";
 import { type ChoiceExample, type ExampleEncoder, UnusableRecord } from "./examples.js";
 import { FigureTable } from "./figures.js";
@@ -32,7 +32,7 @@ export async function evaluateChoices({ evaluation, encoder, pair }: TaskTools):
   };
 }
 
-function toChoices(encoder: ExampleEncoder, line: number, record: DataRecord): ChoiceExample {
+function toChoices(encoder: ExampleEncoder, line: number, record: TaskRecord): ChoiceExample {
   if (record.kind !== "choices") throw new UnusableRecord("there are no choices in it");
   return encoder.toChoices(line, record);
 }

@@ -3,7 +3,7 @@
 import type { Pair, ScoreRow } from "../engine/index.js";
 import type { BadLines } from "./data/bad-lines.js";
 import { nothingUsable, type OpenData } from "./data/data-source.js";
-import type { DataRecord } from "./data/records.js";
+import type { TaskRecord } from "./data/records.js";
 import { type ExampleEncoder, UnusableRecord } from "./examples.js";
 import type { AllFigures, FigureTable } from "./figures.js";
 import type { MetricName } from "./metrics/metric.js";
@@ -46,7 +46,7 @@ export class Evaluation {
    * The examples of the data, as many as were asked for. Throws ERR_DATA_INVALID for too many bad lines, or without a
    * usable one.
    */
-  async read<Example>(encode: (line: number, record: DataRecord) => Iterable<Example>): Promise<Example[]> {
+  async read<Example>(encode: (line: number, record: TaskRecord) => Iterable<Example>): Promise<Example[]> {
     const most = this.options.maxExamples ?? Number.POSITIVE_INFINITY;
     const examples: Example[] = [];
     for await (const { line, record } of this.data.records) {

@@ -9,8 +9,8 @@ import type {
   AnswerRecord,
   ChatRecord,
   ChoicesRecord,
-  DataRecord,
   ResponseRecord,
+  TaskRecord,
   TextRecord,
 } from "./data/records.js";
 import { cutWindows, leastWindow } from "./windows.js";
@@ -63,7 +63,7 @@ export class ExampleEncoder {
   }
 
   /** Several for a text of more than one window. */
-  *toResponses(line: number, record: DataRecord): Generator<ResponseExample> {
+  *toResponses(line: number, record: TaskRecord): Generator<ResponseExample> {
     if (record.kind === "text") {
       for (const window of this.#windows(record)) yield { line, ...window };
       return;
@@ -73,7 +73,7 @@ export class ExampleEncoder {
     yield { line, prompt, response };
   }
 
-  toAnswer(line: number, record: DataRecord): AnswerExample {
+  toAnswer(line: number, record: TaskRecord): AnswerExample {
     const [prompt, references] = this.#questionOf(record);
     if (prompt.length === 0) throw new UnusableRecord("the prompt has no token");
     // The first token of the answer needs no place of its own; a second one does.
@@ -102,7 +102,7 @@ export class ExampleEncoder {
     };
   }
 
-  #questionOf(record: DataRecord): readonly [prompt: readonly number[], references: readonly string[]] {
+  #questionOf(record: TaskRecord): readonly [prompt: readonly number[], references: readonly string[]] {
     switch (record.kind) {
       case "answer":
         return [this.#textTokens(record.prompt), record.references];

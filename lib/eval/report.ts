@@ -27,9 +27,9 @@ export interface PositionFigures {
 export interface RowSpeed {
   readonly promptTokens: number;
   readonly prefillTokensPerSecond: number;
-  /** Tokens that the writing model read. */
-  readonly decodeSteps: number;
-  /** Decode steps a second; with a refresh, its time counts. */
+  /** Tokens of answers behind the first one, which reading the prompt gives. */
+  readonly writtenTokens: number;
+  /** Written tokens a second; where there are refreshes, their time counts. */
   readonly decodeTokensPerSecond: number;
 }
 

@@ -6,13 +6,14 @@ import type { RowSpeed } from "./report.js";
 export class SpeedMeter {
   #promptTokens = 0;
   #prefillMs = 0;
-  #decodeSteps = 0;
+  #writtenTokens = 0;
   #decodeMs = 0;
 
   add({ prefill, decode }: Pick<GenerateResult, "prefill" | "decode">): void {
     this.#promptTokens += prefill.promptTokens;
     this.#prefillMs += prefill.ms;
-    this.#decodeSteps += decode.decodeSteps;
+    // A token behind a refresh is the prefill model's: it takes no step of the decode model, but time.
+    this.#writtenTokens += decode.decodeSteps + decode.refreshes;
     this.#decodeMs += decode.ms;
   }
 
@@ -22,8 +23,8 @@ export class SpeedMeter {
     return {
       promptTokens: this.#promptTokens,
       prefillTokensPerSecond: perSecond(this.#promptTokens, this.#prefillMs),
-      decodeSteps: this.#decodeSteps,
-      decodeTokensPerSecond: perSecond(this.#decodeSteps, this.#decodeMs),
+      writtenTokens: this.#writtenTokens,
+      decodeTokensPerSecond: perSecond(this.#writtenTokens, this.#decodeMs),
     };
   }
 }

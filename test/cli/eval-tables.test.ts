@@ -10,7 +10,7 @@ const rows: readonly ScoreRow[] = ["prefill", "decode", "two-stage", { refreshIn
 const estimate = (value: number, spread = 0.1): Estimate => ({ value, low: value - spread, high: value + spread });
 
 const memory = { weightBytes: 3 * 2 ** 20, kvBytes: 2 ** 19 };
-const speed = { promptTokens: 100, prefillTokensPerSecond: 2500, decodeSteps: 31, decodeTokensPerSecond: 80.04 };
+const speed = { promptTokens: 100, prefillTokensPerSecond: 2500, writtenTokens: 31, decodeTokensPerSecond: 80.04 };
 
 const common: Omit<EvaluationReport, "task" | "rows" | "comparisons"> = {
   ...{ data: "data/held-out.jsonl", examples: 200, promptTokens: 9400, scoredTokens: 812, badLines: [] },

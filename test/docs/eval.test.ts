@@ -53,11 +53,10 @@ posixTest("the walk-through runs", async (t) => {
   writeFileSync(join(folder, "example.mjs"), example ?? "");
   const { stdout: told, stderr } = await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
   t.is(stderr, "");
-  t.regex(told, /^prefill \{ value: 1\.\d+/);
+  t.regex(told, /^prefill \{\n {2}value: 1\.\d+/);
   t.regex(told, /\ntrue\n$/);
 });
 
 test("every metric is explained", (t) => {
-  for (const name of Object.values(metricNames).flat())
-    t.true(page.includes(`\`${name}\``), name);
+  for (const name of Object.values(metricNames).flat()) t.true(page.includes(`\`${name}\``), name);
 });

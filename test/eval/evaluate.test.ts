@@ -245,7 +245,7 @@ test("each row tells its speed and what it needs in memory", async (t) => {
   t.true((weights[1] ?? 0) < (weights[0] ?? 0));
   for (const { speed, memory } of rows) {
     t.is(speed?.promptTokens, 4 * 13, "four prompts of twelve tokens and BOS");
-    t.is(speed?.decodeSteps, 4, "the second of two tokens");
+    t.is(speed?.writtenTokens, 4, "the second of two tokens");
     t.true((speed?.prefillTokensPerSecond ?? 0) > 0 && (speed?.decodeTokensPerSecond ?? 0) > 0);
     t.true(memory.kvBytes > 0);
   }

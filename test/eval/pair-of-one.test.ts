@@ -3,7 +3,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
-import { type EvaluateOptions, type EvaluationReport, evaluate } from "../../lib/index.js";
+import { type EvaluateOptions, type EvaluationReport, evaluate, type MetricName } from "../../lib/index.js";
 import { makeTempDir } from "../support/temp-dir.js";
 import { someText } from "../train/fixtures.js";
 import { type EvaluationFiles, nothing, short, writeEvaluationFiles } from "./fixtures.js";
@@ -31,17 +31,31 @@ const data: readonly (readonly [
   ["answers", "responses", { task: "generate", maxTokens: 12, refreshIntervals: [3] }],
 ];
 
+/** Within the last digits of what f16 in the cache and sums in another order are worth. */
+const near = (a: number, b: number) => Math.abs(a - b) <= 2e-4 * Math.max(1, Math.abs(b));
+
 function checkAlike(t: ExecutionContext, { rows, comparisons }: EvaluationReport): void {
-  for (const { figures, positions = [] } of rows) {
-    t.deepEqual(figures, rows[0]?.figures);
+  const [full] = rows;
+  for (const { row, figures, positions = [] } of rows) {
+    t.deepEqual(Object.keys(figures), Object.keys(full?.figures ?? {}));
     t.true(Object.keys(figures).length >= 2);
     for (const name of ["agreement", "agreementAfterFirst", "sameAsFull"] as const)
       if (figures[name]) t.deepEqual(figures[name], always);
+    for (const { agreement } of positions) t.is(agreement.value, 1);
+    if (typeof row === "object") {
+      // A refresh reads the response in other batches, so sums are made in another order.
+      for (const [name, { value }] of Object.entries(figures))
+        t.true(near(value, full?.figures[name as MetricName]?.value ?? Number.NaN), name);
+      continue;
+    }
+    t.deepEqual(figures, full?.figures);
     for (const name of ["divergence", "divergenceAfterFirst"] as const)
       if (figures[name]) t.deepEqual(figures[name], nothing);
-    for (const { agreement, divergence } of positions) t.deepEqual([agreement.value, divergence.value], [1, 0]);
+    for (const { divergence } of positions) t.is(divergence.value, 0);
   }
-  for (const { differences, improvements = {} } of comparisons) {
+  const twoStage = comparisons.filter(({ row }) => row === "two-stage");
+  t.is(twoStage.length, 2);
+  for (const { differences, improvements = {} } of twoStage) {
     for (const difference of Object.values(differences)) t.deepEqual(difference, nothing);
     // Where some draw of so few questions has none right, there is no interval.
     for (const { value } of Object.values(improvements)) t.is(value, 0);

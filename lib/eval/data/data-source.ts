@@ -4,13 +4,13 @@ import { createError } from "../../errors/index.js";
 import type { BadLines } from "./bad-lines.js";
 import { readLines, readWholeText } from "./data-lines.js";
 import { parseRecord } from "./record-shapes.js";
-import type { DataRecord } from "./records.js";
+import type { TaskRecord } from "./records.js";
 import { type EvaluationTask, serves, usualTask } from "./tasks.js";
 
 export interface NumberedRecord {
   /** Of the file, from 1. */
   readonly line: number;
-  readonly record: DataRecord;
+  readonly record: TaskRecord;
 }
 
 export interface OpenData {
@@ -74,7 +74,7 @@ async function* readRecords(
 
 interface ReadLine {
   readonly line: number;
-  readonly record?: DataRecord;
+  readonly record?: TaskRecord;
   readonly problem?: string;
 }
 

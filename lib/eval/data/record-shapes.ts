@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { choiceShapeOf } from "./choice-shapes.js";
-import type { DataRecord, ParsedRecord } from "./records.js";
+import type { ParsedRecord, TaskRecord } from "./records.js";
 
 const filled = z.string().min(1, "expected a text that is not empty");
 
@@ -19,7 +19,7 @@ const content = z.union(
 
 const chat = z
   .object({ messages: z.array(z.object({ role: filled, content })).min(2, "expected two messages or more") })
-  .transform(({ messages }, context): DataRecord => {
+  .transform(({ messages }, context): TaskRecord => {
     const last = messages.at(-1);
     if (last?.role !== "assistant")
       context.addIssue({ code: "custom", message: "the last message is not the assistant's" });
@@ -27,14 +27,14 @@ const chat = z
     return { kind: "chat", messages };
   });
 
-const text = z.object({ text: filled }).transform((fields): DataRecord => ({ kind: "text", ...fields }));
+const text = z.object({ text: filled }).transform((fields): TaskRecord => ({ kind: "text", ...fields }));
 
 /** @param response the field that has it */
 const response = (field: "response" | "completion") =>
   z
     .object({ prompt: z.string(), [field]: filled })
     .transform(
-      (fields): DataRecord => ({ kind: "response", prompt: String(fields.prompt), response: String(fields[field]) }),
+      (fields): TaskRecord => ({ kind: "response", prompt: String(fields.prompt), response: String(fields[field]) }),
     );
 
 const references = z.union(
@@ -50,7 +50,7 @@ const references = z.union(
 /** @param prompt the field that is read; @param answer the field with what is right */
 const answer = (prompt: string, answer: string) =>
   z.object({ [prompt]: filled, [answer]: references }).transform(
-    (fields): DataRecord => ({
+    (fields): TaskRecord => ({
       kind: "answer",
       prompt: String(fields[prompt]),
       references: fields[answer] as readonly string[],
@@ -65,7 +65,7 @@ const known =
   '"answers" or "target", "choices" or "endings"';
 
 /** The schema for a line with these fields. */
-function shapeOf(fields: Readonly<Record<string, unknown>>): z.ZodType<DataRecord> | undefined {
+function shapeOf(fields: Readonly<Record<string, unknown>>): z.ZodType<TaskRecord> | undefined {
   if ("messages" in fields) return chat;
   const choices = choiceShapeOf(fields);
   if (choices) return choices;

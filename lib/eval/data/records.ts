@@ -44,7 +44,7 @@ export interface ChoicesRecord {
   readonly right: readonly number[];
 }
 
-export type DataRecord = ChatRecord | ResponseRecord | TextRecord | AnswerRecord | ChoicesRecord;
+export type TaskRecord = ChatRecord | ResponseRecord | TextRecord | AnswerRecord | ChoicesRecord;
 
 /** A record, or why there is none. */
-export type ParsedRecord = { readonly record: DataRecord } | { readonly problem: string };
+export type ParsedRecord = { readonly record: TaskRecord } | { readonly problem: string };

@@ -1,6 +1,6 @@
 /** What can be asked of a record: which kinds of record serve which task. */
 
-import type { DataRecord } from "./records.js";
+import type { TaskRecord } from "./records.js";
 
 /**
  * What is measured:
@@ -11,7 +11,7 @@ import type { DataRecord } from "./records.js";
 export type EvaluationTask = "responses" | "generate" | "choices";
 
 /** The tasks of each kind, the usual one first. */
-const tasksOfKind: Readonly<Record<DataRecord["kind"], readonly [EvaluationTask, ...EvaluationTask[]]>> = {
+const tasksOfKind: Readonly<Record<TaskRecord["kind"], readonly [EvaluationTask, ...EvaluationTask[]]>> = {
   chat: ["responses", "generate"],
   response: ["responses", "generate"],
   text: ["responses"],
@@ -19,10 +19,10 @@ const tasksOfKind: Readonly<Record<DataRecord["kind"], readonly [EvaluationTask,
   choices: ["choices"],
 };
 
-export function usualTask({ kind }: DataRecord): EvaluationTask {
+export function usualTask({ kind }: TaskRecord): EvaluationTask {
   return tasksOfKind[kind][0];
 }
 
-export function serves({ kind }: DataRecord, task: EvaluationTask): boolean {
+export function serves({ kind }: TaskRecord, task: EvaluationTask): boolean {
   return tasksOfKind[kind].includes(task);
 }

@@ -2,7 +2,7 @@
 
 import test from "ava";
 import { parseRecord } from "../../../lib/eval/data/record-shapes.js";
-import type { DataRecord } from "../../../lib/eval/data/records.js";
+import type { TaskRecord } from "../../../lib/eval/data/records.js";
 
 const chat = [
   { role: "user", content: "Hi" },
@@ -11,7 +11,7 @@ const chat = [
 const question = { kind: "answer", prompt: "Who?", references: ["He"] } as const;
 const arcChoices = { text: ["red", "blue sky"], label: ["A", "B"] };
 
-const shapes: readonly (readonly [title: string, line: object, record: DataRecord])[] = [
+const shapes: readonly (readonly [title: string, line: object, record: TaskRecord])[] = [
   ["a chat", { messages: chat }, { kind: "chat", messages: chat }],
   [
     "a chat with content in parts",
