@@ -17,7 +17,8 @@ import { readGguf } from "../support/gguf-reader.js";
 import { logSoftMax } from "../support/reference-arithmetic.js";
 import { referenceForward } from "../support/reference-forward.js";
 import { makeTempDir } from "../support/temp-dir.js";
-import { somePairs, someText, writeLines } from "../train/fixtures.js";
+import { writeTinyModel } from "../support/tiny-model.js";
+import { somePairs, someText, tinyShape, writeLines } from "../train/fixtures.js";
 import { type EvaluationFiles, figureOf, isSame, short, writeEvaluationFiles } from "./fixtures.js";
 
 const test = anyTest as TestFn<EvaluationFiles & { remove: () => Promise<void> }>;
@@ -215,6 +216,58 @@ test("answers are those that a session writes, up to a stop text and a number of
     stopped.find((result) => result.row === "prefill"),
     { text: text.slice(0, text.indexOf(text.slice(2, 3))) },
   );
+});
+
+test("chats go through the model's template: the last message is predicted, or written and compared", async (t) => {
+  const { folder } = t.context;
+  const template =
+    "{% for m in messages %}[{{ m.role }}]{{ m.content }};{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}";
+  const { path: full } = await writeTinyModel(join(folder, "chat.gguf"), {
+    ...tinyShape,
+    metadata: { "tokenizer.chat_template": { type: "string", value: template } },
+  });
+  const chats = somePairs(3).map(({ prompt, response }) => ({
+    messages: [
+      { role: "user", content: prompt },
+      { role: "assistant", content: response },
+    ],
+  }));
+  const data = writeLines(join(folder, "chats.jsonl"), chats);
+  const encoded = await withPair(full, (pair) => chats.map((chat) => pair.encode(chat)));
+  const responses = await evaluate({ ...short, ...tight, prefill: full, data });
+  t.is(
+    responses.promptTokens,
+    encoded.reduce((sum, { prompt }) => sum + prompt.length, 0),
+  );
+  t.is(
+    responses.scoredTokens,
+    encoded.reduce((sum, { response }) => sum + response.length, 0),
+  );
+  const [first] = encoded;
+  const logProbs = await referenceLogProbs(
+    full,
+    [...(first?.prompt ?? []), ...(first?.response ?? [])],
+    first?.prompt.length ?? 0,
+  );
+  const results: ExampleResult[] = [];
+  const one = await evaluate({
+    ...{ ...short, ...tight, prefill: full, data, maxExamples: 1 },
+    onExample: (result) => results.push(result),
+  });
+  t.is(one.task, "responses");
+  t.true(
+    near(
+      (results[0]?.task === "responses" && results[0].logProb) || 0,
+      logProbs.reduce((sum, value) => sum + value, 0),
+      2e-3,
+    ),
+  );
+  const answers: ExampleResult[] = [];
+  await evaluate({
+    ...{ ...short, prefill: full, data, task: "generate", maxTokens: 3 },
+    onExample: (result) => answers.push(result),
+  });
+  t.like(answers[1], { task: "generate", line: 2, references: [somePairs(3)[1]?.response] });
 });
 
 test("the report is plain data, and equal options give equal figures", async (t) => {
