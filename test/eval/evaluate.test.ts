@@ -307,6 +307,19 @@ test("each row tells its speed and what it needs in memory", async (t) => {
   for (const row of untimed.rows) t.false("speed" in row);
 });
 
+test("options of loading reach the pair: a cache that is translated gives the figures of the shared one, and is there twice", async (t) => {
+  const { full, small, responses: data } = t.context;
+  const options = { ...short, ...tight, prefill: full, decode: small, data, refreshIntervals: [2] };
+  const [shared, translated] = [await evaluate(options), await evaluate({ ...options, handover: "translate" })];
+  t.is(translated.handover, "translate");
+  for (const [i, { figures, memory }] of translated.rows.entries()) {
+    const { value = Number.NaN } = figures.perplexity ?? {};
+    t.true(near(value, shared.rows[i]?.figures.perplexity?.value ?? 0, 1e-3 * value));
+    const times = i < 2 ? 1 : 2;
+    t.is(memory.kvBytes, times * (shared.rows[i]?.memory.kvBytes ?? 0));
+  }
+});
+
 test("metrics can be chosen; those of another task are refused before a model is loaded", async (t) => {
   const { full, folder, responses: data } = t.context;
   const report = await evaluate({ ...short, prefill: full, data, metrics: ["perplexity"] });
