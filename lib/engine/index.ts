@@ -1,6 +1,15 @@
 /** Public face of the engine room. */
 export { DecodeStream } from "./decode-stream.js";
 export { demoPair, demoPrompt } from "./demo-pair.js";
+export type {
+  ChatMessage,
+  ChatRecord,
+  DataRecord,
+  EncodedRecord,
+  EncodeOptions,
+  PromptRecord,
+  TextRecord,
+} from "./encode.js";
 export {
   type FitProgress,
   type FitStage,
@@ -44,8 +53,6 @@ export type {
   SessionStats,
 } from "./results.js";
 export type {
-  DataRecord,
-  EncodedRecord,
   RowScores,
   ScoredResponse,
   ScoreOptions,

@@ -2,16 +2,10 @@
 
 import { createError } from "../errors/index.js";
 import type { NativePair } from "../internal/binding-types.js";
+import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, type EncodeOptions } from "./encode.js";
 import type { Prompt } from "./options.js";
 import type { PairInfo } from "./results.js";
-import {
-  checkScore,
-  type DataRecord,
-  type EncodedRecord,
-  type ScoreOptions,
-  type ScoreResult,
-  scoreOn,
-} from "./score.js";
+import { checkScore, type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
 import { Session } from "./session.js";
 import { checkText, checkTokens } from "./validation.js";
 
@@ -100,11 +94,13 @@ export class Pair implements AsyncDisposable {
    * all of it the response.
    *
    * Throws ERR_DATA_INVALID for a record that makes no example or does not fit in a session, ERR_MODEL_UNSUPPORTED for a chat
-   * and a model without a chat template.
+   * and a model without a chat template, ERR_INVALID_ARGUMENT for what is no object.
    */
-  encode(record: DataRecord): EncodedRecord {
+  encode(record: DataRecord, options: EncodeOptions = {}): EncodedRecord {
+    const json = checkRecord(record);
+    const { closeResponse } = checkEncodeOptions(options);
     this.#assertUsable();
-    const { prompt, response } = this.#native.encode(JSON.stringify(record));
+    const { prompt, response } = this.#native.encode(json, closeResponse);
     return { prompt: Array.from(prompt), response: Array.from(response) };
   }
 

@@ -44,25 +44,6 @@ export interface ScoreResult {
   readonly responses: readonly ScoredResponse[];
 }
 
-/** A line of training or evaluation data; `content` as in OpenAI's chats. */
-export type DataRecord =
-  | {
-      readonly messages: readonly {
-        readonly role: string;
-        readonly content: string | readonly { readonly type: "text"; readonly text: string }[];
-      }[];
-    }
-  | { readonly prompt: string; readonly response: string }
-  | { readonly text: string };
-
-/** Answer of {@link Pair.encode}. */
-export interface EncodedRecord {
-  /** With the BOS token where the vocabulary has one. */
-  readonly prompt: readonly number[];
-  /** With the token that ends a response, but for plain text. */
-  readonly response: readonly number[];
-}
-
 const rowSchema = z.union([
   z.enum(["prefill", "decode", "two-stage"]),
   z.strictObject({

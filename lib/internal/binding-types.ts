@@ -178,7 +178,7 @@ export interface NativePair {
   tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array;
   detokenize(tokens: Int32Array, special: boolean): string;
   /** A line of a data file, as training reads it. */
-  encode(line: string): { readonly prompt: Int32Array; readonly response: Int32Array };
+  encode(line: string, closeResponse: boolean): { readonly prompt: Int32Array; readonly response: Int32Array };
   createSession(): NativeSession;
   /** Resolves when everything is freed. Idempotent. */
   dispose(): Promise<void>;

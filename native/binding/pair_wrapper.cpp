@@ -80,7 +80,8 @@ Napi::Value pair_wrapper::detokenize(const Napi::CallbackInfo & info) {
 
 Napi::Value pair_wrapper::encode(const Napi::CallbackInfo & info) {
     return guarded(info.Env(), [&]() -> Napi::Value {
-        const example made = engine_->encode(info[0].As<Napi::String>().Utf8Value());
+        const example made =
+            engine_->encode(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value());
         Napi::Object out = Napi::Object::New(info.Env());
         out.Set("prompt", from_tokens(info.Env(), made.prompt));
         out.Set("response", from_tokens(info.Env(), made.response));

@@ -3,8 +3,6 @@
 #include "failure.h"
 #include "text.h"
 
-#include <ctime>
-
 namespace overfill {
 
 // --- engine ---
@@ -85,10 +83,10 @@ std::string engine::detokenize(const std::vector<llama_token> & tokens, bool spe
     return overfill::detokenize(loaded().vocab(), tokens, special);
 }
 
-example engine::encode(const std::string & line) const {
+example engine::encode(const std::string & line, bool close_response) {
     const pair & models = loaded();
-    example_tokenizer tokenizer(models.prefill_model(), models.info().context_size, std::time(nullptr));
-    return tokenizer.to_example(parse_data_record(line));
+    if (!encoder_) encoder_.emplace(models.prefill_model(), models.info().context_size, time_of_chats);
+    return encoder_->to_example(parse_data_record(line), close_response);
 }
 
 std::shared_ptr<session_handle> engine::create_session() {

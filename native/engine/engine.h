@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -71,7 +72,8 @@ class engine : public std::enable_shared_from_this<engine> {
     std::string detokenize(const std::vector<llama_token> & tokens, bool special) const;
     // A line of a data file as training reads it, in at most as many tokens as a session holds. Throws
     // ERR_DATA_INVALID, ERR_MODEL_UNSUPPORTED.
-    example encode(const std::string & line) const;
+    // On the thread that calls the engine.
+    example encode(const std::string & line, bool close_response);
 
     // Throws ERR_SESSION_LIMIT if max_sessions are open.
     std::shared_ptr<session_handle> create_session();
@@ -92,7 +94,8 @@ class engine : public std::enable_shared_from_this<engine> {
 
     pair_options options_;
     std::atomic<bool> disposed_{ false };
-    std::unique_ptr<pair> pair_;  // made and freed on the engine thread
+    std::unique_ptr<pair> pair_;                // made and freed on the engine thread
+    std::optional<example_tokenizer> encoder_;  // made for the first record; refers to the pair's model
     std::function<void()> on_disposed_;
     std::mutex mutex_;  // guards the sequences and on_disposed_
     std::vector<llama_seq_id> free_sequences_;

@@ -17,7 +17,11 @@ const chat_template & example_tokenizer::chat() {
     return *chat_;
 }
 
-static example to_parts(text_parts parts) { return { std::move(parts.before), std::move(parts.after), false }; }
+static example to_parts(text_parts parts) {
+    // Some vocabularies drop characters, so that a text may come to nothing.
+    if (parts.after.empty()) refuse("the response comes to no tokens");
+    return { std::move(parts.before), std::move(parts.after), false };
+}
 
 example example_tokenizer::from_chat(const std::vector<chat_message> & messages) {
     if (messages.back().role != "assistant") refuse("the last message is not the assistant's");
@@ -40,7 +44,7 @@ example example_tokenizer::from_chat(const std::vector<chat_message> & messages)
     return to_parts(split_text(vocab_, prompt, response));
 }
 
-example example_tokenizer::to_example(const data_record & record) {
+example example_tokenizer::to_example(const data_record & record, bool close_response) {
     example made;
     if (!record.messages.empty()) {
         made = from_chat(record.messages);
@@ -54,6 +58,8 @@ example example_tokenizer::to_example(const data_record & record) {
         const llama_token end = llama_vocab_eos(vocab_);
         if (end != LLAMA_TOKEN_NULL && !llama_vocab_is_eog(vocab_, made.response.back())) made.response.push_back(end);
     }
+    if (!close_response && !made.is_text && llama_vocab_is_eog(vocab_, made.response.back())) made.response.pop_back();
+    if (made.response.empty()) refuse("the response is nothing but its end");
     if (made.prompt.empty() && made.response.size() < 2) refuse("a single token has no token before it");
     const size_t n = made.prompt.size() + made.response.size();
     if (n > max_tokens_)

@@ -1,4 +1,4 @@
-// Training data as tokens: what is read, and what is to be written after it.
+// Data of training and evaluation as tokens: what is read, and what is to be written after it.
 #pragma once
 
 #include "chat_template.h"
@@ -20,6 +20,10 @@ struct example {
     bool is_text = false;               // plain text, all of it a response
 };
 
+// Templates may print the time. It is part of what is trained on, so a run that is resumed or repeated on another day
+// has to see the same, and so has an evaluation: 1 January 2025.
+constexpr std::time_t time_of_chats = 1735689600;
+
 // Turns records into tokens with one model's vocabulary and chat template.
 class example_tokenizer {
   public:
@@ -30,8 +34,9 @@ class example_tokenizer {
     // response stand as they are, the response closed by the vocabulary's end-of-text token. Throws
     // ERR_DATA_INVALID for a record that makes no example: an empty response, a chat that does not end with
     // the assistant or that the template refuses, more than max_tokens tokens; ERR_MODEL_UNSUPPORTED for a chat and a
-    // model without a chat template.
-    example to_example(const data_record & record);
+    // model without a chat template. Without `close_response` the token that ends the response, if it has one, is left
+    // out.
+    example to_example(const data_record & record, bool close_response = true);
 
   private:
     example from_chat(const std::vector<chat_message> & messages);

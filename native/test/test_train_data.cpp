@@ -156,8 +156,8 @@ TEST("a line that is no record says what is wrong with it") {
 struct tokenizing {
     tokenizing() : model(load_model({ file.str(), 0 }, load_depth::weights, [](float) { return true; })) {}
 
-    example of(const std::string & line, uint32_t max_tokens = 100) {
-        return example_tokenizer(model.get(), max_tokens, 0).to_example(parse_data_record(line));
+    example of(const std::string & line, uint32_t max_tokens = 100, bool close_response = true) {
+        return example_tokenizer(model.get(), max_tokens, 0).to_example(parse_data_record(line), close_response);
     }
     std::string text(const std::vector<llama_token> & tokens) {
         return detokenize(llama_model_get_vocab(model.get()), tokens, /*special*/ true);
@@ -189,6 +189,20 @@ TEST("a prompt and its response are put together, the response closed") {
     const example text = with.of(R"({"text": "abc de"})");
     CHECK(joined(text) == tokenize(vocab, "abc de", true, true));
     CHECK(text.prompt == tokenize(vocab, "", true, true));
+}
+
+TEST("a response can be left open, but not if its end is all of it") {
+    tokenizing with;
+    for (const char * line :
+         { R"({"prompt": "abc", "response": "de"})", R"({"prompt": "abc", "response": "de</s>"})" }) {
+        const example closed = with.of(line), open = with.of(line, 100, false);
+        CHECK(open.prompt == closed.prompt);
+        CHECK_EQUAL(open.response.size() + 1, closed.response.size());
+        CHECK(std::equal(open.response.begin(), open.response.end(), closed.response.begin()));
+    }
+    CHECK_FAILURE(error_code::data_invalid, with.of(R"({"prompt": "abc\n", "response": "</s>"})", 100, false));
+    const example text = with.of(R"({"text": "abc</s>"})");
+    CHECK(text.response == with.of(R"({"text": "abc</s>"})", 100, false).response);
 }
 
 TEST("records that make no example are refused") {

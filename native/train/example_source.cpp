@@ -6,10 +6,6 @@
 
 namespace overfill {
 
-// Templates may print the time. It is part of what is trained on, so a run that is resumed or repeated on another day
-// has to see the same: 1 January 2025.
-static constexpr std::time_t time_of_chats = 1735689600;
-
 namespace {
 
 class line_source : public example_source {

@@ -97,7 +97,6 @@ test("scoring with refreshes sees what an answer with refreshes sees", async (t)
     const row = scored.responses[0]?.rows[0];
     for (const [i, { logProb }] of found.logProbs.entries())
       t.true(Math.abs(logProb - (row?.logProbs[i] ?? Number.NaN)) < 1e-4, `token ${i}`);
-    t.deepEqual(new Set(row?.rank), new Set([0]));
   }
 });
 
@@ -195,10 +194,11 @@ test("an answer in pieces has its refreshes where the whole has them", async (t)
 
 test("an abort in a refresh leaves an answer that goes on as if there had been none", async (t) => {
   const recipe = {
-    prefill: { nEmbd: 256, nFf: 512, nLayers: 4, contextLength: 1024 },
-    decode: { ...narrow, nLayers: 4 },
+    // Slow enough to be met in the middle, also on a busy machine.
+    prefill: { nEmbd: 256, nFf: 512, nLayers: 8, contextLength: 1024 },
+    decode: { ...narrow, nLayers: 8 },
     contextSize: 1024,
-    batchSize: 2,
+    batchSize: 1,
     ...exact,
   } as const satisfies PairRecipe;
   for (const handover of ["share", "translate"] as const) {
@@ -210,7 +210,7 @@ test("an abort in a refresh leaves an answer that goes on as if there had been n
     const controller = new AbortController();
     const reason = new Error("enough");
     const running = readAnswer(session.decode({ ...traced(20), refreshInterval: 300, signal: controller.signal }));
-    setTimeout(() => controller.abort(reason), 30);
+    setTimeout(() => controller.abort(reason), 5);
     t.is(await running.catch((error: unknown) => error), reason);
     const { refreshedTokens, stage } = session.stats();
     t.is(stage, "paused");
@@ -229,7 +229,7 @@ test("an abort in a refresh leaves an answer that goes on as if there had been n
     await answer(third, prompt, traced(300));
     const cut = new AbortController();
     const refreshing = readAnswer(third.decode({ ...traced(20), refreshInterval: 300, signal: cut.signal }));
-    setTimeout(() => cut.abort(reason), 30);
+    setTimeout(() => cut.abort(reason), 5);
     await refreshing.catch(() => {});
     t.is((await readAnswer(third.decode(traced(20)))).tokens.length, 20);
     t.is(third.stats().contextTokens, 90 + 300 + 20);
