@@ -135,7 +135,7 @@ function control(name: string): Token {
 }
 
 /** GPT-2's printable stand-in for a byte: itself where it prints, else the next free character from U+0100 on. */
-function byteCharacter(byte: number): string {
+export function byteCharacter(byte: number): string {
   const prints = (code: number) => (code >= 33 && code <= 126) || (code >= 161 && code <= 172) || code >= 174;
   if (prints(byte)) return String.fromCharCode(byte);
   const rank = Array.from({ length: byte }, (_, code) => code).filter((code) => !prints(code)).length;

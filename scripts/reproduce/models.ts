@@ -1,0 +1,204 @@
+/** The jobs that make the models: the full one, pruned ones, healed ones in both ways, and ones from scratch. */
+
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createModel, type HealOptions, heal, inspect, prune } from "../../lib/index.js";
+import { calibrationFile, copyingFile, tasksFile, tokenizerFile } from "./data.js";
+import { type Job, put } from "./jobs.js";
+import type { Plan, Training } from "./plan.js";
+
+/** How the small models came to be; all but the first by training. */
+export type Origin = "pruned" | "overfill" | "sft" | "scratch" | "scratch 4x";
+
+export interface SmallModel {
+  readonly origin: Origin;
+  readonly ratio: number;
+  readonly steps: number;
+  /** Absent for the pruned one, which no seed has a part in. */
+  readonly seed?: number;
+  readonly job: Job;
+}
+
+export interface Models {
+  readonly full: Job;
+  readonly small: readonly SmallModel[];
+}
+
+export function modelJobs(plan: Plan, folder: string): Models {
+  const inFolder = (name: string) => join(folder, name);
+  const texts = (name: string, count: number, content: (count: number) => string): Job => ({
+    name,
+    out: inFolder(name),
+    needs: [],
+    options: { count },
+    run: () => put(inFolder(name), content(count)),
+  });
+  const tokenizer: Job = {
+    name: "tokenizer",
+    out: inFolder("tokenizer.gguf"),
+    needs: [],
+    options: {},
+    run: () => writeFile(inFolder("tokenizer.gguf"), tokenizerFile()),
+  };
+  const tasks = texts("full.jsonl", exampleCount(plan.full), (count) => tasksFile("full", count));
+  const mostSteps = Math.max(...plan.healSteps, 4 * plan.tableSteps);
+  const responses = texts("heal.jsonl", mostSteps * plan.heal.batch, (count) => tasksFile("heal", count));
+  const calibration = texts("calibration.txt", 1000, calibrationFile);
+
+  const untrained: Job = {
+    name: "the full model, untrained",
+    out: inFolder("full-0.gguf"),
+    needs: [tokenizer],
+    options: { ...plan.shape, contextSize: plan.contextSize },
+    run: async (signal) => {
+      await createModel({
+        ...plan.shape,
+        contextSize: plan.contextSize,
+        tokenizer: tokenizer.out,
+        out: inFolder("full-0.gguf"),
+        name: "overfill demo",
+        signal,
+      });
+    },
+  };
+  const warmUp = (part: "first" | "second", before: Job): Job => {
+    const steps = plan.warmUp[part];
+    const copying = texts(`copying-${part}.jsonl`, exampleCount(steps), (count) => copyingFile(part, count));
+    return training(`the full model learns to copy, ${part} part`, inFolder(`full-${part}.gguf`), [before, copying], {
+      ...stepsOf(steps),
+      mode: "full",
+      student: before.out,
+      data: copying.out,
+      contextSize: plan.contextSize,
+      schedule: "constant",
+      warmUp: 0.05,
+    });
+  };
+  const warm = warmUp("second", warmUp("first", untrained));
+  const full = training("the full model learns its tasks", inFolder("full.gguf"), [warm, tasks], {
+    ...stepsOf(plan.full),
+    mode: "full",
+    student: warm.out,
+    data: tasks.out,
+    contextSize: plan.contextSize,
+    rateFloor: 0.05,
+    warmUp: 0.02,
+    type: "f16",
+  });
+
+  const healing = (ratio: number, start: Job, origin: Origin, steps: number, seed: number): SmallModel => {
+    const out = inFolder(`${origin.replace(" ", "-")}-${ratio}-${steps}-${seed}.gguf`);
+    const two = origin === "overfill";
+    const job = training(
+      `${origin}, ${ratio} pruned, ${steps} steps, seed ${seed}`,
+      out,
+      two ? [start, responses, full] : [start, responses],
+      {
+        ...stepsOf({ ...plan.heal, steps }),
+        mode: two ? "overfill" : "sft",
+        ...(two && { full: full.out }),
+        student: start.out,
+        data: responses.out,
+        contextSize: plan.contextSize,
+        warmUp: 0.05,
+        seed,
+      },
+    );
+    return { origin, ratio, steps, seed, job };
+  };
+
+  const small = plan.ratios.flatMap((ratio): SmallModel[] => {
+    const pruned = prunedModel(full, calibration, ratio, inFolder(`pruned-${ratio}.gguf`));
+    const trained = plan.seeds.flatMap((seed) => {
+      const fresh = freshModel(pruned, seed, inFolder(`scratch-${ratio}-${seed}.gguf`));
+      return [
+        ...plan.healSteps.flatMap((steps) =>
+          (["overfill", "sft"] as const).map((origin) => healing(ratio, pruned, origin, steps, seed)),
+        ),
+        healing(ratio, fresh, "scratch", plan.tableSteps, seed),
+        healing(ratio, fresh, "scratch 4x", 4 * plan.tableSteps, seed),
+      ];
+    });
+    return [{ origin: "pruned", ratio, steps: 0, job: pruned }, ...trained];
+  });
+  return { full, small };
+}
+
+const exampleCount = ({ steps, batch }: Training) => steps * batch;
+
+function stepsOf({ steps, batch, learningRate, threads = 1 }: Training) {
+  return { maxSteps: steps, batchSize: batch, learningRate, threads };
+}
+
+/** A training that goes on from its checkpoint. */
+function training(name: string, out: string, needs: readonly Job[], options: Omit<HealOptions, "out">): Job {
+  const { student: _student, data: _data, full: _full, ...what } = options;
+  return {
+    name,
+    out,
+    needs,
+    options: what,
+    run: async (signal, onProgress) => {
+      await heal({
+        ...options,
+        out,
+        log: `${out}.log`,
+        resume: true,
+        gpu: false,
+        signal,
+        onProgress: ({ stage, fraction }) => stage === "training" && onProgress(fraction),
+      });
+    },
+  };
+}
+
+function prunedModel(full: Job, calibration: Job, ratio: number, out: string): Job {
+  return {
+    name: `pruned by ${ratio}`,
+    out,
+    needs: [full, calibration],
+    options: { ratio },
+    run: async (signal) => {
+      await prune({
+        model: full.out,
+        out,
+        hidden: ratio,
+        ffn: ratio,
+        // 256 would be more than there is.
+        multiple: 32,
+        text: calibration.out,
+        window: 128,
+        measure: false,
+        threads: 1,
+        gpu: false,
+        signal,
+      });
+    },
+  };
+}
+
+/** The pruned model's shape with random weights. */
+function freshModel(pruned: Job, seed: number, out: string): Job {
+  return {
+    name: `random weights in the shape of ${pruned.name}, seed ${seed}`,
+    out,
+    needs: [pruned],
+    options: { seed },
+    run: async (signal) => {
+      const { prefill: shape } = await inspect({ prefill: { model: pruned.out } });
+      await createModel({
+        out,
+        tokenizer: pruned.out,
+        hiddenSize: shape.hiddenSize,
+        feedForwardSize: shape.feedForwardSize,
+        layers: shape.layers,
+        heads: shape.heads,
+        kvHeads: shape.kvHeads,
+        headSize: shape.headSizeK,
+        contextSize: shape.trainedContextSize,
+        seed,
+        signal,
+      });
+    },
+  };
+}

@@ -1,0 +1,110 @@
+/**
+ * Answers by reading: takes a prompt's text apart and works the answer out, without anything of what drew the prompt. What
+ * tasks.ts says an answer is and what this finds must be the same.
+ */
+
+interface Fact {
+  readonly name: string;
+  readonly number: string;
+  readonly color: string;
+  readonly thing: string;
+  readonly place: string;
+}
+
+const sentencePattern = /(\w+) has (\d+) (\w+) (\w+) in the (\w+) \./g;
+const rowPattern = /^ (\w+) (\d+) (\w+) (\w+) (\w+)$/gm;
+const likesPattern = /(\w+) likes (\w+) \./g;
+
+function readFacts(text: string): Fact[] {
+  return [sentencePattern, rowPattern].flatMap((pattern) =>
+    [...text.matchAll(pattern)].map(([, name = "", number = "", color = "", thing = "", place = ""]) => ({
+      name,
+      number,
+      color,
+      thing,
+      place,
+    })),
+  );
+}
+
+/** The one fact that something holds for. Throws an Error if it is not one. */
+function only(facts: readonly Fact[], holds: (fact: Fact) => boolean): Fact {
+  const found = facts.filter(holds);
+  if (found.length !== 1 || !found[0]) throw new Error(`${found.length} facts answer the question`);
+  return found[0];
+}
+
+/** The answer to a prompt. Throws an Error for a prompt that has none, or more than one. */
+export function solve(prompt: string): string {
+  const lines = prompt.split("\n");
+  const question = lines.pop() ?? "";
+  const story = lines.join("\n");
+  const facts = readFacts(story);
+  const named = (name: string | undefined) => only(facts, (fact) => fact.name === name);
+  const told = ({ number, color, thing, place }: Fact) => `${number} ${color} ${thing} in the ${place} .`;
+
+  let match = /^ Tell about (.+) :$/.exec(question);
+  if (match)
+    return (match[1] ?? "")
+      .split(" and ")
+      .map((name) => ` ${name} has ${told(named(name))}`)
+      .join("");
+
+  match = /^ Find (\w+) :$/.exec(question);
+  if (match) {
+    const { name, number, color, thing, place } = only(facts, (fact) => Object.values(fact).includes(match?.[1]));
+    return ` ${[name, number, color, thing, place].join(" ")}`;
+  }
+
+  match = /^ What has the one that (\w+) likes :$/.exec(question);
+  if (match) {
+    const liked = [...story.matchAll(likesPattern)].filter(([, who]) => who === match?.[1]).map(([, , whom]) => whom);
+    if (liked.length !== 1) throw new Error(`${match[1]} likes ${liked.length} people`);
+    return ` ${told(named(liked[0]))}`;
+  }
+
+  match = /^ Count (.+) :$/.exec(question);
+  if (match) {
+    const counts = (match[1] ?? "").split(" and ").map((color) => {
+      let count = 0;
+      for (const fact of facts) if (fact.color === color) count++;
+      return ` ${color} ${count}`;
+    });
+    return `${counts.join(" ,")} .`;
+  }
+
+  match = /^ Who has more , (\w+) or (\w+) :$/.exec(question);
+  if (match) {
+    const [first, second] = [named(match[1]), named(match[2])];
+    const more = Number(first.number) > Number(second.number);
+    const [most, least] = more ? [first, second] : [second, first];
+    return ` ${most.name} has ${most.number} , ${least.name} has ${least.number} .`;
+  }
+
+  match = /^ Fill (.+) of (\w+) :$/.exec(question);
+  if (match) {
+    const fact = named(match[2]);
+    return `${(match[1] ?? "")
+      .split(" , ")
+      .map((slot) => ` ${fact[slot as keyof Fact]}`)
+      .join(" ,")} .`;
+  }
+
+  if (question === " Sort by number :") {
+    // Selection, not a sort of the same list: an independent way.
+    const rest = [...facts];
+    const order: string[] = [];
+    while (rest.length > 0) {
+      let least = 0;
+      for (let i = 1; i < rest.length; i++) if (Number(rest[i]?.number) < Number(rest[least]?.number)) least = i;
+      const [fact] = rest.splice(least, 1);
+      order.push(` ${fact?.number} ${fact?.name}`);
+    }
+    return `${order.join(" ,")} .`;
+  }
+
+  match = /^ Copy with (\w+) for (\w+) :$/.exec(question);
+  const words = /^ Words (.+)$/m.exec(story)?.[1];
+  if (match && words) return ` ${words.replaceAll(new RegExp(`\\b${match[2]}\\b`, "g"), match[1] ?? "")} .`;
+  throw new Error(`no task asks: ${question}`);
+}

@@ -1,0 +1,43 @@
+/** The tokenizer that the reproduction learns: BPE as llama.cpp reads it, with names of two tokens whether held out or not. */
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "ava";
+import fc from "fast-check";
+import { createModel } from "../../lib/index.js";
+import { questionsOf, tokenizerFile } from "../../scripts/reproduce/data.js";
+import { learnTokenizer } from "../../scripts/reproduce/tokenizer.js";
+import { colors, heldOutNames, numbers, places, things, trainedNames } from "../../scripts/reproduce/words.js";
+import { openPair } from "../engine/fixtures.js";
+import { withTempDir } from "../support/temp-dir.js";
+
+test("merges are those of the most frequent pairs, by hand", (t) => {
+  // Words: " aab" 3 times, " ab" twice, the first without its space. Pairs: a b 5, Ġ a 4, a a 3; then Ġ + ab and so on.
+  const { tokens, metadata } = learnTokenizer("aab aab aab ab ab", 256 + 2 + 3, 0);
+  t.deepEqual(tokens.slice(256, 259), ["ab", "aab", "Ġaab"]);
+  const merges = metadata.find(([key]) => key === "tokenizer.ggml.merges")?.[1];
+  t.deepEqual(merges?.type === "array" ? merges.values : [], ["a b", "a ab", "Ġ aab"]);
+});
+
+test("llama.cpp brings every text back, and makes one token of a word and two of a name", async (t) => {
+  const folder = withTempDir(t);
+  const tokenizer = join(folder, "tokenizer.gguf");
+  writeFileSync(tokenizer, tokenizerFile());
+  const model = join(folder, "model.gguf");
+  await createModel({ out: model, tokenizer, hiddenSize: 32, feedForwardSize: 32, layers: 1, heads: 1, kvHeads: 1 });
+  const pair = await openPair(t, { prefill: model });
+  const count = (word: string) => pair.tokenize(` ${word}`).length;
+  t.deepEqual([...new Set([...colors, ...things, ...places, ...numbers].map(count))], [1]);
+  // A few names hold a pair that other words have made a token of.
+  const counts = [...trainedNames, ...heldOutNames].map(count);
+  t.true(counts.every((n) => n >= 2 && n <= 4));
+  t.true(counts.filter((n) => n > 2).length < counts.length / 20);
+  for (const { prompt, answer } of questionsOf("heldOut", 5))
+    t.is(pair.detokenize(pair.tokenize(prompt + answer)), prompt + answer);
+  fc.assert(
+    fc.property(fc.string({ unit: "binary", maxLength: 40 }), (text) => {
+      t.is(pair.detokenize(pair.tokenize(text)), text);
+    }),
+    { numRuns: 100 },
+  );
+});
