@@ -54,9 +54,8 @@ export function copyingFile(part: "first" | "second", count: number): string {
 }
 
 /**
- * Tasks of all families alike. Only answers are learned: the stories themselves are drawn, and whatever is learned from
- * them hides the rest (with whole texts the full model was at chance after as many steps as it needs to solve half of the
- * tasks).
+ * Tasks of all families alike. Only answers are learned: the stories themselves are drawn and cannot be known, and a model
+ * that tries to gets on more slowly.
  */
 export function tasksFile(name: "full" | "heal", count: number): string {
   const random = randomOf(name);

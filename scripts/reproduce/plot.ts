@@ -4,7 +4,7 @@ import * as echarts from "echarts";
 import { rowNames } from "./contestants.js";
 import type { Outcome } from "./report.js";
 
-const width = 1180;
+const width = 1280;
 const height = 460;
 const colors = { full: "#444444", overfill: "#2f7d5b", sft: "#c0563b" };
 const dashes = ["solid", "dashed", "dotted"];
@@ -55,13 +55,20 @@ export function outcomePlot({ rows, curve, plan }: Outcome): string {
       { text: "right answers to held-out questions, %", left: 16, top: 8, textStyle: { fontSize: 14 } },
       { text: "right words by place in the answer, %", left: 500, top: 8, textStyle: { fontSize: 14 } },
     ],
-    legend: { orient: "vertical", right: 8, top: 56, itemWidth: 30, itemGap: 12, textStyle: { fontSize: 11 } },
+    legend: { orient: "vertical", left: 920, top: 56, itemWidth: 30, itemGap: 12, textStyle: { fontSize: 11 } },
     grid: [
       { top: 48, left: 56, width: 390, bottom: 48 },
       { top: 48, left: 540, width: 350, bottom: 48 },
     ],
     xAxis: [
-      { type: "log", name: "steps of healing", nameLocation: "middle", nameGap: 28, min: Math.min(...steps) },
+      {
+        type: "log",
+        name: "steps of healing",
+        nameLocation: "middle",
+        nameGap: 28,
+        min: Math.min(...steps),
+        max: Math.max(...steps),
+      },
       { type: "value", gridIndex: 1, name: "word of the answer", nameLocation: "middle", nameGap: 28, min: 1 },
     ],
     yAxis: [
