@@ -52,14 +52,15 @@ for (const [title, recipe] of recipes) {
       );
     });
 
-  test(`with ${title}, the decode model by itself is as in a pair of its own`, async (t) => {
-    if (title === "a layer map") return t.pass();
-    const response = someTokens(20, 3);
-    const alone = await openPair(t, { ...recipe, prefill: recipe.decode ?? {}, decode: undefined });
-    const expected = await rowOf(alone, response, "prefill");
-    const scores = await rowOf(await openPair(t, recipe), response, "decode");
-    t.true(distance(scores.logProbs, expected.logProbs) < 1e-4);
-  });
+  // A model of fewer layers is no pair with itself by that map.
+  if (!recipe.translator)
+    test(`with ${title}, the decode model by itself is as in a pair of its own`, async (t) => {
+      const response = someTokens(20, 3);
+      const alone = await openPair(t, { ...recipe, prefill: recipe.decode ?? {}, decode: undefined });
+      const expected = await rowOf(alone, response, "prefill");
+      const scores = await rowOf(await openPair(t, recipe), response, "decode");
+      t.true(distance(scores.logProbs, expected.logProbs) < 1e-4);
+    });
 
   test(`with ${title}, rows and responses do not change each other`, async (t) => {
     const pair = await openPair(t, recipe);
