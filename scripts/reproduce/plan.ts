@@ -47,7 +47,8 @@ const whole: Plan = {
   // Nothing else can be done until the full model is there.
   warmUp: {
     first: { steps: 600, batch: 24, learningRate: 3e-3, threads: 2 },
-    second: { steps: 1000, batch: 32, learningRate: 2e-3, threads: 2 },
+    // The step from half of it to all of it has come after 250 to 1,500 steps.
+    second: { steps: 3000, batch: 32, learningRate: 2e-3, threads: 2 },
   },
   full: { steps: 4000, batch: 32, learningRate: 2e-3, threads: 2 },
   ratios: [0.45, 0.7],
