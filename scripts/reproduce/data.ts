@@ -33,8 +33,8 @@ function syllables(random: Random): string[] {
 
 /**
  * Random words over and over: what a model learns from to look things up. First lines, three times each and most of them
- * names, then four times and with fewer names, on one line: a model of this size learnt to copy from the second kind only
- * where the first had come before, and stayed at half of it with the first alone.
+ * names, then four times and with fewer names, on one line: in the steps that were tried, a model of this size
+ * learnt to copy from the second kind only where the first had come before, and stayed at half of it with the first alone.
  */
 export function copyingFile(part: "first" | "second", count: number): string {
   const random = randomOf(`copying, ${part}`);
