@@ -67,23 +67,22 @@ export async function runJobs(
     done.add(job);
   };
 
-  while (waiting.length > 0 || running.size > 0) {
-    stop.throwIfAborted();
-    const next = waiting.findIndex((job) => job.needs.every((needed) => done.has(needed)));
-    if (next >= 0 && running.size < atOnce) {
-      const job = waiting.splice(next, 1)[0] as Job;
-      const run: Promise<void> = work(job).finally(() => running.delete(run));
+  try {
+    while (waiting.length > 0 || running.size > 0) {
+      stop.throwIfAborted();
+      const next = waiting.findIndex((job) => job.needs.every((needed) => done.has(needed)));
+      if (next < 0 || running.size >= atOnce) {
+        await Promise.race(running);
+        continue;
+      }
+      const run: Promise<void> = work(waiting.splice(next, 1)[0] as Job).finally(() => running.delete(run));
       running.add(run);
-      continue;
     }
-    try {
-      await Promise.race(running);
-    } catch (error) {
-      // The others end before this does, so that nothing writes any more when the caller goes on.
-      failed.abort(error);
-      await Promise.allSettled(running);
-      throw error;
-    }
+  } catch (error) {
+    // The others end before this does, so that nothing writes any more when the caller goes on.
+    failed.abort(error);
+    await Promise.allSettled(running);
+    throw error;
   }
 }
 

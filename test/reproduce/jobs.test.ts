@@ -112,3 +112,26 @@ test("no more jobs than asked for run at once, and an abort stops them", async (
   await t.throwsAsync(runJobs([job], { atOnce: 1, signal: AbortSignal.abort(new Error("stop")) }), { message: "stop" });
   t.is(job.runs, 0);
 });
+
+test("an abort is thrown only when nothing runs any more, also if it comes as a job ends", async (t) => {
+  const folder = withTempDir(t);
+  const stop = new AbortController();
+  let ended = false;
+  const slow: Job = {
+    ...makeJob(folder, "slow", []),
+    run: (signal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener("abort", () => {
+          setTimeout(() => {
+            ended = true;
+            reject(signal.reason);
+          }, 30);
+        });
+      }),
+  };
+  const quick = makeJob(folder, "quick", []);
+  const events = { onEnd: (job: Job) => job.name === "quick" && stop.abort(new Error("stop")) };
+  await t.throwsAsync(runJobs([slow, quick], { atOnce: 2, signal: stop.signal, events }), { message: "stop" });
+  t.true(ended);
+  t.true(isDone(quick));
+});
