@@ -210,10 +210,13 @@ void scorer::compare(const distributions & row, size_t begin, row_scores & out) 
 bool scorer::step() {
     const std::vector<llama_token> & response = request_.responses[response_];
     const size_t end = std::min(response.size(), begin_ + piece_size());
+    // Room for all of a piece at once: a vector that grows may take twice as much.
+    const size_t n_vocab = (size_t) llama_vocab_n_tokens(pair_.vocab());
     if (row_ == 0) {
         tokens_ = request_.prompt;
         tokens_.insert(tokens_.end(), response.begin(), response.end());
         full_ = {};
+        full_.logits.reserve((end - begin_) * n_vocab);
         if (!read_row({}, begin_, end, full_)) return false;
     }
     if (row_ < request_.rows.size()) {
@@ -223,6 +226,7 @@ bool scorer::step() {
             compare(full_, begin_, out);
         } else {
             distributions own;
+            own.logits.reserve((end - begin_) * n_vocab);
             if (!read_row(row, begin_, end, own)) return false;
             compare(own, begin_, out);
         }
