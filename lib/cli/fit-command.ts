@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "commander";
 import type { FitTranslatorOptions, GpuOption, LayerMap, ModelSource } from "../engine/index.js";
-import { given, gpuFlag, parseLayerMap, parseLayers, parseNumber } from "./flags.js";
+import { given, gpuFlag, parseLayerMap, parseLayers, parseNumber, threadsFlag } from "./flags.js";
 
 /** The flags as commander hands them over. */
 export interface FitFlags {
@@ -75,7 +75,7 @@ export function addFitCommand(program: Command): void {
   command
     .optionsGroup("Computing:")
     .option("--chunk-size <tokens>", "tokens read at once (default: 512, or as trained if less)", parseNumber)
-    .option("--threads <n>", "threads (default: the cores this process may use, fewer for a tiny model)", parseNumber)
+    .addOption(threadsFlag())
     .addOption(gpuFlag())
     .option("--gpu-layers <n>", "layers of each model on the GPU, or all (default: all)", parseLayers);
   command

@@ -90,6 +90,12 @@ export function toTranslator(flags: {
 export const gpuFlag = (): Option =>
   new Option("--gpu <kind>", "device family to run on (default: auto)").choices(gpus);
 
+/** How many threads to compute with, which is fewer by default for `tiny` models. */
+export const threadsFlag = (tiny = "a tiny model"): Option =>
+  new Option("--threads <n>", `threads (default: the cores this process may use, fewer for ${tiny})`).argParser(
+    parseNumber,
+  );
+
 /** The options whose flag is not their name with dashes. */
 const otherNames: Readonly<Record<string, string>> = {
   temperature: "--temp",

@@ -3,7 +3,7 @@
 import { type Command, Option } from "commander";
 import type { GpuOption, ModelSource } from "../engine/index.js";
 import type { DistillationOptions, HealOptions, LoraOptions, RateSchedule, TrainingMode } from "../train/index.js";
-import { appendText, given, gpuFlag, parseLayers, parseNumber } from "./flags.js";
+import { appendText, given, gpuFlag, parseLayers, parseNumber, threadsFlag } from "./flags.js";
 
 /** The flags as commander hands them over. */
 export interface HealFlags {
@@ -167,7 +167,7 @@ export function addHealCommand(program: Command): void {
     .option("--max-eval-examples <n>", "examples that are evaluated (default: 256)", parseNumber);
   command
     .optionsGroup("Computing:")
-    .option("--threads <n>", "threads (default: the cores this process may use, fewer for a tiny student)", parseNumber)
+    .addOption(threadsFlag("a tiny student"))
     .addOption(gpuFlag())
     .option(
       "--gpu-layers <n>",

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import type { GpuOption } from "../engine/index.js";
 import type { MeasureImportanceOptions } from "../prune/index.js";
-import { appendText, given, gpuFlag, parseLayers, parseNumber } from "./flags.js";
+import { appendText, given, gpuFlag, parseLayers, parseNumber, threadsFlag } from "./flags.js";
 
 /** The flags as commander hands them over. */
 export interface ImportanceFlags {
@@ -49,7 +49,7 @@ export function addImportanceCommand(program: Command): void {
     .option("--max-samples <n>", "measure no more than so many samples of each text (default: all)", parseNumber);
   command
     .optionsGroup("Computing:")
-    .option("--threads <n>", "threads (default: the cores this process may use, fewer for a tiny model)", parseNumber)
+    .addOption(threadsFlag())
     .addOption(gpuFlag())
     .option("--gpu-layers <n>", "layers of the model on the GPU, or all (default: all)", parseLayers);
   command

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import type { PadOptions } from "../prune/index.js";
-import { given, parseNumber } from "./flags.js";
+import { given, parseNumber, threadsFlag } from "./flags.js";
 import { toModelType } from "./prune-command.js";
 
 /** The flags as commander hands them over. */
@@ -39,7 +39,7 @@ export function addPadCommand(program: Command): void {
     .option("--quantize <type>", "type of the model that is written: f16, q8_0, q4_k_m, ... (default: same)")
     .option("--max-part-size <n>", "split it into files of at most so many bytes: 2GB (default: one file)")
     .option("--name <text>", "its general.name (default: made from the model's)")
-    .option("--threads <n>", "threads (default: the cores this process may use, fewer for a tiny model)", parseNumber)
+    .addOption(threadsFlag())
     .option("--json", "print one JSON object in place of the table")
     .option("--quiet", "no progress bar and no result")
     .option("--no-progress", "no progress bar")

@@ -4,7 +4,7 @@ import { type Command, Option } from "commander";
 import type { GpuOption } from "../engine/index.js";
 import type { ModelType, PruneOptions } from "../prune/index.js";
 import { UsageError } from "./exit.js";
-import { given, gpuFlag, parseLayers, parseLayersKept, parseNumber } from "./flags.js";
+import { given, gpuFlag, parseLayers, parseLayersKept, parseNumber, threadsFlag } from "./flags.js";
 
 /** The flags as commander hands them over. */
 export interface PruneFlags {
@@ -130,7 +130,7 @@ export function addPruneCommand(program: Command): void {
     .option("--name <text>", "its general.name (default: made from the full model's)");
   command
     .optionsGroup("Computing:")
-    .option("--threads <n>", "threads (default: the cores this process may use, fewer for a tiny model)", parseNumber)
+    .addOption(threadsFlag())
     .addOption(gpuFlag())
     .option("--gpu-layers <n>", "layers of the model on the GPU, or all (default: all)", parseLayers);
   command

@@ -19,6 +19,7 @@ import {
   gpuFlag,
   parseLayers,
   parseNumber,
+  threadsFlag,
   toTranslator,
   translatorFlags,
 } from "./flags.js";
@@ -112,7 +113,7 @@ export function addRunCommand(program: Command): void {
   command
     .optionsGroup("Computing:")
     .option("--context <tokens>", "room for prompt and answer (default: as trained, at most 4096)", parseNumber)
-    .option("--threads <n>", "threads (default: the cores this process may use, fewer for a tiny model)", parseNumber)
+    .addOption(threadsFlag())
     .option("--batch <tokens>", "prompt tokens read at once (default: 512)", parseNumber)
     .addOption(gpuFlag())
     .option("--gpu-layers <n>", "layers of each model on the GPU, or all (default: all)", parseLayers);
