@@ -1,8 +1,8 @@
 /**
- * `npm run data:lookups`: training data for the demo pair's task, as JSONL of prompts and responses, or as plain text to
+ * `npm run data:lookups`: training data of little look-ups, as JSONL of prompts and responses, or as plain text to
  * measure importance on. Equal options give equal files; another seed gives other tables, to be held out.
  *
- * The text has only look-ups with an answer of three words, which are all of one length: 46 tokens of the demo pair's at
+ * The text has only look-ups with an answer of three words, which are all of one length: 46 tokens of the pair's at
  * 8 rows, 47 with the BOS token that a sample begins with. So a sample of that length is one look-up, as in training.
  *
  *     npm run data:lookups -- --out train.jsonl [--count 20000] [--seed 7] [--rows 8] [--text]

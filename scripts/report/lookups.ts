@@ -33,7 +33,6 @@ const { values, positionals } = parseArgs({
   options: {
     full: { type: "string" },
     count: { type: "string", default: "200" },
-    // That of the rates which models/README.md tells.
     seed: { type: "string", default: "4242" },
   },
 });

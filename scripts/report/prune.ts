@@ -1,5 +1,5 @@
 /**
- * `npm run report:prune`: what importance is worth. The demo pair's prefill model is pruned at three ratios, keeping the most
+ * `npm run report:prune`: what importance is worth. The look-ups' full model is pruned at three ratios, keeping the most
  * important channels, random ones and the least important ones, with and without compensation of the norms; the loss of
  * each on text that the calibration did not see goes into a table, a JSON file and an SVG plot.
  *
@@ -49,7 +49,7 @@ async function windowTokens(model: string): Promise<number> {
 }
 
 async function measure(folder: string): Promise<{ rows: LossRow[]; before: number }> {
-  const model = fromHere("../../models/demo-prefill.gguf");
+  const model = fromHere("../../test/fixtures/lookups-prefill.gguf");
   const importance = join(folder, "importance.gguf");
   const window = await windowTokens(model);
   const calibration = join(folder, "calibration.txt");

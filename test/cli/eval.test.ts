@@ -4,9 +4,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import anyTest, { type TestFn } from "ava";
-import { demoPair } from "../../lib/engine/demo-pair.js";
 import type { EvaluationReport, ExampleResult } from "../../lib/index.js";
-import { lookups } from "../support/lookups.js";
+import { lookupPair, lookups } from "../support/lookups.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { writeLines } from "../train/fixtures.js";
 import { finishCommand, runCommand, startCommand } from "./command-process.js";
@@ -16,7 +15,7 @@ const test = anyTest as TestFn<{ data: string; remove: () => Promise<void> }>;
 /** A signal on Windows ends a process outright. */
 const posixTest = process.platform === "win32" ? test.serial.skip : test.serial;
 
-const models = ["--prefill", String(demoPair.prefill.model), "--decode", String(demoPair.decode.model)];
+const models = ["--prefill", String(lookupPair.prefill.model), "--decode", String(lookupPair.decode.model)];
 const quick = ["--threads", "1", "--gpu", "off", "--resamples", "100"];
 
 test.before((t) => {
@@ -50,7 +49,7 @@ test.serial("the rows stand side by side, and the report, its picture and each r
   const report = JSON.parse(readFileSync(out, "utf8")) as EvaluationReport;
   t.like(report, { task: "responses", examples: 12, handover: "share" });
   const [prefill, decode, twoStage] = report.rows.map(({ figures }) => figures.perplexity?.value ?? 0);
-  t.true((prefill ?? 9) < 1.01, "the demo pair knows its task");
+  t.true((prefill ?? 9) < 1.01, "the pair knows its task");
   t.true((twoStage ?? 9) < 1.05 && (decode ?? 0) > 2);
   t.regex(readFileSync(plot, "utf8"), /^<svg [\s\S]*<\/svg>\n$/);
   const results = readFileSync(samples, "utf8").trimEnd().split("\n");

@@ -4,8 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import anyTest, { type TestFn } from "ava";
-import { demoPair } from "../../lib/engine/demo-pair.js";
-import { lookups } from "../support/lookups.js";
+import { lookupPair, lookups } from "../support/lookups.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { hashOf, writeLines } from "../train/fixtures.js";
 import { finishCommand, runCommand, startCommand } from "./command-process.js";
@@ -15,8 +14,8 @@ const test = anyTest as TestFn<{ data: string; heldOut: string; remove: () => Pr
 /** A signal on Windows ends a process outright. */
 const posixTest = process.platform === "win32" ? test.serial.skip : test.serial;
 
-const full = String(demoPair.prefill.model);
-const student = String(demoPair.decode.model);
+const full = String(lookupPair.prefill.model);
+const student = String(lookupPair.decode.model);
 
 const records = (seed: number, count: number) =>
   lookups(seed, { count }).map(({ prompt, answer }) => ({ prompt, response: answer }));

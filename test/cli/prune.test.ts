@@ -6,8 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import anyTest, { type TestFn } from "ava";
-import { demoPair } from "../../lib/engine/demo-pair.js";
-import { lookups } from "../support/lookups.js";
+import { lookupPair, lookups } from "../support/lookups.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { finishCommand, runCommand, startCommand } from "./command-process.js";
 
@@ -16,7 +15,7 @@ const test = anyTest as TestFn<{ folder: string; text: string; remove: () => Pro
 /** A signal on Windows ends a process outright, and there is no limit on the size of files. */
 const posixTest = process.platform === "win32" ? test.serial.skip : test.serial;
 
-const full = String(demoPair.prefill.model);
+const full = String(lookupPair.prefill.model);
 
 test.before((t) => {
   const { path: folder, remove } = makeTempDir();

@@ -25,7 +25,7 @@ function shortened(commands: string): string {
 
 posixTest("the walk-through runs", async (t) => {
   const folder = withTempDir(t);
-  symlinkSync(join(root, "models"), join(folder, "models"), "junction");
+  symlinkSync(join(root, "test"), join(folder, "test"), "junction");
   const overfill = `overfill() { '${process.execPath}' '${join(root, "dist/cli/main.js")}' "$@"; }`;
   const commands = blocks("sh");
   t.is(commands.length, 4);
@@ -44,7 +44,7 @@ posixTest("the walk-through runs", async (t) => {
     "choices.jsonl",
     "text.txt",
   ];
-  t.deepEqual(readdirSync(folder).sort(), [...made, "models"].sort());
+  t.deepEqual(readdirSync(folder).sort(), [...made, "test"].sort());
 
   const [example, ...more] = blocks("js");
   t.is(more.length, 0);

@@ -35,7 +35,7 @@ function shortened(commands: string): string {
 
 posixTest("the walk-through runs", async (t) => {
   const folder = withTempDir(t);
-  symlinkSync(join(root, "models"), join(folder, "models"), "junction");
+  symlinkSync(join(root, "test"), join(folder, "test"), "junction");
   const overfill = `overfill() { '${process.execPath}' '${join(root, "dist/cli/main.js")}' "$@"; }`;
   const commands = blocks("sh");
   t.true(commands.length >= 6);
@@ -47,7 +47,7 @@ posixTest("the walk-through runs", async (t) => {
     ...["pruned", "healed", "alone", "distilled", "lora", "new", "trained"],
     ...["maps", "mapped", "mapped-maps"],
   ].map((name) => `${name}.gguf`);
-  const others = ["train.jsonl", "held-out.jsonl", "calibration.txt", "train-log.jsonl", "loss.svg", "models"];
+  const others = ["train.jsonl", "held-out.jsonl", "calibration.txt", "train-log.jsonl", "loss.svg", "test"];
   t.deepEqual(made.sort(), [...models, ...others].sort());
 
   const [example, ...more] = blocks("js");

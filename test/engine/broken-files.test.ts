@@ -4,16 +4,9 @@
  */
 
 import test from "ava";
-import {
-  demoPair,
-  demoPrompt,
-  inspect,
-  loadPair,
-  OverfillError,
-  type Pair,
-  type PairInspection,
-} from "../../lib/index.js";
+import { inspect, loadPair, OverfillError, type Pair, type PairInspection } from "../../lib/index.js";
 import { badModels } from "../support/bad-models.js";
+import { lookupPair, lookupPrompt } from "../support/lookups.js";
 import { withTempDir } from "../support/temp-dir.js";
 
 const quiet = { threads: 1, gpu: false } as const;
@@ -36,11 +29,11 @@ test("every broken file is refused with its code, as prefill model, as decode mo
   for (const { title, path, code } of bad) {
     const model = { model: path };
     t.is(await codeOf(() => loadPair({ ...quiet, prefill: model })), code, title);
-    t.is(await codeOf(() => loadPair({ ...quiet, prefill: demoPair.prefill, decode: model })), code, title);
+    t.is(await codeOf(() => loadPair({ ...quiet, prefill: lookupPair.prefill, decode: model })), code, title);
     t.is(await codeOf(() => inspect({ prefill: model })), code, title);
   }
-  const pair = await loadPair({ ...demoPair, ...quiet });
+  const pair = await loadPair({ ...lookupPair, ...quiet });
   t.teardown(() => pair.dispose());
   const session = await pair.createSession();
-  t.is((await session.generate(demoPrompt, { temperature: 0 })).text, " ball red kitchen");
+  t.is((await session.generate(lookupPrompt, { temperature: 0 })).text, " ball red kitchen");
 });

@@ -4,7 +4,8 @@
  */
 
 import test, { type ExecutionContext } from "ava";
-import { demoPair, demoPrompt, type LoadPairOptions, loadPair, OverfillError } from "../../lib/index.js";
+import { type LoadPairOptions, loadPair, OverfillError } from "../../lib/index.js";
+import { lookupPair, lookupPrompt } from "../support/lookups.js";
 
 const cpu = { gpuLayers: 0 } as const;
 
@@ -13,12 +14,12 @@ async function answerOn(t: ExecutionContext, options: Omit<LoadPairOptions, "pre
   try {
     const pair = await loadPair({
       ...options,
-      prefill: { ...demoPair.prefill, ...where[0] },
-      decode: { ...demoPair.decode, ...where[1] },
+      prefill: { ...lookupPair.prefill, ...where[0] },
+      decode: { ...lookupPair.decode, ...where[1] },
     });
     t.teardown(() => pair.dispose());
     const session = await pair.createSession();
-    const { text, handover } = await session.generate(demoPrompt, { temperature: 0, maxTokens: 8 });
+    const { text, handover } = await session.generate(lookupPrompt, { temperature: 0, maxTokens: 8 });
     return { text, kind: handover.kind, moved: handover.bytes > 0 };
   } catch (error) {
     if (!OverfillError.isInstance(error) || error.code !== "ERR_GPU_UNAVAILABLE") throw error;
@@ -61,9 +62,9 @@ for (const implementation of ["auto", "cpu", "graph"] as const)
 
 test("asking for a device that is not there is refused, not asking for one never is", async (t) => {
   const other = process.platform === "darwin" ? "cuda" : "metal";
-  const error = await t.throwsAsync(loadPair({ ...demoPair, gpu: other }));
+  const error = await t.throwsAsync(loadPair({ ...lookupPair, gpu: other }));
   t.true(OverfillError.isInstance(error) && error.code === "ERR_GPU_UNAVAILABLE");
-  const pair = await loadPair({ ...demoPair, gpu: false });
+  const pair = await loadPair({ ...lookupPair, gpu: false });
   t.is(pair.info.gpu, false);
   await pair.dispose();
 });

@@ -1,7 +1,8 @@
 /** Refreshes within an answer: every n tokens the prefill model reads again what the decode model wrote. */
 
 import test from "ava";
-import { type DecodeOptions, demoPair, demoPrompt, loadPair, type Pair } from "../../lib/index.js";
+import { type DecodeOptions, loadPair, type Pair } from "../../lib/index.js";
+import { lookupPair, lookupPrompt } from "../support/lookups.js";
 import {
   type Answer,
   answer,
@@ -77,15 +78,15 @@ for (const [title, recipe] of recipes)
   });
 
 test("a refresh after every token writes what the prefill model writes alone, on a really pruned pair", async (t) => {
-  await using full = await loadPair({ ...quiet, prefill: demoPair.prefill });
-  const expected = await answerAlone(full, demoPrompt, traced(48));
+  await using full = await loadPair({ ...quiet, prefill: lookupPair.prefill });
+  const expected = await answerAlone(full, lookupPrompt, traced(48));
   for (const decodeCache of [{}, { cacheTypeK: "q8_0" }] as const) {
-    await using pair = await loadPair({ ...quiet, ...demoPair, decode: { ...demoPair.decode, ...decodeCache } });
-    const found = await answerAlone(pair, demoPrompt, { ...traced(48), refreshInterval: 1 });
+    await using pair = await loadPair({ ...quiet, ...lookupPair, decode: { ...lookupPair.decode, ...decodeCache } });
+    const found = await answerAlone(pair, lookupPrompt, { ...traced(48), refreshInterval: 1 });
     t.deepEqual(found.tokens, expected.tokens);
     t.deepEqual(found.logProbs, expected.logProbs);
     t.is(found.result.decodeSteps, 0);
-    t.notDeepEqual((await answerAlone(pair, demoPrompt, traced(48))).tokens, expected.tokens);
+    t.notDeepEqual((await answerAlone(pair, lookupPrompt, traced(48))).tokens, expected.tokens);
   }
 });
 

@@ -1,8 +1,8 @@
 /** A prefill after an answer: the prefill model reads again what the decode model wrote, or keeps its cells. */
 
 import test from "ava";
-import { demoPair, loadPair } from "../../lib/index.js";
-import { lookups } from "../support/lookups.js";
+import { loadPair } from "../../lib/index.js";
+import { lookupPair, lookups } from "../support/lookups.js";
 import {
   answer,
   distance,
@@ -98,9 +98,9 @@ test("a second prefill in a row has nothing to refresh", async (t) => {
   t.like(session.stats(), { stage: "prefilled", prefillTokens: 115, refreshedTokens: 0 });
 });
 
-test("on the demo pair, too, a kept cache and a refreshed one differ", async (t) => {
+test("on a trained pair, too, a kept cache and a refreshed one differ", async (t) => {
   const [one, two] = lookups(7, { count: 2, rows: 8 });
-  await using pair = await loadPair({ ...quiet, ...demoPair });
+  await using pair = await loadPair({ ...quiet, ...lookupPair });
   const nextTurn = async (refresh: boolean) => {
     await using session = await pair.createSession();
     await answer(session, one?.prompt ?? "", { ...greedy, maxTokens: 8 });

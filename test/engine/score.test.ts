@@ -2,8 +2,8 @@
 
 import test from "ava";
 import fc from "fast-check";
-import { demoPair, loadPair, type Pair, type ScoreRow } from "../../lib/index.js";
-import { lookups } from "../support/lookups.js";
+import { loadPair, type Pair, type ScoreRow } from "../../lib/index.js";
+import { lookupPair, lookups } from "../support/lookups.js";
 import { answerAlone, openPair, type PairRecipe, quiet, refusal, someTokens, traced } from "./fixtures.js";
 
 const narrow = { seed: 2, nEmbd: 32, nFf: 64 } as const;
@@ -117,7 +117,7 @@ test("the probabilities of all tokens add up to 1, and the divergence is that of
 });
 
 test("text is tokenised together, and the session's place is free again", async (t) => {
-  const pair = await loadPair({ ...demoPair, ...quiet });
+  const pair = await loadPair({ ...lookupPair, ...quiet });
   t.teardown(() => pair.dispose());
   for (const { prompt, answer } of lookups(5, { count: 5 })) {
     const [scored] = (await pair.score(prompt, [answer])).responses;

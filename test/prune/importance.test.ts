@@ -4,7 +4,6 @@ import { copyFileSync, existsSync, readdirSync, readFileSync, truncateSync, writ
 import { join } from "node:path";
 import anyTest, { type TestFn } from "ava";
 import {
-  demoPair,
   type MeasureImportanceOptions,
   measureImportance,
   PruneError,
@@ -12,7 +11,7 @@ import {
   readImportance,
 } from "../../lib/index.js";
 import { quiet, refusal } from "../engine/fixtures.js";
-import { lookups } from "../support/lookups.js";
+import { lookupPair, lookups } from "../support/lookups.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { writeTinyModel } from "../support/tiny-model.js";
 import { exact, fullShape, pruneExactly, scoresOf, writeFull } from "./fixtures.js";
@@ -131,7 +130,7 @@ test("what matters most is worth more than what matters least, on the trained mo
       .map(({ prompt, answer }) => `${prompt}${answer}`)
       .join("\n"),
   );
-  const model = demoPair.prefill.model;
+  const model = lookupPair.prefill.model;
   const importance = join(folder, "i.gguf");
   await measureImportance({ ...quiet, window: 128, model, text, out: importance });
   for (const share of [0.25, 0.5]) {

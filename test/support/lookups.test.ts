@@ -4,7 +4,7 @@ import { lookups } from "./lookups.js";
 
 const digest = (value: unknown) => createHash("sha256").update(JSON.stringify(value)).digest("hex");
 
-// The first digest is that of the look-ups on which the demo pair's rate was measured.
+// The first digest is that of the look-ups on which the pair's rate was measured.
 const known: readonly [seed: number, count: number, rows: number, sha256: string][] = [
   [4242, 200, 8, "d5f4a22846f824d867363df850ce3e858c8b8e2eb1e6be04c70d6d52fea7fda4"],
   [1, 50, 8, "ea12c40a1d7fb998459a8b26be4d9c850994dd5e01fa5e2bf8ceb754df870d7c"],
@@ -13,7 +13,7 @@ const known: readonly [seed: number, count: number, rows: number, sha256: string
 ];
 
 for (const [seed, count, rows, sha256] of known) {
-  test(`look-ups for seed ${seed} in ${rows} rows are those the demo pair was trained on`, (t) => {
+  test(`look-ups for seed ${seed} in ${rows} rows are those the pair was trained on`, (t) => {
     t.is(digest(lookups(seed, { count, rows })), sha256);
   });
 }

@@ -1,10 +1,34 @@
 /**
- * The task that the demo pair was trained on: a little table, then a look-up in it. A prompt is rows of
+ * Look-ups in a little table, and a small trained pair that can do nothing else. A prompt is rows of
  * `name object color place`, then `Find KEY`; the answer is the rest of the row that has KEY. Equal seeds give equal
- * look-ups, the ones that the pair's reported rates were measured on.
+ * look-ups, the ones that docs/heal.md's and docs/prune.md's numbers were measured on.
+ *
+ * The full model (870k parameters) was trained from scratch, 900 steps on random words four times over, then 1,100 on
+ * look-ups; the student is the full model with half of its width, healed on its KV cache. In two stages they answer all
+ * look-ups right, the student alone one in fifteen.
  */
 
+import { fileURLToPath } from "node:url";
+import type { ModelSource } from "../../lib/index.js";
 import { mulberry32, type Random } from "./random.js";
+
+const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url));
+
+export const lookupPair: { readonly prefill: ModelSource; readonly decode: ModelSource } = {
+  prefill: { model: fixture("lookups-prefill.gguf") },
+  decode: { model: fixture("lookups-decode.gguf") },
+};
+
+/** A small table; the answer is ` ball red kitchen`. */
+export const lookupPrompt = [
+  "",
+  " Anna cup blue garden",
+  " Tim ball red kitchen",
+  " Lily hat green attic",
+  " Max key white garage",
+  " Sue lamp black cellar",
+  " Find Tim",
+].join("\n");
 
 const columns = [
   "Tim Anna Bob Lily Max Sue Tom Eva Sam Mia Leo Zoe Ben Amy Dan Kim Nora Paul Rosa Hugo Ella Finn Ruth Owen",
