@@ -26,7 +26,7 @@ export interface Answer {
   readonly given: string;
 }
 
-/** Longer than any right answer: one that does not end is a wrong one. */
+/** Longer than any right answer, all of which are a line: one that does not end is a wrong one. */
 const maxTokens = 96;
 
 export function answersJob(
@@ -61,7 +61,7 @@ export function answersJob(
 
       async function ask({ prompt }: Task): Promise<string> {
         await using session = await pair.createSession();
-        const options = { temperature: 0, maxTokens, signal, ...(refreshInterval && { refreshInterval }) };
+        const options = { temperature: 0, maxTokens, stop: "\n", signal, ...(refreshInterval && { refreshInterval }) };
         return (await session.generate(prompt, options)).text;
       }
     },

@@ -34,6 +34,7 @@ export const rowNames = {
   sft: "pruned + sft, alone",
   overfill: "OverFill, two-stage",
   refresh: (interval: number) => `OverFill, two-stage, refresh every ${interval}`,
+  refreshHealed: (interval: number) => `OverFill healed with refreshes, refresh every ${interval}`,
   scratch: "same size from scratch, same tokens",
   scratch4: "same size from scratch, 4x the tokens",
 } as const;
@@ -78,6 +79,10 @@ export function contestantsOf(plan: Plan, { full, small }: Models, folder: strin
           rowNames.refresh(interval),
           overfill.map((model) => twoStage(model, interval)),
         ),
+      ),
+      row(
+        rowNames.refreshHealed(plan.healRefreshInterval),
+        of(ratio, "overfill refreshed").map((model) => twoStage(model, plan.healRefreshInterval)),
       ),
     ];
   });

@@ -2,10 +2,20 @@
 
 import { text } from "../../test/support/gguf-format.js";
 import { encodeGguf } from "../../test/support/gguf-writer.js";
-import { mulberry32, namedSeed, type Random } from "../../test/support/random.js";
-import { drawTask, type Family, families, type Task } from "./tasks.js";
+import { mulberry32, namedSeed } from "../../test/support/random.js";
+import { drawTask, drawText, type Family, families, type Task } from "./tasks.js";
 import { learnTokenizer } from "./tokenizer.js";
-import { colors, names, numbers, pick, places, type Split, things, trainedNames } from "./words.js";
+import {
+  colors,
+  firstSyllables,
+  lastSyllables,
+  numbers,
+  pick,
+  places,
+  type Split,
+  things,
+  trainedNames,
+} from "./words.js";
 
 /** Another sequence of random numbers for each file. */
 const randomOf = (file: string) => mulberry32(namedSeed(1, file));
@@ -13,8 +23,8 @@ const randomOf = (file: string) => mulberry32(namedSeed(1, file));
 const jsonLines = (records: readonly unknown[]) => records.map((record) => `${JSON.stringify(record)}\n`).join("");
 
 /**
- * The tokenizer, learned from tasks and from all names a few times: each name is too rare to become one token, so that
- * trained names and held-out ones are alike made of syllables.
+ * The tokenizer, learned from tasks, words and the syllables of names: each name is too rare to become one token, so that
+ * trained names and held-out ones are alike made of two.
  */
 export function tokenizerFile(): Uint8Array {
   const random = randomOf("tokenizer");
@@ -22,43 +32,61 @@ export function tokenizerFile(): Uint8Array {
     const { prompt, answer } = drawTask(random, "train", pick(random, families));
     return `${prompt}${answer}`;
   });
-  const { metadata } = learnTokenizer([...sample, ...syllables(random)].join("\n"), 1024, 0.001);
+  const { metadata } = learnTokenizer([...sample, ...pieces()].join("\n"), 1024, 0.001);
   return encodeGguf({ metadata: [["general.architecture", text("llama")], ...metadata], tensors: [] }).bytes;
 }
 
-/** Every name a few times. */
-function syllables(random: Random): string[] {
-  return Array.from({ length: 4 * names.length }, () => ` ${pick(random, names)}`);
+/** Each word often and each syllable more often: so they become tokens before any pair across two syllables does. */
+function pieces(): string[] {
+  const often = (piece: string, count: number) => Array<string>(count).fill(piece);
+  return [
+    ...[...colors, ...things, ...places, ...numbers].flatMap((word) => often(` ${word}`, 1000)),
+    ...firstSyllables.flatMap((first) => often(` ${first}`, 4000)),
+    ...lastSyllables.flatMap((last) => often(last, 4000)),
+  ];
 }
 
 /**
- * Random words over and over: what a model learns from to look things up. First lines, three times each and most of them
- * names, then four times and with fewer names, on one line: in the steps that were tried, a model of this size
- * learnt to copy from the second kind only where the first had come before, and stayed at half of it with the first alone.
+ * Random words and names, then the same twice more: what a model learns to look things up from. Only the repeats are
+ * learned, since what is random cannot be known, and the lists are short: among many words that it could look at a model
+ * takes far longer to find the right one for the first time.
  */
-export function copyingFile(part: "first" | "second", count: number): string {
-  const random = randomOf(`copying, ${part}`);
+export function copyingFile(count: number): string {
+  const random = randomOf("copying");
   const words = [...colors, ...things, ...places, ...numbers];
-  const kinds = {
-    first: { least: 8, most: 24, names: 0.5, others: [...words, ...trainedNames], times: 3, start: "\n" },
-    second: { least: 6, most: 19, names: 0.35, others: words, times: 4, start: "" },
-  };
-  const { least, most, names, others, times, start } = kinds[part];
   const records = Array.from({ length: count }, () => {
-    const drawn = Array.from({ length: least + Math.floor(random() * (most - least + 1)) }, () =>
-      pick(random, random() < names ? trainedNames : others),
-    );
-    return { text: `${start}${drawn.map((word) => ` ${word}`).join("")}`.repeat(times) };
+    const length = 3 + Math.floor(random() * 14);
+    const list = Array.from({ length }, () => ` ${pick(random, random() < 0.35 ? trainedNames : words)}`).join("");
+    return { prompt: list, response: list.repeat(2) };
   });
   return jsonLines(records);
 }
 
+/** Of a text that is learned from. */
+const mostQuestions = 8;
+
 /**
- * Tasks of all families alike. Only answers are learned: the stories themselves are drawn and cannot be known, and a model
- * that tries to gets on more slowly.
+ * To learn the tasks from: texts with one to eight questions, whose answers, and all questions but the first, are the
+ * response. The text is not learned, since it is drawn and cannot be known; each further question about it is one more to
+ * learn from that does not have to be read again.
  */
-export function tasksFile(name: "full" | "heal", count: number): string {
-  const random = randomOf(name);
+export function lessonsFile(count: number): string {
+  const random = randomOf("full");
+  const records = Array.from({ length: count }, () => {
+    const asked = random() < 0.25 ? 1 : 2 + Math.floor(random() * (mostQuestions - 1));
+    const { text, questions } = drawText(random, "train", pick(random, families), asked);
+    const [first, ...rest] = questions.map(({ question, answer }) => ({ question, answer }));
+    return {
+      prompt: `${text}${first?.question}`,
+      response: `${first?.answer}${rest.map(({ question, answer }) => `${question}${answer}`).join("")}`,
+    };
+  });
+  return jsonLines(records);
+}
+
+/** Tasks of all families alike, as they will be asked. */
+export function tasksFile(count: number): string {
+  const random = randomOf("heal");
   const draw = () => drawTask(random, "train", pick(random, families));
   return jsonLines(Array.from({ length: count }, draw).map(({ prompt, answer }) => ({ prompt, response: answer })));
 }

@@ -62,7 +62,7 @@ const models = modelJobs(plan, folder);
 const contestants = contestantsOf(plan, models, folder);
 const wanted = [...contestants.rows, ...contestants.curve].flatMap(({ answers }) => answers);
 try {
-  await runJobs(wanted, { atOnce, signal: stop.signal, events });
+  await runJobs([...wanted, models.demo.job], { atOnce, signal: stop.signal, events });
 } catch (error) {
   if (!stop.signal.aborted) throw error;
   process.exit(130);

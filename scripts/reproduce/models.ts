@@ -3,24 +3,26 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createModel, type HealOptions, heal, inspect, prune } from "../../lib/index.js";
-import { calibrationFile, copyingFile, tasksFile, tokenizerFile } from "./data.js";
+import { calibrationFile, copyingFile, lessonsFile, tasksFile, tokenizerFile } from "./data.js";
 import { type Job, put } from "./jobs.js";
 import type { Plan, Training } from "./plan.js";
 
 /** How the small models came to be; all but the first by training. */
-export type Origin = "pruned" | "overfill" | "sft" | "scratch" | "scratch 4x";
+export type Origin = "pruned" | "overfill" | "overfill refreshed" | "sft" | "scratch" | "scratch 4x";
 
 export interface SmallModel {
   readonly origin: Origin;
   readonly ratio: number;
   readonly steps: number;
-  /** Absent for the pruned one, which no seed has a part in. */
+  /** Of the order of the data. Absent for the pruned one. */
   readonly seed?: number;
   readonly job: Job;
 }
 
 export interface Models {
   readonly full: Job;
+  /** The student of the pair to be shipped, f16 as the full model is. */
+  readonly demo: SmallModel;
   readonly small: readonly SmallModel[];
 }
 
@@ -40,9 +42,10 @@ export function modelJobs(plan: Plan, folder: string): Models {
     options: {},
     run: () => writeFile(inFolder("tokenizer.gguf"), tokenizerFile()),
   };
-  const tasks = texts("full.jsonl", exampleCount(plan.full), (count) => tasksFile("full", count));
-  const mostSteps = Math.max(...plan.healSteps, 4 * plan.tableSteps);
-  const responses = texts("heal.jsonl", mostSteps * plan.heal.batch, (count) => tasksFile("heal", count));
+  const copying = texts("copying.jsonl", exampleCount(plan.copying), copyingFile);
+  const lessons = texts("full.jsonl", exampleCount(plan.full), lessonsFile);
+  const mostSteps = Math.max(...plan.healSteps, 4 * plan.tableSteps, plan.demoSteps);
+  const responses = texts("heal.jsonl", mostSteps * plan.heal.batch, tasksFile);
   const calibration = texts("calibration.txt", 1000, calibrationFile);
 
   const untrained: Job = {
@@ -61,11 +64,9 @@ export function modelJobs(plan: Plan, folder: string): Models {
       });
     },
   };
-  const warmUp = (part: "first" | "second", before: Job): Job => {
-    const steps = plan.warmUp[part];
-    const copying = texts(`copying-${part}.jsonl`, exampleCount(steps), (count) => copyingFile(part, count));
-    return training(`the full model learns to copy, ${part} part`, inFolder(`full-${part}.gguf`), [before, copying], {
-      ...stepsOf(steps),
+  const copier = (who: string, before: Job, out: string, threads: number): Job =>
+    training(`${who} learns to copy`, inFolder(out), [before, copying], {
+      ...stepsOf({ ...plan.copying, threads }),
       mode: "full",
       student: before.out,
       data: copying.out,
@@ -73,13 +74,12 @@ export function modelJobs(plan: Plan, folder: string): Models {
       schedule: "constant",
       warmUp: 0.05,
     });
-  };
-  const warm = warmUp("second", warmUp("first", untrained));
-  const full = training("the full model learns its tasks", inFolder("full.gguf"), [warm, tasks], {
+  const warm = copier("the full model", untrained, "full-copying.gguf", plan.copying.threads ?? 1);
+  const full = training("the full model learns its tasks", inFolder("full.gguf"), [warm, lessons], {
     ...stepsOf(plan.full),
     mode: "full",
     student: warm.out,
-    data: tasks.out,
+    data: lessons.out,
     contextSize: plan.contextSize,
     rateFloor: 0.05,
     warmUp: 0.02,
@@ -88,7 +88,7 @@ export function modelJobs(plan: Plan, folder: string): Models {
 
   const healing = (ratio: number, start: Job, origin: Origin, steps: number, seed: number): SmallModel => {
     const out = inFolder(`${origin.replace(" ", "-")}-${ratio}-${steps}-${seed}.gguf`);
-    const two = origin === "overfill";
+    const two = origin === "overfill" || origin === "overfill refreshed";
     const job = training(
       `${origin}, ${ratio} pruned, ${steps} steps, seed ${seed}`,
       out,
@@ -97,6 +97,7 @@ export function modelJobs(plan: Plan, folder: string): Models {
         ...stepsOf({ ...plan.heal, steps }),
         mode: two ? "overfill" : "sft",
         ...(two && { full: full.out }),
+        ...(origin === "overfill refreshed" && { refreshInterval: plan.healRefreshInterval }),
         student: start.out,
         data: responses.out,
         contextSize: plan.contextSize,
@@ -109,19 +110,23 @@ export function modelJobs(plan: Plan, folder: string): Models {
 
   const small = plan.ratios.flatMap((ratio): SmallModel[] => {
     const pruned = prunedModel(full, calibration, ratio, inFolder(`pruned-${ratio}.gguf`));
-    const trained = plan.seeds.flatMap((seed) => {
-      const fresh = freshModel(pruned, seed, inFolder(`scratch-${ratio}-${seed}.gguf`));
-      return [
-        ...plan.healSteps.flatMap((steps) =>
-          (["overfill", "sft"] as const).map((origin) => healing(ratio, pruned, origin, steps, seed)),
-        ),
-        healing(ratio, fresh, "scratch", plan.tableSteps, seed),
-        healing(ratio, fresh, "scratch 4x", 4 * plan.tableSteps, seed),
-      ];
-    });
+    const random = freshModel(pruned, inFolder(`scratch-${ratio}-0.gguf`));
+    // As the full model did, which has handed down what it learned from it; the tasks' own steps are what is compared.
+    const fresh = copier(`a small model, ${ratio} pruned, from scratch`, random, `scratch-${ratio}-copying.gguf`, 1);
+    const trained = plan.seeds.flatMap((seed) => [
+      ...plan.healSteps.flatMap((steps) =>
+        (["overfill", "sft"] as const).map((origin) => healing(ratio, pruned, origin, steps, seed)),
+      ),
+      healing(ratio, pruned, "overfill refreshed", plan.tableSteps, seed),
+      healing(ratio, fresh, "scratch", plan.tableSteps, seed),
+      healing(ratio, fresh, "scratch 4x", 4 * plan.tableSteps, seed),
+    ]);
     return [{ origin: "pruned", ratio, steps: 0, job: pruned }, ...trained];
   });
-  return { full, small };
+  const [ratio = 0] = plan.ratios;
+  const { job: start } = small.find((model) => model.origin === "pruned" && model.ratio === ratio) as SmallModel;
+  const [seed = 1] = plan.seeds;
+  return { full, demo: healing(ratio, start, "overfill", plan.demoSteps, seed), small };
 }
 
 const exampleCount = ({ steps, batch }: Training) => steps * batch;
@@ -178,12 +183,12 @@ function prunedModel(full: Job, calibration: Job, ratio: number, out: string): J
 }
 
 /** The pruned model's shape with random weights. */
-function freshModel(pruned: Job, seed: number, out: string): Job {
+function freshModel(pruned: Job, out: string): Job {
   return {
-    name: `random weights in the shape of ${pruned.name}, seed ${seed}`,
+    name: `random weights in the shape of ${pruned.name}`,
     out,
     needs: [pruned],
-    options: { seed },
+    options: {},
     run: async (signal) => {
       const { prefill: shape } = await inspect({ prefill: { model: pruned.out } });
       await createModel({
@@ -196,7 +201,6 @@ function freshModel(pruned: Job, seed: number, out: string): Job {
         kvHeads: shape.kvHeads,
         headSize: shape.headSizeK,
         contextSize: shape.trainedContextSize,
-        seed,
         signal,
       });
     },

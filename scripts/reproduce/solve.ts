@@ -50,17 +50,19 @@ export function solve(prompt: string): string {
       .map((name) => ` ${name} has ${told(named(name))}`)
       .join("");
 
-  match = /^ Find (\w+) :$/.exec(question);
+  match = /^ Read on from (\w+) :$/.exec(question);
   if (match) {
     const { name, number, color, thing, place } = only(facts, (fact) => Object.values(fact).includes(match?.[1]));
-    return ` ${[name, number, color, thing, place].join(" ")}`;
+    const row = [name, number, color, thing, place];
+    while (row[0] !== match[1]) row.shift();
+    return ` ${row.join(" ")}`;
   }
 
   match = /^ What has the one that (\w+) likes :$/.exec(question);
   if (match) {
     const liked = [...story.matchAll(likesPattern)].filter(([, who]) => who === match?.[1]).map(([, , whom]) => whom);
     if (liked.length !== 1) throw new Error(`${match[1]} likes ${liked.length} people`);
-    return ` ${told(named(liked[0]))}`;
+    return ` ${match[1]} likes ${liked[0]} . ${liked[0]} has ${told(named(liked[0]))}`;
   }
 
   match = /^ Count (.+) :$/.exec(question);
@@ -76,18 +78,17 @@ export function solve(prompt: string): string {
   match = /^ Who has more , (\w+) or (\w+) :$/.exec(question);
   if (match) {
     const [first, second] = [named(match[1]), named(match[2])];
-    const more = Number(first.number) > Number(second.number);
-    const [most, least] = more ? [first, second] : [second, first];
-    return ` ${most.name} has ${most.number} , ${least.name} has ${least.number} .`;
+    const most = Number(first.number) > Number(second.number) ? first : second;
+    return ` ${first.name} has ${first.number} , ${second.name} has ${second.number} , ${most.name} .`;
   }
 
   match = /^ Fill (.+) of (\w+) :$/.exec(question);
   if (match) {
     const fact = named(match[2]);
-    return `${(match[1] ?? "")
-      .split(" , ")
-      .map((slot) => ` ${fact[slot as keyof Fact]}`)
-      .join(" ,")} .`;
+    const { name, number, color, thing, place } = fact;
+    const filled = (match[1] ?? "").split(" , ").map((slot) => `${slot} ${fact[slot as keyof Fact]}`);
+    const all = / has /.test(story) ? `${name} has ${told(fact)}` : [name, number, color, thing, place].join(" ");
+    return ` ${all} : ${filled.join(" , ")} .`;
   }
 
   if (question === " Sort by number :") {
@@ -98,7 +99,7 @@ export function solve(prompt: string): string {
       let least = 0;
       for (let i = 1; i < rest.length; i++) if (Number(rest[i]?.number) < Number(rest[least]?.number)) least = i;
       const [fact] = rest.splice(least, 1);
-      order.push(` ${fact?.number} ${fact?.name}`);
+      order.push(` ${fact?.number} ${fact?.color} ${fact?.thing}`);
     }
     return `${order.join(" ,")} .`;
   }

@@ -8,9 +8,9 @@ import {
   colors,
   drawLength,
   isHeldOutCombination,
-  namesOf,
   numbers,
   pick,
+  pickNames,
   pickSeveral,
   places,
   type Split,
@@ -33,13 +33,13 @@ export interface Story {
 }
 
 export const fewestPeople = 3;
-export const mostPeople = 7;
+export const mostPeople = 6;
 
 export function drawStory(random: Random, split: Split, told: Story["told"]): Story {
   const count = drawLength(random, split, fewestPeople, mostPeople);
   const shades = pickSeveral(random, colors, 3);
   const drawn = pickSeveral(random, things, count);
-  const people = pickSeveral(random, namesOf(split), count).map((name) => ({ name, thing: drawn.pop() ?? "" }));
+  const people = pickNames(random, split, count).map((name) => ({ name, thing: drawn.pop() ?? "" }));
   const counts = pickSeveral(random, numbers, count);
   const where = pickSeveral(random, places, count);
   const order = pickSeveral(random, [...people.keys()], count);
@@ -69,6 +69,8 @@ export function sentence({ name, number, color, thing, place }: Person): string 
   return ` ${name} has ${number} ${color} ${thing} in the ${place} .`;
 }
 
+export const likesSentence = (who: string, whom: string) => ` ${who} likes ${whom} .`;
+
 export function tableRow({ name, number, color, thing, place }: Person): string {
   return ` ${name} ${number} ${color} ${thing} ${place}`;
 }
@@ -77,6 +79,6 @@ export function tell({ people, likes, told }: Story): string {
   if (told === "table") return people.map((person) => `\n${tableRow(person)}`).join("");
   const sentences = people.map(sentence);
   if (told === "sentences with likes")
-    sentences.push(...people.map(({ name }, i) => ` ${name} likes ${people[likes[i] ?? 0]?.name} .`));
+    sentences.push(...people.map(({ name }, i) => likesSentence(name, people[likes[i] ?? 0]?.name ?? "")));
   return `\n${sentences.join("")}`;
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Random } from "../../test/support/random.js";
-import { drawStory, type Person, type Story, sentence, tableRow, tell } from "./story.js";
+import { drawStory, likesSentence, type Person, type Story, sentence, tableRow, tell } from "./story.js";
 import { colors, drawLength, pick, pickSeveral, type Split, things } from "./words.js";
 
 export const families = ["recall", "table", "hop", "count", "compare", "slots", "sort", "copy"] as const;
@@ -37,21 +37,23 @@ const askRecall: Ask = (random, { people }) => {
   };
 };
 
-/** The row that has a word. */
+/** A row from a word on. The last word is not asked for, since nothing comes behind it, nor colors, which repeat. */
 const askTable: Ask = (random, { people }) => {
   const person = pick(random, people);
-  const key = person[pick(random, ["name", "number", "thing", "place"] as const)];
-  return { family: "table", question: `\n Find ${key} :`, answer: tableRow(person) };
+  const row = tableRow(person);
+  const key = person[pick(random, ["name", "number", "thing"] as const)];
+  return { family: "table", question: `\n Read on from ${key} :`, answer: row.slice(row.indexOf(` ${key} `)) };
 };
 
-/** What is said about somebody who is found only by way of another. */
+/** Whom somebody likes, and all about them: what is written first is what the rest is found by. */
 const askHop: Ask = (random, { people, likes }) => {
   const from = Math.floor(random() * people.length);
-  const { number, color, thing, place } = people[likes[from] ?? 0] as Person;
+  const liked = people[likes[from] ?? 0] as Person;
+  const name = people[from]?.name ?? "";
   return {
     family: "hop",
-    question: `\n What has the one that ${people[from]?.name} likes :`,
-    answer: ` ${number} ${color} ${thing} in the ${place} .`,
+    question: `\n What has the one that ${name} likes :`,
+    answer: `${likesSentence(name, liked.name)}${sentence(liked)}`,
   };
 };
 
@@ -77,70 +79,114 @@ const askCount: Ask = (random, { people }) => {
   };
 };
 
-/** Who of two has more, and how much each of them has. */
+/** How much each of two has, and who has more. */
 const askCompare: Ask = (random, { people }) => {
   const asked = pickSeveral(random, people, 2);
-  const [most, least] = [...asked].sort((a, b) => Number(b.number) - Number(a.number)) as [Person, Person];
+  const [most] = [...asked].sort((a, b) => Number(b.number) - Number(a.number)) as [Person];
   return {
     family: "compare",
     question: `\n Who has more , ${asked.map(({ name }) => name).join(" or ")} :`,
-    answer: ` ${most.name} has ${most.number} , ${least.name} has ${least.number} .`,
+    answer: `${asked.map(({ name, number }) => ` ${name} has ${number} ,`).join("")} ${most.name} .`,
   };
 };
 
 const slots = ["number", "color", "thing", "place"] as const;
 
-/** What is asked for about somebody, in the order asked for. */
-const askSlots: Ask = (random, { people }) => {
+/** All about somebody, as it was told, then what is asked for, in the order asked for. */
+const askSlots: Ask = (random, { people, told }) => {
   const person = pick(random, people);
   const asked = pickSeveral(random, slots, 2 + Math.floor(random() * 3));
   return {
     family: "slots",
     question: `\n Fill ${asked.join(" , ")} of ${person.name} :`,
-    answer: `${asked.map((slot) => ` ${person[slot]}`).join(" ,")} .`,
+    answer: `${told === "table" ? tableRow(person) : sentence(person)} : ${asked.map((slot) => `${slot} ${person[slot]}`).join(" , ")} .`,
   };
 };
 
-/** Everybody in the order of their numbers. */
+/** All that is counted, in the order of the numbers. */
 const askSort: Ask = (_random, { people }) => {
   const order = [...people].sort((a, b) => Number(a.number) - Number(b.number));
   return {
     family: "sort",
     question: "\n Sort by number :",
-    answer: `${order.map(({ number, name }) => ` ${number} ${name}`).join(" ,")} .`,
+    answer: `${order.map(({ number, color, thing }) => ` ${number} ${color} ${thing}`).join(" ,")} .`,
   };
 };
 
 export const shortestCopy = 4;
 export const longestCopy = 12;
 
-/** A list of words with one of them in another's place. */
-function drawCopy(random: Random, split: Split): Task {
+/** A list of words; two colors are in it more often than others. */
+function drawList(random: Random, split: Split): string[] {
   const length = drawLength(random, split, shortestCopy, longestCopy);
-  const [from, to] = pickSeveral(random, colors, 2) as [string, string];
-  const words = Array.from({ length }, () => pick(random, random() < 0.3 ? [from] : [...things, ...colors]));
+  const often = pickSeveral(random, colors, 2);
+  return Array.from({ length }, () => pick(random, random() < 0.4 ? often : [...things, ...colors]));
+}
+
+/** A list with one of its words put for another. */
+function askCopy(random: Random, list: readonly string[]): Question {
+  const inList = colors.filter((color) => list.includes(color));
+  const from = pick(random, inList.length > 0 ? inList : colors);
+  const to = pick(
+    random,
+    colors.filter((color) => color !== from),
+  );
   return {
     family: "copy",
-    prompt: `\n Words ${words.join(" ")}\n Copy with ${to} for ${from} :`,
-    answer: `${words.map((word) => ` ${word === from ? to : word}`).join("")} .`,
+    question: `\n Copy with ${to} for ${from} :`,
+    answer: `${list.map((word) => ` ${word === from ? to : word}`).join("")} .`,
   };
 }
 
-const asked: Record<Exclude<Family, "copy">, { readonly ask: Ask; readonly told: readonly Story["told"][] }> = {
-  recall: { ask: askRecall, told: ["sentences", "sentences with likes"] },
-  table: { ask: askTable, told: ["table"] },
-  hop: { ask: askHop, told: ["sentences with likes"] },
-  count: { ask: askCount, told: ["sentences", "table"] },
-  compare: { ask: askCompare, told: ["sentences", "table"] },
-  slots: { ask: askSlots, told: ["sentences", "table"] },
-  sort: { ask: askSort, told: ["sentences", "table"] },
+/** What questions are about, and which of the families can be asked of it. */
+const asks: Record<Story["told"], { readonly [family in Family]?: Ask }> = {
+  sentences: { recall: askRecall, count: askCount, compare: askCompare, slots: askSlots, sort: askSort },
+  table: { table: askTable, count: askCount, compare: askCompare, slots: askSlots, sort: askSort },
+  "sentences with likes": { recall: askRecall, hop: askHop },
 };
 
 /** One prompt with one answer. */
 export function drawTask(random: Random, split: Split, family: Family): Task {
-  if (family === "copy") return drawCopy(random, split);
-  const { ask, told } = asked[family];
-  const story = drawStory(random, split, pick(random, told));
-  const { question, answer } = ask(random, story);
-  return { family, prompt: `${tell(story)}${question}`, answer };
+  const { text, questions } = drawText(random, split, family, 1);
+  const [{ question, answer }] = questions as [Question];
+  return { family, prompt: `${text}${question}`, answer };
+}
+
+/** A text and different questions about it, `count` at most, with their answers; the first is of the family. */
+export function drawText(
+  random: Random,
+  split: Split,
+  family: Family,
+  count: number,
+): { readonly text: string; readonly questions: readonly Question[] } {
+  const { text, draw } = family === "copy" ? aboutList(random, split) : aboutStory(random, split, family);
+  const questions = [draw(family)];
+  for (let i = 1; i < count; i++) {
+    const next = draw();
+    if (questions.every(({ question }) => question !== next.question)) questions.push(next);
+  }
+  return { text, questions };
+}
+
+/** A text, and a way to draw questions about it: of one family or of any that can be asked. */
+interface About {
+  readonly text: string;
+  readonly draw: (family?: Family) => Question;
+}
+
+function aboutList(random: Random, split: Split): About {
+  const list = drawList(random, split);
+  return { text: `\n Words ${list.join(" ")}`, draw: () => askCopy(random, list) };
+}
+
+function aboutStory(random: Random, split: Split, family: Family): About {
+  const ways = (Object.keys(asks) as Story["told"][]).filter((told) => asks[told][family]);
+  const story = drawStory(random, split, pick(random, ways));
+  const asked = asks[story.told];
+  const draw = (family = pick(random, Object.keys(asked) as Family[])) => {
+    const ask = asked[family];
+    if (!ask) throw new RangeError(`no text can be asked about by ${family}`);
+    return ask(random, story);
+  };
+  return { text: tell(story), draw };
 }

@@ -2,14 +2,20 @@
  * The words of the little world that the reproduction's texts are about, and which of them are held out.
  *
  * A name is two syllables, and each syllable becomes a token of its own: so a name that was never trained on is made of
- * tokens that were. Held out are 25 of 400 names, an eighth of the combinations of a color and a thing, and one
+ * tokens that were. Held out are 64 of 1,024 names, an eighth of the combinations of a color and a thing, and one
  * length in the middle of each range: no training text has any of them.
  */
 
 import type { Random } from "../../test/support/random.js";
 
-const firstSyllables = "Ba Ched Dor Fen Gil Hul Jas Kel Lom Mir Nev Pol Quin Ros Sten Tav Ul Vek Wim Zar".split(" ");
-const lastSyllables = "bo dan esh fra gus hin ika jo kar lin mo nek opa phy rin sel tuk una vor zil".split(" ");
+export const firstSyllables =
+  "Bav Chof Dor Eb Fen Gil Hul Ig Jas Kel Lom Mir Nev Ob Pol Quin Ros Sten Tav Ul Vek Wim Yan Zar Clov Drug Frib Gos Hob Knuv Prib Thav".split(
+    " ",
+  );
+export const lastSyllables =
+  "bo dan tem fra gus hin yab jo kar lin mo nek pax phy rin zel tuk dav vor zil bet cus dro fli gam hod lus mip nob pim jit wen".split(
+    " ",
+  );
 
 export const colors = "red blue green white black pink gray gold".split(" ");
 export const things =
@@ -21,12 +27,15 @@ export const numbers = Array.from({ length: 30 }, (_, i) => String(i + 1));
 /** All names, the held-out ones included: each first syllable with each last one. */
 export const names = firstSyllables.flatMap((first) => lastSyllables.map((last) => `${first}${last}`));
 
-/** 25 of 400: of every fourth last syllable's names each fourth one, so that every syllable is in many trained names. */
+/**
+ * 64 of 1,024: two of each first syllable's names and two of each last one's, other ones each time. (Were it a block of
+ * some first and some last syllables, a model would learn in no time that these two kinds do not go together.)
+ */
 export function isHeldOutName(name: string): boolean {
   const index = names.indexOf(name);
   const first = Math.floor(index / lastSyllables.length);
   const last = index % lastSyllables.length;
-  return last % 4 === 0 && (first + last / 4) % 4 === 0;
+  return (last + 7 * first) % 16 === 3;
 }
 
 export const trainedNames = names.filter((name) => !isHeldOutName(name));
@@ -40,8 +49,20 @@ export function isHeldOutCombination(color: string, thing: string): boolean {
 /** What a text is drawn for: to train on, to test on what training's texts are like, or on what they never have. */
 export type Split = "train" | "seen" | "heldOut";
 
-export function namesOf(split: Split): readonly string[] {
-  return split === "heldOut" ? heldOutNames : trainedNames;
+/** `count` names that share no syllable, so that each syllable says who it is. */
+export function pickNames(random: Random, split: Split, count: number): string[] {
+  const picked: string[] = [];
+  while (picked.length < count) {
+    const name = pick(random, split === "heldOut" ? heldOutNames : trainedNames);
+    if (!picked.some((other) => shareSyllable(name, other))) picked.push(name);
+  }
+  return picked;
+}
+
+function shareSyllable(a: string, b: string): boolean {
+  const [i, j] = [names.indexOf(a), names.indexOf(b)];
+  const syllables = lastSyllables.length;
+  return Math.floor(i / syllables) === Math.floor(j / syllables) || i % syllables === j % syllables;
 }
 
 /** `min` to `max` without the length in the middle; half of the held-out texts have just that one. */

@@ -2,15 +2,17 @@
 
 import test from "ava";
 import fc from "fast-check";
-import { questionsOf } from "../../scripts/reproduce/data.js";
+import { lessonsFile, questionsOf } from "../../scripts/reproduce/data.js";
 import { solve } from "../../scripts/reproduce/solve.js";
 import { fewestPeople, mostPeople } from "../../scripts/reproduce/story.js";
 import { drawTask, families, longestCopy, shortestCopy, type Task } from "../../scripts/reproduce/tasks.js";
 import {
   colors,
+  firstSyllables,
   heldOutLength,
   heldOutNames,
   isHeldOutCombination,
+  lastSyllables,
   names,
   type Split,
   things,
@@ -74,6 +76,26 @@ test("training has no held-out name, combination or length", (t) => {
   );
 });
 
+test("every question of a lesson has the answer that another reading finds, and none is asked twice", (t) => {
+  const lessons = lessonsFile(400).trim().split("\n");
+  let asked = 0;
+  for (const line of lessons) {
+    const { prompt, response } = JSON.parse(line) as { prompt: string; response: string };
+    const lines = `${prompt}${response}`.split("\n");
+    // What is asked has a colon in front of its answer, which may hold another; a text has none.
+    const questions = lines.filter((line) => line.includes(" :"));
+    const text = lines.slice(0, lines.length - questions.length).join("\n");
+    for (const question of questions) {
+      const end = question.indexOf(" :") + 2;
+      t.is(solve(`${text}\n${question.slice(0, end)}`), question.slice(end));
+    }
+    t.is(new Set(questions).size, questions.length);
+    t.true(namesIn(`${prompt}${response}`).every((name) => trainedNames.includes(name)));
+    asked += questions.length;
+  }
+  t.true(asked > 2.5 * lessons.length);
+});
+
 test("held-out questions have held-out names only, and often held-out combinations and lengths", (t) => {
   const tasks = questionsOf("heldOut", 100);
   for (const task of tasks) t.true(namesIn(task.prompt).every((name) => heldOutNames.includes(name)));
@@ -90,19 +112,14 @@ test("names are held out evenly: every syllable is in trained names, too", (t) =
   t.is(heldOutNames.length, names.length / 16);
   t.is(new Set(names).size, names.length);
   t.true(heldOutNames.every((name) => !trainedNames.includes(name)));
-  for (const name of heldOutNames) {
-    const rest = [2, 3, 4].some((cut) => {
-      const [first, last] = [name.slice(0, cut), name.slice(cut)];
-      return (
-        trainedNames.some((other) => other.startsWith(first)) && trainedNames.some((other) => other.endsWith(last))
-      );
-    });
-    t.true(rest, name);
-  }
+  t.true(firstSyllables.every((first) => trainedNames.some((name) => name.startsWith(first))));
+  t.true(lastSyllables.every((last) => trainedNames.some((name) => name.endsWith(last))));
 });
 
 test("a prompt that has no answer, or two, is no task", (t) => {
   t.throws(() => solve("\n Bola has 3 red cups in the garden .\n Tell about Mira :"), { message: /0 facts/ });
-  t.throws(() => solve("\n Bola 3 red cups garden\n Mira 4 blue cups attic\n Find cups :"), { message: /2 facts/ });
+  t.throws(() => solve("\n Bola 3 red cups garden\n Mira 4 blue cups attic\n Read on from cups :"), {
+    message: /2 facts/,
+  });
   t.throws(() => solve("\n Bola 3 red cups garden\n Sing about Bola :"), { message: /no task asks/ });
 });

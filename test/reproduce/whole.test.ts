@@ -14,13 +14,15 @@ const steps = { batch: 2, learningRate: 1e-3, threads: 1 };
 const plan: Plan = {
   ...plans.quick,
   shape: { hiddenSize: 64, feedForwardSize: 64, layers: 2, heads: 2, kvHeads: 1 },
-  warmUp: { first: { ...steps, steps: 2 }, second: { ...steps, steps: 2 } },
+  copying: { ...steps, steps: 2 },
   full: { ...steps, steps: 6 },
   healSteps: [1, 3],
   heal: steps,
   tableSteps: 3,
+  demoSteps: 5,
   seeds: [1, 2],
   refreshIntervals: [4],
+  healRefreshInterval: 4,
   questions: 1,
   resamples: 100,
 };
@@ -48,6 +50,7 @@ test("a run that was stopped in trainings and between them ends in the same tabl
         rowNames.sft,
         rowNames.overfill,
         rowNames.refresh(4),
+        rowNames.refreshHealed(4),
       ].map((name) => [name, 0.45]),
     ],
   );
