@@ -237,7 +237,7 @@ export interface CreateModelOptions {
   readonly tiedOutput?: boolean;
   /** Of the matrices. @default "f32" */
   readonly type?: "f32" | "f16" | "bf16";
-  /** Of the weights, which are drawn with deviation 1 / sqrt(inputs): 0 to 2^32 - 1. @default 1 */
+  /** Of the weights; docs/heal.md tells how they are drawn: 0 to 2^32 - 1. @default 1 */
   readonly seed?: number;
   /** `general.name`. @default made from the size */
   readonly name?: string;
