@@ -35,11 +35,13 @@ export const rowNames = {
   overfill: "OverFill, two-stage",
   refresh: (interval: number) => `OverFill, two-stage, refresh every ${interval}`,
   refreshHealed: (interval: number) => `OverFill healed with refreshes, refresh every ${interval}`,
+  demo: "demo pair, two-stage",
+  demoAlone: "demo pair, decode model alone",
   scratch: "same size from scratch, same tokens",
   scratch4: "same size from scratch, 4x the tokens",
 } as const;
 
-export function contestantsOf(plan: Plan, { full, small }: Models, folder: string): Contestants {
+export function contestantsOf(plan: Plan, { full, demo, small }: Models, folder: string): Contestants {
   const ask = (name: string, writer: Job, reader?: Job, refreshInterval?: number): Job =>
     answersJob(
       `answers: ${name}`,
@@ -92,5 +94,9 @@ export function contestantsOf(plan: Plan, { full, small }: Models, folder: strin
       { kind: "sft", ratio, steps, answers: of(ratio, "sft", steps).map(alone) },
     ]),
   );
-  return { rows: [{ name: rowNames.full, answers: [ask("full alone", full)] }, ...rows], curve };
+  const demoRows: Row[] = [
+    { name: rowNames.demo, ratio: demo.ratio, answers: [twoStage(demo)] },
+    { name: rowNames.demoAlone, ratio: demo.ratio, answers: [alone(demo)] },
+  ];
+  return { rows: [{ name: rowNames.full, answers: [ask("full alone", full)] }, ...rows, ...demoRows], curve };
 }

@@ -51,6 +51,8 @@ test("a run that was stopped in trainings and between them ends in the same tabl
         rowNames.overfill,
         rowNames.refresh(4),
         rowNames.refreshHealed(4),
+        rowNames.demo,
+        rowNames.demoAlone,
       ].map((name) => [name, 0.45]),
     ],
   );
