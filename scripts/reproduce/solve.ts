@@ -58,7 +58,7 @@ export function solve(prompt: string): string {
     return ` ${row.join(" ")}`;
   }
 
-  match = /^ Follow (\w+) :$/.exec(question);
+  match = /^ What has the one that (\w+) likes :$/.exec(question);
   if (match) {
     const liked = [...story.matchAll(likesPattern)].filter(([, who]) => who === match?.[1]).map(([, , whom]) => whom);
     if (liked.length !== 1) throw new Error(`${match[1]} likes ${liked.length} people`);

@@ -32,8 +32,8 @@ export interface Story {
   readonly told: "sentences" | "table" | "sentences with likes";
 }
 
-export const fewestPeople = 2;
-export const mostPeople = 7;
+export const fewestPeople = 3;
+export const mostPeople = 6;
 
 export function drawStory(random: Random, split: Split, told: Story["told"]): Story {
   const count = drawLength(random, split, fewestPeople, mostPeople);

@@ -52,7 +52,7 @@ const askHop: Ask = (random, { people, likes }) => {
   const name = people[from]?.name ?? "";
   return {
     family: "hop",
-    question: `\n Follow ${name} :`,
+    question: `\n What has the one that ${name} likes :`,
     answer: `${likesSentence(name, liked.name)}${sentence(liked)}`,
   };
 };
@@ -183,9 +183,7 @@ function aboutStory(random: Random, split: Split, family: Family): About {
   const ways = (Object.keys(asks) as Story["told"][]).filter((told) => asks[told][family]);
   const story = drawStory(random, split, pick(random, ways));
   const asked = asks[story.told];
-  // Counting is learned last: it is asked for twice as often.
-  const often = Object.keys(asked).flatMap((name) => (name === "count" ? [name, name] : [name])) as Family[];
-  const draw = (family = pick(random, often)) => {
+  const draw = (family = pick(random, Object.keys(asked) as Family[])) => {
     const ask = asked[family];
     if (!ask) throw new RangeError(`no text can be asked about by ${family}`);
     return ask(random, story);
