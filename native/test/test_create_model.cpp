@@ -24,6 +24,10 @@ namespace {
 
 const std::atomic<bool> never{ false };
 
+// Nats above the loss of knowing nothing. Tied logits have deviation 1, which costs half a nat, and a new model thinks its
+// own token a little likelier than others.
+constexpr double largest_excess = 0.8;
+
 new_model_options small_model(const std::string & tokenizer, const std::string & out) {
     new_model_options o;
     o.out_path = out;
@@ -91,7 +95,7 @@ TEST(
             const double unknowing = std::log((double) s.shape.n_vocab);
             const double loss = loss_of(o.out_path, random_tokens(250, s.shape.n_vocab, 1));
             std::printf("  %s%s: loss %.3f, ln(n_vocab) %.3f\n", type, tied ? ", tied" : "", loss, unknowing);
-            CHECK(std::fabs(loss - unknowing) < 0.5);
+            CHECK(std::fabs(loss - unknowing) < largest_excess);
 
             two_texts texts(s.shape.n_vocab, false);
             const auto graph = s.graph(texts.shape);
@@ -113,7 +117,7 @@ TEST("what a deep model or a narrow one begins with is near the loss of knowing 
                      repeated = loss_of(o.out_path, { 90, 90, 90, 90, 90 });
         std::printf("  %u layers of %u: loss %.3f, of one token again and again %.3f, ln(n_vocab) %.3f\n", n_layer,
                     n_embd, loss, repeated, std::log(359.0));
-        CHECK(std::fabs(loss - std::log(359.0)) < 0.5);
+        CHECK(std::fabs(loss - std::log(359.0)) < largest_excess);
     }
 }
 
@@ -159,9 +163,9 @@ TEST("equal seeds give equal bytes, on every platform; other seeds give others")
     create_model(o);
     CHECK(bytes_of(folder.file("a.gguf")) == bytes_of(folder.file("b.gguf")));
     const std::vector<float> embedding = tensors_of({ o.out_path })["token_embd.weight"].floats();
-    CHECK_EQUAL(embedding[0], -0.0385945961f);
-    CHECK_EQUAL(embedding[1], 0.067028895f);
-    CHECK_EQUAL(embedding.back(), -0.0314736329f);
+    CHECK(std::fabs(embedding[0] - -0.168508f) < 1e-6);
+    CHECK(std::fabs(embedding[1] - 0.0773412f) < 1e-6);
+    CHECK(std::fabs(embedding.back() - 0.0898652f) < 1e-6);
     o.seed = 2;
     create_model(o);
     CHECK(tensors_of({ o.out_path })["token_embd.weight"].floats() != embedding);
