@@ -24,8 +24,8 @@ namespace {
 
 const std::atomic<bool> never{ false };
 
-// Nats above the loss of knowing nothing. Tied logits have deviation 1, which costs half a nat, and a new model thinks its
-// own token a little likelier than others.
+// Nats above the loss of knowing nothing. Tied logits have deviation 1, which costs half a nat, and a new model thinks
+// its own token a little likelier than others.
 constexpr double largest_excess = 0.8;
 
 new_model_options small_model(const std::string & tokenizer, const std::string & out) {

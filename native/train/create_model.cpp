@@ -7,7 +7,8 @@
 //                            seen in it
 //   token_embd               1 / sqrt(n_embd) around a vector that all tokens share and that is drawn with the same
 //                            deviation. What is shared lets heads tell places from the first step on; where the
-//                            embeddings are the output matrix, too, it adds the same to all logits, which changes nothing
+//                            embeddings are the output matrix, too, it adds the same to all logits, which changes
+//                            nothing
 //   output                   1 / (2 sqrt(n_embd)): logits of deviation one half, and a loss 1/8 above ln(n_vocab)
 //   norms                    1
 //
@@ -37,8 +38,8 @@ struct new_tensor {
     std::string name;
     ggml_type type;
     int64_t ne[GGML_MAX_DIMS];
-    double deviation;      // 0: all values are 1
-    bool shares = false;   // a vector, drawn with the same deviation, is added to every row
+    double deviation;     // 0: all values are 1
+    bool shares = false;  // a vector, drawn with the same deviation, is added to every row
 };
 
 [[noreturn]] void refuse(const std::string & option, const std::string & why) {
@@ -160,7 +161,8 @@ void write_tensor(const new_tensor & tensor, random_state & random, model_writer
         const int64_t n_rows = std::min(step, tensor.ne[1] - row);
         values.resize((size_t) (n_rows * n_per_row));
         for (size_t i = 0; i < values.size(); i++)
-            values[i] = tensor.deviation > 0 ? (float) (tensor.deviation * draw(random)) + shared[i % shared.size()] : 1;
+            values[i] =
+                tensor.deviation > 0 ? (float) (tensor.deviation * draw(random)) + shared[i % shared.size()] : 1;
         out.add_values(values.data(), n_rows, n_per_row, tensor.type);
     }
     out.end_tensor();
