@@ -1,12 +1,12 @@
 /**
- * The demo: the pair that ships with the package looks something up in a little table, in two stages; beside it stands
- * what the decode model answers when it has to read the table itself. Then the same for every look-up of the table.
+ * The demo: the pair that ships with the package reads a little story and answers a question about it, in two stages;
+ * beside it stands what the decode model answers when it has to read the story itself. Then the same for other questions.
  */
 
 import { basename } from "node:path";
 import {
   type DecodeOptions,
-  demoPrompt,
+  demoQuestions,
   type GenerateResult,
   type LoadPairOptions,
   loadPair,
@@ -14,11 +14,11 @@ import {
 } from "../engine/index.js";
 import { filesOf } from "./answer.js";
 import { stageRows } from "./stage-summary.js";
-import { renderTable } from "./tables.js";
+import { renderTable, wrap } from "./tables.js";
 import { type Style, styleOf, write } from "./terminal.js";
 
-/** Longer than any answer of the table; a model alone may never end. */
-const mostTokens = 16;
+/** Longer than any answer to a question; a model alone may never end. */
+const mostTokens = 48;
 
 export interface DemoOptions {
   readonly load: LoadPairOptions;
@@ -27,130 +27,103 @@ export interface DemoOptions {
   readonly json: boolean;
 }
 
-/** A prompt of the demo pair, taken apart. */
-interface LookupTable {
-  readonly rows: readonly (readonly string[])[];
-  readonly key: string;
-}
-
-interface Lookup {
-  readonly prompt: string;
-  readonly expected: string;
-}
-
 export async function runDemo({ load, decode, signal, json }: DemoOptions): Promise<void> {
-  const table = parsePrompt(demoPrompt);
-  const asked = lookupOf(table, table.key);
-  const all = table.rows.flatMap((row) => row.slice(0, -1).map((key) => lookupOf(table, key)));
-  const options = { maxTokens: mostTokens, ...decode, signal };
-
-  const together = await answerAll({ ...load, signal }, asked, all, options);
+  // An answer is a line; what comes behind it would be the next question.
+  const options = { maxTokens: mostTokens, stop: "\n", ...decode, signal };
+  const together = await answerAll({ ...load, signal }, options);
   const { prefill: reader, decode: writer = reader, ...settings } = load;
-  const alone = await answerAll({ ...settings, prefill: writer, signal }, asked, all, options);
+  const alone = await answerAll({ ...settings, prefill: writer, signal }, options);
 
-  const { answer } = together;
   if (json) {
-    const rates = { lookups: all.length, right: together.right, rightDecodeModelAlone: alone.right };
+    const rates = { questions: demoQuestions.length, right: together.right, rightDecodeModelAlone: alone.right };
     const pair = { files: filesOf(load), ...together.info };
-    await write(
-      process.stdout,
-      `${JSON.stringify({ prompt: asked.prompt, ...answer, pair, decodeModelAlone: alone.answer, ...rates })}\n`,
-      signal,
-    );
+    const [{ prompt } = { prompt: "" }] = demoQuestions;
+    const [answer, decodeModelAlone] = [together.answers[0], alone.answers[0]];
+    await write(process.stdout, `${JSON.stringify({ prompt, ...answer, pair, decodeModelAlone, ...rates })}\n`, signal);
     return;
   }
-  const page = renderDemo({ table, asked, files: filesOf(load), together, alone, total: all.length });
-  await write(process.stdout, page, signal);
+  await write(process.stdout, renderDemo(filesOf(load), together, alone), signal);
 }
 
 interface Outcome {
-  readonly answer: GenerateResult;
+  /** As the questions. */
+  readonly answers: readonly GenerateResult[];
   readonly info: Pair["info"];
-  /** How many of all look-ups were answered right. */
+  /** How many questions were answered right. */
   readonly right: number;
 }
 
-async function answerAll(
-  load: LoadPairOptions,
-  asked: Lookup,
-  all: readonly Lookup[],
-  options: DecodeOptions,
-): Promise<Outcome> {
+async function answerAll(load: LoadPairOptions, options: DecodeOptions): Promise<Outcome> {
   await using pair = await loadPair(load);
-  const ask = async ({ prompt }: Lookup) => {
+  const ask = async (prompt: string) => {
     await using session = await pair.createSession();
     // Awaited here: the session goes away with this block.
     return await session.generate(prompt, options);
   };
   // The very first step pays for memory that is touched for the first time: not what the shown times are about.
-  await ask(asked);
-  const answer = await ask(asked);
-  let right = 0;
-  for (const lookup of all) if ((await ask(lookup)).text === lookup.expected) right++;
-  return { answer, info: pair.info, right };
+  await ask("\n");
+  const answers: GenerateResult[] = [];
+  for (const { prompt } of demoQuestions) answers.push(await ask(prompt));
+  const right = demoQuestions.filter(({ answer }, i) => answers[i]?.text === answer).length;
+  return { answers, info: pair.info, right };
 }
 
-function parsePrompt(prompt: string): LookupTable {
-  const lines = prompt.split("\n").map((line) => line.trim().split(" "));
-  const [, key = ""] = lines.find(([word]) => word === "Find") ?? [];
-  return { rows: lines.filter((words) => words.length > 2), key };
-}
-
-function lookupOf({ rows }: LookupTable, key: string): Lookup {
-  const row = rows.find((words) => words.includes(key)) ?? [];
-  return {
-    prompt: `${rows.map((words) => `\n ${words.join(" ")}`).join("")}\n Find ${key}`,
-    expected: ` ${row.slice(row.indexOf(key) + 1).join(" ")}`,
-  };
-}
-
-interface Page {
-  readonly table: LookupTable;
-  readonly asked: Lookup;
-  readonly files: ReturnType<typeof filesOf>;
-  readonly together: Outcome;
-  readonly alone: Outcome;
-  readonly total: number;
-}
-
-function renderDemo({ table, asked, files, together, alone, total }: Page): string {
+function renderDemo(files: ReturnType<typeof filesOf>, together: Outcome, alone: Outcome): string {
   const style = styleOf(process.stdout);
   const [reader, writer] = [basename(files.prefill), basename(files.decode)];
-  const rows = table.rows.map((row) => row.map((word) => (word === table.key ? style(["bold", "cyan"], word) : word)));
-  const stages = stageRows(together.answer).map(([stage = "", count = "", time = "", speed = ""], index) => {
+  const [asked, ...others] = demoQuestions;
+  const [answer] = together.answers;
+  if (!asked || !answer) throw new RangeError("the demo has no question");
+  const stages = stageRows(answer).map(([stage = "", count = "", time = "", speed = ""], index) => {
     const who = [`${reader} reads`, "the KV cache goes over", `${writer} writes`, `${reader} reads again`][index] ?? "";
     return [style("bold", stage), who, count, time, speed];
   });
-  const verdicts = [
-    ["two stages", reader, writer, ...verdict(together.answer.text, asked.expected, style)],
-    ["decode model alone", writer, writer, ...verdict(alone.answer.text, asked.expected, style)],
-  ];
-  const share = (outcome: Outcome) => `${outcome.right} of ${total}`;
+  const verdicts = (outcome: Outcome, index: number) =>
+    verdict(outcome.answers[index]?.text ?? "", demoQuestions[index]?.answer ?? "", style);
+  const share = ({ right }: Outcome) => `${right} of ${demoQuestions.length}`;
   return [
-    `The demo pair: two small models that look things up in a table.`,
+    "The demo pair: two small models that read a story and answer questions about it.",
     "",
-    renderTable([], rows),
-    `${style("bold", "Find")} ${style(["bold", "cyan"], table.key)}`,
+    ...storyOf(asked.prompt),
+    "",
+    `  ${style(["bold", "cyan"], `${asked.question} :`)}`,
     "",
     renderTable([], stages, [2, 3]),
     "",
-    renderTable(["", "reads the table", "writes", "answer", ""], verdicts),
+    renderTable(
+      ["", "reads", "writes", "answer", ""],
+      [
+        ["two stages", reader, writer, ...verdicts(together, 0)],
+        ["decode model alone", writer, writer, ...verdicts(alone, 0)],
+      ],
+    ),
     "",
-    `Every look-up in this table: ${share(together)} right in two stages, ${share(alone)} by the decode model alone.`,
+    "The same for other questions:",
+    "",
+    renderTable(
+      ["", "two stages", "", "decode model alone", ""],
+      others.map(({ question }, i) => [question, ...verdicts(together, i + 1), ...verdicts(alone, i + 1)]),
+    ),
+    "",
+    `All questions: ${share(together)} right in two stages, ${share(alone)} by the decode model alone.`,
     style(
       "dim",
       "The prefill model also gives the first word, as in the OverFill paper. The decode model was trained to",
     ),
-    style(
-      "dim",
-      "write on its reading, never to read; the task is a toy that shows the stages, not what large models gain.",
-    ),
+    style("dim", "write on its reading, never to read. `npm run reproduce` made both: docs/reproduction.md."),
     style("dim", "Your own models: overfill run --prefill full.gguf --decode small.gguf -p TEXT"),
     "",
   ].join("\n");
 }
 
+/** The sentences above the question. */
+function storyOf(prompt: string): string[] {
+  const story = prompt.slice(0, prompt.lastIndexOf("\n")).trim();
+  return story.split(/(?<=\.) /).map((sentence) => `  ${sentence}`);
+}
+
+/** An answer as it is shown, with a break where it is long, and whether it is right. */
 function verdict(text: string, expected: string, style: Style): string[] {
-  const shown = text.trim() === "" ? "(nothing)" : text.trim();
+  const shown = text.trim() === "" ? "(nothing)" : wrap(text.trim(), 44);
   return text === expected ? [shown, style("green", "right")] : [shown, style("red", "wrong")];
 }

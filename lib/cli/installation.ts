@@ -1,7 +1,7 @@
 /** The facts that `overfill doctor` tells: first what is found without loading anything, then what loading gives. */
 
 import { arch, cpus, release, totalmem } from "node:os";
-import { demoPair, demoPrompt, type GenerateResult, loadPair, type PairInfo } from "../engine/index.js";
+import { demoPair, demoQuestions, type GenerateResult, loadPair, type PairInfo } from "../engine/index.js";
 import { OverfillError, type OverfillErrorCode } from "../errors/index.js";
 import type { NativeDevice } from "../internal/binding-types.js";
 import {
@@ -12,8 +12,6 @@ import {
   loadGpu,
 } from "../internal/load-binding.js";
 import { chooseThreads, type ThreadChoice } from "../internal/threads.js";
-
-const demoAnswer = " ball red kitchen";
 
 /** What can be told without loading native code. */
 export interface Found {
@@ -82,12 +80,13 @@ export function loadInstallation(): Loaded {
   };
 }
 
-/** Loads the demo pair as `loadPair` would load any pair and answers its prompt. */
+/** Loads the demo pair as `loadPair` would load any pair and answers its first question. */
 export async function tryDemoPair(signal: AbortSignal): Promise<Trial> {
+  const [{ prompt, answer } = { prompt: "", answer: "" }] = demoQuestions;
   await using pair = await loadPair({ ...demoPair, signal });
   await using session = await pair.createSession();
-  const result = await session.generate(demoPrompt, { temperature: 0, maxTokens: 16, signal });
-  return { ...result, expected: demoAnswer, pair: pair.info };
+  const result = await session.generate(prompt, { temperature: 0, maxTokens: 48, stop: "\n", signal });
+  return { ...result, expected: answer, pair: pair.info };
 }
 
 /** A wrong answer as a problem: arithmetic that went wrong without an error. */

@@ -27,7 +27,8 @@ export function renderList(rows: readonly (readonly [label: string, value: strin
     .join("\n");
 }
 
-function wrap(text: string, width: number, indent: string): string {
+/** Breaks a text between words, into lines of `width` at most. */
+export function wrap(text: string, width: number, indent = ""): string {
   const lines: string[] = [];
   for (const word of text.split(" ")) {
     const last = lines.at(-1);

@@ -1,4 +1,4 @@
-/** The pair that ships with the package: two small models that look rows up in a table. */
+/** The pair that ships with the package: two small models that read a little story and answer questions about it. */
 
 import { fileURLToPath } from "node:url";
 import type { ModelSource } from "./options.js";
@@ -11,13 +11,28 @@ export const demoPair: { readonly prefill: ModelSource; readonly decode: ModelSo
   decode: { model: file("demo-decode.gguf") },
 };
 
-/** A prompt of the kind that the demo pair was made for; the answer is ` ball red kitchen`. */
-export const demoPrompt = [
-  "",
-  " Anna cup blue garden",
-  " Tim ball red kitchen",
-  " Lily hat green attic",
-  " Max key white garage",
-  " Sue lamp black cellar",
-  " Find Tim",
-].join("\n");
+const story = [
+  "\n Tavlin has 12 red kites in the garden .",
+  " Rosnek has 27 blue keys in the attic .",
+  " Wimjo has 20 red boats in the harbor .",
+  " Kelbo has 3 gray lamps in the library .",
+].join("");
+
+const ask = (question: string) => `${story}\n ${question} :`;
+
+/** Questions about a story, of the kinds that the demo pair was made for; `prompt` is the story and the question. */
+export const demoQuestions: readonly { readonly question: string; readonly prompt: string; readonly answer: string }[] =
+  [
+    ["Sort by number", " 3 gray lamps , 12 red kites , 20 red boats , 27 blue keys ."],
+    ["Tell about Rosnek", " Rosnek has 27 blue keys in the attic ."],
+    ["Tell about Kelbo and Tavlin", " Kelbo has 3 gray lamps in the library . Tavlin has 12 red kites in the garden ."],
+    ["Who has more , Kelbo or Wimjo", " Kelbo has 3 , Wimjo has 20 , Wimjo ."],
+    ["Count red and blue", " red 2 , blue 1 ."],
+    [
+      "Fill place , thing , color of Wimjo",
+      " Wimjo has 20 red boats in the harbor . : place harbor , thing boats , color red .",
+    ],
+  ].map(([question = "", answer = ""]) => ({ question, prompt: ask(question), answer }));
+
+/** A prompt of the kind that the demo pair was made for; the answer is ` 3 gray lamps , 12 red kites , 20 red boats , 27 blue keys .` */
+export const demoPrompt = ask("Sort by number");

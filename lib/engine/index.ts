@@ -1,6 +1,6 @@
 /** Public face of the engine room. */
 export { DecodeStream } from "./decode-stream.js";
-export { demoPair, demoPrompt } from "./demo-pair.js";
+export { demoPair, demoPrompt, demoQuestions } from "./demo-pair.js";
 export type {
   ChatMessage,
   ChatRecord,

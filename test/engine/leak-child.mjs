@@ -8,7 +8,7 @@ for (let cycle = 1; cycle <= cycles; cycle++) {
   const session = await pair.createSession();
   await session.generate(demoPrompt, { temperature: 0 });
   // An answer left early, an aborted prefill and a refused file must not leave anything behind either.
-  await session.prefill("\n Find Anna");
+  await session.prefill("\n Tell about Rosnek :");
   await session.switch();
   for await (const _ of session.decode({ ignoreEos: true })) break;
   await session.prefill(demoPrompt, { signal: AbortSignal.abort() }).catch(() => {});
