@@ -27,26 +27,26 @@ test.serial("the demo pair shares", async (t) => {
   t.is(exitCode, 0);
   t.is(stderr, "");
   t.regex(stdout, /│ hidden size +│ 128 +│ 64 +│/);
-  t.regex(stdout, /│ KV cache +│ 1,024 bytes per token +│ 1,024 bytes per token +│/);
+  t.regex(stdout, /│ KV cache +│ 2,048 bytes per token +│ 2,048 bytes per token +│/);
   t.regex(stdout, /^Pair: share, /m);
-  t.regex(stdout, /^Memory at a context of 1,024 tokens/m);
+  t.regex(stdout, /^Memory at a context of 512 tokens/m);
   t.regex(stdout, /│ KV cache, shared │ 1\.00 MiB │/);
 });
 
 test.serial("one file is described alone", async (t) => {
   const { stdout } = await runCommand(["inspect", prefill]);
-  t.regex(stdout, /│ parameters +│ 869,504 +│/);
+  t.regex(stdout, /│ parameters +│ 923,904 +│/);
   t.notRegex(stdout, /Pair:/);
 });
 
 test.serial("--json gives the facts as one object", async (t) => {
   const { stdout } = await runCommand(["inspect", prefill, decode, "--context", "1000", "--json"]);
   const facts = JSON.parse(stdout);
-  t.like(facts.prefill, { file: prefill, architecture: "llama", layers: 4, kvBytesPerToken: 1024 });
+  t.like(facts.prefill, { file: prefill, architecture: "llama", layers: 4, kvBytesPerToken: 2048 });
   t.like(facts.decode, { file: decode, hiddenSize: 64 });
   t.like(facts.plan, { kind: "share", available: true, oneModel: false, reasons: [] });
   // The context is rounded up to a multiple of 256, as loading does.
-  t.like(facts.memory, { contextSize: 1024, kvBytes: 1024 * 1024 });
+  t.like(facts.memory, { contextSize: 1024, kvBytes: 1024 * 2048 });
   t.is(facts.memory.weightsBytes, facts.prefill.sizeBytes + facts.decode.sizeBytes);
   t.is(facts.memory.totalBytes, facts.memory.weightsBytes + facts.memory.kvBytes);
 });
@@ -62,7 +62,7 @@ test.serial("a quantised cache takes less", async (t) => {
     "--json",
   ]);
   // 34 bytes for 32 values in place of 64.
-  t.is(JSON.parse(stdout).prefill.kvBytesPerToken, 544);
+  t.is(JSON.parse(stdout).prefill.kvBytesPerToken, 1088);
 });
 
 test.serial("one file twice is one model", async (t) => {
