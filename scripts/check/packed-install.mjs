@@ -153,7 +153,10 @@ try {
        await pair.dispose();
        console.log(JSON.stringify({ kind, text }));`,
     );
-    check(answer.kind === "share" && answer.text.startsWith(" 3 gray lamps , 12 red kites"), `got ${JSON.stringify(answer)}`);
+    check(
+      answer.kind === "share" && answer.text.startsWith(" 3 gray lamps , 12 red kites"),
+      `got ${JSON.stringify(answer)}`,
+    );
   });
 
   step("answers the demo prompt on the command line", () => {
