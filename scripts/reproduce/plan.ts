@@ -63,7 +63,7 @@ const whole: Plan = {
   resamples: 1000,
 };
 
-/** The same ways in ten minutes. Its full model solves a part of its tasks, so its table says little of the method. */
+/** The same ways with about a tenth of the steps, for a weekly run: its table says little of the method. */
 const quick: Plan = {
   ...whole,
   name: "quick",
