@@ -4,6 +4,8 @@
 
 #include <ggml-backend.h>
 
+#include <cstdio>
+
 namespace overfill {
 
 bool layer_traits::operator==(const layer_traits & o) const {
@@ -16,6 +18,23 @@ static std::string metadata_string(const llama_model * model, const char * key) 
     char text[256];
     const int n = llama_model_meta_val_str(model, key, text, sizeof text);
     return n < 0 ? "" : text;
+}
+
+// llama.cpp names sizes from a list of known models and writes "?B" for others, which pruned models always are.
+static std::string description_of(const llama_model * model) {
+    char text[128];
+    llama_model_desc(model, text, sizeof text);
+    std::string description = text;
+    const std::string unknown = " ?B ";
+    const size_t at = description.find(unknown);
+    if (at == std::string::npos) return description;
+    const double n = (double) llama_model_n_params(model);
+    char size[32];
+    if (n >= 1e9)
+        snprintf(size, sizeof size, " %.1fB ", n / 1e9);
+    else
+        snprintf(size, sizeof size, n >= 1e7 ? " %.0fM " : " %.2fM ", n / 1e6);
+    return description.replace(at, unknown.size(), size);
 }
 
 // Appends a factor tensor's values. A model loaded without weights has none: its factors are then left out on both
@@ -35,9 +54,7 @@ model_traits traits_of(const llama_model * model) {
     const std::string parent = metadata_string(model, "overfill.parent.architecture");
     t.family = parent.empty() ? t.architecture : parent;
     t.name = metadata_string(model, "general.name");
-    char description[128];
-    llama_model_desc(model, description, sizeof description);
-    t.description = description;
+    t.description = description_of(model);
     t.n_params = llama_model_n_params(model);
     t.n_bytes = llama_model_size(model);
     t.n_ctx_train = hparams.n_ctx_train;

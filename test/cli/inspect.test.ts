@@ -26,6 +26,8 @@ test.serial("the demo pair shares", async (t) => {
   const { stdout, stderr, exitCode } = await runCommand(["inspect", prefill, decode]);
   t.is(exitCode, 0);
   t.is(stderr, "");
+  // Sizes that llama.cpp has no name for are counted.
+  t.regex(stdout, /│ description +│ llama 0\.92M F16 +│ llama 0\.34M F16 +│/);
   t.regex(stdout, /│ hidden size +│ 128 +│ 64 +│/);
   t.regex(stdout, /│ KV cache +│ 2,048 bytes per token +│ 2,048 bytes per token +│/);
   t.regex(stdout, /^Pair: share, /m);
