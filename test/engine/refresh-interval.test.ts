@@ -1,7 +1,8 @@
 /** Refreshes within an answer: every n tokens the prefill model reads again what the decode model wrote. */
 
+import { setImmediate } from "node:timers/promises";
 import test from "ava";
-import { type DecodeOptions, loadPair, type Pair } from "../../lib/index.js";
+import { type DecodeOptions, loadPair, type Pair, type Session } from "../../lib/index.js";
 import { lookupPair, lookupPrompt } from "../support/lookups.js";
 import {
   type Answer,
@@ -193,6 +194,11 @@ test("an answer in pieces has its refreshes where the whole has them", async (t)
   }
 });
 
+/** Until the first token has been read again. */
+async function untilRefreshing(session: Session): Promise<void> {
+  while (session.stats().refreshedTokens === 0) await setImmediate();
+}
+
 test("an abort in a refresh leaves an answer that goes on as if there had been none", async (t) => {
   const recipe = {
     // Slow enough to be met in the middle, also on a busy machine.
@@ -211,7 +217,8 @@ test("an abort in a refresh leaves an answer that goes on as if there had been n
     const controller = new AbortController();
     const reason = new Error("enough");
     const running = readAnswer(session.decode({ ...traced(20), refreshInterval: 300, signal: controller.signal }));
-    setTimeout(() => controller.abort(reason), 5);
+    await untilRefreshing(session);
+    controller.abort(reason);
     t.is(await running.catch((error: unknown) => error), reason);
     const { refreshedTokens, stage } = session.stats();
     t.is(stage, "paused");
@@ -230,7 +237,8 @@ test("an abort in a refresh leaves an answer that goes on as if there had been n
     await answer(third, prompt, traced(300));
     const cut = new AbortController();
     const refreshing = readAnswer(third.decode({ ...traced(20), refreshInterval: 300, signal: cut.signal }));
-    setTimeout(() => cut.abort(reason), 5);
+    await untilRefreshing(third);
+    cut.abort(reason);
     await refreshing.catch(() => {});
     t.is((await readAnswer(third.decode(traced(20)))).tokens.length, 20);
     t.is(third.stats().contextTokens, 90 + 300 + 20);
