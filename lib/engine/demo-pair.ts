@@ -13,7 +13,7 @@ export const demoPair: { readonly prefill: ModelSource; readonly decode: ModelSo
 
 const story = [
   "\n Tavlin has 12 red kites in the garden .",
-  " Rosnek has 27 blue keys in the attic .",
+  " Rosnek has 17 blue keys in the attic .",
   " Wimjo has 20 red boats in the harbor .",
   " Kelbo has 3 gray lamps in the library .",
 ].join("");
@@ -23,16 +23,16 @@ const ask = (question: string) => `${story}\n ${question} :`;
 /** Questions about a story, of the kinds that the demo pair was made for; `prompt` is the story and the question. */
 export const demoQuestions: readonly { readonly question: string; readonly prompt: string; readonly answer: string }[] =
   [
-    ["Sort by number", " 3 gray lamps , 12 red kites , 20 red boats , 27 blue keys ."],
-    ["Tell about Rosnek", " Rosnek has 27 blue keys in the attic ."],
+    ["Sort from 3 to 20", " 3 gray lamps , 12 red kites , 17 blue keys , 20 red boats ."],
+    ["Tell about Rosnek", " Rosnek has 17 blue keys in the attic ."],
     ["Tell about Kelbo and Tavlin", " Kelbo has 3 gray lamps in the library . Tavlin has 12 red kites in the garden ."],
     ["Who has more , Kelbo or Wimjo", " Kelbo has 3 , Wimjo has 20 , Wimjo ."],
-    ["Count red and blue", " red 2 , blue 1 ."],
+    ["Count red , blue , gold", " red 2 , blue 1 , gold 0 ."],
     [
       "Fill place , thing , color of Wimjo",
       " Wimjo has 20 red boats in the harbor . : place harbor , thing boats , color red .",
     ],
   ].map(([question = "", answer = ""]) => ({ question, prompt: ask(question), answer }));
 
-/** A prompt of the kind that the demo pair was made for; the answer is ` 3 gray lamps , 12 red kites , 20 red boats , 27 blue keys .` */
-export const demoPrompt = ask("Sort by number");
+/** A prompt of the kind that the demo pair was made for; the answer is ` 3 gray lamps , 12 red kites , 17 blue keys , 20 red boats .` */
+export const demoPrompt = ask("Sort from 3 to 20");

@@ -3,7 +3,7 @@
 import { text } from "../../test/support/gguf-format.js";
 import { encodeGguf } from "../../test/support/gguf-writer.js";
 import { mulberry32, namedSeed } from "../../test/support/random.js";
-import { drawTask, drawText, type Family, families, type Task } from "./tasks.js";
+import { drawTask, type Family, families, type Task } from "./tasks.js";
 import { learnTokenizer } from "./tokenizer.js";
 import {
   colors,
@@ -62,36 +62,22 @@ export function copyingFile(count: number): string {
   return jsonLines(records);
 }
 
-/** Of a text that is learned from. */
-const mostQuestions = 8;
+/** What the full model learns: the families that it learns last come more often. */
+export const fullMix: readonly Family[] = [...families, "hop", "count", "count", "count", "compare", "slots", "sort"];
+/** Its last lessons. */
+export const lastMix: readonly Family[] = [...families, "hop", "hop", "hop", "hop", "count", "sort"];
 
 /**
- * To learn the tasks from: texts with one to eight questions, whose answers, and all questions but the first, are the
- * response. The text is not learned, since it is drawn and cannot be known; each further question about it is one more to
- * learn from that does not have to be read again.
+ * To learn the tasks from, in the shape in which they will be asked: one question to a text, of the families in `mix` as
+ * often as they are in it. Other ones for each `name`. The text is not learned, since it is drawn and cannot be known.
  */
-export function lessonsFile(count: number): string {
-  const random = randomOf("full");
-  const records = Array.from({ length: count }, () => {
-    const asked = random() < 0.25 ? 1 : 2 + Math.floor(random() * (mostQuestions - 1));
-    const { text, questions } = drawText(random, "train", pick(random, families), asked);
-    const [first, ...rest] = questions.map(({ question, answer }) => ({ question, answer }));
-    return {
-      prompt: `${text}${first?.question}`,
-      response: `${first?.answer}${rest.map(({ question, answer }) => `${question}${answer}`).join("")}`,
-    };
-  });
-  return jsonLines(records);
-}
-
-/** Tasks of all families alike, as they will be asked. */
-export function tasksFile(count: number): string {
-  const random = randomOf("heal");
-  const draw = () => drawTask(random, "train", pick(random, families));
+export function tasksFile(name: string, count: number, mix: readonly Family[] = families): string {
+  const random = randomOf(name);
+  const draw = () => drawTask(random, "train", pick(random, mix));
   return jsonLines(Array.from({ length: count }, draw).map(({ prompt, answer }) => ({ prompt, response: answer })));
 }
 
-/** The same as plain text, to measure importance on. */
+/** Tasks as plain text, to measure importance on. */
 export function calibrationFile(count: number): string {
   const random = randomOf("calibration");
   return Array.from({ length: count }, () => {

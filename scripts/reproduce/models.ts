@@ -3,7 +3,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createModel, type HealOptions, heal, inspect, prune } from "../../lib/index.js";
-import { calibrationFile, copyingFile, lessonsFile, tasksFile, tokenizerFile } from "./data.js";
+import { calibrationFile, copyingFile, fullMix, lastMix, tasksFile, tokenizerFile } from "./data.js";
 import { type Job, put } from "./jobs.js";
 import type { Plan, Training } from "./plan.js";
 
@@ -43,9 +43,10 @@ export function modelJobs(plan: Plan, folder: string): Models {
     run: () => writeFile(inFolder("tokenizer.gguf"), tokenizerFile()),
   };
   const copying = texts("copying.jsonl", exampleCount(plan.copying), copyingFile);
-  const lessons = texts("full.jsonl", exampleCount(plan.full), lessonsFile);
+  const tasks = texts("full.jsonl", exampleCount(plan.full), (count) => tasksFile("full", count, fullMix));
+  const lastLessons = texts("last.jsonl", exampleCount(plan.lastLessons), (count) => tasksFile("last", count, lastMix));
   const mostSteps = Math.max(...plan.healSteps, 4 * plan.tableSteps, plan.demoSteps);
-  const responses = texts("heal.jsonl", mostSteps * plan.heal.batch, tasksFile);
+  const responses = texts("heal.jsonl", mostSteps * plan.heal.batch, (count) => tasksFile("heal", count));
   const calibration = texts("calibration.txt", 1000, calibrationFile);
 
   const untrained: Job = {
@@ -75,16 +76,19 @@ export function modelJobs(plan: Plan, folder: string): Models {
       warmUp: 0.05,
     });
   const warm = copier("the full model", untrained, "full-copying.gguf", plan.copying.threads ?? 1);
-  const full = training("the full model learns its tasks", inFolder("full.gguf"), [warm, lessons], {
-    ...stepsOf(plan.full),
-    mode: "full",
-    student: warm.out,
-    data: lessons.out,
-    contextSize: plan.contextSize,
-    rateFloor: 0.05,
-    warmUp: 0.02,
-    type: "f16",
-  });
+  const learning = (name: string, out: string, before: Job, data: Job, how: Training): Job =>
+    training(name, inFolder(out), [before, data], {
+      ...stepsOf(how),
+      mode: "full",
+      student: before.out,
+      data: data.out,
+      contextSize: plan.contextSize,
+      rateFloor: 0.05,
+      warmUp: 0.02,
+      type: "f16",
+    });
+  const taught = learning("the full model learns its tasks", "full-tasks.gguf", warm, tasks, plan.full);
+  const full = learning("the full model's last lessons", "full.gguf", taught, lastLessons, plan.lastLessons);
 
   const healing = (ratio: number, start: Job, origin: Origin, steps: number, seed: number): SmallModel => {
     const out = inFolder(`${origin.replace(" ", "-")}-${ratio}-${steps}-${seed}.gguf`);

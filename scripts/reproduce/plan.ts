@@ -21,9 +21,10 @@ export interface Plan {
     readonly kvHeads: number;
   };
   readonly contextSize: number;
-  /** The full model learns to copy first, then the tasks. */
+  /** The full model learns to copy first, then the tasks, and at last more of the family that it learns last. */
   readonly copying: Training;
   readonly full: Training;
+  readonly lastLessons: Training;
   /** Shares of hidden and feed-forward channels that are pruned. */
   readonly ratios: readonly number[];
   /** Steps of healing, each a training of its own from the same pruned start. */
@@ -50,7 +51,8 @@ const whole: Plan = {
   contextSize: 512,
   // Nothing else can be done until the full model is there: both threads are its own.
   copying: { steps: 2000, batch: 32, learningRate: 3e-3, threads: 2 },
-  full: { steps: 8000, batch: 16, learningRate: 2e-3, threads: 2 },
+  full: { steps: 7000, batch: 32, learningRate: 2e-3, threads: 2 },
+  lastLessons: { steps: 1000, batch: 32, learningRate: 7e-4, threads: 2 },
   ratios: [0.45, 0.7],
   healSteps: [25, 75, 150],
   heal: { batch: 32, learningRate: 2e-3 },
@@ -68,7 +70,8 @@ const quick: Plan = {
   ...whole,
   name: "quick",
   copying: { ...whole.copying, steps: 1400 },
-  full: { ...whole.full, steps: 900 },
+  full: { ...whole.full, steps: 1000 },
+  lastLessons: { ...whole.lastLessons, steps: 100 },
   ratios: [0.45],
   healSteps: [25, 75],
   demoSteps: 75,

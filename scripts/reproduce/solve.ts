@@ -13,7 +13,7 @@ interface Fact {
 
 const sentencePattern = /(\w+) has (\d+) (\w+) (\w+) in the (\w+) \./g;
 const rowPattern = /^ (\w+) (\d+) (\w+) (\w+) (\w+)$/gm;
-const likesPattern = /(\w+) likes (\w+) \./g;
+const friendPattern = /^ (\w+) (\w+)$/gm;
 
 function readFacts(text: string): Fact[] {
   return [sentencePattern, rowPattern].flatMap((pattern) =>
@@ -58,16 +58,16 @@ export function solve(prompt: string): string {
     return ` ${row.join(" ")}`;
   }
 
-  match = /^ What has the one that (\w+) likes :$/.exec(question);
+  match = /^ Who goes with (\w+) :$/.exec(question);
   if (match) {
-    const liked = [...story.matchAll(likesPattern)].filter(([, who]) => who === match?.[1]).map(([, , whom]) => whom);
-    if (liked.length !== 1) throw new Error(`${match[1]} likes ${liked.length} people`);
-    return ` ${match[1]} likes ${liked[0]} . ${liked[0]} has ${told(named(liked[0]))}`;
+    const friends = [...story.matchAll(friendPattern)].filter(([, of]) => of === match?.[1]).map(([, , who]) => who);
+    if (friends.length !== 1) throw new Error(`${match[1]} has ${friends.length} friends`);
+    return ` ${match[1]} ${friends[0]} . ${friends[0]} has ${told(named(friends[0]))}`;
   }
 
   match = /^ Count (.+) :$/.exec(question);
   if (match) {
-    const counts = (match[1] ?? "").split(" and ").map((color) => {
+    const counts = (match[1] ?? "").split(" , ").map((color) => {
       let count = 0;
       for (const fact of facts) if (fact.color === color) count++;
       return ` ${color} ${count}`;
@@ -91,15 +91,15 @@ export function solve(prompt: string): string {
     return ` ${all} : ${filled.join(" , ")} .`;
   }
 
-  if (question === " Sort by number :") {
-    // Selection, not a sort of the same list: an independent way.
-    const rest = [...facts];
+  match = /^ Sort from (\d+) to (\d+) :$/.exec(question);
+  if (match) {
+    // Counting up, not a sort: an independent way.
+    const [from, to] = [Number(match[1]), Number(match[2])];
+    for (const end of [from, to]) only(facts, ({ number }) => Number(number) === end);
     const order: string[] = [];
-    while (rest.length > 0) {
-      let least = 0;
-      for (let i = 1; i < rest.length; i++) if (Number(rest[i]?.number) < Number(rest[least]?.number)) least = i;
-      const [fact] = rest.splice(least, 1);
-      order.push(` ${fact?.number} ${fact?.color} ${fact?.thing}`);
+    for (let next = from; next <= to; next++) {
+      const fact = facts.find(({ number }) => Number(number) === next);
+      if (fact) order.push(` ${fact.number} ${fact.color} ${fact.thing}`);
     }
     return `${order.join(" ,")} .`;
   }

@@ -1,6 +1,7 @@
 /**
- * Stories: some people, each with a number of things of a color at a place, told in sentences or as a table. Within a
- * story names, numbers, things and places are different; colors repeat, so that they can be counted.
+ * Stories: some people, each with a number of things of a color at a place, told in sentences or as a table; in some of
+ * them each one has a friend, named in a list below. Within a story names, numbers, things and places are different;
+ * colors repeat, so that they can be counted.
  */
 
 import type { Random } from "../../test/support/random.js";
@@ -27,36 +28,29 @@ export interface Person {
 
 export interface Story {
   readonly people: readonly Person[];
-  /** By place in `people`: whom each one likes, another one; every one is liked once. */
-  readonly likes: readonly number[];
-  readonly told: "sentences" | "table" | "sentences with likes";
+  /** Each of `people` is the friend of somebody else, who has nothing. Empty if that is not told. */
+  readonly friends: readonly { readonly of: string; readonly friend: Person }[];
+  readonly told: "sentences" | "table" | "sentences with friends";
 }
 
-export const fewestPeople = 3;
-export const mostPeople = 6;
+export const fewestPeople = 2;
+export const mostPeople = 7;
 
 export function drawStory(random: Random, split: Split, told: Story["told"]): Story {
   const count = drawLength(random, split, fewestPeople, mostPeople);
-  const shades = pickSeveral(random, colors, 3);
+  const shades = pickSeveral(random, colors, 5);
   const drawn = pickSeveral(random, things, count);
-  const people = pickNames(random, split, count).map((name) => ({ name, thing: drawn.pop() ?? "" }));
+  const withFriends = told === "sentences with friends";
+  const picked = pickNames(random, split, withFriends ? 2 * count : count);
   const counts = pickSeveral(random, numbers, count);
   const where = pickSeveral(random, places, count);
-  const order = pickSeveral(random, [...people.keys()], count);
-  const likes = people.map(() => 0);
-  order.forEach((from, i) => {
-    likes[from] = order[(i + 1) % count] ?? 0;
+  const people = picked.slice(0, count).map((name, i): Person => {
+    const thing = drawn[i] ?? "";
+    const color = drawColor(random, split, shades, thing);
+    return { name, color, thing, number: counts[i] ?? "", place: where[i] ?? "" };
   });
-  return {
-    people: people.map((person, i) => ({
-      ...person,
-      color: drawColor(random, split, shades, person.thing),
-      number: counts[i] ?? "",
-      place: where[i] ?? "",
-    })),
-    likes,
-    told,
-  };
+  const friends = withFriends ? pickSeveral(random, people, count) : [];
+  return { people, friends: friends.map((friend, i) => ({ of: picked[count + i] ?? "", friend })), told };
 }
 
 function drawColor(random: Random, split: Split, shades: readonly string[], thing: string): string {
@@ -69,16 +63,16 @@ export function sentence({ name, number, color, thing, place }: Person): string 
   return ` ${name} has ${number} ${color} ${thing} in the ${place} .`;
 }
 
-export const likesSentence = (who: string, whom: string) => ` ${who} likes ${whom} .`;
+export const friendRow = (of: string, friend: string) => ` ${of} ${friend}`;
 
 export function tableRow({ name, number, color, thing, place }: Person): string {
   return ` ${name} ${number} ${color} ${thing} ${place}`;
 }
 
-export function tell({ people, likes, told }: Story): string {
-  if (told === "table") return people.map((person) => `\n${tableRow(person)}`).join("");
-  const sentences = people.map(sentence);
-  if (told === "sentences with likes")
-    sentences.push(...people.map(({ name }, i) => likesSentence(name, people[likes[i] ?? 0]?.name ?? "")));
-  return `\n${sentences.join("")}`;
+export function tell({ people, friends, told }: Story): string {
+  const lines =
+    told === "table"
+      ? people.map(tableRow)
+      : [people.map(sentence).join(""), ...friends.map(({ of, friend }) => friendRow(of, friend.name))];
+  return lines.map((line) => `\n${line}`).join("");
 }

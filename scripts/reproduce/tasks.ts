@@ -4,7 +4,7 @@
  */
 
 import type { Random } from "../../test/support/random.js";
-import { drawStory, likesSentence, type Person, type Story, sentence, tableRow, tell } from "./story.js";
+import { drawStory, friendRow, type Person, type Story, sentence, tableRow, tell } from "./story.js";
 import { colors, drawLength, pick, pickSeveral, type Split, things } from "./words.js";
 
 export const families = ["recall", "table", "hop", "count", "compare", "slots", "sort", "copy"] as const;
@@ -18,9 +18,8 @@ export interface Task {
   readonly answer: string;
 }
 
-/** A question about a story, with its answer. */
+/** A question about a text, with its answer. */
 interface Question {
-  readonly family: Family;
   readonly question: string;
   readonly answer: string;
 }
@@ -31,7 +30,6 @@ type Ask = (random: Random, story: Story) => Question;
 const askRecall: Ask = (random, { people }) => {
   const asked = pickSeveral(random, people, random() < 0.5 ? 1 : 2);
   return {
-    family: "recall",
     question: `\n Tell about ${asked.map(({ name }) => name).join(" and ")} :`,
     answer: asked.map(sentence).join(""),
   };
@@ -42,39 +40,26 @@ const askTable: Ask = (random, { people }) => {
   const person = pick(random, people);
   const row = tableRow(person);
   const key = person[pick(random, ["name", "number", "thing"] as const)];
-  return { family: "table", question: `\n Read on from ${key} :`, answer: row.slice(row.indexOf(` ${key} `)) };
+  return { question: `\n Read on from ${key} :`, answer: row.slice(row.indexOf(` ${key} `)) };
 };
 
-/** Whom somebody likes, and all about them: what is written first is what the rest is found by. */
-const askHop: Ask = (random, { people, likes }) => {
-  const from = Math.floor(random() * people.length);
-  const liked = people[likes[from] ?? 0] as Person;
-  const name = people[from]?.name ?? "";
+/** Who is somebody's friend, and all about that one: what is written first is what the rest is found by. */
+const askHop: Ask = (random, { friends }) => {
+  const { of, friend } = pick(random, friends);
   return {
-    family: "hop",
-    question: `\n What has the one that ${name} likes :`,
-    answer: `${likesSentence(name, liked.name)}${sentence(liked)}`,
+    question: `\n Who goes with ${of} :`,
+    answer: `${friendRow(of, friend.name)} .${sentence(friend)}`,
   };
 };
 
-/** How many people have things of each of the colors. */
+/** How many people have things of each of three colors; some may be nobody's. */
 const askCount: Ask = (random, { people }) => {
   const present = [...new Set(people.map(({ color }) => color))];
-  const asked = pickSeveral(
-    random,
-    [
-      ...present,
-      pick(
-        random,
-        colors.filter((color) => !present.includes(color)),
-      ),
-    ],
-    2,
-  );
+  const absent = colors.filter((color) => !present.includes(color));
+  const asked = pickSeveral(random, [...present, ...pickSeveral(random, absent, Math.min(2, absent.length))], 3);
   const count = (color: string) => people.filter((person) => person.color === color).length;
   return {
-    family: "count",
-    question: `\n Count ${asked.join(" and ")} :`,
+    question: `\n Count ${asked.join(" , ")} :`,
     answer: `${asked.map((color) => ` ${color} ${count(color)}`).join(" ,")} .`,
   };
 };
@@ -84,7 +69,6 @@ const askCompare: Ask = (random, { people }) => {
   const asked = pickSeveral(random, people, 2);
   const [most] = [...asked].sort((a, b) => Number(b.number) - Number(a.number)) as [Person];
   return {
-    family: "compare",
     question: `\n Who has more , ${asked.map(({ name }) => name).join(" or ")} :`,
     answer: `${asked.map(({ name, number }) => ` ${name} has ${number} ,`).join("")} ${most.name} .`,
   };
@@ -97,19 +81,25 @@ const askSlots: Ask = (random, { people, told }) => {
   const person = pick(random, people);
   const asked = pickSeveral(random, slots, 2 + Math.floor(random() * 3));
   return {
-    family: "slots",
     question: `\n Fill ${asked.join(" , ")} of ${person.name} :`,
     answer: `${told === "table" ? tableRow(person) : sentence(person)} : ${asked.map((slot) => `${slot} ${person[slot]}`).join(" , ")} .`,
   };
 };
 
-/** All that is counted, in the order of the numbers. */
-const askSort: Ask = (_random, { people }) => {
+/**
+ * What is counted, in the order of the numbers, from one number to another: half the time all of it. (Were it always all,
+ * no answer learned from would end where an answer about the held-out number of people does.)
+ */
+const askSort: Ask = (random, { people }) => {
   const order = [...people].sort((a, b) => Number(a.number) - Number(b.number));
+  const ends = random() < 0.5 ? [0, order.length - 1] : pickSeveral(random, [...order.keys()], 2);
+  const [first, last] = [Math.min(...ends), Math.max(...ends)];
   return {
-    family: "sort",
-    question: "\n Sort by number :",
-    answer: `${order.map(({ number, color, thing }) => ` ${number} ${color} ${thing}`).join(" ,")} .`,
+    question: `\n Sort from ${order[first]?.number} to ${order[last]?.number} :`,
+    answer: `${order
+      .slice(first, last + 1)
+      .map(({ number, color, thing }) => ` ${number} ${color} ${thing}`)
+      .join(" ,")} .`,
   };
 };
 
@@ -132,61 +122,34 @@ function askCopy(random: Random, list: readonly string[]): Question {
     colors.filter((color) => color !== from),
   );
   return {
-    family: "copy",
     question: `\n Copy with ${to} for ${from} :`,
     answer: `${list.map((word) => ` ${word === from ? to : word}`).join("")} .`,
   };
 }
 
-/** What questions are about, and which of the families can be asked of it. */
-const asks: Record<Story["told"], { readonly [family in Family]?: Ask }> = {
-  sentences: { recall: askRecall, count: askCount, compare: askCompare, slots: askSlots, sort: askSort },
-  table: { table: askTable, count: askCount, compare: askCompare, slots: askSlots, sort: askSort },
-  "sentences with likes": { recall: askRecall, hop: askHop },
+/** Of each family about stories: how a story is told of which it can be asked. */
+const aboutStories: Record<Exclude<Family, "copy">, { readonly told: readonly Story["told"][]; readonly ask: Ask }> = {
+  recall: { told: ["sentences", "sentences with friends"], ask: askRecall },
+  table: { told: ["table"], ask: askTable },
+  hop: { told: ["sentences with friends"], ask: askHop },
+  count: { told: ["sentences", "table"], ask: askCount },
+  compare: { told: ["sentences", "table"], ask: askCompare },
+  slots: { told: ["sentences", "table"], ask: askSlots },
+  sort: { told: ["sentences", "table"], ask: askSort },
 };
 
-/** One prompt with one answer. */
 export function drawTask(random: Random, split: Split, family: Family): Task {
-  const { text, questions } = drawText(random, split, family, 1);
-  const [{ question, answer }] = questions as [Question];
+  const { text, question, answer } = family === "copy" ? drawOfList(random, split) : drawOfStory(random, split, family);
   return { family, prompt: `${text}${question}`, answer };
 }
 
-/** A text and different questions about it, `count` at most, with their answers; the first is of the family. */
-export function drawText(
-  random: Random,
-  split: Split,
-  family: Family,
-  count: number,
-): { readonly text: string; readonly questions: readonly Question[] } {
-  const { text, draw } = family === "copy" ? aboutList(random, split) : aboutStory(random, split, family);
-  const questions = [draw(family)];
-  for (let i = 1; i < count; i++) {
-    const next = draw();
-    if (questions.every(({ question }) => question !== next.question)) questions.push(next);
-  }
-  return { text, questions };
-}
-
-/** A text, and a way to draw questions about it: of one family or of any that can be asked. */
-interface About {
-  readonly text: string;
-  readonly draw: (family?: Family) => Question;
-}
-
-function aboutList(random: Random, split: Split): About {
+function drawOfList(random: Random, split: Split): Question & { readonly text: string } {
   const list = drawList(random, split);
-  return { text: `\n Words ${list.join(" ")}`, draw: () => askCopy(random, list) };
+  return { text: `\n Words ${list.join(" ")}`, ...askCopy(random, list) };
 }
 
-function aboutStory(random: Random, split: Split, family: Family): About {
-  const ways = (Object.keys(asks) as Story["told"][]).filter((told) => asks[told][family]);
-  const story = drawStory(random, split, pick(random, ways));
-  const asked = asks[story.told];
-  const draw = (family = pick(random, Object.keys(asked) as Family[])) => {
-    const ask = asked[family];
-    if (!ask) throw new RangeError(`no text can be asked about by ${family}`);
-    return ask(random, story);
-  };
-  return { text: tell(story), draw };
+function drawOfStory(random: Random, split: Split, family: keyof typeof aboutStories) {
+  const { told, ask } = aboutStories[family];
+  const story = drawStory(random, split, pick(random, told));
+  return { text: tell(story), ...ask(random, story) };
 }

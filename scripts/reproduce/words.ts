@@ -13,7 +13,7 @@ export const firstSyllables =
     " ",
   );
 export const lastSyllables =
-  "bo dan tem fra gus hin yab jo kar lin mo nek pax phy rin zel tuk dav vor zil bet cus dro fli gam hod lus mip nob pim jit wen".split(
+  "bo dan tem fra gus hin yab jo kar lin mo nek pax phy rin zel tuk dav vor zil bet cus dro pli gam hod lus mip nob pim jit wen".split(
     " ",
   );
 
@@ -22,7 +22,7 @@ export const things =
   "cups balls boxes hats keys books lamps rings coins bells drums kites boats dolls jars ropes".split(" ");
 export const places = "garden kitchen attic cellar school barn office library harbor forest market tower".split(" ");
 /** Numbers are words, too. */
-export const numbers = Array.from({ length: 30 }, (_, i) => String(i + 1));
+export const numbers = Array.from({ length: 20 }, (_, i) => String(i + 1));
 
 /** All names, the held-out ones included: each first syllable with each last one. */
 export const names = firstSyllables.flatMap((first) => lastSyllables.map((last) => `${first}${last}`));

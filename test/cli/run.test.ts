@@ -14,8 +14,8 @@ test.serial("the text on stdout is exactly the answer, the stages are on stderr"
   t.is(stdout, answer);
   t.is(exitCode, 0);
   const [first, second, third, last, rest] = stderr.split("\n");
-  t.regex(first ?? "", /^prefill +50 tokens +[\d.]+ m?s +[\d.,]+ tokens\/s$/);
-  t.regex(second ?? "", /^switch +50 tokens +[\d.]+ m?s +share, 0 bytes moved$/);
+  t.regex(first ?? "", /^prefill +53 tokens +[\d.]+ m?s +[\d.,]+ tokens\/s$/);
+  t.regex(second ?? "", /^switch +53 tokens +[\d.]+ m?s +share, 0 bytes moved$/);
   t.regex(third ?? "", /^decode +16 tokens +[\d.]+ m?s +[\d.,]+ tokens\/s$/);
   t.regex(last ?? "", /^finish +eos: the model ended the answer$/);
   t.is(rest, "");
@@ -69,8 +69,8 @@ test.serial("--json prints one object and nothing else", async (t) => {
   t.deepEqual(Object.keys(result), ["text", "tokens", "prefill", "handover", "decode", "pair"]);
   t.is(result.text, answer);
   t.is(result.tokens.length, 16);
-  t.is(result.prefill.promptTokens, 50);
-  t.like(result.handover, { kind: "share", bytes: 0, tokens: 50 });
+  t.is(result.prefill.promptTokens, 53);
+  t.like(result.handover, { kind: "share", bytes: 0, tokens: 53 });
   t.like(result.decode, { reason: "eos", tokens: 16 });
   t.like(result.pair, { contextSize: 512, threads: 1, files: { prefill, decode } });
 });

@@ -17,11 +17,11 @@ async function rightAnswers(pair: Pair): Promise<number> {
   return right;
 }
 
-test("the demo pair answers at least three quarters of the held-out questions in two stages", async (t) => {
+test("the demo pair answers at least nine tenths of the held-out questions in two stages", async (t) => {
   await using pair = await loadPair({ ...quiet, ...demoPair });
   t.is(pair.info.plan.kind, "share");
   t.false(pair.info.plan.oneModel);
-  t.true((await rightAnswers(pair)) >= 0.75 * asked.length);
+  t.true((await rightAnswers(pair)) >= 0.9 * asked.length);
 });
 
 test("the demo pair's decode model alone answers fewer than a tenth of them", async (t) => {
@@ -38,7 +38,7 @@ test("the demo prompt gets the answer that its documentation promises", async (t
   await using pair = await loadPair({ ...quiet, ...demoPair });
   await using session = await pair.createSession();
   const { text, decode, handover } = await session.generate(demoPrompt, greedy);
-  t.is(text, " 3 gray lamps , 12 red kites , 20 red boats , 27 blue keys .");
+  t.is(text, " 3 gray lamps , 12 red kites , 17 blue keys , 20 red boats .");
   t.is(decode.reason, "eos");
   t.is(handover.kind, "share");
   t.is(handover.bytes, 0);
