@@ -113,5 +113,9 @@ test("a prompt that has no answer, or two, is no task", (t) => {
   t.throws(() => solve("\n Bola 3 red cups garden\n Mira 4 blue cups attic\n Read on from cups :"), {
     message: /2 facts/,
   });
+  t.throws(() => solve("\n Bola 3 red cups garden\n Sort from 3 to 9 :"), { message: /0 facts/ });
+  t.throws(() => solve("\n Bola has 3 red cups in the garden .\n Mira Bola\n Who goes with Bola :"), {
+    message: /Bola has 0 friends/,
+  });
   t.throws(() => solve("\n Bola 3 red cups garden\n Sing about Bola :"), { message: /no task asks/ });
 });
