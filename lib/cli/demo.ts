@@ -28,7 +28,7 @@ export interface DemoOptions {
 }
 
 export async function runDemo({ load, decode, signal, json }: DemoOptions): Promise<void> {
-  // An answer is a line; what comes behind it would be the next question.
+  // An answer is a line; a model that cannot read the story may not end with it.
   const options = { maxTokens: mostTokens, stop: "\n", ...decode, signal };
   const together = await answerAll({ ...load, signal }, options);
   const { prefill: reader, decode: writer = reader, ...settings } = load;
