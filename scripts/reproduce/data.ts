@@ -1,4 +1,7 @@
-/** The files of texts: to learn the tokenizer and the tasks from, to measure importance on, and to be asked. */
+/**
+ * The texts: to learn the tokenizer and the tasks from, to measure importance on, and to be asked. What a file is full of
+ * comes a piece at a time: drawing it takes up to a minute.
+ */
 
 import { text } from "../../test/support/gguf-format.js";
 import { encodeGguf } from "../../test/support/gguf-writer.js";
@@ -20,7 +23,7 @@ import {
 /** Another sequence of random numbers for each file. */
 const randomOf = (file: string) => mulberry32(namedSeed(1, file));
 
-const jsonLines = (records: readonly unknown[]) => records.map((record) => `${JSON.stringify(record)}\n`).join("");
+const jsonLine = (record: { readonly prompt: string; readonly response: string }) => `${JSON.stringify(record)}\n`;
 
 /**
  * The tokenizer, learned from tasks, words and the syllables of names: each name is too rare to become one token, so that
@@ -51,43 +54,45 @@ function pieces(): string[] {
  * learned, since what is random cannot be known, and the lists are short: among many words that it could look at a model
  * takes far longer to find the right one for the first time.
  */
-export function copyingFile(count: number): string {
+export function* copyingLines(count: number): Generator<string> {
   const random = randomOf("copying");
   const words = [...colors, ...things, ...places, ...numbers];
-  const records = Array.from({ length: count }, () => {
+  for (let i = 0; i < count; i++) {
     const length = 3 + Math.floor(random() * 14);
     const list = Array.from({ length }, () => ` ${pick(random, random() < 0.35 ? trainedNames : words)}`).join("");
-    return { prompt: list, response: list.repeat(2) };
-  });
-  return jsonLines(records);
+    yield jsonLine({ prompt: list, response: list.repeat(2) });
+  }
 }
 
 /** What the full model learns: the families that it learns last come more often. */
-export const fullMix: readonly Family[] = [...families, "hop", "count", "count", "count", "compare", "slots", "sort"];
-/** Its last lessons. */
-export const lastMix: readonly Family[] = [...families, "hop", "hop", "hop", "hop", "count", "sort"];
+export const fullMix: readonly Family[] = [
+  ...families,
+  ...(["hop", "hop", "hop", "hop", "hop", "hop", "count", "count", "count", "compare", "slots", "sort"] as const),
+];
 
 /**
  * To learn the tasks from, in the shape in which they will be asked: one question to a text, of the families in `mix` as
  * often as they are in it. Other ones for each `name`. The text is not learned, since it is drawn and cannot be known.
  */
-export function tasksFile(name: string, count: number, mix: readonly Family[] = families): string {
+export function* taskLines(name: string, count: number, mix: readonly Family[] = families): Generator<string> {
   const random = randomOf(name);
-  const draw = () => drawTask(random, "train", pick(random, mix));
-  return jsonLines(Array.from({ length: count }, draw).map(({ prompt, answer }) => ({ prompt, response: answer })));
+  for (let i = 0; i < count; i++) {
+    const { prompt, answer } = drawTask(random, "train", pick(random, mix));
+    yield jsonLine({ prompt, response: answer });
+  }
 }
 
 /** Tasks as plain text, to measure importance on. */
-export function calibrationFile(count: number): string {
+export function* calibrationText(count: number): Generator<string> {
   const random = randomOf("calibration");
-  return Array.from({ length: count }, () => {
+  for (let i = 0; i < count; i++) {
     const { prompt, answer } = drawTask(random, "train", pick(random, families));
-    return `${prompt}${answer}`;
-  }).join("");
+    yield `${prompt}${answer}`;
+  }
 }
 
 /** Questions, `count` of each family. */
 export function questionsOf(split: Exclude<Split, "train">, count: number): Task[] {
-  const random = randomOf(split);
+  const random = randomOf(`questions: ${split}`);
   return families.flatMap((family: Family) => Array.from({ length: count }, () => drawTask(random, split, family)));
 }

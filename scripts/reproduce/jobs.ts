@@ -5,9 +5,11 @@
  */
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
-import { mkdir, rename, writeFile } from "node:fs/promises";
+import { createWriteStream, existsSync, readFileSync } from "node:fs";
+import { mkdir, rename } from "node:fs/promises";
 import { dirname } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 
 export interface Job {
   /** What the file is, for people. */
@@ -98,8 +100,16 @@ function inOrder(wanted: readonly Job[]): Job[] {
   return [...order];
 }
 
-/** Writes a file whole or not at all. */
-export async function put(path: string, content: string): Promise<void> {
-  await writeFile(`${path}.part`, content);
+/** Writes a file whole or not at all. Pieces are drawn as they are written, so that signals get their turn. */
+export async function put(path: string, content: string | Iterable<string>, signal?: AbortSignal): Promise<void> {
+  // A text is a piece of its own, not letters.
+  const pieces = Readable.from(typeof content === "string" ? [content] : content);
+  try {
+    await pipeline(pieces, createWriteStream(`${path}.part`), { signal });
+  } catch (error) {
+    // The reason, and not the stream's own error that it was stopped.
+    signal?.throwIfAborted();
+    throw error;
+  }
   await rename(`${path}.part`, path);
 }

@@ -4,7 +4,7 @@
  *
  *     npm run reproduce -- [--quick] [--out DIR] [--jobs N]
  *
- *     --quick         the same ways with about a seventh of the steps and two seeds
+ *     --quick         the same ways with fewer steps, one ratio and two seeds
  *     --out DIR       where everything is written; build/reproduce (build/reproduce-quick) if left out
  *     --jobs N        trainings at once, one thread each; the cores of this machine if left out
  *

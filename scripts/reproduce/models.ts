@@ -3,12 +3,12 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createModel, type HealOptions, heal, inspect, prune } from "../../lib/index.js";
-import { calibrationFile, copyingFile, fullMix, lastMix, tasksFile, tokenizerFile } from "./data.js";
+import { calibrationText, copyingLines, fullMix, taskLines, tokenizerFile } from "./data.js";
 import { type Job, put } from "./jobs.js";
 import type { Plan, Training } from "./plan.js";
 
-/** How the small models came to be; all but the first by training. */
-export type Origin = "pruned" | "overfill" | "overfill refreshed" | "sft" | "scratch" | "scratch 4x";
+/** How the small models came to be; all but the first by training. `demo` is `overfill` on the full model's texts. */
+export type Origin = "pruned" | "overfill" | "overfill refreshed" | "sft" | "scratch" | "scratch 4x" | "demo";
 
 export interface SmallModel {
   readonly origin: Origin;
@@ -21,19 +21,19 @@ export interface SmallModel {
 
 export interface Models {
   readonly full: Job;
-  /** The student of the pair to be shipped, f16 as the full model is. */
+  /** The student of the pair to be shipped. */
   readonly demo: SmallModel;
   readonly small: readonly SmallModel[];
 }
 
 export function modelJobs(plan: Plan, folder: string): Models {
   const inFolder = (name: string) => join(folder, name);
-  const texts = (name: string, count: number, content: (count: number) => string): Job => ({
+  const texts = (name: string, count: number, content: (count: number) => Iterable<string>): Job => ({
     name,
     out: inFolder(name),
     needs: [],
     options: { count },
-    run: () => put(inFolder(name), content(count)),
+    run: (signal) => put(inFolder(name), content(count), signal),
   });
   const tokenizer: Job = {
     name: "tokenizer",
@@ -42,12 +42,11 @@ export function modelJobs(plan: Plan, folder: string): Models {
     options: {},
     run: () => writeFile(inFolder("tokenizer.gguf"), tokenizerFile()),
   };
-  const copying = texts("copying.jsonl", exampleCount(plan.copying), copyingFile);
-  const tasks = texts("full.jsonl", exampleCount(plan.full), (count) => tasksFile("full", count, fullMix));
-  const lastLessons = texts("last.jsonl", exampleCount(plan.lastLessons), (count) => tasksFile("last", count, lastMix));
-  const mostSteps = Math.max(...plan.healSteps, 4 * plan.tableSteps, plan.demoSteps);
-  const responses = texts("heal.jsonl", mostSteps * plan.heal.batch, (count) => tasksFile("heal", count));
-  const calibration = texts("calibration.txt", 1000, calibrationFile);
+  const copying = texts("copying.jsonl", exampleCount(plan.copying), copyingLines);
+  const tasks = texts("full.jsonl", exampleCount(plan.full), (count) => taskLines("full", count, fullMix));
+  const mostSteps = Math.max(...plan.healSteps, 4 * plan.tableSteps);
+  const responses = texts("heal.jsonl", mostSteps * plan.heal.batch, (count) => taskLines("heal", count));
+  const calibration = texts("calibration.txt", 1000, calibrationText);
 
   const untrained: Job = {
     name: "the full model, untrained",
@@ -76,34 +75,32 @@ export function modelJobs(plan: Plan, folder: string): Models {
       warmUp: 0.05,
     });
   const warm = copier("the full model", untrained, "full-copying.gguf", plan.copying.threads ?? 1);
-  const learning = (name: string, out: string, before: Job, data: Job, how: Training): Job =>
-    training(name, inFolder(out), [before, data], {
-      ...stepsOf(how),
-      mode: "full",
-      student: before.out,
-      data: data.out,
-      contextSize: plan.contextSize,
-      rateFloor: 0.05,
-      warmUp: 0.02,
-      type: "f16",
-    });
-  const taught = learning("the full model learns its tasks", "full-tasks.gguf", warm, tasks, plan.full);
-  const full = learning("the full model's last lessons", "full.gguf", taught, lastLessons, plan.lastLessons);
+  const full = training("the full model learns its tasks", inFolder("full.gguf"), [warm, tasks], {
+    ...stepsOf(plan.full),
+    mode: "full",
+    student: warm.out,
+    data: tasks.out,
+    contextSize: plan.contextSize,
+    rateFloor: 0.05,
+    warmUp: 0.02,
+    type: "f16",
+  });
 
   const healing = (ratio: number, start: Job, origin: Origin, steps: number, seed: number): SmallModel => {
     const out = inFolder(`${origin.replace(" ", "-")}-${ratio}-${steps}-${seed}.gguf`);
-    const two = origin === "overfill" || origin === "overfill refreshed";
+    const two = origin === "overfill" || origin === "overfill refreshed" || origin === "demo";
+    const data = origin === "demo" ? tasks : responses;
     const job = training(
       `${origin}, ${ratio} pruned, ${steps} steps, seed ${seed}`,
       out,
-      two ? [start, responses, full] : [start, responses],
+      two ? [start, data, full] : [start, data],
       {
         ...stepsOf({ ...plan.heal, steps }),
         mode: two ? "overfill" : "sft",
         ...(two && { full: full.out }),
         ...(origin === "overfill refreshed" && { refreshInterval: plan.healRefreshInterval }),
         student: start.out,
-        data: responses.out,
+        data: data.out,
         contextSize: plan.contextSize,
         warmUp: 0.05,
         seed,
@@ -130,7 +127,7 @@ export function modelJobs(plan: Plan, folder: string): Models {
   const [ratio = 0] = plan.ratios;
   const { job: start } = small.find((model) => model.origin === "pruned" && model.ratio === ratio) as SmallModel;
   const [seed = 1] = plan.seeds;
-  return { full, demo: healing(ratio, start, "overfill", plan.demoSteps, seed), small };
+  return { full, demo: healing(ratio, start, "demo", plan.demoSteps, seed), small };
 }
 
 const exampleCount = ({ steps, batch }: Training) => steps * batch;

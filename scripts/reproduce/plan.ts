@@ -21,16 +21,18 @@ export interface Plan {
     readonly kvHeads: number;
   };
   readonly contextSize: number;
-  /** The full model learns to copy first, then the tasks, and at last more of the family that it learns last. */
+  /** The full model learns to copy first, then the tasks. */
   readonly copying: Training;
   readonly full: Training;
-  readonly lastLessons: Training;
   /** Shares of hidden and feed-forward channels that are pruned. */
   readonly ratios: readonly number[];
   /** Steps of healing, each a training of its own from the same pruned start. */
   readonly healSteps: readonly number[];
   readonly heal: Omit<Training, "steps">;
-  /** Of the pair that is made to be shipped: a student of the first ratio, healed for longer than any of the table. */
+  /**
+   * Of the pair that is made to be shipped: a student of the first ratio, healed for longer than any of the table, and
+   * on the texts that the full model learned from.
+   */
   readonly demoSteps: number;
   /** From which of `healSteps` the table is made, and in which a model from scratch learns the tasks once and four times. */
   readonly tableSteps: number;
@@ -51,12 +53,11 @@ const whole: Plan = {
   contextSize: 512,
   // Nothing else can be done until the full model is there: both threads are its own.
   copying: { steps: 2000, batch: 32, learningRate: 3e-3, threads: 2 },
-  full: { steps: 7000, batch: 32, learningRate: 2e-3, threads: 2 },
-  lastLessons: { steps: 1000, batch: 32, learningRate: 7e-4, threads: 2 },
+  full: { steps: 13_000, batch: 32, learningRate: 2e-3, threads: 2 },
   ratios: [0.45, 0.7],
   healSteps: [25, 75, 150],
   heal: { batch: 32, learningRate: 2e-3 },
-  demoSteps: 1000,
+  demoSteps: 1500,
   tableSteps: 150,
   seeds: [1, 2, 3],
   refreshIntervals: [8, 16, 32],
@@ -65,13 +66,12 @@ const whole: Plan = {
   resamples: 1000,
 };
 
-/** The same ways with about a seventh of the steps and two seeds, for a weekly run in ten minutes on two cores. */
+/** The same ways with fewer steps, one ratio and two seeds, for a weekly run in ten minutes on two cores. */
 const quick: Plan = {
   ...whole,
   name: "quick",
   copying: { ...whole.copying, steps: 1400 },
-  full: { ...whole.full, steps: 1000 },
-  lastLessons: { ...whole.lastLessons, steps: 100 },
+  full: { ...whole.full, steps: 1100 },
   ratios: [0.45],
   healSteps: [25, 75],
   demoSteps: 75,

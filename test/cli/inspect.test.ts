@@ -37,7 +37,7 @@ test.serial("the demo pair shares", async (t) => {
 
 test.serial("one file is described alone", async (t) => {
   const { stdout } = await runCommand(["inspect", prefill]);
-  t.regex(stdout, /│ parameters +│ 921,600 +│/);
+  t.regex(stdout, /│ parameters +│ 921,728 +│/);
   t.notRegex(stdout, /Pair:/);
 });
 

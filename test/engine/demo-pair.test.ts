@@ -17,11 +17,11 @@ async function rightAnswers(pair: Pair): Promise<number> {
   return right;
 }
 
-test("the demo pair answers at least nine tenths of the held-out questions in two stages", async (t) => {
+test("the demo pair answers at least 19 of 20 held-out questions in two stages", async (t) => {
   await using pair = await loadPair({ ...quiet, ...demoPair });
   t.is(pair.info.plan.kind, "share");
   t.false(pair.info.plan.oneModel);
-  t.true((await rightAnswers(pair)) >= 0.9 * asked.length);
+  t.true((await rightAnswers(pair)) >= 0.95 * asked.length);
 });
 
 test("the demo pair's decode model alone answers fewer than a tenth of them", async (t) => {

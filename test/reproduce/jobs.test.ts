@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
-import { isDone, type Job, runJobs } from "../../scripts/reproduce/jobs.js";
+import { isDone, type Job, put, runJobs } from "../../scripts/reproduce/jobs.js";
 import { withTempDir } from "../support/temp-dir.js";
 
 /** A job that writes what it needs and its own option, and counts how often it ran. */
@@ -134,4 +134,21 @@ test("an abort is thrown only when nothing runs any more, also if it comes as a 
   await t.throwsAsync(runJobs([slow, quick], { atOnce: 2, signal: stop.signal, events }), { message: "stop" });
   t.true(ended);
   t.true(isDone(quick));
+});
+
+test("a file is drawn a piece at a time, and a stop in between leaves none", async (t) => {
+  const folder = withTempDir(t);
+  const path = join(folder, "texts");
+  function* pieces(count: number) {
+    for (let i = 0; i < count; i++) yield `${i}\n`.padStart(1000);
+  }
+  await put(path, pieces(100));
+  t.is(readFileSync(path, "utf8"), [...pieces(100)].join(""));
+
+  const stop = new AbortController();
+  const reason = new Error("enough");
+  setImmediate(() => stop.abort(reason));
+  const endless = join(folder, "endless");
+  t.is(await t.throwsAsync(put(endless, pieces(Number.POSITIVE_INFINITY), stop.signal)), reason);
+  t.false(existsSync(endless));
 });

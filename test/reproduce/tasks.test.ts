@@ -2,7 +2,7 @@
 
 import test from "ava";
 import fc from "fast-check";
-import { questionsOf, tasksFile } from "../../scripts/reproduce/data.js";
+import { questionsOf, taskLines } from "../../scripts/reproduce/data.js";
 import { solve } from "../../scripts/reproduce/solve.js";
 import { fewestPeople, mostPeople } from "../../scripts/reproduce/story.js";
 import { drawTask, families, longestCopy, shortestCopy, type Task } from "../../scripts/reproduce/tasks.js";
@@ -77,7 +77,7 @@ test("training has no held-out name, combination or length", (t) => {
 });
 
 test("what is learned from is in the shape of what is asked, and another file has other tasks", (t) => {
-  const linesOf = (name: string) => tasksFile(name, 400).trim().split("\n");
+  const linesOf = (name: string) => [...taskLines(name, 400)];
   const lines = linesOf("full");
   for (const line of lines) {
     const { prompt, response } = JSON.parse(line) as { prompt: string; response: string };

@@ -16,7 +16,6 @@ const plan: Plan = {
   shape: { hiddenSize: 64, feedForwardSize: 64, layers: 2, heads: 2, kvHeads: 1 },
   copying: { ...steps, steps: 2 },
   full: { ...steps, steps: 6 },
-  lastLessons: { ...steps, steps: 2 },
   healSteps: [1, 3],
   heal: steps,
   tableSteps: 3,

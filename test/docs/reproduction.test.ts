@@ -1,0 +1,37 @@
+/** docs/reproduction.md and the demo pair's card tell what the recorded run came to, and the plan is still that run's. */
+
+import { readFileSync } from "node:fs";
+import test from "ava";
+import { rowNames } from "../../scripts/reproduce/contestants.js";
+import { plans } from "../../scripts/reproduce/plan.js";
+import { type Outcome, type ScoredRow, toMarkdown } from "../../scripts/reproduce/report.js";
+import { families } from "../../scripts/reproduce/tasks.js";
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+const outcome = JSON.parse(read("docs/reports/reproduction.json")) as Outcome;
+
+test("the recorded run is one of the plan that `npm run reproduce` has", (t) => {
+  t.deepEqual(outcome.plan, JSON.parse(JSON.stringify(plans.whole)));
+});
+
+test("the document has the recorded run's tables", (t) => {
+  t.true(read("docs/reproduction.md").includes(toMarkdown(outcome)));
+});
+
+test("the demo pair's card has the recorded run's scores", (t) => {
+  const card = read("models/README.md");
+  const percent = (value: number, digits: number) => (100 * value).toFixed(digits);
+  const cells = ({ scores }: ScoredRow) => [
+    ...families.map((family) => percent(scores.families[family].value, 0)),
+    percent(scores.exact.heldOut.value, 1),
+    percent(scores.exact.seen.value, 1),
+  ];
+  for (const [who, name] of [
+    ["prefill model alone", rowNames.full],
+    ["prefill model, then decode model on its cache", rowNames.demo],
+    ["decode model alone", rowNames.demoAlone],
+  ]) {
+    const row = outcome.rows.find((row) => row.name === name);
+    if (t.truthy(row) && row) t.true(card.includes(`\n| ${[who, ...cells(row)].join(" | ")} |\n`), who);
+  }
+});
