@@ -102,10 +102,8 @@ function inOrder(wanted: readonly Job[]): Job[] {
 
 /** Writes a file whole or not at all. Pieces are drawn as they are written, so that signals get their turn. */
 export async function put(path: string, content: string | Iterable<string>, signal?: AbortSignal): Promise<void> {
-  // A text is a piece of its own, not letters.
-  const pieces = Readable.from(typeof content === "string" ? [content] : content);
   try {
-    await pipeline(pieces, createWriteStream(`${path}.part`), { signal });
+    await pipeline(Readable.from(content), createWriteStream(`${path}.part`), { signal });
   } catch (error) {
     // The reason, and not the stream's own error that it was stopped.
     signal?.throwIfAborted();
