@@ -7,6 +7,7 @@
 #include "gguf_metadata.h"
 #include "llama_log.h"
 #include "model_file.h"
+#include "output_paths.h"
 
 #include <ggml-backend.h>
 

@@ -2,6 +2,8 @@
 // (libllama-common).
 #pragma once
 
+#include "chat_message.h"
+
 #include <llama.h>
 
 #include <ctime>
@@ -10,11 +12,6 @@
 #include <vector>
 
 namespace overfill {
-
-struct chat_message {
-    std::string role;  // as the template knows it: "system", "user", "assistant"
-    std::string content;
-};
 
 class chat_template {
   public:

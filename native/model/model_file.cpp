@@ -267,9 +267,4 @@ void check_tokenizer_file(const std::string & path) {
         look.check_vocabulary(meta, look.architecture_of(meta));
 }
 
-bool same_file(const std::string & a, const std::string & b) {
-    std::error_code error;
-    return fs::equivalent(fs::u8path(a), fs::u8path(b), error);
-}
-
 }  // namespace overfill

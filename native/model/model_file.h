@@ -20,7 +20,4 @@ model_file check_model_file(const std::string & path);
 // A model, or a file without tensors that holds a vocabulary only. Throws the same.
 void check_tokenizer_file(const std::string & path);
 
-// Whether both paths name one file.
-bool same_file(const std::string & a, const std::string & b);
-
 }  // namespace overfill

@@ -7,6 +7,7 @@
 #include "model_file.h"
 #include "model_traits.h"
 #include "models.h"
+#include "output_paths.h"
 #include "output_types.h"
 #include "pruned_metadata.h"
 #include "staged_files.h"

@@ -5,6 +5,7 @@
 #include "find_translator.h"
 #include "model_file.h"
 #include "model_traits.h"
+#include "output_paths.h"
 #include "pair_plan.h"
 #include "token_reader.h"
 #include "translate_handover.h"

@@ -1,7 +1,7 @@
 // One line of a JSONL file of training or evaluation data: a chat, a prompt with its response, or plain text.
 #pragma once
 
-#include "chat_template.h"
+#include "chat_message.h"
 
 #include <optional>
 #include <string>

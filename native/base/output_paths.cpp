@@ -2,11 +2,15 @@
 
 #include "atomic_file.h"
 #include "failure.h"
-#include "model_file.h"
 
 #include <filesystem>
 
 namespace overfill {
+
+bool same_file(const std::string & a, const std::string & b) {
+    std::error_code error;
+    return std::filesystem::equivalent(std::filesystem::u8path(a), std::filesystem::u8path(b), error);
+}
 
 static bool name_one_file(const std::string & a, const std::string & b) {
     namespace fs = std::filesystem;

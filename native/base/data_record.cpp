@@ -1,26 +1,29 @@
 #include "data_record.h"
 
 #include "failure.h"
-#include "json.h"
+
+#include <nlohmann/json.hpp>
 
 namespace overfill {
 
+using json = nlohmann::json;
+
 [[noreturn]] static void refuse(const std::string & why) { throw failure(error_code::data_invalid, why); }
 
-static std::string string_at(const common_json & object, const std::string & key) {
-    const common_json & value = object.at(key);
+static std::string string_at(const json & object, const std::string & key) {
+    const json & value = object.at(key);
     if (!value.is_string()) refuse("\"" + key + "\" is no string");
     return value.get<std::string>();
 }
 
-static std::string content_of(const common_json & message) {
+static std::string content_of(const json & message) {
     if (!message.contains("content")) refuse("a message has no \"content\"");
-    const common_json & content = message.at("content");
+    const json & content = message.at("content");
     if (content.is_string()) return content.get<std::string>();
     if (!content.is_array()) refuse("the \"content\" of a message is neither a string nor a list");
     std::string text;
     for (size_t i = 0; i < content.size(); i++) {
-        const common_json & part = content.at(i);
+        const json & part = content.at(i);
         if (!part.is_object() || !part.contains("type") || !part.at("type").is_string() ||
             part.at("type").get<std::string>() != "text" || !part.contains("text"))
             refuse("a part of a message's \"content\" is no text");
@@ -29,12 +32,12 @@ static std::string content_of(const common_json & message) {
     return text;
 }
 
-static std::vector<chat_message> messages_of(const common_json & list) {
+static std::vector<chat_message> messages_of(const json & list) {
     if (!list.is_array()) refuse("\"messages\" is no list");
     if (list.size() == 0) refuse("\"messages\" is empty");
     std::vector<chat_message> messages;
     for (size_t i = 0; i < list.size(); i++) {
-        const common_json & message = list.at(i);
+        const json & message = list.at(i);
         if (!message.is_object()) refuse("a message is no object");
         if (!message.contains("role")) refuse("a message has no \"role\"");
         messages.push_back({ string_at(message, "role"), content_of(message) });
@@ -43,7 +46,7 @@ static std::vector<chat_message> messages_of(const common_json & list) {
 }
 
 data_record parse_data_record(const std::string & line) {
-    const common_json object = common_json::parse_no_throw(line);
+    const json object = json::parse(line, nullptr, /*allow_exceptions*/ false);
     if (object.is_discarded()) refuse("no JSON in UTF-8");
     if (!object.is_object()) refuse("no JSON object");
 
