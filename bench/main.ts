@@ -1,14 +1,15 @@
 /**
  * `npm run bench`: speed and memory as ratios within one run.
  *
- *     npm run bench -- [--small] [--only NAME]... [--out DIR]
+ *     npm run bench -- [--small | --smoke] [--only NAME]... [--out DIR]
  *
  *     --small      models of a quarter of the size, shorter prompts
+ *     --smoke      one short round of everything with the least models: shows that it runs, its figures mean nothing
  *     --only NAME  pair, quantisation, demo, switch, translate, memory, prune or library; may be repeated
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
  * Needs a built addon, and a built dist/ for memory, prune and library. The models have random weights, are written on first
- * use into build/bench and stay there (6.6 GB; 1.6 GB with --small).
+ * use into build/bench and stay there (6.6 GB; 1.6 GB with --small, 20 MB with --smoke).
  */
 
 import { spawnSync } from "node:child_process";
@@ -18,7 +19,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chooseThreads } from "../lib/internal/threads.js";
 import type { NativeLoop } from "./contestants/contestant.js";
-import { disturbedMeasurements } from "./disturbance.js";
+import { disturbedMeasurements, tolerateDisturbance } from "./disturbance.js";
 import { measureDemo, measurePair, measureQuantisation } from "./measure/decoding.js";
 import { measureLibrary } from "./measure/library.js";
 import type { Bench, Measurement } from "./measure/measurement.js";
@@ -30,7 +31,7 @@ import { ensureModel } from "./models.js";
 import { toSvg } from "./plot.js";
 import { describeMachine, type Report, toJson, toTable } from "./report.js";
 import type { Row } from "./row.js";
-import { fullShapes, smallShapes } from "./shapes.js";
+import { benchSizes } from "./sizes.js";
 
 const measurements: Readonly<Record<string, Measurement>> = {
   library: measureLibrary,
@@ -49,6 +50,7 @@ function readArguments() {
   const { values } = parseArgs({
     options: {
       small: { type: "boolean", default: false },
+      smoke: { type: "boolean", default: false },
       only: { type: "string", multiple: true, default: [] },
       out: { type: "string", default: fromHere("./results") },
     },
@@ -68,13 +70,14 @@ function buildNativeLoop(): NativeLoop {
 }
 
 async function main(): Promise<void> {
-  const { small, only, out } = readArguments();
+  const { small, smoke, only, out } = readArguments();
+  const size = benchSizes[smoke ? "smoke" : small ? "small" : "full"];
+  if (smoke) tolerateDisturbance();
   const begin = performance.now();
   const seconds = () => (performance.now() - begin) / 1000;
   const bench: Bench = {
     threads: chooseThreads().threads,
-    small,
-    shapes: small ? smallShapes : fullShapes,
+    size,
     nativeLoop: buildNativeLoop(),
     model: (spec) => ensureModel(spec, fromHere("../build/bench")),
     log: (message) => console.error(`${seconds().toFixed(0).padStart(5)} s  ${message}`),
@@ -86,7 +89,7 @@ async function main(): Promise<void> {
     if (only.length === 0 || only.includes(name)) rows.push(...(await measure(bench)));
 
   const report: Report = {
-    size: small ? "small" : "full",
+    size: size.name,
     machine,
     seconds: seconds(),
     disturbed: disturbedMeasurements,

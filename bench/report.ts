@@ -5,7 +5,7 @@ import Table from "cli-table3";
 import { formatTarget, formatValue, type Row } from "./row.js";
 
 export interface Report {
-  /** `full` or `small`. */
+  /** `full`, `small` or `smoke`. */
   readonly size: string;
   readonly machine: {
     readonly platform: string;

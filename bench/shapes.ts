@@ -1,4 +1,7 @@
-/** The shapes that are measured: the paper's 3B and its pruned 1B, the same at a quarter of the size, and one for the cache. */
+/**
+ * The shapes that are measured: the paper's 3B and its pruned 1B, the same at a quarter of the size, the smallest that take
+ * the same paths, and one for the cache.
+ */
 
 import type { TensorType } from "../test/support/tensor-encoding.js";
 
@@ -42,6 +45,18 @@ const full: ModelShape = {
   contextLength: 32_768,
 };
 
+/** The least that both q4_0 and a pruning by 0.45 can divide. */
+const least: ModelShape = {
+  ...full,
+  name: "least",
+  nLayers: 2,
+  nEmbd: 512,
+  nFf: 1024,
+  nHeads: 4,
+  nKvHeads: 2,
+  nVocab: 1024,
+};
+
 const quarter: ModelShape = { ...full, name: "quarter", nEmbd: 1536, nFf: 4096, nHeads: 12, nKvHeads: 4 };
 
 /** One query head for each KV head: fewer are not possible. */
@@ -71,4 +86,10 @@ export const smallShapes: PairShapes = {
   prefill: quarter,
   decode: { ...quarter, name: "quarter-pruned", nEmbd: 896, nFf: 2304 },
   cache: cacheOf(quarter),
+};
+
+export const leastShapes: PairShapes = {
+  prefill: least,
+  decode: { ...least, name: "least-pruned", nEmbd: 256, nFf: 512 },
+  cache: cacheOf(least),
 };

@@ -3,7 +3,7 @@
  * pair, each against the native loop, node-llama-cpp and the prefill model alone.
  */
 
-import { demoPair } from "../../lib/index.js";
+import { demoPair, inspect } from "../../lib/index.js";
 import { openNativeLoop, openNodeLlamaCpp, openOverfill } from "../contestants/contestant.js";
 import { atLeast, atMost, moreThan, type Row, row, type Target } from "../row.js";
 import { median, pairwise } from "../statistics.js";
@@ -12,10 +12,10 @@ import { madeUpTokens, type RacePlan, type RaceResult, race, showMedian } from "
 
 /** Decoding and the first token of two-stage inference at the paper's sizes. */
 export async function measurePair(bench: Bench): Promise<Row[]> {
-  const { shapes } = bench;
+  const { shapes } = bench.size;
   const prefill = await bench.model({ shape: shapes.prefill, weightType: "q8_0" });
   const decode = await bench.model({ shape: shapes.decode, weightType: "q8_0" });
-  const plan = planFor(bench, "pair", shapes.prefill.nVocab);
+  const plan = planFor(bench, "pair", bench.size.race, shapes.prefill.nVocab);
   const own = settingsFor(bench, plan);
   const [twoStage, small, peer, alone, full] = await raceAll(plan, [
     openOverfill("two-stage", { ...own, prefill: prefill.path, decode: decode.path }),
@@ -36,10 +36,10 @@ export async function measurePair(bench: Bench): Promise<Row[]> {
 
 /** The same for one model that is read at q8_0 and written at q4_0. */
 export async function measureQuantisation(bench: Bench): Promise<Row[]> {
-  const shape = bench.shapes.prefill;
+  const shape = bench.size.shapes.prefill;
   const prefill = await bench.model({ shape, weightType: "q8_0" });
   const decode = await bench.model({ shape, weightType: "q4_0" });
-  const plan = planFor(bench, "quantisation", shape.nVocab);
+  const plan = planFor(bench, "quantisation", bench.size.race, shape.nVocab);
   const own = settingsFor(bench, plan);
   const [twoStage, small, alone, full] = await raceAll(plan, [
     openOverfill("q8_0 -> q4_0", { ...own, prefill: prefill.path, decode: decode.path }),
@@ -58,7 +58,8 @@ export async function measureQuantisation(bench: Bench): Promise<Row[]> {
 /** Decoding of the demo pair, where a step takes so little that only the cost around it counts. */
 export async function measureDemo(bench: Bench): Promise<Row[]> {
   const [prefill, decode] = [String(demoPair.prefill.model), String(demoPair.decode.model)];
-  const plan = planFor(bench, "demo", 640);
+  const { prefill: reader } = await inspect({ prefill: { model: prefill } });
+  const plan = planFor(bench, "demo", bench.size.demo, reader.vocabularySize);
   const own = settingsFor(bench, plan);
   const [twoStage, small, peer, peerAlone] = await raceAll(plan, [
     openOverfill("two-stage", { ...own, prefill, decode }),
@@ -75,16 +76,17 @@ export async function measureDemo(bench: Bench): Promise<Row[]> {
   ];
 }
 
-function planFor({ small, log }: Bench, section: string, nVocab: number): RacePlan {
-  const sizes =
-    section === "demo"
-      ? { prompt: 64, decode: 256, rounds: small ? 5 : 11 }
-      : { prompt: 128, decode: small ? 32 : 40, rounds: 5 };
+function planFor(
+  { size, log }: Bench,
+  section: string,
+  { prompt, decode, rounds = size.rounds }: { prompt: number; decode: number; rounds?: number },
+  nVocab: number,
+): RacePlan {
   return {
-    prompt: madeUpTokens(sizes.prompt, nVocab),
-    decodeTokens: sizes.decode,
-    rounds: sizes.rounds,
-    onRound: (round) => log(`${section}: round ${round + 1} of ${sizes.rounds}`),
+    prompt: madeUpTokens(prompt, nVocab),
+    decodeTokens: decode,
+    rounds,
+    onRound: (round) => log(`${section}: round ${round + 1} of ${rounds}`),
   };
 }
 

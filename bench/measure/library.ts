@@ -12,9 +12,9 @@ interface Cost {
 }
 
 const starts = ["nothing", "overfill", "node-llama-cpp", "demo-pair"] as const;
-const rounds = 7;
 
 export async function measureLibrary(bench: Bench): Promise<Row[]> {
+  const rounds = bench.size.starts;
   bench.log("library: imports and the demo pair, each in fresh processes");
   const costs = new Map(starts.map((what) => [what, [] as Cost[]]));
   for (let round = 0; round < rounds; round++) {

@@ -3,13 +3,12 @@
 import type { NativeLoop } from "../contestants/contestant.js";
 import type { ModelFile } from "../models.js";
 import type { Row } from "../row.js";
-import type { ModelSpec, PairShapes } from "../shapes.js";
+import type { ModelSpec } from "../shapes.js";
+import type { BenchSize } from "../sizes.js";
 
 export interface Bench {
   readonly threads: number;
-  /** The quarter-size shapes and fewer tokens. */
-  readonly small: boolean;
-  readonly shapes: PairShapes;
+  readonly size: BenchSize;
   readonly nativeLoop: NativeLoop;
   readonly model: (spec: ModelSpec) => Promise<ModelFile>;
   /** Tells the person who waits. */

@@ -21,11 +21,11 @@ interface Case {
   readonly handover: "auto" | "translate";
 }
 
-const contextSize = 4096;
 const promptTokens = 128;
 
 export async function measureMemory(bench: Bench): Promise<Row[]> {
-  const { prefill: full, decode: pruned } = bench.shapes;
+  const { prefill: full, decode: pruned } = bench.size.shapes;
+  const { contextSize } = bench.size;
   const prefill = await bench.model({ shape: full, weightType: "q8_0" });
   const decode = await bench.model({ shape: pruned, weightType: "q8_0" });
   const quantised = await bench.model({ shape: full, weightType: "q4_0" });
@@ -47,7 +47,7 @@ export async function measureMemory(bench: Bench): Promise<Row[]> {
       handover,
     };
     const memory = await runFresh<PeakMemory>("peak-memory.mjs", JSON.stringify(settings));
-    rows.push(toRow(name, files, memory));
+    rows.push(toRow(`${name}, ${contextSize} tokens of context`, files, memory));
   }
   return rows;
 }
@@ -57,7 +57,7 @@ function toRow(name: string, files: readonly ModelFile[], memory: PeakMemory): R
   const mb = (bytes: number) => `${(bytes / 1e6).toFixed(0)} MB`;
   return row({
     section: "memory",
-    name: `peak memory: ${name}, ${contextSize} tokens of context`,
+    name: `peak memory: ${name}`,
     value: memory.peakBytes / (fileBytes + memory.kvBytes),
     unit: "ratio",
     target: atMost(1.05),

@@ -22,15 +22,15 @@ interface FreshPrune {
   readonly tokens: number;
 }
 
-const rounds = 5;
 const windowTokens = 256;
 
 export async function measurePrune(bench: Bench): Promise<Row[]> {
-  const model = await bench.model({ shape: bench.shapes.prefill, weightType: "q8_0" });
+  const { shapes, rounds, calibrationWindows } = bench.size;
+  const model = await bench.model({ shape: shapes.prefill, weightType: "q8_0" });
   const folder = await mkdtemp(join(dirname(model.path), "prune-"));
   try {
     const text = join(folder, "calibration.txt");
-    await writeFile(text, randomText(bench.small ? 8 : 4));
+    await writeFile(text, randomText(calibrationWindows, shapes.prefill.nVocab));
     const run = (settings: object) =>
       runFresh<FreshPrune>(
         "prune-model.mjs",
@@ -92,8 +92,10 @@ function speedRow(type: string, bytes: number, writes: readonly number[], copies
   });
 }
 
-/** Words of the benchmark's vocabulary, one token each. */
-function randomText(windows: number): string {
+/** Words of the benchmark's vocabulary, one token each; its first 259 tokens are no words. */
+function randomText(windows: number, nVocab: number): string {
   const random = mulberry32(1);
-  return Array.from({ length: windows * windowTokens }, () => Math.floor(random() * 30_000).toString(36)).join(" ");
+  return Array.from({ length: windows * windowTokens }, () => Math.floor(random() * (nVocab - 259)).toString(36)).join(
+    " ",
+  );
 }

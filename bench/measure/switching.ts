@@ -13,8 +13,8 @@ import { madeUpTokens } from "./race.js";
 import type { SwitchRequest, SwitchTiming } from "./switch-process.js";
 
 export async function measureSwitch(bench: Bench): Promise<Row[]> {
-  const shape = bench.shapes.cache;
-  const sizes = bench.small ? [512, 4096] : [512, 4096, 16_384];
+  const shape = bench.size.shapes.cache;
+  const sizes = bench.size.switches;
   const prefill = await bench.model({ shape, weightType: "q8_0" });
   const decode = await bench.model({ shape, weightType: "q4_0" });
   bench.log(`switch: shared, up to ${sizes.at(-1)} tokens of prompt`);
@@ -26,7 +26,7 @@ export async function measureSwitch(bench: Bench): Promise<Row[]> {
       decode: decode.path,
       threads: bench.threads,
       sizes,
-      repeats: 5,
+      repeats: bench.size.rounds,
       tokens: madeUpTokens(sizes.at(-1) ?? 0, shape.nVocab),
     });
     return timings.map(toRow);

@@ -32,12 +32,8 @@ const targets: Readonly<Record<string, Target>> = {
 };
 
 export async function measureTranslate(bench: Bench): Promise<Row[]> {
-  const { layers, heads, headSize, tokens } = {
-    layers: 28,
-    heads: 8,
-    headSize: 128,
-    tokens: bench.small ? 4096 : 16_384,
-  };
+  const [heads, headSize] = [8, 128];
+  const { layers, tokens } = bench.size.translate;
   bench.log(`translate: ${layers} layers of ${heads} heads of ${headSize}, ${tokens} tokens`);
   const built = spawnSync(
     process.execPath,
@@ -50,7 +46,7 @@ export async function measureTranslate(bench: Bench): Promise<Row[]> {
   if (built.status !== 0) throw new Error("the timing program was not built");
   const { program, libraries } = JSON.parse(built.stdout) as NativeLoop;
   await waitForQuiet([]);
-  const sizes = [layers, heads, headSize, tokens, bench.threads, 5].map(String);
+  const sizes = [layers, heads, headSize, tokens, bench.threads, bench.size.rounds].map(String);
   const child = spawn(program, [libraries, ...sizes], { stdio: ["ignore", "pipe", "ignore"] });
   const rows: Row[] = [];
   for await (const line of createInterface(child.stdout)) rows.push(toRow(JSON.parse(line) as Timing));

@@ -1,0 +1,62 @@
+/** How much is measured: all numbers that differ between a full run, a small one and one that only shows that it runs. */
+
+import { fullShapes, leastShapes, type PairShapes, smallShapes } from "./shapes.js";
+
+export interface BenchSize {
+  readonly name: "full" | "small" | "smoke";
+  readonly shapes: PairShapes;
+  /** Of every measurement that takes turns. */
+  readonly rounds: number;
+  /** Tokens of prompt and of answer in a race of the large models, and of the demo pair. */
+  readonly race: { readonly prompt: number; readonly decode: number };
+  readonly demo: { readonly prompt: number; readonly decode: number; readonly rounds: number };
+  /** Starts of a fresh process. */
+  readonly starts: number;
+  /** Tokens of prompt to switch at, ascending. */
+  readonly switches: readonly number[];
+  /** The caches that are translated. */
+  readonly translate: { readonly layers: number; readonly tokens: number };
+  /** Tokens of context when memory is measured. */
+  readonly contextSize: number;
+  /** Windows of text that a pruning is calibrated with. */
+  readonly calibrationWindows: number;
+}
+
+const full: BenchSize = {
+  name: "full",
+  shapes: fullShapes,
+  rounds: 5,
+  race: { prompt: 128, decode: 40 },
+  demo: { prompt: 64, decode: 256, rounds: 11 },
+  starts: 7,
+  switches: [512, 4096, 16_384],
+  translate: { layers: 28, tokens: 16_384 },
+  contextSize: 4096,
+  calibrationWindows: 4,
+};
+
+const small: BenchSize = {
+  ...full,
+  name: "small",
+  shapes: smallShapes,
+  race: { prompt: 128, decode: 32 },
+  demo: { ...full.demo, rounds: 5 },
+  switches: [512, 4096],
+  translate: { layers: 28, tokens: 4096 },
+  calibrationWindows: 8,
+};
+
+const smoke: BenchSize = {
+  name: "smoke",
+  shapes: leastShapes,
+  rounds: 1,
+  race: { prompt: 32, decode: 8 },
+  demo: { prompt: 32, decode: 16, rounds: 1 },
+  starts: 1,
+  switches: [256],
+  translate: { layers: 2, tokens: 256 },
+  contextSize: 512,
+  calibrationWindows: 2,
+};
+
+export const benchSizes = { full, small, smoke } as const;
