@@ -1,11 +1,12 @@
 /** Runs the built command line as a child process. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
+import { on, once } from "node:events";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const observer = new URL("./observed-command.mjs", import.meta.url).href;
 
 export interface CommandOptions {
   /**
@@ -13,7 +14,15 @@ export interface CommandOptions {
    * @default nothing
    */
   readonly stdin?: string | "silent" | undefined;
+  /** A file descriptor to write the answer to. Without one it comes through a pipe. */
+  readonly stdout?: number | undefined;
   readonly env?: Readonly<Record<string, string>>;
+  /**
+   * Whether the command tells what it does: see {@link toldBy}. On a "terminal" it also shows its progress on stderr,
+   * as a sign that it is at work.
+   * @default false
+   */
+  readonly observed?: boolean | "terminal";
 }
 
 export interface CommandResult {
@@ -25,15 +34,29 @@ export interface CommandResult {
 }
 
 /** Starts `overfill ...args`; the caller reads its streams. */
-export function startCommand(args: readonly string[], { stdin, env }: CommandOptions = {}): ChildProcess {
-  const child = spawn(process.execPath, [main, ...args], {
-    stdio: [stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-    env: { ...process.env, ...env },
+export function startCommand(args: readonly string[], options: CommandOptions = {}): ChildProcess {
+  const { stdin, stdout = "pipe", env, observed = false } = options;
+  const input = stdin === undefined ? "ignore" : "pipe";
+  const child = spawn(process.execPath, [...(observed ? ["--import", observer] : []), main, ...args], {
+    stdio: observed ? [input, stdout, "pipe", "ipc"] : [input, stdout, "pipe"],
+    env: { ...process.env, ...env, ...(observed === "terminal" && { OVERFILL_TEST_TERMINAL: "1" }) },
   });
   // A child that ends before it has read everything breaks the pipe.
   child.stdin?.on("error", () => {});
   if (stdin !== undefined && stdin !== "silent") child.stdin?.end(stdin);
   return child;
+}
+
+/** Waits until an observed command tells that it listens for Ctrl-C, or that its standard output takes no more. */
+export async function toldBy(child: ChildProcess, what: "listens" | "full"): Promise<void> {
+  for await (const [message] of on(child, "message", { close: ["exit"] })) if (message === what) return;
+  throw new Error(`the command ended before it told "${what}"`);
+}
+
+/** Waits until the command has shown its progress, or anything else, on stderr. */
+export async function showsProgress(child: ChildProcess): Promise<void> {
+  if (!child.stderr) throw new Error("the child has no pipes");
+  await once(child.stderr, "readable");
 }
 
 /** Waits for the end. The streams must not have been read before. */

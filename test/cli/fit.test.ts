@@ -2,12 +2,11 @@
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import anyTest, { type TestFn } from "ava";
 import { demoPair } from "../../lib/engine/demo-pair.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { writeTinyModel } from "../support/tiny-model.js";
-import { finishCommand, runCommand, startCommand } from "./command-process.js";
+import { finishCommand, runCommand, showsProgress, startCommand } from "./command-process.js";
 
 const test = anyTest as TestFn<{ folder: string; remove: () => Promise<void> }>;
 
@@ -159,10 +158,11 @@ posixTest("Ctrl-C ends a fit quietly with status 130 and leaves no file", async 
   // Minutes of text, so that no fit is over before its signal comes.
   writeFileSync(long, readFileSync(join(folder, "text.txt"), "utf8").repeat(1000));
   const target = withTempDir(t);
-  const child = startCommand(fitArgs(folder, join(target, "t.gguf"), "--text", long));
-  await delay(3000);
+  const child = startCommand(fitArgs(folder, join(target, "t.gguf"), "--text", long), { observed: "terminal" });
+  await showsProgress(child);
   child.kill("SIGINT");
   const { stdout, stderr, exitCode } = await finishCommand(child);
-  t.deepEqual({ stdout, stderr, exitCode }, { stdout: "", stderr: "", exitCode: 130 });
+  t.deepEqual({ stdout, exitCode }, { stdout: "", exitCode: 130 });
+  t.notRegex(stderr, /overfill:/);
   t.deepEqual(readdirSync(target), []);
 });

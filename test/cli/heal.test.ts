@@ -1,6 +1,6 @@
 /** `overfill create` and `overfill heal` as commands: what they print, how they are stopped, and that they go on. */
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import anyTest, { type TestFn } from "ava";
@@ -85,10 +85,11 @@ posixTest("Ctrl-C writes a checkpoint and says how to go on; a kill leaves the l
 
   const folder = withTempDir(t);
   const checkpoint = join(folder, "o.gguf.checkpoint");
+  const changeOf = (file: string) => statSync(file, { throwIfNoEntry: false })?.ino;
   const stopAtCheckpoint = async (signal: "SIGINT" | "SIGKILL", ...more: string[]) => {
+    const before = changeOf(checkpoint);
     const child = startCommand(train(folder, ...more));
-    while (!existsSync(checkpoint) && child.exitCode === null) await delay(5);
-    if (more.length > 0) await delay(500);
+    while (changeOf(checkpoint) === before && child.exitCode === null) await delay(5);
     child.kill(signal);
     return finishCommand(child);
   };

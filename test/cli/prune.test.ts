@@ -3,12 +3,11 @@
 import { spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import anyTest, { type TestFn } from "ava";
 import { lookupPair, lookups } from "../support/lookups.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
-import { finishCommand, runCommand, startCommand } from "./command-process.js";
+import { finishCommand, runCommand, showsProgress, startCommand } from "./command-process.js";
 
 const test = anyTest as TestFn<{ folder: string; text: string; remove: () => Promise<void> }>;
 
@@ -196,10 +195,13 @@ posixTest("Ctrl-C ends a prune quietly with status 130 and leaves no file", asyn
   // Minutes of text, so that no measurement is over before its signal comes.
   writeFileSync(long, readFileSync(text, "utf8").repeat(500));
   const target = withTempDir(t);
-  const child = startCommand(pruneArgs(join(target, "p.gguf"), "--hidden", "0.5", "--text", long));
-  await delay(3000);
+  const child = startCommand(pruneArgs(join(target, "p.gguf"), "--hidden", "0.5", "--text", long), {
+    observed: "terminal",
+  });
+  await showsProgress(child);
   child.kill("SIGINT");
   const { stdout, stderr, exitCode } = await finishCommand(child);
-  t.deepEqual({ stdout, stderr, exitCode }, { stdout: "", stderr: "", exitCode: 130 });
+  t.deepEqual({ stdout, exitCode }, { stdout: "", exitCode: 130 });
+  t.notRegex(stderr, /overfill:/);
   t.deepEqual(readdirSync(target), []);
 });
