@@ -1,7 +1,7 @@
 /** A reader slower than the model: the engine waits for it, and nothing is lost. */
 
 import test from "ava";
-import { answerAlone, openPair, traced } from "./fixtures.js";
+import { answerAlone, openPair, traced, turns } from "./fixtures.js";
 
 /** `token_stream::capacity` in native/engine: the tokens that may wait for the reader. */
 const capacity = 256;
@@ -20,7 +20,7 @@ test("the engine runs ahead of a slow reader by no more than the stream holds", 
     sizes.push(chunk.tokens.length);
     tokens.push(...chunk.tokens);
     texts.push(chunk.text);
-    if (sizes.length <= 4) await new Promise((resolve) => setTimeout(resolve, 250));
+    if (sizes.length <= 4) await turns(pair, 2 * capacity);
   }
   t.deepEqual(tokens, [...whole.tokens]);
   t.is(texts.join(""), whole.text);
@@ -38,7 +38,7 @@ test("a reader that has stopped reading stops the engine, and its session can be
   const first = await iterator.next();
   const delivered = first.done ? 0 : first.value.tokens.length;
   t.true(delivered > 0);
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await turns(pair, 2 * capacity);
   t.like(await iterator.return?.(), { done: true, value: { reason: "abort", tokens: delivered } });
   const { decodeSteps, decodeTokens } = session.stats();
   t.is(decodeTokens, delivered);

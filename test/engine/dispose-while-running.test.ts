@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from "ava";
 import type { Pair, Session } from "../../lib/index.js";
 import { makeTempDir } from "../support/temp-dir.js";
 import { writeTinyModel } from "../support/tiny-model.js";
-import { answerAlone, openPair, readAnswer, refusal, someTokens, traced } from "./fixtures.js";
+import { answerAlone, openPair, readAnswer, refusal, someTokens, traced, turns } from "./fixtures.js";
 
 const dir = makeTempDir();
 const slow = join(dir.path, "slow.gguf");
@@ -22,7 +22,7 @@ const open = (t: ExecutionContext) =>
 interface Stage {
   readonly title: string;
   /** Begins the stage; `running` is called when it is in its middle. */
-  readonly run: (session: Session, running: () => void) => Promise<unknown>;
+  readonly run: (session: Session, running: () => void, pair: Pair) => Promise<unknown>;
   readonly before?: (session: Session) => Promise<unknown>;
 }
 
@@ -59,9 +59,9 @@ const stages: readonly Stage[] = [
   {
     title: "an answer that waits for its reader",
     before: switched,
-    run: async (session, running) => {
+    run: async (session, running, pair) => {
       for await (const _ of session.decode(traced(1000, 0))) {
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        await turns(pair, 50);
         running();
       }
     },
@@ -69,9 +69,10 @@ const stages: readonly Stage[] = [
   {
     title: "the result of an answer that nobody iterates",
     before: switched,
-    run: (session, running) => {
-      setTimeout(running, 5);
-      return session.decode(traced(1000)).result;
+    run: (session, running, pair) => {
+      const { result } = session.decode(traced(1000));
+      turns(pair, 5).then(running, running);
+      return result;
     },
   },
   {
@@ -96,7 +97,7 @@ for (const { title, run, before } of stages) {
       const running = () => {
         disposal ??= dispose(pair, session);
       };
-      await refusal(t, "ERR_DISPOSED", run(session, running));
+      await refusal(t, "ERR_DISPOSED", run(session, running, pair));
       await disposal;
       t.true(session.disposed);
       if (what !== "its session") return;

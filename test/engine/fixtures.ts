@@ -164,3 +164,8 @@ const silenced =
 export const deep = { nLayers: 5, tensorEdit: silenced(0, 2) } as const satisfies TinyModelOptions;
 /** `deep` without those two. */
 export const cut = { layers: [1, 3, 4] } as const satisfies TinyModelOptions;
+
+/** Lets the pair's sessions that are at work take `count` turns: another one, for which there must be room, takes as many. */
+export async function turns(pair: Pair, count: number): Promise<void> {
+  await answerAlone(pair, [50], traced(count, 0));
+}

@@ -14,6 +14,7 @@ import {
   readAnswer,
   someTokens,
   traced,
+  turns,
 } from "./fixtures.js";
 
 const window = 32;
@@ -112,8 +113,8 @@ for (const [title, recipe] of recipes) {
       while (tokens.length < 150) {
         for await (const chunk of session.decode(traced(150 - tokens.length))) {
           tokens.push(...chunk.tokens);
-          // Long enough for the engine to run far ahead of the reader.
-          await new Promise((resolve) => setTimeout(resolve, 5));
+          // The engine runs far ahead of the reader.
+          await turns(pair, 20);
           break;
         }
       }
