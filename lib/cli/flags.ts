@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError, Option } from "commander";
 import type { CacheType, GpuOption, LayerMap, LoadPairOptions } from "../engine/index.js";
+import type { ModelType } from "../prune/index.js";
 
 const cacheTypes: readonly CacheType[] = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"];
 const gpus: readonly (Exclude<GpuOption, false> | "off")[] = ["auto", "cuda", "metal", "vulkan", "off"];
@@ -151,3 +152,7 @@ export function given<Options extends object>(
 ): Options {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options;
 }
+
+/** A type as llama.cpp's tools write it, in capitals, is the same. The API tells one that there is not. */
+export const toModelType = (text: string | undefined): ModelType | undefined =>
+  text?.toLowerCase() as ModelType | undefined;

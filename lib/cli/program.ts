@@ -2,18 +2,18 @@
 
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
-import { addCreateCommand } from "./create-command.js";
-import { addDoctorCommand } from "./doctor-command.js";
-import { addEvalCommand } from "./eval-command.js";
+import { addCreateCommand } from "./commands/create/flags.js";
+import { addDoctorCommand } from "./commands/doctor/flags.js";
+import { addEvalCommand } from "./commands/eval/flags.js";
+import { addFitCommand } from "./commands/fit/flags.js";
+import { addHealCommand } from "./commands/heal/flags.js";
+import { addImportanceCommand } from "./commands/importance/flags.js";
+import { addInspectCommand } from "./commands/inspect/flags.js";
+import { addPadCommand } from "./commands/pad/flags.js";
+import { addPruneCommand } from "./commands/prune/flags.js";
+import { addRunCommand } from "./commands/run/flags.js";
 import { exitCodes, QuietExit, UsageError } from "./exit.js";
-import { addFitCommand } from "./fit-command.js";
 import { flagOfParameter } from "./flags.js";
-import { addHealCommand } from "./heal-command.js";
-import { addImportanceCommand } from "./importance-command.js";
-import { addInspectCommand } from "./inspect-command.js";
-import { addPadCommand } from "./pad-command.js";
-import { addPruneCommand } from "./prune-command.js";
-import { addRunCommand } from "./run-command.js";
 
 /** Runs one command line (without node and script) and gives its exit status. Never rejects. */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -37,16 +37,24 @@ export function makeProgram(): Command {
     .version(version)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
-  addRunCommand(program);
-  addInspectCommand(program);
-  addFitCommand(program);
-  addPruneCommand(program);
-  addImportanceCommand(program);
-  addPadCommand(program);
-  addHealCommand(program);
-  addCreateCommand(program);
-  addEvalCommand(program);
-  addDoctorCommand(program);
+  addRunCommand(program).action(async (flags) => (await import("./commands/run/run.js")).run(flags));
+  addInspectCommand(program).action(async (prefill, decode, flags) =>
+    (await import("./commands/inspect/run.js")).inspectFiles(prefill, decode, flags),
+  );
+  addFitCommand(program).action(async (flags) => (await import("./commands/fit/run.js")).runFit(flags));
+  addPruneCommand(program).action(async (model, flags) =>
+    (await import("./commands/prune/run.js")).runPrune(model, flags),
+  );
+  addImportanceCommand(program).action(async (model, flags) =>
+    (await import("./commands/importance/run.js")).runImportance(model, flags),
+  );
+  addPadCommand(program).action(async (model, flags) => (await import("./commands/pad/run.js")).runPad(model, flags));
+  addHealCommand(program).action(async (student, flags) =>
+    (await import("./commands/heal/run.js")).runHeal(student, flags),
+  );
+  addCreateCommand(program).action(async (flags) => (await import("./commands/create/run.js")).runCreate(flags));
+  addEvalCommand(program).action(async (flags) => (await import("./commands/eval/run.js")).runEval(flags));
+  addDoctorCommand(program).action(async (flags) => (await import("./commands/doctor/run.js")).doctor(flags));
   return program;
 }
 

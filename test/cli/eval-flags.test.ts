@@ -1,7 +1,7 @@
 /** The flags of `eval` without running it. */
 
 import test from "ava";
-import { type EvalFlags, toEvaluateOptions } from "../../lib/cli/eval-command.js";
+import { type EvalFlags, toEvaluateOptions } from "../../lib/cli/commands/eval/flags.js";
 import { flagOfParameter } from "../../lib/cli/flags.js";
 import { makeProgram } from "../../lib/cli/program.js";
 import { checkEvaluateOptions } from "../../lib/eval/validation.js";

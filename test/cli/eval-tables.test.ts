@@ -1,9 +1,9 @@
 /** An evaluation's report as tables and as pictures. */
 
 import test from "ava";
-import { drawReport } from "../../lib/cli/eval-plot.js";
-import { detailOf, renderReport } from "../../lib/cli/eval-tables.js";
-import { formatDifference, formatFigure, formatImprovement, nameOfRow } from "../../lib/cli/eval-words.js";
+import { drawReport } from "../../lib/cli/commands/eval/plot.js";
+import { detailOf, renderReport } from "../../lib/cli/commands/eval/render.js";
+import { formatDifference, formatFigure, formatImprovement, nameOfRow } from "../../lib/cli/commands/eval/words.js";
 import type { Estimate, EvaluationReport, RowReport, ScoreRow } from "../../lib/index.js";
 
 const rows: readonly ScoreRow[] = ["prefill", "decode", "two-stage", { refreshInterval: 8 }];

@@ -1,7 +1,7 @@
 import test from "ava";
+import { type RunFlags, toDecodeOptions, toLoadOptions } from "../../lib/cli/commands/run/flags.js";
 import { appendLogitBias, appendText, flagOfParameter, given, parseLayers, parseNumber } from "../../lib/cli/flags.js";
 import { makeProgram } from "../../lib/cli/program.js";
-import { type RunFlags, toDecodeOptions, toLoadOptions } from "../../lib/cli/run-command.js";
 import { demoPair } from "../../lib/engine/demo-pair.js";
 import { checkDecodeOptions, checkLoadPairOptions } from "../../lib/engine/validation.js";
 

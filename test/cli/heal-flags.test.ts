@@ -1,9 +1,9 @@
 /** The flags of `heal` and `create` without running them. */
 
 import test from "ava";
-import { type CreateFlags, toCreateOptions } from "../../lib/cli/create-command.js";
+import { type CreateFlags, toCreateOptions } from "../../lib/cli/commands/create/flags.js";
+import { type HealFlags, toHealOptions } from "../../lib/cli/commands/heal/flags.js";
 import { flagOfParameter } from "../../lib/cli/flags.js";
-import { type HealFlags, toHealOptions } from "../../lib/cli/heal-command.js";
 import { makeProgram } from "../../lib/cli/program.js";
 import { checkCreateModelOptions, checkHealOptions } from "../../lib/train/validation.js";
 

@@ -1,6 +1,7 @@
 import test from "ava";
-import { describeEvaluation, detailOf, RemainingTime, renderCreated, renderHealed } from "../../lib/cli/heal-tables.js";
-import { drawLosses, meansOf } from "../../lib/cli/training-loss-plot.js";
+import { renderCreated } from "../../lib/cli/commands/create/render.js";
+import { drawLosses, meansOf } from "../../lib/cli/commands/heal/plot.js";
+import { describeEvaluation, detailOf, RemainingTime, renderHealed } from "../../lib/cli/commands/heal/render.js";
 import type { HealOptions, HealProgress, HealResult } from "../../lib/index.js";
 
 const result: HealResult = {

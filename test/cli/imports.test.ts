@@ -46,3 +46,33 @@ test("before a command is known only commander loads", (t) => {
     [],
   );
 });
+
+test("no files of the command line import each other in a circle", (t) => {
+  const importsOf = new Map<string, readonly string[]>();
+  for (const file of sourceFiles(join(lib, "cli"))) {
+    // Types and what loads later count, too: a circle is one for whoever reads it.
+    const specifiers = readFileSync(file, "utf8").matchAll(/(?:from |import\()"(\.[^"]+)"/g);
+    importsOf.set(
+      file,
+      [...specifiers].map(([, specifier = ""]) => join(dirname(file), specifier.replace(/\.js$/, ".ts"))),
+    );
+  }
+  const done = new Set<string>();
+  const circleFrom = (file: string, path: readonly string[]): readonly string[] | undefined => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file];
+    if (done.has(file)) return undefined;
+    for (const imported of importsOf.get(file) ?? []) {
+      const circle = circleFrom(imported, [...path, file]);
+      if (circle) return circle;
+    }
+    done.add(file);
+    return undefined;
+  };
+  for (const file of importsOf.keys())
+    t.is(
+      circleFrom(file, [])
+        ?.map((name) => relative(lib, name))
+        .join(" -> "),
+      undefined,
+    );
+});

@@ -1,12 +1,12 @@
 /** The flags of `prune`, `importance` and `pad` without running them, and how a result is told. */
 
 import test from "ava";
+import { type ImportanceFlags, toImportanceOptions } from "../../lib/cli/commands/importance/flags.js";
+import { type PadFlags, toPadOptions } from "../../lib/cli/commands/pad/flags.js";
+import { paddedName } from "../../lib/cli/commands/pad/run.js";
+import { type PruneFlags, toPruneOptions } from "../../lib/cli/commands/prune/flags.js";
 import { parseLayersKept } from "../../lib/cli/flags.js";
-import { type ImportanceFlags, toImportanceOptions } from "../../lib/cli/importance-command.js";
-import { paddedName } from "../../lib/cli/pad.js";
-import { type PadFlags, toPadOptions } from "../../lib/cli/pad-command.js";
 import { makeProgram } from "../../lib/cli/program.js";
-import { type PruneFlags, toPruneOptions } from "../../lib/cli/prune-command.js";
 import { detailOf } from "../../lib/cli/work.js";
 import { checkImportanceOptions, checkPadOptions, checkPruneOptions } from "../../lib/prune/validation.js";
 

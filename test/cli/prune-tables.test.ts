@@ -1,8 +1,8 @@
 import test from "ava";
 import fc from "fast-check";
+import { renderPadded } from "../../lib/cli/commands/pad/render.js";
+import { parametersAt, renderArchitectures, renderPruned } from "../../lib/cli/commands/prune/render.js";
 import { renderImportance, weakestHalf } from "../../lib/cli/importance-tables.js";
-import { renderArchitectures } from "../../lib/cli/prune.js";
-import { parametersAt, renderPadded, renderPruned } from "../../lib/cli/prune-tables.js";
 import type { ModelDimensions, ModelSize, PruneResult } from "../../lib/index.js";
 
 const vocabulary = 128_256;

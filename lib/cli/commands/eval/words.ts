@@ -1,0 +1,49 @@
+/** The words and numbers in which an evaluation is told: of rows, metrics and figures. */
+
+import type { ScoreRow } from "../../../engine/index.js";
+import type { EvaluationTask, MetricName } from "../../../eval/index.js";
+
+export function nameOfRow(row: ScoreRow): string {
+  if (typeof row === "object") return `refresh ${row.refreshInterval}`;
+  return row === "two-stage" ? row : `${row} alone`;
+}
+
+export const metricWords: Readonly<Record<MetricName, string>> = {
+  perplexity: "perplexity",
+  perplexityAfterFirst: "  behind the first token",
+  agreement: "agreement with the full model",
+  agreementAfterFirst: "  behind the first token",
+  divergence: "KL from the full model",
+  divergenceAfterFirst: "  behind the first token",
+  accuracy: "accuracy",
+  accuracyNorm: "accuracy, by length",
+  exactMatch: "exact match",
+  strictMatch: "exact match to the letter",
+  f1: "F1",
+  rougeL: "ROUGE-L",
+  bleu: "BLEU",
+  sameAsFull: "same answer as the full model",
+};
+
+export const taskWords: Readonly<Record<EvaluationTask, string>> = {
+  responses: "predicting responses",
+  generate: "generating answers",
+  choices: "choosing",
+};
+
+/** Four digits behind the point, or as many that count where that would hide a small number or lengthen a large one. */
+export function formatFigure(value: number): string {
+  const size = Math.abs(value);
+  if (value === 0) return "0";
+  return size < 0.001 || size >= 10_000 ? value.toExponential(2) : size < 10 ? value.toFixed(4) : value.toPrecision(5);
+}
+
+/** The same with its sign. */
+export function formatDifference(value: number): string {
+  return `${value > 0 ? "+" : ""}${formatFigure(value)}`;
+}
+
+/** `+83.2%` */
+export function formatImprovement(value: number): string {
+  return `${value > 0 ? "+" : ""}${(100 * value).toFixed(1)}%`;
+}

@@ -1,0 +1,246 @@
+/** `overfill heal`: its flags, and what they mean to the API. */
+
+import { type Command, Option } from "commander";
+import type { GpuOption, ModelSource } from "../../../engine/index.js";
+import type {
+  DistillationOptions,
+  HealOptions,
+  LoraOptions,
+  RateSchedule,
+  TrainingMode,
+} from "../../../train/index.js";
+import { appendText, given, gpuFlag, parseLayers, parseNumber, threadsFlag } from "../../flags.js";
+
+/** The flags as commander hands them over. */
+export interface HealFlags {
+  readonly out: string;
+  readonly data: string;
+  readonly full?: string;
+  readonly eval?: string;
+  readonly checkpoint?: string;
+  readonly resume?: boolean;
+  readonly log?: string;
+  readonly plot?: string;
+  readonly translator?: string;
+  readonly trainTranslator?: boolean;
+  readonly translatorOut?: string;
+  readonly translatorType?: string;
+  readonly mode?: TrainingMode;
+  readonly promptRatio?: number;
+  readonly randomCutoff?: number;
+  readonly refreshInterval?: number;
+  readonly distilShare?: number;
+  readonly distilTemperature?: number;
+  readonly loraRank?: number;
+  readonly loraAlpha?: number;
+  readonly loraTarget?: readonly string[];
+  readonly freeze?: readonly string[];
+  readonly type?: string;
+  readonly context?: number;
+  readonly batch?: number;
+  readonly microBatchTokens?: number;
+  readonly epochs?: number;
+  readonly maxSteps?: number;
+  readonly learningRate?: number;
+  readonly schedule?: RateSchedule;
+  readonly warmUp?: number;
+  readonly rateFloor?: number;
+  readonly weightDecay?: number;
+  readonly beta1?: number;
+  readonly beta2?: number;
+  readonly epsilon?: number;
+  readonly clip?: number;
+  readonly seed?: number;
+  readonly shuffleWindow?: number;
+  readonly maxBadLines?: number;
+  readonly evalInterval?: number;
+  readonly patience?: number;
+  readonly maxEvalExamples?: number;
+  readonly checkpointInterval?: number;
+  readonly threads?: number;
+  readonly gpu?: "auto" | "cuda" | "metal" | "vulkan" | "off";
+  readonly gpuLayers?: number | "all";
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly progress: boolean;
+}
+
+const explanation = `
+The full model reads each prompt of the data, and the student learns to write the response on its KV cache. A line of
+data is { "messages": [...] }, { "prompt": "...", "response": "..." } or { "text": "..." }; a file named *.txt is plain
+text. Ctrl-C writes a checkpoint, and the same command with --resume goes on from it.
+
+Examples:
+  overfill heal student.gguf --full full.gguf --data train.jsonl --eval held-out.jsonl -o healed.gguf
+  overfill heal student.gguf --mode sft --data train.jsonl -o alone.gguf --epochs 2 --learning-rate 1e-4
+  overfill heal student.gguf --full full.gguf --data train.jsonl -o healed.gguf --distil-share 0.5 --lora-rank 8
+  overfill heal student.gguf --full full.gguf --data train.jsonl -o healed.gguf --translator maps.gguf \\
+    --train-translator --translator-out healed-maps.gguf
+  overfill heal new.gguf --mode full --data corpus.txt -o trained.gguf --max-steps 2000 --learning-rate 1e-3
+
+The result goes to stdout, the progress, the evaluations and lines that are skipped to stderr. Exit status: 0 done,
+1 failed, 2 wrong usage, 130 Ctrl-C.`;
+
+export function addHealCommand(program: Command): Command {
+  const command = program
+    .command("heal")
+    .description("train a pruned model on the full model's KV cache, or any model by itself")
+    .argument("<student>", "GGUF file of the model to train")
+    .addHelpText("after", explanation);
+  command
+    .optionsGroup("Files:")
+    .requiredOption("--data <file>", "what to train on: JSONL or *.txt")
+    .requiredOption("-o, --out <file>", "where to write the trained model")
+    .option("--full <file>", "GGUF file of the model that reads the prompts, or is distilled from")
+    .option("--eval <file>", "what to evaluate on: JSONL or *.txt, held out from the data")
+    .option("--checkpoint <file>", "where to write checkpoints (default: <out>.checkpoint)")
+    .option("--resume", "go on from the checkpoint, if it is there")
+    .option("--log <file>", "write a line of JSON for every step")
+    .option("--plot <file>", "draw the losses as SVG")
+    .option("--translator <file>", "file that turns the full model's KV cache into the student's")
+    .option("--translator-out <file>", "where to write the translator for the trained model");
+  command
+    .optionsGroup("What is learned:")
+    .addOption(
+      new Option(
+        "--mode <mode>",
+        "on the full model's cache, the same model alone, or any model whole (default: overfill)",
+      ).choices(["overfill", "sft", "full"]),
+    )
+    .option("--prompt-ratio <share>", "share of the prompt that the full model reads (default: 1)", parseNumber)
+    .option("--random-cutoff <share>", "the full model reads up to so much of the response (default: 0)", parseNumber)
+    .option("--refresh-interval <tokens>", "the full model reads the response again every so often", parseNumber)
+    .option("--distil-share <share>", "share of the loss that is the full model's distribution", parseNumber)
+    .option("--distil-temperature <t>", "temperature of both distributions (default: 2)", parseNumber)
+    .option("--lora-rank <n>", "train low-rank products in place of the matrices", parseNumber)
+    .option("--lora-alpha <x>", "a product counts alpha / rank (default: the rank)", parseNumber)
+    .option(
+      "--lora-target <pattern>",
+      "tensors that get one; may be repeated (default: all matrices of the layers)",
+      appendText,
+    )
+    .option(
+      "--freeze <pattern>",
+      "the student's tensors that are not trained, with * and ?; may be repeated",
+      appendText,
+    )
+    .option("--train-translator", "train the translator's linear maps, too; needs --translator-out")
+    .option(
+      "--translator-type <type>",
+      "type of the translator that is written: f32, f16, q8_0 or same (default: same)",
+    )
+    .option("--type <type>", "type of the model that is written: f32, f16, bf16, q8_0 or same (default: same)");
+  command
+    .optionsGroup("Data and steps:")
+    .option("--context <tokens>", "tokens of an example at most (default: 2048, or as trained if less)", parseNumber)
+    .option("--batch <n>", "examples of a step (default: 8)", parseNumber)
+    .option("--micro-batch-tokens <n>", "tokens computed at once; fewer need less memory (default: 2048)", parseNumber)
+    .addOption(
+      new Option("--epochs <n>", "how often to go through the data (default: 1)")
+        .argParser(parseNumber)
+        .conflicts("maxSteps"),
+    )
+    .option("--max-steps <n>", "steps, in place of epochs", parseNumber)
+    .option("--shuffle-window <lines>", "lines among which the next one is drawn (default: 10000)", parseNumber)
+    .option("--max-bad-lines <n>", "bad lines that are skipped (default: 10)", parseNumber)
+    .option("--seed <n>", "of the data's order and of what is drawn (default: 1)", parseNumber)
+    .option("--checkpoint-interval <steps>", "steps between checkpoints (default: ten minutes)", parseNumber);
+  command
+    .optionsGroup("Optimiser (AdamW):")
+    .option("--learning-rate <x>", "at its peak (default: 2e-5)", parseNumber)
+    .addOption(
+      new Option("--schedule <kind>", "of the rate behind the warm-up (default: cosine)").choices([
+        "constant",
+        "linear",
+        "cosine",
+      ]),
+    )
+    .option("--warm-up <share>", "share of the steps in which the rate grows (default: 0.01)", parseNumber)
+    .option("--rate-floor <share>", "share of the peak that the rate ends at (default: 0)", parseNumber)
+    .option("--weight-decay <x>", "of matrices (default: 0)", parseNumber)
+    .option("--beta1 <x>", "decay of the first moment (default: 0.9)", parseNumber)
+    .option("--beta2 <x>", "decay of the second moment (default: 0.95)", parseNumber)
+    .option("--epsilon <x>", "added to the root of the second moment (default: 1e-8)", parseNumber)
+    .option("--clip <norm>", "largest norm of the gradient, 0 for none (default: 1)", parseNumber);
+  command
+    .optionsGroup("Evaluation:")
+    .option(
+      "--eval-interval <steps>",
+      "steps between evaluations (default: at the beginning and at the end)",
+      parseNumber,
+    )
+    .option("--patience <n>", "end after so many evaluations without a better loss (default: never)", parseNumber)
+    .option("--max-eval-examples <n>", "examples that are evaluated (default: 256)", parseNumber);
+  command
+    .optionsGroup("Computing:")
+    .addOption(threadsFlag("a tiny student"))
+    .addOption(gpuFlag())
+    .option(
+      "--gpu-layers <n>",
+      "layers of each model on the GPU, or all; 0 trains on the CPU (default: all)",
+      parseLayers,
+    );
+  command
+    .optionsGroup("Output:")
+    .option("--json", "print one JSON object in place of the tables")
+    .option("--quiet", "no progress bar, no evaluations and no result")
+    .option("--no-progress", "no progress bar");
+  return command;
+}
+
+/** Options of `heal`, but the signal and the callbacks. */
+export function toHealOptions(student: string, flags: HealFlags): HealOptions {
+  const source = (model: string) => given<ModelSource>({ model, gpuLayers: flags.gpuLayers });
+  const distillation = given<DistillationOptions>({ share: flags.distilShare, temperature: flags.distilTemperature });
+  // Without a rank the API tells that it is missing.
+  const lora = given<Partial<LoraOptions>>({ rank: flags.loraRank, alpha: flags.loraAlpha, targets: flags.loraTarget });
+  return given<HealOptions>({
+    mode: flags.mode,
+    full: flags.full === undefined ? undefined : source(flags.full),
+    student: source(student),
+    data: flags.data,
+    evalData: flags.eval,
+    out: flags.out,
+    type: flags.type?.toLowerCase() as HealOptions["type"],
+    checkpoint: flags.checkpoint,
+    resume: flags.resume,
+    log: flags.log,
+    translator: flags.translator,
+    trainTranslator: flags.trainTranslator,
+    translatorOut: flags.translatorOut,
+    translatorType: flags.translatorType?.toLowerCase() as HealOptions["translatorType"],
+    promptRatio: flags.promptRatio,
+    randomCutoff: flags.randomCutoff,
+    refreshInterval: flags.refreshInterval,
+    distillation: Object.keys(distillation).length > 0 ? distillation : undefined,
+    lora: Object.keys(lora).length > 0 ? (lora as LoraOptions) : undefined,
+    freeze: flags.freeze,
+    contextSize: flags.context,
+    batchSize: flags.batch,
+    microBatchTokens: flags.microBatchTokens,
+    epochs: flags.epochs,
+    maxSteps: flags.maxSteps,
+    learningRate: flags.learningRate,
+    schedule: flags.schedule,
+    warmUp: flags.warmUp,
+    rateFloor: flags.rateFloor,
+    weightDecay: flags.weightDecay,
+    beta1: flags.beta1,
+    beta2: flags.beta2,
+    epsilon: flags.epsilon,
+    clip: flags.clip,
+    seed: flags.seed,
+    shuffleWindow: flags.shuffleWindow,
+    maxBadLines: flags.maxBadLines,
+    evalInterval: flags.evalInterval,
+    patience: flags.patience,
+    maxEvalExamples: flags.maxEvalExamples,
+    checkpointInterval: flags.checkpointInterval,
+    threads: flags.threads,
+    gpu: flags.gpu === "off" ? false : (flags.gpu satisfies GpuOption | undefined),
+    onProgress: undefined,
+    onBadLine: undefined,
+    onEvaluation: undefined,
+    signal: undefined,
+  });
+}

@@ -1,0 +1,86 @@
+/** What `overfill heal` does: trains with a progress bar, tells what happens on the way, and what came of it. */
+
+import { constants, existsSync } from "node:fs";
+import { access, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { type HealOptions, type HealProgress, type HealResult, heal } from "../../../train/index.js";
+import { formatCount } from "../../number-format.js";
+import { Progress } from "../../progress.js";
+import { listenForStop } from "../../stop-signals.js";
+import { write } from "../../terminal.js";
+import { type HealFlags, toHealOptions } from "./flags.js";
+import { describeEvaluation, detailOf, RemainingTime, renderHealed } from "./render.js";
+
+/** Short enough for what stands behind it on 80 columns. */
+const barSize = 16;
+
+export async function runHeal(student: string, flags: HealFlags): Promise<void> {
+  const options = toHealOptions(student, flags);
+  // Now, not after hours of training.
+  if (flags.plot !== undefined) await access(dirname(flags.plot), constants.W_OK);
+  const { signal, release } = listenForStop();
+  const progress = await Progress.open(flags.progress && !flags.quiet, barSize);
+  // At once: a second Ctrl-C may leave no time later.
+  signal.addEventListener("abort", () => progress.stop());
+  const watch = new TrainingWatch(options, flags, progress, signal);
+  try {
+    const result = await heal({ ...options, ...watch.callbacks, signal });
+    progress.stop();
+    if (flags.plot !== undefined) await plotLosses(flags.plot, result, student);
+    if (flags.json) await write(process.stdout, `${JSON.stringify(result, undefined, 2)}\n`, signal);
+    else if (!flags.quiet) await write(process.stdout, `${renderHealed(result, options)}\n`, signal);
+  } catch (error) {
+    if (signal.aborted && !flags.quiet) await write(process.stderr, `${watch.describeStop()}\n`);
+    throw error;
+  } finally {
+    progress.stop();
+    release();
+  }
+}
+
+async function plotLosses(file: string, result: HealResult, student: string): Promise<void> {
+  const { drawLosses } = await import("./plot.js");
+  await writeFile(file, drawLosses(result, student));
+}
+
+/** Shows the news of a training on stderr. */
+class TrainingWatch {
+  readonly #remaining = new RemainingTime();
+  #step = 0;
+  #steps = 0;
+
+  constructor(
+    readonly options: HealOptions,
+    readonly flags: HealFlags,
+    readonly progress: Progress,
+    readonly signal: AbortSignal,
+  ) {}
+
+  get callbacks(): Required<Pick<HealOptions, "onProgress" | "onBadLine" | "onEvaluation">> {
+    return {
+      onProgress: (news) => this.#onProgress(news),
+      // Also with --quiet: data that is left out is never left out silently.
+      onBadLine: ({ path, line, reason }) => this.progress.note(`${path}:${line}: ${reason}`),
+      onEvaluation: (evaluation) => {
+        if (!this.flags.quiet) this.progress.note(describeEvaluation(evaluation, String(this.options.evalData)));
+      },
+    };
+  }
+
+  #onProgress(news: HealProgress): void {
+    const { stage, fraction, step, steps } = news;
+    this.#step = step;
+    this.#steps = steps;
+    const remainingMs = stage === "training" ? this.#remaining.estimate(step, steps) : undefined;
+    if (!this.signal.aborted) this.progress.update(stage, fraction, 1, detailOf(news, remainingMs));
+  }
+
+  /** Where an interrupted training stopped, and how to go on. */
+  describeStop(): string {
+    const at =
+      this.#step > 0 ? `at step ${formatCount(this.#step)} of ${formatCount(this.#steps)}` : "before its first step";
+    const checkpoint = String(this.options.checkpoint ?? `${this.options.out}.checkpoint`);
+    if (!existsSync(checkpoint)) return `Stopped ${at}.`;
+    return `Stopped ${at}. The same command with --resume goes on from ${checkpoint}.`;
+  }
+}

@@ -1,0 +1,108 @@
+/** What one or two models are, how they pair and what memory they take, as tables. */
+
+import type { HandoverPlan, ModelInfo } from "../../../engine/index.js";
+import { formatBytes, formatCount } from "../../number-format.js";
+import { renderTable } from "../../tables.js";
+import type { Style } from "../../terminal.js";
+
+export interface InspectedModel extends ModelInfo {
+  readonly file: string;
+  /** Of a cache of its own. */
+  readonly kvBytesPerToken: number;
+}
+
+/** What loading would take, but compute buffers, which depend on the device. */
+export interface MemoryEstimate {
+  readonly contextSize: number;
+  readonly weightsBytes: number;
+  /** One cache if it is shared, two otherwise. */
+  readonly kvBytes: number;
+  readonly totalBytes: number;
+}
+
+export interface Inspected {
+  readonly prefill: InspectedModel;
+  readonly decode?: InspectedModel;
+  readonly plan?: HandoverPlan;
+  readonly memory: MemoryEstimate;
+}
+
+type Row = readonly [label: string, value: (model: InspectedModel) => string];
+
+const modelRows: readonly Row[] = [
+  ["file", (model) => model.file],
+  ["name", (model) => model.name || "(none)"],
+  ["architecture", (model) => model.architecture],
+  ["description", (model) => model.description],
+  ["parameters", (model) => formatCount(model.parameters)],
+  ["weights", (model) => formatBytes(model.sizeBytes)],
+  ["trained context", (model) => `${formatCount(model.trainedContextSize)} tokens`],
+  ["layers", (model) => String(model.layers)],
+  ["hidden size", (model) => formatCount(model.hiddenSize)],
+  ["feed-forward size", (model) => formatCount(model.feedForwardSize)],
+  ["heads, KV heads", (model) => `${model.heads}, ${model.kvHeads}`],
+  ["head size of K, V", (model) => `${model.headSizeK}, ${model.headSizeV}`],
+  ["vocabulary", (model) => `${formatCount(model.vocabularySize)} tokens`],
+  ["RoPE base, scaling", (model) => `${formatCount(model.ropeBase)}, ${model.ropeScaling}`],
+  ["sliding window", (model) => (model.slidingWindow > 0 ? `${formatCount(model.slidingWindow)} tokens` : "none")],
+  ["KV cache", (model) => `${formatCount(model.kvBytesPerToken)} bytes per token`],
+];
+
+export function render({ prefill, decode, plan, memory }: Inspected, style: Style): string {
+  const models = decode ? [prefill, decode] : [prefill];
+  const head = decode ? ["", "prefill", "decode"] : ["", "model"];
+  const facts = modelRows.map(([label, value]) => [label, ...models.map(value)]);
+  const parts = [renderTable(head, facts)];
+  if (plan) parts.push(renderPlan(plan, style));
+  parts.push(renderMemory(models, memory, plan));
+  return parts.join("\n\n");
+}
+
+function renderPlan(plan: HandoverPlan, style: Style): string {
+  const lines = [`${style("bold", "Pair:")} ${style(planColor(plan), plan.kind)}, ${explain(plan)}`];
+  if (plan.reasons.length > 0) {
+    const rows = plan.reasons.map((reason) => [
+      reason.field,
+      reason.prefill,
+      reason.decode,
+      reason.leadsTo,
+      reason.message,
+    ]);
+    lines.push(renderTable(["field", "prefill", "decode", "leads to", "why"], rows));
+  }
+  for (const note of plan.notes) lines.push(`Note: ${note}`);
+  return lines.join("\n");
+}
+
+function planColor(plan: HandoverPlan): "green" | "yellow" | "red" {
+  if (plan.kind === "share") return "green";
+  return plan.available ? "yellow" : "red";
+}
+
+function explain(plan: HandoverPlan): string {
+  if (plan.oneModel) return "both are one model: ordinary inference";
+  if (plan.kind === "share") return "the decode model goes on in the prefill model's cache: the switch moves no byte";
+  if (plan.kind === "impossible") return "the decode model cannot go on from the prefill model's cache";
+  if (plan.available) return "the decode model goes on from a copy of the prefill model's cache";
+  return "the cache would have to be translated, which this version cannot do";
+}
+
+function renderMemory(
+  models: readonly InspectedModel[],
+  memory: MemoryEstimate,
+  plan: HandoverPlan | undefined,
+): string {
+  const shared = plan?.kind === "share" && !plan.oneModel ? ", shared" : "";
+  const rows = [
+    ["weights", formatBytes(memory.weightsBytes)],
+    [`KV cache${shared}`, formatBytes(memory.kvBytes)],
+    ["together", formatBytes(memory.totalBytes)],
+  ];
+  const most = models.some((model) => model.slidingWindow > 0)
+    ? " (at most: layers with a sliding window take less)"
+    : "";
+  return [
+    `Memory at a context of ${formatCount(memory.contextSize)} tokens, without compute buffers${most}:`,
+    renderTable([], rows, [1]),
+  ].join("\n");
+}

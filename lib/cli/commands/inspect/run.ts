@@ -1,0 +1,74 @@
+/** What `overfill inspect` does. No weights are loaded: everything follows from the files' heads. */
+
+import { type InspectOptions, inspect, inspectTranslator } from "../../../engine/index.js";
+import { readImportance } from "../../../prune/index.js";
+import { UsageError } from "../../exit.js";
+import { given, toTranslator } from "../../flags.js";
+import { styleOf, write } from "../../terminal.js";
+import type { InspectFlags } from "./flags.js";
+import { inspectImportanceFile } from "./importance.js";
+import { inspectTranslatorFile } from "./translator.js";
+
+/** The largest context that a pair takes without being asked to. */
+const defaultContext = 4096;
+/** llama.cpp allocates caches in multiples of so many tokens. */
+const contextStep = 256;
+
+import { type Inspected, type InspectedModel, type MemoryEstimate, render } from "./render.js";
+
+export async function inspectFiles(
+  prefillFile: string,
+  decodeFile: string | undefined,
+  flags: InspectFlags,
+): Promise<void> {
+  if (flags.context !== undefined && !(Number.isInteger(flags.context) && flags.context > 0))
+    throw new UsageError(`--context: expected a whole number above 0; got ${flags.context}`);
+  const translator = decodeFile === undefined ? await inspectTranslator(prefillFile) : undefined;
+  if (translator) return inspectTranslatorFile(translator, flags);
+  if (flags.plot !== undefined) throw new UsageError("--plot: only a translator has errors to draw");
+  const importance = decodeFile === undefined ? await readImportance(prefillFile) : undefined;
+  if (importance) return inspectImportanceFile(importance, flags);
+  const facts = await inspectPair(prefillFile, decodeFile, flags);
+  const text = flags.json ? JSON.stringify(facts, undefined, 2) : render(facts, styleOf(process.stdout));
+  await write(process.stdout, `${text}\n`);
+}
+
+type CacheTypes = Pick<InspectOptions, "cacheTypeK" | "cacheTypeV">;
+
+async function inspectPair(
+  prefillFile: string,
+  decodeFile: string | undefined,
+  flags: InspectFlags,
+): Promise<Inspected> {
+  const { cacheTypeK, cacheTypeV, decodeCacheTypeK, decodeCacheTypeV } = flags;
+  const cache = given<CacheTypes>({ cacheTypeK, cacheTypeV });
+  const decodeCache = given<CacheTypes>({ cacheTypeK: decodeCacheTypeK, cacheTypeV: decodeCacheTypeV });
+  const alone = async (file: string, types: CacheTypes): Promise<InspectedModel> => {
+    const { prefill, kvBytesPerToken } = await inspect({ prefill: { model: file }, ...types });
+    return { file, ...prefill, kvBytesPerToken };
+  };
+  const prefill = await alone(prefillFile, cache);
+  if (decodeFile === undefined) return { prefill, memory: estimate([prefill], [prefill], flags.context) };
+  const decode = await alone(decodeFile, { ...cache, ...decodeCache });
+  const { plan } = await inspect({
+    prefill: { model: prefillFile },
+    decode: { model: decodeFile, ...decodeCache },
+    ...cache,
+    ...given<Pick<InspectOptions, "translator">>({ translator: toTranslator(flags) }),
+  });
+  const models = plan.oneModel ? [prefill] : [prefill, decode];
+  const caches = plan.kind === "share" ? [prefill] : models;
+  return { prefill, decode, plan, memory: estimate(models, caches, flags.context) };
+}
+
+function estimate(
+  models: readonly InspectedModel[],
+  caches: readonly InspectedModel[],
+  asked: number | undefined,
+): MemoryEstimate {
+  const tokens = asked ?? Math.min(defaultContext, ...models.map((model) => model.trainedContextSize));
+  const contextSize = Math.ceil(tokens / contextStep) * contextStep;
+  const weightsBytes = models.reduce((sum, model) => sum + model.sizeBytes, 0);
+  const kvBytes = caches.reduce((sum, model) => sum + model.kvBytesPerToken * contextSize, 0);
+  return { contextSize, weightsBytes, kvBytes, totalBytes: weightsBytes + kvBytes };
+}

@@ -1,0 +1,53 @@
+/** What `overfill inspect` does with a translator file. */
+
+import { writeFile } from "node:fs/promises";
+import type { TranslatorInfo, TranslatorModel } from "../../../engine/index.js";
+import { UsageError } from "../../exit.js";
+import { formatBytes, formatCount } from "../../number-format.js";
+import { renderTable } from "../../tables.js";
+import { write } from "../../terminal.js";
+import { renderLayers, renderLosses } from "../../translator-tables.js";
+import type { InspectFlags } from "./flags.js";
+
+/** Explains the translator on stdout, and draws its errors if a plot is asked for. */
+export async function inspectTranslatorFile(info: TranslatorInfo, flags: InspectFlags): Promise<void> {
+  if (flags.plot !== undefined) {
+    const { drawLayerErrors } = await import("./plot.js");
+    const svg = drawLayerErrors(info);
+    if (svg === undefined) throw new UsageError(`--plot: ${info.path} tells no errors that could be drawn`);
+    await writeFile(flags.plot, svg);
+  }
+  const text = flags.json ? JSON.stringify(info, undefined, 2) : render(info);
+  await write(process.stdout, `${text}\n`);
+}
+
+const mapKinds: Readonly<Record<TranslatorInfo["maps"], string>> = {
+  none: "a layer map only: K and V are taken as they are",
+  common: "one linear map with bias per layer, for K and V alike",
+  separate: "linear maps with bias per layer, one for K and one for V",
+};
+
+function render(info: TranslatorInfo): string {
+  const facts = [
+    ["file", info.path],
+    ["size", formatBytes(info.sizeBytes)],
+    ["prefill model", describeModel(info.source)],
+    ["decode model", describeModel(info.target)],
+    ["what it does", mapKinds[info.maps]],
+  ];
+  if (info.maps !== "none")
+    facts.push(
+      ["K is mapped", info.beforeRope ? "without its position encoding, which is done again" : "as it is stored"],
+      ["weights", info.weightType],
+      ["fitted to", info.fitTokens > 0 ? `${formatCount(info.fitTokens)} tokens` : "unknown"],
+    );
+  const parts = [renderTable(["", "translator"], facts)];
+  if (info.layers.length > 0) parts.push(renderLayers(info));
+  if (info.loss) parts.push(renderLosses(info.loss));
+  return parts.join("\n\n");
+}
+
+function describeModel({ name, fingerprint }: TranslatorModel): string {
+  if (fingerprint === "") return name === "" ? "any of fitting shape" : `${name}, or any of fitting shape`;
+  return name === "" ? fingerprint : `${name} (${fingerprint})`;
+}

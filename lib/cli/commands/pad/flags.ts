@@ -1,0 +1,60 @@
+/** `overfill pad`: its flags, and what they mean to the API. */
+
+import type { Command } from "commander";
+import type { PadOptions } from "../../../prune/index.js";
+import { given, parseNumber, threadsFlag, toModelType } from "../../flags.js";
+
+/** The flags as commander hands them over. */
+export interface PadFlags {
+  readonly out?: string;
+  readonly multiple?: number;
+  readonly quantize?: string;
+  readonly maxPartSize?: string;
+  readonly name?: string;
+  readonly threads?: number;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly progress: boolean;
+}
+
+const explanation = `
+Brings the hidden and the feed-forward width up to the next multiple with channels that are zero, and scales the norms so
+that the model computes what it did. A width such as 1689, which no quantised type can store, becomes 1792.
+
+Examples:
+  overfill pad decode.gguf --multiple 256
+  overfill pad decode.gguf -o decode-q4.gguf --quantize q4_k_m
+
+The result goes to stdout, the progress to stderr. Exit status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.`;
+
+export function addPadCommand(program: Command): Command {
+  return program
+    .command("pad")
+    .description("make a model of odd widths quantisable without changing what it computes")
+    .argument("<model>", "GGUF file of the model")
+    .addHelpText("after", explanation)
+    .option("-o, --out <file>", "where to write the model (default: <model>-padded.gguf, which must not be there)")
+    .option("--multiple <n>", "bring widths up to the next multiple (default: 256)", parseNumber)
+    .option("--quantize <type>", "type of the model that is written: f16, q8_0, q4_k_m, ... (default: same)")
+    .option("--max-part-size <n>", "split it into files of at most so many bytes: 2GB (default: one file)")
+    .option("--name <text>", "its general.name (default: made from the model's)")
+    .addOption(threadsFlag())
+    .option("--json", "print one JSON object in place of the table")
+    .option("--quiet", "no progress bar and no result")
+    .option("--no-progress", "no progress bar");
+}
+
+/** Options of `pad`, but the signal and the progress. */
+export function toPadOptions(model: string, out: string, flags: PadFlags): PadOptions {
+  return given<PadOptions>({
+    model,
+    out,
+    multiple: flags.multiple,
+    quantize: toModelType(flags.quantize),
+    maxPartBytes: flags.maxPartSize,
+    name: flags.name,
+    threads: flags.threads,
+    onProgress: undefined,
+    signal: undefined,
+  });
+}

@@ -1,9 +1,0 @@
-/** An evaluation's report as an SVG: nearness to the full model by position where there are positions, else the scores. */
-
-import type { EvaluationReport } from "../eval/index.js";
-import { drawPositions } from "./eval-position-plot.js";
-import { drawScores } from "./eval-score-plot.js";
-
-export function drawReport(report: EvaluationReport): string {
-  return report.rows.some(({ positions }) => positions) ? drawPositions(report) : drawScores(report);
-}
