@@ -1,11 +1,13 @@
 /** The words of the command line: how a flag's text becomes a value, and which flag an option of the API is. */
 
-import { InvalidArgumentError, Option } from "commander";
-import type { CacheType, GpuOption, LayerMap, LoadPairOptions } from "../engine/index.js";
+import { type Command, InvalidArgumentError, Option, type OptionValues } from "@commander-js/extra-typings";
+import type { CacheType, DecodeSource, GpuOption, LayerMap, LoadPairOptions } from "../engine/index.js";
 import type { ModelType } from "../prune/index.js";
+import { UsageError } from "./exit.js";
 
 const cacheTypes: readonly CacheType[] = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"];
-const gpus: readonly (Exclude<GpuOption, false> | "off")[] = ["auto", "cuda", "metal", "vulkan", "off"];
+const gpus = ["auto", "cuda", "metal", "vulkan", "off"] as const;
+const switches = ["auto", "on", "off"] as const;
 
 /** A decimal number; whether it is in range is the API's to say. */
 export function parseNumber(text: string): number {
@@ -56,30 +58,137 @@ export function appendLogitBias(
   return new Map([...(previous ?? []), [Number(match[1]), value]]);
 }
 
-/** Flags for the types of the KV cache, which `run` and `inspect` have in common. */
-export const cacheTypeFlags = (): Option[] => [
-  new Option("--cache-type-k <type>", "type in which the KV cache stores K (default: f16)").choices(cacheTypes),
-  new Option("--cache-type-v <type>", "type in which the KV cache stores V (default: f16)").choices(cacheTypes),
-];
+/** The flags of a command as commander hands them over, inferred from their declaration. */
+export type FlagsOf<Add extends (program: Command) => { opts(): OptionValues }> = Readonly<
+  ReturnType<ReturnType<Add>["opts"]>
+>;
 
-/** Flags for the decode model's own cache. */
-export const decodeCacheTypeFlags = (): Option[] => [
-  new Option("--decode-cache-type-k <type>", "the same for the decode model's own cache").choices(cacheTypes),
-  new Option("--decode-cache-type-v <type>", "the same for the decode model's own cache").choices(cacheTypes),
-];
+/**
+ * Adds flags that commands have in common. commander adds them to the very command that it is given; what they parse to
+ * is inferred as if they stood alone, and joins what is there.
+ */
+function addFlags<Args extends unknown[], Own extends OptionValues, Common extends OptionValues>(
+  command: Command<Args, Own>,
+  add: (command: Command) => Command<[], Common>,
+): Command<Args, Own & Common> {
+  add(command as unknown as Command);
+  return command as unknown as Command<Args, Own & Common>;
+}
 
-/** Flags for how the cache of one model becomes the other's, which `run` and `inspect` have in common. */
-export const translatorFlags = (): Option[] => [
-  new Option("--translator <file>", "file that turns the prefill model's KV cache into the decode model's").conflicts(
-    "layerMap",
-  ),
-  new Option(
-    "--layer-map <layers>",
-    "the prefill model's layers that the decode model's layers read: first, last, firstlast, spaced or a list",
-  ).argParser(parseLayerMap),
-];
+/** Flags for the pair's caches and for the handover between them, which `run`, `eval` and `inspect` have in common. */
+export function cacheFlags<Args extends unknown[], Own extends OptionValues>(command: Command<Args, Own>) {
+  return addFlags(command, (common) =>
+    common
+      .optionsGroup("KV cache and handover:")
+      .addOption(new Option("--cache-type-k <type>", "type of K in the KV cache (default: f16)").choices(cacheTypes))
+      .addOption(new Option("--cache-type-v <type>", "type of V in the KV cache (default: f16)").choices(cacheTypes))
+      .addOption(
+        new Option("--flash-attention <mode>", "attention without a score matrix (default: auto)").choices(switches),
+      )
+      .addOption(
+        new Option("--decode-cache-type-k <type>", "type of K in the decode model's own cache").choices(cacheTypes),
+      )
+      .addOption(
+        new Option("--decode-cache-type-v <type>", "type of V in the decode model's own cache").choices(cacheTypes),
+      )
+      .addOption(new Option("--decode-flash-attention <mode>", "the same for the decode model").choices(switches))
+      .addOption(
+        new Option(
+          "--translator <file>",
+          "file that turns the prefill model's KV cache into the decode model's",
+        ).conflicts("layerMap"),
+      )
+      .addOption(layerMapFlag("the layers of the prefill model that the decode model's layers read")),
+  );
+}
 
-/** The API's option for those flags. */
+/** Flags for how a handover is done, of the commands that do one. */
+export function handoverFlags<Args extends unknown[], Own extends OptionValues>(command: Command<Args, Own>) {
+  return addFlags(command, (common) =>
+    common
+      .addOption(
+        new Option("--handover <kind>", "how the KV cache is handed over (default: auto)").choices([
+          "auto",
+          "share",
+          "translate",
+        ] as const),
+      )
+      .addOption(
+        new Option("--implementation <kind>", "what translates the cache if it is not shared (default: auto)").choices([
+          "auto",
+          "cpu",
+          "graph",
+          "cuda",
+          "metal",
+        ] as const),
+      ),
+  );
+}
+
+/** The rule by which the decode model's layers are given layers of the prefill model. */
+export const layerMapFlag = (description: string) =>
+  new Option("--layer-map <layers>", `${description}: first, last, firstlast, spaced or a list`).argParser(
+    parseLayerMap,
+  );
+
+/**
+ * Flags for where and with how many threads to compute.
+ *
+ * @param tiny what gets fewer threads by default
+ * @param layers what `--gpu-layers` counts
+ */
+export function computingFlags<Args extends unknown[], Own extends OptionValues>(
+  command: Command<Args, Own>,
+  { tiny = "a tiny model", layers = "layers of each model on the GPU, or all (default: all)" } = {},
+) {
+  return addFlags(command, (common) =>
+    common
+      .optionsGroup("Computing:")
+      .addOption(threadsFlag(tiny))
+      .addOption(new Option("--gpu <kind>", "device family to run on (default: auto)").choices(gpus))
+      .option("--gpu-layers <n>", layers, parseLayers),
+  );
+}
+
+/** The number of threads, which is smaller by default for `tiny` models. */
+export const threadsFlag = (tiny = "a tiny model") =>
+  new Option("--threads <n>", `threads (default: the cores this process may use, fewer for ${tiny})`).argParser(
+    parseNumber,
+  );
+
+/** The decode model's layers on the GPU, of the commands that load a pair. */
+export const decodeGpuLayersFlag = () =>
+  new Option("--decode-gpu-layers <n>", "the same for the decode model (default: as --gpu-layers)").argParser(
+    parseLayers,
+  );
+
+/**
+ * Flags for what is printed.
+ *
+ * @param text what `--json` takes the place of
+ * @param quiet what `--quiet` suppresses
+ */
+export function outputFlags<Args extends unknown[], Own extends OptionValues>(
+  command: Command<Args, Own>,
+  { text = "the tables", quiet = "no progress bar and no result" } = {},
+) {
+  return addFlags(command, (common) =>
+    common
+      .optionsGroup("Output:")
+      .option("--json", `print one JSON object instead of ${text}`)
+      .option("--quiet", quiet)
+      .option("--no-progress", "no progress bar"),
+  );
+}
+
+/** The API's option for `--gpu`. */
+export const toGpu = (gpu: (typeof gpus)[number] | undefined): GpuOption | undefined => (gpu === "off" ? false : gpu);
+
+/** The API's option for `--flash-attention`. */
+export const toFlashAttention = (mode: (typeof switches)[number] | undefined): boolean | "auto" | undefined =>
+  mode === undefined || mode === "auto" ? mode : mode === "on";
+
+/** The API's option for `--translator` and `--layer-map`. */
 export function toTranslator(flags: {
   readonly translator?: string;
   readonly layerMap?: LayerMap;
@@ -87,15 +196,25 @@ export function toTranslator(flags: {
   return flags.layerMap === undefined ? flags.translator : { layers: flags.layerMap };
 }
 
-/** Where to compute; `off` is the CPU alone. */
-export const gpuFlag = (): Option =>
-  new Option("--gpu <kind>", "device family to run on (default: auto)").choices(gpus);
+/** What the flags of {@link cacheFlags} and {@link computingFlags} say about the decode model. */
+export interface DecodeFlags {
+  readonly gpuLayers?: number | "all";
+  readonly decodeGpuLayers?: number | "all";
+  readonly decodeCacheTypeK?: CacheType;
+  readonly decodeCacheTypeV?: CacheType;
+  readonly decodeFlashAttention?: (typeof switches)[number];
+}
 
-/** How many threads to compute with, which is fewer by default for `tiny` models. */
-export const threadsFlag = (tiny = "a tiny model"): Option =>
-  new Option("--threads <n>", `threads (default: the cores this process may use, fewer for ${tiny})`).argParser(
-    parseNumber,
-  );
+/** The API's option for the decode model. */
+export function toDecodeSource(model: DecodeSource["model"], flags: DecodeFlags): DecodeSource {
+  return given<DecodeSource>({
+    model,
+    gpuLayers: flags.decodeGpuLayers ?? flags.gpuLayers,
+    cacheTypeK: flags.decodeCacheTypeK,
+    cacheTypeV: flags.decodeCacheTypeV,
+    flashAttention: toFlashAttention(flags.decodeFlashAttention),
+  });
+}
 
 /** The options whose flag is not their name with dashes. */
 const otherNames: Readonly<Record<string, string>> = {
@@ -136,7 +255,8 @@ export function flagOfParameter(parameter: string, command = ""): string {
   const inner = first === "prefill" || first === "decode" || first === "translator";
   const name = inner && second !== "model" ? (second ?? first) : first;
   if (name === undefined) return parameter;
-  if (first === "decode" && /^cacheType/.test(name)) return `--decode-${flagOfParameter(name).slice(2)}`;
+  if (first === "decode" && /^(cacheType|flashAttention|gpuLayers)/.test(name))
+    return `--decode-${flagOfParameter(name).slice(2)}`;
   const own = namesOfCommand[command];
   return (
     own?.[`${first}.${second}`] ??
@@ -144,6 +264,13 @@ export function flagOfParameter(parameter: string, command = ""): string {
     otherNames[name] ??
     `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
   );
+}
+
+/** A file that is named by an argument or by a flag, but not by both. */
+export function oneOf(flag: string, argument: string | undefined, value: string | undefined): string | undefined {
+  if (argument !== undefined && value !== undefined)
+    throw new UsageError(`--${flag} and an argument name the same file: give one of them`);
+  return argument ?? value;
 }
 
 /** The same options without those that were not given: the API tells an absent option from an undefined one. */

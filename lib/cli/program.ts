@@ -1,7 +1,7 @@
 /** The command line as a whole: the commands, what `--help` says, and how every failure is told. */
 
 import { createRequire } from "node:module";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError } from "@commander-js/extra-typings";
 import { addCreateCommand } from "./commands/create/flags.js";
 import { addDoctorCommand } from "./commands/doctor/flags.js";
 import { addEvalCommand } from "./commands/eval/flags.js";

@@ -1,18 +1,13 @@
 /** The flags of `eval` without running it. */
 
 import test from "ava";
-import { type EvalFlags, toEvaluateOptions } from "../../lib/cli/commands/eval/flags.js";
+import { addEvalCommand, toEvaluateOptions } from "../../lib/cli/commands/eval/flags.js";
 import { flagOfParameter } from "../../lib/cli/flags.js";
 import { makeProgram } from "../../lib/cli/program.js";
 import { checkEvaluateOptions } from "../../lib/eval/validation.js";
+import { parseFlags } from "./parse-flags.js";
 
-async function optionsOf(text: string) {
-  const program = makeProgram();
-  const command = program.commands.find((candidate) => candidate.name() === "eval");
-  if (!command) throw new Error("there is no such command");
-  await command.action(() => {}).parseAsync(text.split(" "), { from: "user" });
-  return toEvaluateOptions(command.opts<EvalFlags>());
-}
+const optionsOf = async (text: string) => toEvaluateOptions(await parseFlags(addEvalCommand, text.split(" ")));
 
 test("the example of the first page is understood", async (t) => {
   const options = await optionsOf("--prefill f.gguf --decode d.gguf --data e.jsonl");

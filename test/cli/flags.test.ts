@@ -1,17 +1,12 @@
 import test from "ava";
-import { type RunFlags, toDecodeOptions, toLoadOptions } from "../../lib/cli/commands/run/flags.js";
+import { addEvalCommand, toEvaluateOptions } from "../../lib/cli/commands/eval/flags.js";
+import { addRunCommand, toDecodeOptions, toLoadOptions } from "../../lib/cli/commands/run/flags.js";
 import { appendLogitBias, appendText, flagOfParameter, given, parseLayers, parseNumber } from "../../lib/cli/flags.js";
-import { makeProgram } from "../../lib/cli/program.js";
 import { demoPair } from "../../lib/engine/demo-pair.js";
 import { checkDecodeOptions, checkLoadPairOptions } from "../../lib/engine/validation.js";
+import { parseFlags } from "./parse-flags.js";
 
-/** The flags of a command line, without running it. */
-async function parse(...args: string[]): Promise<RunFlags> {
-  const run = makeProgram().commands.find((command) => command.name() === "run");
-  if (!run) throw new Error("there is no command run");
-  await run.action(() => {}).parseAsync(args, { from: "user" });
-  return run.opts<RunFlags>();
-}
+const parse = (...args: string[]) => parseFlags(addRunCommand, args);
 
 for (const text of ["", " ", "x", "1x", "NaN", "Infinity"])
   test(`${JSON.stringify(text)} is no number`, (t) => {
@@ -51,6 +46,7 @@ test("a parameter of the API is told by its flag", (t) => {
     ["options.stop.0", "options.contextSize", "prompt"].map((name) => flagOfParameter(name)),
     ["--stop", "--context", "--prompt"],
   );
+  t.is(flagOfParameter("options.decode.flashAttention"), "--decode-flash-attention");
 });
 
 test("a command's own word for an option is told", (t) => {
@@ -76,6 +72,20 @@ test("with a model named the API's defaults hold", async (t) => {
   const flags = await parse("--prefill", "a.gguf");
   t.deepEqual(toDecodeOptions(flags), {});
   t.deepEqual(toLoadOptions(flags, demoPair), { prefill: { model: "a.gguf" } });
+});
+
+test("the decode model has flags of its own for its device and its cache", async (t) => {
+  const side =
+    "--gpu-layers 4 --decode-gpu-layers 2 --flash-attention on --decode-flash-attention off --decode-cache-type-k q8_0";
+  const run = await parse(...`--prefill a --decode b ${side}`.split(" "));
+  const evaluation = await parseFlags(addEvalCommand, `--prefill a --decode b --data c ${side}`.split(" "));
+  const expected = {
+    prefill: { model: "a", gpuLayers: 4 },
+    decode: { model: "b", gpuLayers: 2, cacheTypeK: "q8_0", flashAttention: false },
+    flashAttention: true,
+  };
+  t.deepEqual(toLoadOptions(run, demoPair), expected as never);
+  t.deepEqual(toEvaluateOptions(evaluation), { ...expected, data: "c" } as never);
 });
 
 test("every flag reaches the option of the API that it stands for", async (t) => {

@@ -1,21 +1,17 @@
 /** The flags of `heal` and `create` without running them. */
 
 import test from "ava";
-import { type CreateFlags, toCreateOptions } from "../../lib/cli/commands/create/flags.js";
-import { type HealFlags, toHealOptions } from "../../lib/cli/commands/heal/flags.js";
+import { addCreateCommand, toCreateOptions } from "../../lib/cli/commands/create/flags.js";
+import { addHealCommand, toHealOptions } from "../../lib/cli/commands/heal/flags.js";
 import { flagOfParameter } from "../../lib/cli/flags.js";
 import { makeProgram } from "../../lib/cli/program.js";
 import { checkCreateModelOptions, checkHealOptions } from "../../lib/train/validation.js";
+import { parseFlags } from "./parse-flags.js";
 
-async function parse<Flags extends object>(name: string, text: string): Promise<Flags> {
-  const program = makeProgram();
-  const command = program.commands.find((candidate) => candidate.name() === name);
-  if (!command) throw new Error(`there is no command ${name}`);
-  await command.action(() => {}).parseAsync(text.split(" "), { from: "user" });
-  return command.opts<Flags>();
-}
+const parseCreate = (text: string) => parseFlags(addCreateCommand, text.split(" "));
 
-const healOptions = async (text: string) => toHealOptions("student.gguf", await parse<HealFlags>("heal", text));
+const healOptions = async (text: string) =>
+  toHealOptions("student.gguf", await parseFlags(addHealCommand, text.split(" ")));
 
 test("the example of the first page is understood", async (t) => {
   const options = await healOptions(
@@ -59,6 +55,12 @@ test("every flag of heal reaches the option of the API that it stands for", asyn
   t.like(await healOptions("s.gguf --data d.txt -o o.gguf --mode full --epochs 2.5"), { mode: "full", epochs: 2.5 });
 });
 
+test("the two models of a training may be named as those of a pair", async (t) => {
+  const flags = await parseFlags(addHealCommand, "--prefill f --decode s --data d -o o".split(" "));
+  t.like(toHealOptions(undefined, flags), { full: { model: "f" }, student: { model: "s" } });
+  t.throws(() => toHealOptions("t", flags), { message: /^--decode and an argument name the same file/ });
+});
+
 test("what heal and create need is told", async (t) => {
   const none = "heal s.gguf";
   await t.throwsAsync(makeProgram().parseAsync(none.split(" "), { from: "user" }), {
@@ -77,11 +79,11 @@ test("what heal and create need is told", async (t) => {
 test("every flag of create reaches its option", async (t) => {
   const needed = "-o new.gguf --tokenizer demo.gguf --hidden 128 --ffn 384 --layers 4 --heads 4 --kv-heads 2";
   const shape = { hiddenSize: 128, feedForwardSize: 384, layers: 4, heads: 4, kvHeads: 2 };
-  const least = toCreateOptions(await parse<CreateFlags>("create", needed));
+  const least = toCreateOptions(await parseCreate(needed));
   t.deepEqual(least, { out: "new.gguf", tokenizer: "demo.gguf", ...shape, tiedOutput: true });
   t.notThrows(() => checkCreateModelOptions(least));
   const more = `${needed} --head-size 64 --context 256 --rope-base 5e5 --norm-epsilon 1e-6 --no-tied-output --type f16 --seed 3 --name New`;
-  const all = toCreateOptions(await parse<CreateFlags>("create", more));
+  const all = toCreateOptions(await parseCreate(more));
   t.deepEqual(all, {
     ...{ out: "new.gguf", tokenizer: "demo.gguf", ...shape, headSize: 64, contextSize: 256, ropeBase: 5e5 },
     ...{ normEpsilon: 1e-6, tiedOutput: false, type: "f16", seed: 3, name: "New" },

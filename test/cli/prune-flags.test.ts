@@ -1,23 +1,20 @@
 /** The flags of `prune`, `importance` and `pad` without running them, and how a result is told. */
 
 import test from "ava";
-import { type ImportanceFlags, toImportanceOptions } from "../../lib/cli/commands/importance/flags.js";
-import { type PadFlags, toPadOptions } from "../../lib/cli/commands/pad/flags.js";
+import { addImportanceCommand, toImportanceOptions } from "../../lib/cli/commands/importance/flags.js";
+import { addPadCommand, toPadOptions } from "../../lib/cli/commands/pad/flags.js";
 import { paddedName } from "../../lib/cli/commands/pad/run.js";
-import { type PruneFlags, toPruneOptions } from "../../lib/cli/commands/prune/flags.js";
+import { addPruneCommand, toPruneOptions } from "../../lib/cli/commands/prune/flags.js";
 import { parseLayersKept } from "../../lib/cli/flags.js";
-import { makeProgram } from "../../lib/cli/program.js";
 import { detailOf } from "../../lib/cli/work.js";
 import { checkImportanceOptions, checkPadOptions, checkPruneOptions } from "../../lib/prune/validation.js";
+import { parseFlags } from "./parse-flags.js";
 
-async function parse<Flags extends object>(name: string, ...args: string[]): Promise<Flags> {
-  const command = makeProgram().commands.find((candidate) => candidate.name() === name);
-  if (!command) throw new Error(`there is no command ${name}`);
-  await command.action(() => {}).parseAsync(args, { from: "user" });
-  return command.opts<Flags>();
-}
+const parsePrune = (...args: string[]) => parseFlags(addPruneCommand, args);
+const parseImportance = (...args: string[]) => parseFlags(addImportanceCommand, args);
+const parsePad = (...args: string[]) => parseFlags(addPadCommand, args);
 
-const pruneFlags = (text: string) => parse<PruneFlags>("prune", ...text.split(" "));
+const pruneFlags = (text: string) => parsePrune(...text.split(" "));
 
 test("the example of the first page is understood", async (t) => {
   const flags = await pruneFlags("full.gguf -o decode.gguf --hidden 0.45 --ffn 0.45 --text calibration.txt");
@@ -64,7 +61,7 @@ test("every flag of prune reaches the option of the API that it stands for", asy
 });
 
 test("what prune lacks is told", async (t) => {
-  const none = await parse<PruneFlags>("prune");
+  const none = await parsePrune();
   t.throws(() => toPruneOptions(undefined, none), { message: /missing required argument 'model'/ });
   t.throws(() => toPruneOptions("a.gguf", none), { message: /'-o, --out <file>' not specified/ });
   t.throws(() => toPruneOptions("a.gguf", { ...none, out: "b.gguf" }), { message: /^nothing to prune: give --hidden/ });
@@ -77,8 +74,7 @@ test("layers are a share, a number or a list", (t) => {
 });
 
 test("every flag of importance reaches its option", async (t) => {
-  const flags = await parse<ImportanceFlags>(
-    "importance",
+  const flags = await parseImportance(
     ..."full.gguf -o i.gguf --text a.txt --text b.txt --merge c.gguf --merge d.gguf --window 32".split(" "),
     ..."--windows-per-batch 2 --max-samples 9 --threads 2 --gpu off --gpu-layers 1".split(" "),
   );
@@ -91,8 +87,7 @@ test("every flag of importance reaches its option", async (t) => {
 });
 
 test("every flag of pad reaches its option", async (t) => {
-  const flags = await parse<PadFlags>(
-    "pad",
+  const flags = await parsePad(
     ..."a.gguf -o b.gguf --multiple 64 --quantize Q8_0 --max-part-size 1GiB --name Wide --threads 2".split(" "),
   );
   const options = toPadOptions("a.gguf", flags.out ?? "", flags);

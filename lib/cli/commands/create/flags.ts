@@ -1,29 +1,10 @@
 /** `overfill create`: its flags, and what they mean to the API. */
 
-import { type Command, Option } from "commander";
+import { type Command, Option } from "@commander-js/extra-typings";
 import type { CreateModelOptions } from "../../../train/index.js";
-import { given, parseNumber } from "../../flags.js";
+import { type FlagsOf, given, parseNumber } from "../../flags.js";
 
-/** The flags as commander hands them over. */
-export interface CreateFlags {
-  readonly out: string;
-  readonly tokenizer: string;
-  readonly hidden: number;
-  readonly ffn: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly kvHeads: number;
-  readonly headSize?: number;
-  readonly context?: number;
-  readonly ropeBase?: number;
-  readonly normEpsilon?: number;
-  readonly tiedOutput: boolean;
-  readonly type?: "f32" | "f16" | "bf16";
-  readonly seed?: number;
-  readonly name?: string;
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-}
+export type CreateFlags = FlagsOf<typeof addCreateCommand>;
 
 const explanation = `
 The model is of the llama architecture and knows nothing; overfill heal --mode full trains it.
@@ -33,7 +14,7 @@ Example:
 
 Exit status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.`;
 
-export function addCreateCommand(program: Command): Command {
+export function addCreateCommand(program: Command) {
   return program
     .command("create")
     .description("make a model with random weights, to be trained from scratch")
@@ -50,10 +31,10 @@ export function addCreateCommand(program: Command): Command {
     .option("--rope-base <x>", "of the position encoding (default: 10000)", parseNumber)
     .option("--norm-epsilon <x>", "of the norms (default: 1e-5)", parseNumber)
     .option("--no-tied-output", "an output matrix of its own, apart from the embedding matrix")
-    .addOption(new Option("--type <type>", "of the matrices (default: f32)").choices(["f32", "f16", "bf16"]))
+    .addOption(new Option("--type <type>", "of the matrices (default: f32)").choices(["f32", "f16", "bf16"] as const))
     .option("--seed <n>", "of the weights (default: 1)", parseNumber)
     .option("--name <text>", "its general.name (default: made from its size)")
-    .option("--json", "print one JSON object in place of the text")
+    .option("--json", "print one JSON object instead of the text")
     .option("--quiet", "no result");
 }
 

@@ -1,15 +1,13 @@
 /** `overfill doctor`: its flags. */
 
-import type { Command } from "commander";
+import type { Command } from "@commander-js/extra-typings";
+import type { FlagsOf } from "../../flags.js";
 
-/** The flags as commander hands them over. */
-export interface DoctorFlags {
-  readonly json?: boolean;
-}
+export type DoctorFlags = FlagsOf<typeof addDoctorCommand>;
 
-export function addDoctorCommand(program: Command): Command {
+export function addDoctorCommand(program: Command) {
   return program
     .command("doctor")
     .description("what this installation found, and whether it works; exit status 1 if it does not")
-    .option("--json", "print one JSON object in place of the tables");
+    .option("--json", "print one JSON object instead of the tables");
 }

@@ -1,65 +1,26 @@
 /** `overfill eval`: its flags, and what they mean to the API. */
 
-import { type Command, Option } from "commander";
-import type {
-  CacheType,
-  DecodeSource,
-  GpuOption,
-  LayerMap,
-  LoadPairOptions,
-  ModelSource,
-} from "../../../engine/index.js";
-import type { EvaluateOptions, EvaluationTask, MetricName } from "../../../eval/index.js";
+import { type Command, Option } from "@commander-js/extra-typings";
+import type { ModelSource } from "../../../engine/index.js";
+import type { EvaluateOptions, MetricName } from "../../../eval/index.js";
 import {
   appendText,
-  cacheTypeFlags,
-  decodeCacheTypeFlags,
+  cacheFlags,
+  computingFlags,
+  decodeGpuLayersFlag,
+  type FlagsOf,
   given,
-  gpuFlag,
-  parseLayers,
+  handoverFlags,
+  outputFlags,
   parseNumber,
   parseNumbers,
-  threadsFlag,
+  toDecodeSource,
+  toFlashAttention,
+  toGpu,
   toTranslator,
-  translatorFlags,
 } from "../../flags.js";
 
-/** The flags as commander hands them over. */
-export interface EvalFlags {
-  readonly prefill: string;
-  readonly decode?: string;
-  readonly data: string;
-  readonly task?: EvaluationTask;
-  readonly refresh?: readonly number[];
-  readonly metrics?: readonly MetricName[];
-  readonly maxExamples?: number;
-  readonly maxTokens?: number;
-  readonly stop?: readonly string[];
-  readonly window?: number;
-  readonly timedTokens?: number;
-  readonly confidence?: number;
-  readonly resamples?: number;
-  readonly seed?: number;
-  readonly maxBadLines?: number;
-  readonly translator?: string;
-  readonly layerMap?: LayerMap;
-  readonly handover?: LoadPairOptions["handover"];
-  readonly context?: number;
-  readonly batch?: number;
-  readonly cacheTypeK?: CacheType;
-  readonly cacheTypeV?: CacheType;
-  readonly decodeCacheTypeK?: CacheType;
-  readonly decodeCacheTypeV?: CacheType;
-  readonly threads?: number;
-  readonly gpu?: "auto" | "cuda" | "metal" | "vulkan" | "off";
-  readonly gpuLayers?: number | "all";
-  readonly out?: string;
-  readonly plot?: string;
-  readonly samples?: string;
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly progress: boolean;
-}
+export type EvalFlags = FlagsOf<typeof addEvalCommand>;
 
 const explanation = `
 The full model alone, the decode model alone, two-stage inference and two-stage with refreshes, side by side on the same
@@ -74,12 +35,11 @@ Examples:
 The result goes to stdout, the progress and lines that are skipped to stderr. Exit status: 0 done, 1 failed, 2 wrong
 usage, 130 Ctrl-C.`;
 
-export function addEvalCommand(program: Command): Command {
+export function addEvalCommand(program: Command) {
   const command = program
     .command("eval")
     .description("measure what two-stage inference is worth on a pair and data of your own")
-    .addHelpText("after", explanation);
-  command
+    .addHelpText("after", explanation)
     .optionsGroup("Models and data:")
     .requiredOption("--prefill <file>", "GGUF file of the full model")
     .option("--decode <file>", "GGUF file of the small model (default: the full model, a pair of one)")
@@ -88,47 +48,29 @@ export function addEvalCommand(program: Command): Command {
       new Option(
         "--task <task>",
         "predict given responses, generate answers, or choose (default: what the data is for)",
-      ).choices(["responses", "generate", "choices"]),
+      ).choices(["responses", "generate", "choices"] as const),
     )
     .option("--max-examples <n>", "examples, from the beginning (default: all)", parseNumber)
-    .option("--max-bad-lines <n>", "bad lines that are skipped (default: 10)", parseNumber);
-  command
+    .option("--max-bad-lines <n>", "bad lines that are skipped (default: 10)", parseNumber)
     .optionsGroup("What is measured:")
     .option("--refresh <tokens>", "two-stage with a refresh every so often, too; a list such as 8,32", parseNumbers)
     .option("--metrics <names>", "metrics to report, with commas between them (default: all of the task's)", parseNames)
     .option("--max-tokens <n>", "tokens of a generated answer at most (default: 256)", parseNumber)
     .option("--stop <text>", "end a generated answer before this text; repeatable", appendText)
     .option("--window <tokens>", "windows that plain text is read in (default: 512, or the context)", parseNumber)
-    .option("--timed-tokens <n>", "tokens written to time the rows; 0 is none (default: 32)", parseNumber);
-  command
+    .option("--timed-tokens <n>", "tokens written to time the rows; 0 is none (default: 32)", parseNumber)
     .optionsGroup("Confidence intervals:")
     .option("--confidence <share>", "how often an interval holds the truth (default: 0.95)", parseNumber)
     .option("--resamples <n>", "draws of the bootstrap (default: 1000)", parseNumber)
     .option("--seed <n>", "of the bootstrap (default: 1)", parseNumber);
-  command
-    .optionsGroup("Computing:")
+  const computing = computingFlags(command)
+    .addOption(decodeGpuLayersFlag())
     .option("--context <tokens>", "room for prompt and response (default: as trained, at most 4096)", parseNumber)
-    .addOption(threadsFlag())
-    .option("--batch <tokens>", "prompt tokens read at once (default: 512)", parseNumber)
-    .addOption(gpuFlag())
-    .option("--gpu-layers <n>", "layers of each model on the GPU, or all (default: all)", parseLayers)
-    .addOption(
-      new Option("--handover <kind>", "how the KV cache goes over (default: auto)").choices([
-        "auto",
-        "share",
-        "translate",
-      ]),
-    );
-  for (const flag of [...cacheTypeFlags(), ...decodeCacheTypeFlags(), ...translatorFlags()]) command.addOption(flag);
-  command
-    .optionsGroup("Output:")
+    .option("--batch <tokens>", "prompt tokens read at once (default: 512)", parseNumber);
+  return outputFlags(handoverFlags(cacheFlags(computing)))
     .option("-o, --out <file>", "write the report as JSON, too")
     .option("--plot <file>", "draw the figures as SVG: by position in the response, or the scores")
-    .option("--samples <file>", "write a line of JSON for each row's result on each example")
-    .option("--json", "print one JSON object in place of the tables")
-    .option("--quiet", "no progress bar and no result")
-    .option("--no-progress", "no progress bar");
-  return command;
+    .option("--samples <file>", "write a line of JSON for each row's result on each example");
 }
 
 /** Names with commas between them; whether they are metrics is the API's to say. */
@@ -138,21 +80,9 @@ function parseNames(text: string): readonly MetricName[] {
 
 /** Options of `evaluate`, but the signal and the callbacks. */
 export function toEvaluateOptions(flags: EvalFlags): EvaluateOptions {
-  const source = (model: string) => given<ModelSource>({ model, gpuLayers: flags.gpuLayers });
-  const decode =
-    flags.decode === undefined
-      ? undefined
-      : given<DecodeSource>({
-          ...source(flags.decode),
-          cacheTypeK: flags.decodeCacheTypeK,
-          cacheTypeV: flags.decodeCacheTypeV,
-          flashAttention: undefined,
-        });
-  return given<
-    Omit<EvaluateOptions, "flashAttention" | "implementation" | "onProgress" | "onBadLine" | "onExample" | "signal">
-  >({
-    prefill: source(flags.prefill),
-    decode,
+  return given<Omit<EvaluateOptions, "onProgress" | "onBadLine" | "onExample" | "signal">>({
+    prefill: given<ModelSource>({ model: flags.prefill, gpuLayers: flags.gpuLayers }),
+    decode: flags.decode === undefined ? undefined : toDecodeSource(flags.decode, flags),
     data: flags.data,
     task: flags.task,
     refreshIntervals: flags.refresh,
@@ -168,11 +98,13 @@ export function toEvaluateOptions(flags: EvalFlags): EvaluateOptions {
     maxBadLines: flags.maxBadLines,
     translator: toTranslator(flags),
     handover: flags.handover,
+    implementation: flags.implementation,
     contextSize: flags.context,
     batchSize: flags.batch,
     cacheTypeK: flags.cacheTypeK,
     cacheTypeV: flags.cacheTypeV,
+    flashAttention: toFlashAttention(flags.flashAttention),
     threads: flags.threads,
-    gpu: flags.gpu === "off" ? false : (flags.gpu satisfies GpuOption | undefined),
+    gpu: toGpu(flags.gpu),
   });
 }

@@ -1,30 +1,20 @@
 /** `overfill fit`: its flags, and what they mean to the API. */
 
-import { type Command, Option } from "commander";
-import type { FitTranslatorOptions, GpuOption, LayerMap, ModelSource } from "../../../engine/index.js";
-import { given, gpuFlag, parseLayerMap, parseLayers, parseNumber, threadsFlag } from "../../flags.js";
+import { type Command, Option } from "@commander-js/extra-typings";
+import type { FitTranslatorOptions, ModelSource } from "../../../engine/index.js";
+import {
+  computingFlags,
+  decodeGpuLayersFlag,
+  type FlagsOf,
+  given,
+  layerMapFlag,
+  outputFlags,
+  parseNumber,
+  toDecodeSource,
+  toGpu,
+} from "../../flags.js";
 
-/** The flags as commander hands them over. */
-export interface FitFlags {
-  readonly prefill: string;
-  readonly decode: string;
-  readonly text: string;
-  readonly out: string;
-  readonly layerMap?: LayerMap;
-  readonly maps?: "separate" | "common";
-  readonly beforeRope: boolean;
-  readonly lambda?: number;
-  readonly heldOut?: number;
-  readonly weightType?: "f32" | "f16" | "q8_0";
-  readonly chunkSize?: number;
-  readonly maxTokens?: number;
-  readonly threads?: number;
-  readonly gpu?: "auto" | "cuda" | "metal" | "vulkan" | "off";
-  readonly gpuLayers?: number | "all";
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly progress: boolean;
-}
+export type FitFlags = FlagsOf<typeof addFitCommand>;
 
 const explanation = `
 Both models read the text. For every layer of the decode model, ridge regression finds the linear maps that take the
@@ -36,31 +26,28 @@ Example:
 
 The result goes to stdout, the progress to stderr. Exit status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.`;
 
-export function addFitCommand(program: Command): Command {
+export function addFitCommand(program: Command) {
   const command = program
     .command("fit")
     .description("fit a translator, which turns one model's KV cache into another's, to a text")
-    .addHelpText("after", explanation);
-  command
+    .addHelpText("after", explanation)
     .optionsGroup("Models and files:")
     .requiredOption("--prefill <file>", "GGUF file of the model that reads")
     .requiredOption("--decode <file>", "GGUF file of the model that writes; the vocabularies must be equal")
     .requiredOption("--text <file>", "text of the kind that prompts will be, better a hundred thousand tokens than ten")
     .requiredOption("-o, --out <file>", "where to write the translator")
-    .option("--max-tokens <n>", "read no more than so many tokens of the text (default: all)", parseNumber);
-  command
+    .option("--max-tokens <n>", "read no more than so many tokens of the text (default: all)", parseNumber)
     .optionsGroup("Maps:")
     .addOption(
-      new Option(
-        "--layer-map <layers>",
-        "the prefill model's layers that the decode model's take K and V from: first, last, firstlast, spaced or a list (default: the same; spaced if the depths differ)",
-      ).argParser(parseLayerMap),
+      layerMapFlag(
+        "the layers of the prefill model that the decode model's take K and V from (default: the same; spaced if the depths differ)",
+      ),
     )
     .addOption(
       new Option("--maps <kind>", "a map each for K and V, or one in common (default: separate)").choices([
         "separate",
         "common",
-      ]),
+      ] as const),
     )
     .option("--no-before-rope", "map K as it is stored, with its position encoding")
     .option("--lambda <x>", "ridge relative to the variance; larger for little text (default: 0.0001)", parseNumber)
@@ -70,28 +57,20 @@ export function addFitCommand(program: Command): Command {
         "f32",
         "f16",
         "q8_0",
-      ]),
+      ] as const),
     );
-  command
-    .optionsGroup("Computing:")
-    .option("--chunk-size <tokens>", "tokens read at once (default: 512, or as trained if less)", parseNumber)
-    .addOption(threadsFlag())
-    .addOption(gpuFlag())
-    .option("--gpu-layers <n>", "layers of each model on the GPU, or all (default: all)", parseLayers);
-  command
-    .optionsGroup("Output:")
-    .option("--json", "print one JSON object in place of the tables")
-    .option("--quiet", "no progress bar and no result")
-    .option("--no-progress", "no progress bar");
-  return command;
+  return outputFlags(
+    computingFlags(command)
+      .addOption(decodeGpuLayersFlag())
+      .option("--chunk-size <tokens>", "tokens read at once (default: 512, or as trained if less)", parseNumber),
+  );
 }
 
 /** Options of `fitTranslator`, but the signal and the progress. */
 export function toFitOptions(flags: FitFlags): FitTranslatorOptions {
-  const source = (model: string) => given<ModelSource>({ model, gpuLayers: flags.gpuLayers });
   return given<FitTranslatorOptions>({
-    prefill: source(flags.prefill),
-    decode: source(flags.decode),
+    prefill: given<ModelSource>({ model: flags.prefill, gpuLayers: flags.gpuLayers }),
+    decode: toDecodeSource(flags.decode, flags),
     text: flags.text,
     out: flags.out,
     layers: flags.layerMap,
@@ -103,7 +82,7 @@ export function toFitOptions(flags: FitFlags): FitTranslatorOptions {
     heldOut: flags.heldOut,
     weightType: flags.weightType,
     threads: flags.threads,
-    gpu: flags.gpu === "off" ? false : (flags.gpu satisfies GpuOption | undefined),
+    gpu: toGpu(flags.gpu),
     onProgress: undefined,
     signal: undefined,
   });

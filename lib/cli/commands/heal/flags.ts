@@ -1,69 +1,21 @@
 /** `overfill heal`: its flags, and what they mean to the API. */
 
-import { type Command, Option } from "commander";
-import type { GpuOption, ModelSource } from "../../../engine/index.js";
-import type {
-  DistillationOptions,
-  HealOptions,
-  LoraOptions,
-  RateSchedule,
-  TrainingMode,
-} from "../../../train/index.js";
-import { appendText, given, gpuFlag, parseLayers, parseNumber, threadsFlag } from "../../flags.js";
+import { type Command, Option } from "@commander-js/extra-typings";
+import type { ModelSource } from "../../../engine/index.js";
+import type { DistillationOptions, HealOptions, LoraOptions } from "../../../train/index.js";
+import { UsageError } from "../../exit.js";
+import {
+  appendText,
+  computingFlags,
+  type FlagsOf,
+  given,
+  oneOf,
+  outputFlags,
+  parseNumber,
+  toGpu,
+} from "../../flags.js";
 
-/** The flags as commander hands them over. */
-export interface HealFlags {
-  readonly out: string;
-  readonly data: string;
-  readonly full?: string;
-  readonly eval?: string;
-  readonly checkpoint?: string;
-  readonly resume?: boolean;
-  readonly log?: string;
-  readonly plot?: string;
-  readonly translator?: string;
-  readonly trainTranslator?: boolean;
-  readonly translatorOut?: string;
-  readonly translatorType?: string;
-  readonly mode?: TrainingMode;
-  readonly promptRatio?: number;
-  readonly randomCutoff?: number;
-  readonly refreshInterval?: number;
-  readonly distilShare?: number;
-  readonly distilTemperature?: number;
-  readonly loraRank?: number;
-  readonly loraAlpha?: number;
-  readonly loraTarget?: readonly string[];
-  readonly freeze?: readonly string[];
-  readonly type?: string;
-  readonly context?: number;
-  readonly batch?: number;
-  readonly microBatchTokens?: number;
-  readonly epochs?: number;
-  readonly maxSteps?: number;
-  readonly learningRate?: number;
-  readonly schedule?: RateSchedule;
-  readonly warmUp?: number;
-  readonly rateFloor?: number;
-  readonly weightDecay?: number;
-  readonly beta1?: number;
-  readonly beta2?: number;
-  readonly epsilon?: number;
-  readonly clip?: number;
-  readonly seed?: number;
-  readonly shuffleWindow?: number;
-  readonly maxBadLines?: number;
-  readonly evalInterval?: number;
-  readonly patience?: number;
-  readonly maxEvalExamples?: number;
-  readonly checkpointInterval?: number;
-  readonly threads?: number;
-  readonly gpu?: "auto" | "cuda" | "metal" | "vulkan" | "off";
-  readonly gpuLayers?: number | "all";
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly progress: boolean;
-}
+export type HealFlags = FlagsOf<typeof addHealCommand>;
 
 const explanation = `
 The full model reads each prompt of the data, and the student learns to write the response on its KV cache. A line of
@@ -81,38 +33,37 @@ Examples:
 The result goes to stdout, the progress, the evaluations and lines that are skipped to stderr. Exit status: 0 done,
 1 failed, 2 wrong usage, 130 Ctrl-C.`;
 
-export function addHealCommand(program: Command): Command {
+export function addHealCommand(program: Command) {
   const command = program
     .command("heal")
     .description("train a pruned model on the full model's KV cache, or any model by itself")
-    .argument("<student>", "GGUF file of the model to train")
-    .addHelpText("after", explanation);
-  command
+    .argument("[student]", "GGUF file of the model to train: the decode model of the pair")
+    .addHelpText("after", explanation)
     .optionsGroup("Files:")
     .requiredOption("--data <file>", "what to train on: JSONL or *.txt")
     .requiredOption("-o, --out <file>", "where to write the trained model")
-    .option("--full <file>", "GGUF file of the model that reads the prompts, or is distilled from")
+    .option("--prefill, --full <file>", "GGUF file of the full model, which reads the prompts or is distilled from")
+    .option("--decode <file>", "the same as the argument")
     .option("--eval <file>", "what to evaluate on: JSONL or *.txt, held out from the data")
     .option("--checkpoint <file>", "where to write checkpoints (default: <out>.checkpoint)")
     .option("--resume", "go on from the checkpoint, if it is there")
     .option("--log <file>", "write a line of JSON for every step")
     .option("--plot <file>", "draw the losses as SVG")
     .option("--translator <file>", "file that turns the full model's KV cache into the student's")
-    .option("--translator-out <file>", "where to write the translator for the trained model");
-  command
+    .option("--translator-out <file>", "where to write the translator for the trained model")
     .optionsGroup("What is learned:")
     .addOption(
       new Option(
         "--mode <mode>",
         "on the full model's cache, the same model alone, or any model whole (default: overfill)",
-      ).choices(["overfill", "sft", "full"]),
+      ).choices(["overfill", "sft", "full"] as const),
     )
     .option("--prompt-ratio <share>", "share of the prompt that the full model reads (default: 1)", parseNumber)
     .option("--random-cutoff <share>", "the full model reads up to so much of the response (default: 0)", parseNumber)
     .option("--refresh-interval <tokens>", "the full model reads the response again every so often", parseNumber)
     .option("--distil-share <share>", "share of the loss that is the full model's distribution", parseNumber)
     .option("--distil-temperature <t>", "temperature of both distributions (default: 2)", parseNumber)
-    .option("--lora-rank <n>", "train low-rank products in place of the matrices", parseNumber)
+    .option("--lora-rank <n>", "train low-rank products instead of the matrices", parseNumber)
     .option("--lora-alpha <x>", "a product counts alpha / rank (default: the rank)", parseNumber)
     .option(
       "--lora-target <pattern>",
@@ -129,8 +80,7 @@ export function addHealCommand(program: Command): Command {
       "--translator-type <type>",
       "type of the translator that is written: f32, f16, q8_0 or same (default: same)",
     )
-    .option("--type <type>", "type of the model that is written: f32, f16, bf16, q8_0 or same (default: same)");
-  command
+    .option("--type <type>", "type of the model that is written: f32, f16, bf16, q8_0 or same (default: same)")
     .optionsGroup("Data and steps:")
     .option("--context <tokens>", "tokens of an example at most (default: 2048, or as trained if less)", parseNumber)
     .option("--batch <n>", "examples of a step (default: 8)", parseNumber)
@@ -144,8 +94,7 @@ export function addHealCommand(program: Command): Command {
     .option("--shuffle-window <lines>", "lines among which the next one is drawn (default: 10000)", parseNumber)
     .option("--max-bad-lines <n>", "bad lines that are skipped (default: 10)", parseNumber)
     .option("--seed <n>", "of the data's order and of what is drawn (default: 1)", parseNumber)
-    .option("--checkpoint-interval <steps>", "steps between checkpoints (default: ten minutes)", parseNumber);
-  command
+    .option("--checkpoint-interval <steps>", "steps between checkpoints (default: ten minutes)", parseNumber)
     .optionsGroup("Optimiser (AdamW):")
     .option("--learning-rate <x>", "at its peak (default: 2e-5)", parseNumber)
     .addOption(
@@ -153,7 +102,7 @@ export function addHealCommand(program: Command): Command {
         "constant",
         "linear",
         "cosine",
-      ]),
+      ] as const),
     )
     .option("--warm-up <share>", "share of the steps in which the rate grows (default: 0.01)", parseNumber)
     .option("--rate-floor <share>", "share of the peak that the rate ends at (default: 0)", parseNumber)
@@ -161,8 +110,7 @@ export function addHealCommand(program: Command): Command {
     .option("--beta1 <x>", "decay of the first moment (default: 0.9)", parseNumber)
     .option("--beta2 <x>", "decay of the second moment (default: 0.95)", parseNumber)
     .option("--epsilon <x>", "added to the root of the second moment (default: 1e-8)", parseNumber)
-    .option("--clip <norm>", "largest norm of the gradient, 0 for none (default: 1)", parseNumber);
-  command
+    .option("--clip <norm>", "largest norm of the gradient, 0 for none (default: 1)", parseNumber)
     .optionsGroup("Evaluation:")
     .option(
       "--eval-interval <steps>",
@@ -171,25 +119,19 @@ export function addHealCommand(program: Command): Command {
     )
     .option("--patience <n>", "end after so many evaluations without a better loss (default: never)", parseNumber)
     .option("--max-eval-examples <n>", "examples that are evaluated (default: 256)", parseNumber);
-  command
-    .optionsGroup("Computing:")
-    .addOption(threadsFlag("a tiny student"))
-    .addOption(gpuFlag())
-    .option(
-      "--gpu-layers <n>",
-      "layers of each model on the GPU, or all; 0 trains on the CPU (default: all)",
-      parseLayers,
-    );
-  command
-    .optionsGroup("Output:")
-    .option("--json", "print one JSON object in place of the tables")
-    .option("--quiet", "no progress bar, no evaluations and no result")
-    .option("--no-progress", "no progress bar");
-  return command;
+  return outputFlags(
+    computingFlags(command, {
+      tiny: "a tiny student",
+      layers: "layers of each model on the GPU, or all; 0 trains on the CPU (default: all)",
+    }),
+    { quiet: "no progress bar, no evaluations and no result" },
+  );
 }
 
 /** Options of `heal`, but the signal and the callbacks. */
-export function toHealOptions(student: string, flags: HealFlags): HealOptions {
+export function toHealOptions(studentArgument: string | undefined, flags: HealFlags): HealOptions {
+  const student = oneOf("decode", studentArgument, flags.decode);
+  if (student === undefined) throw new UsageError("missing required argument 'student'");
   const source = (model: string) => given<ModelSource>({ model, gpuLayers: flags.gpuLayers });
   const distillation = given<DistillationOptions>({ share: flags.distilShare, temperature: flags.distilTemperature });
   // Without a rank the API tells that it is missing.
@@ -237,7 +179,7 @@ export function toHealOptions(student: string, flags: HealFlags): HealOptions {
     maxEvalExamples: flags.maxEvalExamples,
     checkpointInterval: flags.checkpointInterval,
     threads: flags.threads,
-    gpu: flags.gpu === "off" ? false : (flags.gpu satisfies GpuOption | undefined),
+    gpu: toGpu(flags.gpu),
     onProgress: undefined,
     onBadLine: undefined,
     onEvaluation: undefined,

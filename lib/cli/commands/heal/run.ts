@@ -14,7 +14,7 @@ import { describeEvaluation, detailOf, RemainingTime, renderHealed } from "./ren
 /** Short enough for what stands behind it on 80 columns. */
 const barSize = 16;
 
-export async function runHeal(student: string, flags: HealFlags): Promise<void> {
+export async function runHeal(student: string | undefined, flags: HealFlags): Promise<void> {
   const options = toHealOptions(student, flags);
   // Now, not after hours of training.
   if (flags.plot !== undefined) await access(dirname(flags.plot), constants.W_OK);
@@ -26,7 +26,7 @@ export async function runHeal(student: string, flags: HealFlags): Promise<void> 
   try {
     const result = await heal({ ...options, ...watch.callbacks, signal });
     progress.stop();
-    if (flags.plot !== undefined) await plotLosses(flags.plot, result, student);
+    if (flags.plot !== undefined) await plotLosses(flags.plot, result, studentOf(options));
     if (flags.json) await write(process.stdout, `${JSON.stringify(result, undefined, 2)}\n`, signal);
     else if (!flags.quiet) await write(process.stdout, `${renderHealed(result, options)}\n`, signal);
   } catch (error) {
@@ -36,6 +36,11 @@ export async function runHeal(student: string, flags: HealFlags): Promise<void> 
     progress.stop();
     release();
   }
+}
+
+/** The student as the user named it. */
+function studentOf({ student }: HealOptions): string {
+  return String(typeof student === "string" || student instanceof URL ? student : student.model);
 }
 
 async function plotLosses(file: string, result: HealResult, student: string): Promise<void> {

@@ -1,25 +1,10 @@
 /** `overfill importance`: its flags, and what they mean to the API. */
 
-import type { Command } from "commander";
-import type { GpuOption } from "../../../engine/index.js";
+import type { Command } from "@commander-js/extra-typings";
 import type { MeasureImportanceOptions } from "../../../prune/index.js";
-import { appendText, given, gpuFlag, parseLayers, parseNumber, threadsFlag } from "../../flags.js";
+import { appendText, computingFlags, type FlagsOf, given, outputFlags, parseNumber, toGpu } from "../../flags.js";
 
-/** The flags as commander hands them over. */
-export interface ImportanceFlags {
-  readonly out: string;
-  readonly text?: readonly string[];
-  readonly merge?: readonly string[];
-  readonly window?: number;
-  readonly windowsPerBatch?: number;
-  readonly maxSamples?: number;
-  readonly threads?: number;
-  readonly gpu?: "auto" | "cuda" | "metal" | "vulkan" | "off";
-  readonly gpuLayers?: number | "all";
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly progress: boolean;
-}
+export type ImportanceFlags = FlagsOf<typeof addImportanceCommand>;
 
 const explanation = `
 The model reads the texts; how much each of its channels, heads and layers matters goes to a file, from which
@@ -31,33 +16,21 @@ Examples:
 
 The result goes to stdout, the progress to stderr. Exit status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.`;
 
-export function addImportanceCommand(program: Command): Command {
+export function addImportanceCommand(program: Command) {
   const command = program
     .command("importance")
     .description("measure on texts how much the parts of a model matter, for overfill prune")
     .argument("<model>", "GGUF file of the full model")
-    .addHelpText("after", explanation);
-  command
+    .addHelpText("after", explanation)
     .optionsGroup("Files:")
     .requiredOption("-o, --out <file>", "where to write the importance")
     .option("--text <file>", "text of the kind that the model is for; repeatable", appendText)
-    .option("--merge <file>", "importance of the same model to add; repeatable", appendText);
-  command
+    .option("--merge <file>", "importance of the same model to add; repeatable", appendText)
     .optionsGroup("Samples:")
     .option("--window <tokens>", "tokens of a sample (default: 512, or as trained if less)", parseNumber)
     .option("--windows-per-batch <n>", "samples read at once (default: as many as make 512 tokens)", parseNumber)
     .option("--max-samples <n>", "measure no more than so many samples of each text (default: all)", parseNumber);
-  command
-    .optionsGroup("Computing:")
-    .addOption(threadsFlag())
-    .addOption(gpuFlag())
-    .option("--gpu-layers <n>", "layers of the model on the GPU, or all (default: all)", parseLayers);
-  command
-    .optionsGroup("Output:")
-    .option("--json", "print one JSON object in place of the tables")
-    .option("--quiet", "no progress bar and no result")
-    .option("--no-progress", "no progress bar");
-  return command;
+  return outputFlags(computingFlags(command, { layers: "layers of the model on the GPU, or all (default: all)" }));
 }
 
 /** Options of `measureImportance`, but the signal and the progress. */
@@ -72,7 +45,7 @@ export function toImportanceOptions(model: string, flags: ImportanceFlags): Meas
     windowsPerBatch: flags.windowsPerBatch,
     maxSamples: flags.maxSamples,
     threads: flags.threads,
-    gpu: flags.gpu === "off" ? false : (flags.gpu satisfies GpuOption | undefined),
+    gpu: toGpu(flags.gpu),
     onProgress: undefined,
     signal: undefined,
   });

@@ -1,34 +1,37 @@
 /** `overfill inspect`: its flags. */
 
-import type { Command } from "commander";
-import type { CacheType, LayerMap } from "../../../engine/index.js";
-import { cacheTypeFlags, decodeCacheTypeFlags, parseNumber, translatorFlags } from "../../flags.js";
+import type { Command } from "@commander-js/extra-typings";
+import { cacheFlags, type FlagsOf, parseNumber } from "../../flags.js";
 
-/** The flags as commander hands them over. */
-export interface InspectFlags {
-  readonly context?: number;
-  readonly cacheTypeK?: CacheType;
-  readonly cacheTypeV?: CacheType;
-  readonly decodeCacheTypeK?: CacheType;
-  readonly decodeCacheTypeV?: CacheType;
-  readonly translator?: string;
-  readonly layerMap?: LayerMap;
-  readonly plot?: string;
-  readonly json?: boolean;
-}
+export type InspectFlags = FlagsOf<typeof addInspectCommand>;
 
-export function addInspectCommand(program: Command): Command {
+const explanation = `
+Examples:
+  overfill inspect model.gguf
+  overfill inspect full.gguf small.gguf --context 8192
+  overfill inspect --prefill full.gguf --decode small.gguf --translator maps.gguf
+
+Exit status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.`;
+
+export function addInspectCommand(program: Command) {
   const command = program
     .command("inspect")
     .description(
-      "what one or two models are, whether they pair and why, and the memory they take; or what a translator or an importance file is",
+      "what one or two models are, whether they make a pair and why, and the memory they take; or what a translator or an importance file holds",
     )
-    .argument("<prefill>", "GGUF file of a model (of a pair, the one that reads) of a translator or of importance")
+    .argument("[prefill]", "GGUF file of a model (of a pair, the one that reads), of a translator or of importance")
     .argument("[decode]", "GGUF file of the model that writes")
-    .option("--context <tokens>", "context size to reckon memory for (default: as trained, at most 4096)", parseNumber);
-  for (const flag of [...cacheTypeFlags(), ...decodeCacheTypeFlags(), ...translatorFlags()]) command.addOption(flag);
-  command
+    .addHelpText("after", explanation)
+    .optionsGroup("Models:")
+    .option("--prefill <file>", "the same as the first argument")
+    .option("--decode <file>", "the same as the second argument")
+    .option(
+      "--context <tokens>",
+      "context size to estimate memory for (default: as trained, at most 4096)",
+      parseNumber,
+    );
+  return cacheFlags(command)
+    .optionsGroup("Output:")
     .option("--plot <file>", "draw a translator's error by layer into an SVG file")
-    .option("--json", "print one JSON object in place of the tables");
-  return command;
+    .option("--json", "print one JSON object instead of the tables");
 }

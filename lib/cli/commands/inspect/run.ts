@@ -3,7 +3,7 @@
 import { type InspectOptions, inspect, inspectTranslator } from "../../../engine/index.js";
 import { readImportance } from "../../../prune/index.js";
 import { UsageError } from "../../exit.js";
-import { given, toTranslator } from "../../flags.js";
+import { given, oneOf, toDecodeSource, toFlashAttention, toTranslator } from "../../flags.js";
 import { styleOf, write } from "../../terminal.js";
 import type { InspectFlags } from "./flags.js";
 import { inspectImportanceFile } from "./importance.js";
@@ -17,10 +17,13 @@ const contextStep = 256;
 import { type Inspected, type InspectedModel, type MemoryEstimate, render } from "./render.js";
 
 export async function inspectFiles(
-  prefillFile: string,
-  decodeFile: string | undefined,
+  prefillArgument: string | undefined,
+  decodeArgument: string | undefined,
   flags: InspectFlags,
 ): Promise<void> {
+  const prefillFile = oneOf("prefill", prefillArgument, flags.prefill);
+  const decodeFile = oneOf("decode", decodeArgument, flags.decode);
+  if (prefillFile === undefined) throw new UsageError("missing required argument 'prefill'");
   if (flags.context !== undefined && !(Number.isInteger(flags.context) && flags.context > 0))
     throw new UsageError(`--context: expected a whole number above 0; got ${flags.context}`);
   const translator = decodeFile === undefined ? await inspectTranslator(prefillFile) : undefined;
@@ -33,26 +36,26 @@ export async function inspectFiles(
   await write(process.stdout, `${text}\n`);
 }
 
-type CacheTypes = Pick<InspectOptions, "cacheTypeK" | "cacheTypeV">;
+type CacheKind = Pick<InspectOptions, "cacheTypeK" | "cacheTypeV" | "flashAttention">;
 
 async function inspectPair(
   prefillFile: string,
   decodeFile: string | undefined,
   flags: InspectFlags,
 ): Promise<Inspected> {
-  const { cacheTypeK, cacheTypeV, decodeCacheTypeK, decodeCacheTypeV } = flags;
-  const cache = given<CacheTypes>({ cacheTypeK, cacheTypeV });
-  const decodeCache = given<CacheTypes>({ cacheTypeK: decodeCacheTypeK, cacheTypeV: decodeCacheTypeV });
-  const alone = async (file: string, types: CacheTypes): Promise<InspectedModel> => {
-    const { prefill, kvBytesPerToken } = await inspect({ prefill: { model: file }, ...types });
+  const { cacheTypeK, cacheTypeV } = flags;
+  const cache = given<CacheKind>({ cacheTypeK, cacheTypeV, flashAttention: toFlashAttention(flags.flashAttention) });
+  const alone = async (file: string, kind: CacheKind): Promise<InspectedModel> => {
+    const { prefill, kvBytesPerToken } = await inspect({ prefill: { model: file }, ...kind });
     return { file, ...prefill, kvBytesPerToken };
   };
   const prefill = await alone(prefillFile, cache);
   if (decodeFile === undefined) return { prefill, memory: estimate([prefill], [prefill], flags.context) };
+  const { model, ...decodeCache } = toDecodeSource(decodeFile, flags);
   const decode = await alone(decodeFile, { ...cache, ...decodeCache });
   const { plan } = await inspect({
     prefill: { model: prefillFile },
-    decode: { model: decodeFile, ...decodeCache },
+    decode: { model, ...decodeCache },
     ...cache,
     ...given<Pick<InspectOptions, "translator">>({ translator: toTranslator(flags) }),
   });

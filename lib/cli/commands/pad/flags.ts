@@ -1,21 +1,10 @@
 /** `overfill pad`: its flags, and what they mean to the API. */
 
-import type { Command } from "commander";
+import type { Command } from "@commander-js/extra-typings";
 import type { PadOptions } from "../../../prune/index.js";
-import { given, parseNumber, threadsFlag, toModelType } from "../../flags.js";
+import { type FlagsOf, given, outputFlags, parseNumber, threadsFlag, toModelType } from "../../flags.js";
 
-/** The flags as commander hands them over. */
-export interface PadFlags {
-  readonly out?: string;
-  readonly multiple?: number;
-  readonly quantize?: string;
-  readonly maxPartSize?: string;
-  readonly name?: string;
-  readonly threads?: number;
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly progress: boolean;
-}
+export type PadFlags = FlagsOf<typeof addPadCommand>;
 
 const explanation = `
 Brings the hidden and the feed-forward width up to the next multiple with channels that are zero, and scales the norms so
@@ -27,8 +16,8 @@ Examples:
 
 The result goes to stdout, the progress to stderr. Exit status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.`;
 
-export function addPadCommand(program: Command): Command {
-  return program
+export function addPadCommand(program: Command) {
+  const command = program
     .command("pad")
     .description("make a model of odd widths quantisable without changing what it computes")
     .argument("<model>", "GGUF file of the model")
@@ -38,10 +27,8 @@ export function addPadCommand(program: Command): Command {
     .option("--quantize <type>", "type of the model that is written: f16, q8_0, q4_k_m, ... (default: same)")
     .option("--max-part-size <n>", "split it into files of at most so many bytes: 2GB (default: one file)")
     .option("--name <text>", "its general.name (default: made from the model's)")
-    .addOption(threadsFlag())
-    .option("--json", "print one JSON object in place of the table")
-    .option("--quiet", "no progress bar and no result")
-    .option("--no-progress", "no progress bar");
+    .addOption(threadsFlag());
+  return outputFlags(command);
 }
 
 /** Options of `pad`, but the signal and the progress. */

@@ -1,47 +1,20 @@
 /** `overfill prune`: its flags, and what they mean to the API. */
 
-import { type Command, Option } from "commander";
-import type { GpuOption } from "../../../engine/index.js";
+import { type Command, Option } from "@commander-js/extra-typings";
 import type { PruneOptions } from "../../../prune/index.js";
 import { UsageError } from "../../exit.js";
-import { given, gpuFlag, parseLayers, parseLayersKept, parseNumber, threadsFlag, toModelType } from "../../flags.js";
+import {
+  computingFlags,
+  type FlagsOf,
+  given,
+  outputFlags,
+  parseLayersKept,
+  parseNumber,
+  toGpu,
+  toModelType,
+} from "../../flags.js";
 
-/** The flags as commander hands them over. */
-export interface PruneFlags {
-  readonly out?: string;
-  readonly architectures?: boolean;
-  readonly hidden?: number;
-  readonly ffn?: number;
-  readonly heads?: number;
-  readonly kvHeads?: number;
-  readonly layers?: number | readonly number[];
-  readonly layerRule?: "first" | "last" | "firstlast" | "influence";
-  readonly targetSize?: string;
-  readonly targetBytes?: string;
-  readonly text?: string;
-  readonly importance?: string;
-  readonly saveImportance?: string;
-  readonly statistic?: "signed" | "absolute";
-  readonly hiddenScope?: "model" | "layers";
-  readonly ffnScope?: "layer" | "model";
-  readonly select?: "important" | "random" | "unimportant";
-  readonly seed?: number;
-  readonly window?: number;
-  readonly windowsPerBatch?: number;
-  readonly maxSamples?: number;
-  readonly measure: boolean;
-  readonly multiple?: number;
-  readonly quantize?: string;
-  readonly compensate: boolean;
-  readonly maxPartSize?: string;
-  readonly name?: string;
-  readonly threads?: number;
-  readonly gpu?: "auto" | "cuda" | "metal" | "vulkan" | "off";
-  readonly gpuLayers?: number | "all";
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly progress: boolean;
-}
+export type PruneFlags = FlagsOf<typeof addPruneCommand>;
 
 const explanation = `
 A size is a share that goes, below 1 (0.45 leaves 55%), or a whole number that stays. The model reads the text, the
@@ -56,20 +29,18 @@ Examples:
 
 The result goes to stdout, the progress to stderr. Exit status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.`;
 
-export function addPruneCommand(program: Command): Command {
+export function addPruneCommand(program: Command) {
   const command = program
     .command("prune")
     .description("make a smaller model of a model: the decode model of a pair")
     .argument("[model]", "GGUF file of the full model")
-    .addHelpText("after", explanation);
-  command
+    .addHelpText("after", explanation)
     .optionsGroup("Files:")
     .option("-o, --out <file>", "where to write the model")
     .option("--text <file>", "text of the kind that the model is for, to measure importance and losses on")
     .option("--importance <file>", "importance measured before, in place of measuring it")
     .option("--save-importance <file>", "write what was measured, for other sizes later")
-    .option("--architectures", "list the architectures that can be pruned, and end");
-  command
+    .option("--architectures", "list the architectures that can be pruned, and end")
     .optionsGroup("Sizes:")
     .option("--hidden <size>", "width of the residual stream", parseNumber)
     .option("--ffn <size>", "width of the feed-forward networks", parseNumber)
@@ -82,7 +53,7 @@ export function addPruneCommand(program: Command): Command {
         "last",
         "firstlast",
         "influence",
-      ]),
+      ] as const),
     )
     .addOption(
       new Option("--target-size <n>", "find the widths for at most so many parameters: 1.0B, 350M").conflicts(
@@ -90,20 +61,19 @@ export function addPruneCommand(program: Command): Command {
       ),
     )
     .option("--target-bytes <n>", "find the widths for at most so many bytes: 900MB, 1.5GiB")
-    .option("--multiple <n>", "round widths to a multiple (default: 256, less for a small model)", parseNumber);
-  command
+    .option("--multiple <n>", "round widths to a multiple (default: 256, less for a small model)", parseNumber)
     .optionsGroup("Importance:")
     .addOption(
       new Option("--statistic <kind>", "a channel's mean, or the mean of its size (default: signed)").choices([
         "signed",
         "absolute",
-      ]),
+      ] as const),
     )
     .addOption(
       new Option(
         "--hidden-scope <scope>",
         "score hidden channels over the whole model or by layer (default: model)",
-      ).choices(["model", "layers"]),
+      ).choices(["model", "layers"] as const),
     )
     .addOption(
       new Option("--ffn-scope <scope>", "feed-forward channels of each layer's own or common (default: layer)").choices(
@@ -115,30 +85,19 @@ export function addPruneCommand(program: Command): Command {
         "important",
         "random",
         "unimportant",
-      ]),
+      ] as const),
     )
     .option("--seed <n>", "of a random choice (default: 1)", parseNumber)
     .option("--window <tokens>", "tokens of a sample (default: 512, or as trained if less)", parseNumber)
     .option("--windows-per-batch <n>", "samples read at once (default: as many as make 512 tokens)", parseNumber)
     .option("--max-samples <n>", "measure no more than so many samples (default: all)", parseNumber)
-    .option("--no-measure", "do not measure the losses before and after");
-  command
+    .option("--no-measure", "do not measure the losses before and after")
     .optionsGroup("Model that is written:")
     .option("--quantize <type>", "its type: f32, f16, bf16, q8_0, q4_k_m, ..., same (default: f16)")
     .option("--no-compensate", "slice the norms as the reference does, without scaling them for the channels that go")
     .option("--max-part-size <n>", "split it into files of at most so many bytes: 2GB (default: one file)")
     .option("--name <text>", "its general.name (default: made from the full model's)");
-  command
-    .optionsGroup("Computing:")
-    .addOption(threadsFlag())
-    .addOption(gpuFlag())
-    .option("--gpu-layers <n>", "layers of the model on the GPU, or all (default: all)", parseLayers);
-  command
-    .optionsGroup("Output:")
-    .option("--json", "print one JSON object in place of the tables")
-    .option("--quiet", "no progress bar and no result")
-    .option("--no-progress", "no progress bar");
-  return command;
+  return outputFlags(computingFlags(command, { layers: "layers of the model on the GPU, or all (default: all)" }));
 }
 
 /** Options of `prune`, but the signal and the progress. Throws a UsageError where a flag is missing. */
@@ -180,7 +139,7 @@ export function toPruneOptions(model: string | undefined, flags: PruneFlags): Pr
     maxPartBytes: flags.maxPartSize,
     name: flags.name,
     threads: flags.threads,
-    gpu: flags.gpu === "off" ? false : (flags.gpu satisfies GpuOption | undefined),
+    gpu: toGpu(flags.gpu),
     onProgress: undefined,
     signal: undefined,
   });

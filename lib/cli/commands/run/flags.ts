@@ -1,71 +1,25 @@
 /** `overfill run`: its flags, and what they mean to the API. */
 
-import { type Command, Option } from "commander";
-import type {
-  CacheType,
-  DecodeOptions,
-  DecodeSource,
-  GpuOption,
-  LayerMap,
-  LoadPairOptions,
-  ModelSource,
-} from "../../../engine/index.js";
+import { type Command, Option } from "@commander-js/extra-typings";
+import type { DecodeOptions, LoadPairOptions, ModelSource } from "../../../engine/index.js";
 import {
   appendLogitBias,
   appendText,
-  cacheTypeFlags,
-  decodeCacheTypeFlags,
+  cacheFlags,
+  computingFlags,
+  decodeGpuLayersFlag,
+  type FlagsOf,
   given,
-  gpuFlag,
-  parseLayers,
+  handoverFlags,
+  outputFlags,
   parseNumber,
-  threadsFlag,
+  toDecodeSource,
+  toFlashAttention,
+  toGpu,
   toTranslator,
-  translatorFlags,
 } from "../../flags.js";
 
-/** The flags as commander hands them over. */
-export interface RunFlags {
-  readonly prefill?: string;
-  readonly decode?: string;
-  readonly prompt?: string;
-  readonly file?: string;
-  readonly temp?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly minP?: number;
-  readonly typicalP?: number;
-  readonly repeatPenalty?: number;
-  readonly presencePenalty?: number;
-  readonly frequencyPenalty?: number;
-  readonly repeatLastN?: number;
-  readonly seed?: number;
-  readonly maxTokens?: number;
-  readonly stop?: readonly string[];
-  readonly refreshInterval?: number;
-  readonly grammar?: string;
-  readonly grammarFile?: string;
-  readonly logitBias?: ReadonlyMap<number, number>;
-  readonly context?: number;
-  readonly threads?: number;
-  readonly batch?: number;
-  readonly gpu?: "auto" | "cuda" | "metal" | "vulkan" | "off";
-  readonly gpuLayers?: number | "all";
-  readonly cacheTypeK?: CacheType;
-  readonly cacheTypeV?: CacheType;
-  readonly flashAttention?: "auto" | "on" | "off";
-  readonly decodeCacheTypeK?: CacheType;
-  readonly decodeCacheTypeV?: CacheType;
-  readonly handover?: "auto" | "share" | "translate";
-  readonly implementation?: "auto" | "cpu" | "graph" | "cuda" | "metal";
-  readonly translator?: string;
-  readonly layerMap?: LayerMap;
-  readonly ignoreEos?: boolean;
-  readonly special?: boolean;
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly progress: boolean;
-}
+export type RunFlags = FlagsOf<typeof addRunCommand>;
 
 const examples = `
 Examples:
@@ -79,18 +33,16 @@ control token of that name. One line break at the end of a file or of stdin is d
 
 The answer goes to stdout, everything else to stderr. Exit status: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C.`;
 
-export function addRunCommand(program: Command): Command {
+export function addRunCommand(program: Command) {
   const command = program
     .command("run")
     .description("read a prompt with the prefill model and write the answer with the decode model")
-    .addHelpText("after", examples);
-  command
+    .addHelpText("after", examples)
     .optionsGroup("Models and prompt:")
     .option("--prefill <file>", "GGUF file of the full model, which reads (default: the demo pair)")
     .option("--decode <file>", "GGUF file of the small model, which writes (default: the prefill model)")
     .addOption(new Option("-p, --prompt <text>", "the prompt").conflicts("file"))
-    .option("-f, --file <file>", 'file with the prompt, "-" for stdin (default: stdin if it is piped)');
-  command
+    .option("-f, --file <file>", 'file with the prompt, "-" for stdin (default: stdin if it is piped)')
     .optionsGroup("Answer:")
     .option("--max-tokens <n>", "end after so many tokens", parseNumber)
     .option("--stop <text>", "end before this text; repeatable", appendText)
@@ -110,45 +62,14 @@ export function addRunCommand(program: Command): Command {
     .option("--grammar-file <file>", "file with such a grammar")
     .option("--ignore-eos", "go on past the end of the answer")
     .option("--special", "show control tokens in the text");
-  command
-    .optionsGroup("Computing:")
+  const computing = computingFlags(command)
+    .addOption(decodeGpuLayersFlag())
     .option("--context <tokens>", "room for prompt and answer (default: as trained, at most 4096)", parseNumber)
-    .addOption(threadsFlag())
-    .option("--batch <tokens>", "prompt tokens read at once (default: 512)", parseNumber)
-    .addOption(gpuFlag())
-    .option("--gpu-layers <n>", "layers of each model on the GPU, or all (default: all)", parseLayers);
-  for (const flag of cacheTypeFlags()) command.addOption(flag);
-  command
-    .addOption(
-      new Option("--flash-attention <mode>", "attention without a score matrix (default: auto)").choices([
-        "auto",
-        "on",
-        "off",
-      ]),
-    )
-    .addOption(
-      new Option("--handover <kind>", "how the KV cache goes over (default: auto)").choices([
-        "auto",
-        "share",
-        "translate",
-      ]),
-    )
-    .addOption(
-      new Option("--implementation <kind>", "what translates it where it is not shared (default: auto)").choices([
-        "auto",
-        "cpu",
-        "graph",
-        "cuda",
-        "metal",
-      ]),
-    );
-  for (const flag of [...decodeCacheTypeFlags(), ...translatorFlags()]) command.addOption(flag);
-  command
-    .optionsGroup("Output:")
-    .option("--json", "print one JSON object in place of the text")
-    .option("--quiet", "no progress bar and no summary")
-    .option("--no-progress", "no progress bar");
-  return command;
+    .option("--batch <tokens>", "prompt tokens read at once (default: 512)", parseNumber);
+  return outputFlags(handoverFlags(cacheFlags(computing)), {
+    text: "the text",
+    quiet: "no progress bar and no summary",
+  });
 }
 
 /** Options of `loadPair`; with no model named, those of the demo pair. */
@@ -156,27 +77,18 @@ export function toLoadOptions(
   flags: RunFlags,
   demoPair: Required<Pick<LoadPairOptions, "prefill" | "decode">>,
 ): LoadPairOptions {
-  const source = (model: ModelSource["model"]) => given<ModelSource>({ model, gpuLayers: flags.gpuLayers });
   const demo = flags.prefill === undefined;
   const decode = demo ? demoPair.decode.model : flags.decode;
   return given<LoadPairOptions>({
-    prefill: source(flags.prefill ?? demoPair.prefill.model),
-    decode:
-      decode === undefined
-        ? undefined
-        : given<DecodeSource>({
-            ...source(decode),
-            cacheTypeK: flags.decodeCacheTypeK,
-            cacheTypeV: flags.decodeCacheTypeV,
-            flashAttention: undefined,
-          }),
+    prefill: given<ModelSource>({ model: flags.prefill ?? demoPair.prefill.model, gpuLayers: flags.gpuLayers }),
+    decode: decode === undefined ? undefined : toDecodeSource(decode, flags),
     contextSize: flags.context,
     threads: flags.threads,
     batchSize: flags.batch,
-    gpu: flags.gpu === "off" ? false : (flags.gpu satisfies GpuOption | undefined),
+    gpu: toGpu(flags.gpu),
     cacheTypeK: flags.cacheTypeK,
     cacheTypeV: flags.cacheTypeV,
-    flashAttention: flags.flashAttention === "auto" ? "auto" : flags.flashAttention && flags.flashAttention === "on",
+    flashAttention: toFlashAttention(flags.flashAttention),
     handover: flags.handover,
     implementation: flags.implementation,
     translator: toTranslator(flags),
