@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option, type OptionValues } from "@
 import type { CacheType, DecodeSource, GpuOption, LayerMap, LoadPairOptions } from "../engine/index.js";
 import type { ModelType } from "../prune/index.js";
 import { UsageError } from "./exit.js";
+import { reflow } from "./wrap.js";
 
 const cacheTypes: readonly CacheType[] = ["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"];
 const gpus = ["auto", "cuda", "metal", "vulkan", "off"] as const;
@@ -265,6 +266,10 @@ export function flagOfParameter(parameter: string, command = ""): string {
     `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
   );
 }
+
+/** What `--help` says below the flags, as wide as the rest of it. */
+export const helpText = (text: string) => (): string =>
+  reflow(text, Math.min(120, process.stdout.isTTY ? process.stdout.columns : 120));
 
 /** A file that is named by an argument or by a flag, but not by both. */
 export function oneOf(flag: string, argument: string | undefined, value: string | undefined): string | undefined {

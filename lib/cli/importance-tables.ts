@@ -2,7 +2,7 @@
 
 import type { Importance } from "../prune/index.js";
 import { formatCount } from "./number-format.js";
-import { renderTable } from "./tables.js";
+import { prose, renderTable } from "./tables.js";
 
 export function renderImportance(importance: Importance): string {
   const { path, model, text, window, samples, tokens, loss } = importance;
@@ -27,11 +27,11 @@ function renderLayers({ blockInfluence, feedForward, heads }: Importance): strin
     formatShare(weakestHalf(heads[layer] ?? [])),
   ]);
   const legend = [
-    "Block influence: 0 if a layer changes nothing of what passes through it, up to 2.",
-    "Weakest half: the share of the score that the lower half of the channels or heads has; the less, the better to prune.",
+    "Block influence: how much a layer changes what passes through it, from 0 (nothing) to 2.",
+    "Weakest half: the share of the score that the lower half of the channels or heads has. The smaller it is, the less pruning them costs.",
   ];
   const head = ["layer", "block influence", "weakest half of the FFN", "weakest half of the heads"];
-  return [renderTable(head, rows, [0, 1, 2, 3]), ...legend].join("\n");
+  return [renderTable(head, rows, [0, 1, 2, 3]), ...legend.map((line) => prose(line))].join("\n");
 }
 
 const formatShare = (share: number): string => `${(100 * share).toFixed(1)}%`;

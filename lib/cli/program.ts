@@ -14,6 +14,7 @@ import { addPruneCommand } from "./commands/prune/flags.js";
 import { addRunCommand } from "./commands/run/flags.js";
 import { exitCodes, QuietExit, UsageError } from "./exit.js";
 import { flagOfParameter } from "./flags.js";
+import { visibleLines } from "./visible.js";
 
 /** Runs one command line (without node and script) and gives its exit status. Never rejects. */
 export async function runProgram(args: readonly string[]): Promise<number> {
@@ -24,7 +25,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
     return 0;
   } catch (error) {
     const { message, exitCode } = describeFailure(error, args[0]);
-    if (message !== "") process.stderr.write(`${message}\n`);
+    if (message !== "") process.stderr.write(`${visibleLines(message)}\n`);
     return exitCode;
   }
 }

@@ -1,6 +1,8 @@
 /** A progress bar on stderr for the slow stages. It exists only on a terminal, and only if a stage takes a while. */
 
 import type { SingleBar } from "cli-progress";
+import { columnsOf } from "./terminal.js";
+import { visibleText } from "./visible.js";
 
 /** Short work shows no bar: it would only flicker. */
 const showAfterMs = 200;
@@ -26,22 +28,22 @@ export class Progress {
       stream: process.stderr,
       format: "{stage} [{bar}] {percentage}% {detail}",
       clearOnComplete: true,
-      barsize: barSize,
+      barsize: Math.min(barSize, Math.floor(columnsOf(process.stderr) / 4)),
     };
     return new Progress(() => new cliProgress.SingleBar(options, cliProgress.Presets.rect));
   }
 
   /** @param detail what stands behind the bar, such as a count */
   update(stage: string, done: number, total: number, detail = ""): void {
-    this.#latest = { stage, done, total, detail };
+    this.#latest = { stage, done, total, detail: visibleText(detail) };
     if (this.#bar) this.#draw(this.#bar);
     else if (this.#makeBar) this.#timer ??= setTimeout(() => this.#show(), showAfterMs);
   }
 
-  /** Writes a line to stderr in place of the bar, which comes back below it with the next update. */
+  /** Writes a line to stderr instead of the bar, which comes back below it with the next update. */
   note(line: string): void {
     this.stop();
-    process.stderr.write(`${line}\n`);
+    process.stderr.write(`${visibleText(line)}\n`);
   }
 
   /** Takes the bar away and leaves the terminal as it was. Idempotent. */

@@ -1,4 +1,4 @@
-/** Ctrl-C and SIGTERM as an AbortSignal. */
+/** Ctrl-C, SIGTERM and a terminal that is closed, as an AbortSignal. */
 
 import { exitCodes, QuietExit } from "./exit.js";
 
@@ -9,20 +9,39 @@ export interface StopSignals {
   release(): void;
 }
 
+export interface StopOptions {
+  /**
+   * Milliseconds that the work has to stop in. Then the signal ends the process, so that the first Ctrl-C always does,
+   * whatever the work waits for.
+   * @default 5000
+   */
+  readonly graceMs?: number;
+}
+
+const names = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+/** Milliseconds for work that writes a file: it should find the time to remove what it has begun. */
+export const graceOfFiles = 30_000;
+
 /** Listens until `release`. The second signal ends the process at once, whatever runs. */
-export function listenForStop(): StopSignals {
+export function listenForStop({ graceMs = 5000 }: StopOptions = {}): StopSignals {
   const controller = new AbortController();
-  const stop = (name: "SIGINT" | "SIGTERM") => {
-    if (!controller.signal.aborted) return controller.abort(new QuietExit(exitCodes[name]));
+  let timer: NodeJS.Timeout | undefined;
+  const end = (name: (typeof names)[number]) => {
     release();
     // By the signal itself: `process.exit` would wait for the engine's thread.
     process.kill(process.pid, name);
   };
-  const release = () => {
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+  const stop = (name: (typeof names)[number]) => {
+    if (controller.signal.aborted) return end(name);
+    // Before the abort, whose listeners may take their time.
+    if (Number.isFinite(graceMs)) timer = setTimeout(end, graceMs, name).unref();
+    controller.abort(new QuietExit(exitCodes[name]));
   };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  const release = () => {
+    clearTimeout(timer);
+    for (const name of names) process.off(name, stop);
+  };
+  for (const name of names) process.on(name, stop);
   return { signal: controller.signal, release };
 }

@@ -1,17 +1,39 @@
 /** Writing to stdout and stderr: back-pressure, a reader that goes away, colour. */
 
+import { fstatSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { WriteStream } from "node:tty";
 import { styleText } from "node:util";
 import { QuietExit } from "./exit.js";
 
 type Format = Parameters<typeof styleText>[0];
 export type Style = (format: Format, text: string) => string;
 
-/** Colours for a stream: none unless it is a terminal that has them; NO_COLOR is heard. */
+/** Colours for a stream: if it is a terminal that has them, or FORCE_COLOR asks for them; NO_COLOR is honoured. */
 export function styleOf(stream: NodeJS.WriteStream): Style {
-  // `hasColors` asks NO_COLOR and its like; newer Nodes would look at stdout again, whatever stream is meant.
-  const coloured = stream.isTTY && stream.hasColors();
+  // Node's own rules about both variables, which a stream that is no terminal does not ask by itself.
+  const isAsked = stream.isTTY || process.env.FORCE_COLOR !== undefined;
+  const coloured = isAsked && WriteStream.prototype.getColorDepth.call(stream, process.env) > 1;
   return (format, text) => (coloured ? styleText(format, text, { validateStream: false }) : text);
+}
+
+/** How wide a line may be: the terminal's width, or what COLUMNS says of a stream that is none; Infinity otherwise. */
+export function columnsOf(stream: NodeJS.WriteStream): number {
+  if (stream.isTTY) return stream.columns > 0 ? stream.columns : 80;
+  const columns = Number(process.env.COLUMNS);
+  return Number.isInteger(columns) && columns > 0 ? columns : Number.POSITIVE_INFINITY;
+}
+
+/** Whether stdout and stderr end up in one place that is no terminal, as with `2>&1`. */
+export function isOneOutput(): boolean {
+  if (process.stdout.isTTY || process.stderr.isTTY) return false;
+  try {
+    const [out, err] = [fstatSync(1), fstatSync(2)];
+    return !out.isCharacterDevice() && out.dev === err.dev && out.ino === err.ino;
+  } catch {
+    // One of them is closed.
+    return false;
+  }
 }
 
 /**
@@ -26,8 +48,12 @@ export async function write(stream: NodeJS.WriteStream, text: string, signal?: A
       onAbort = () => reject(signal?.reason);
       signal?.addEventListener("abort", onAbort);
       stream.write(text, (error) => {
-        if (!error) resolve();
-        else reject((error as NodeJS.ErrnoException).code === "EPIPE" ? new QuietExit(0) : error);
+        const code = (error as NodeJS.ErrnoException | null | undefined)?.code;
+        // EIO is what writing to a terminal that was closed gives.
+        const isGone = code === "EPIPE" || code === "EIO";
+        // What is lost with stderr are words about the work, not the work.
+        if (!error || (isGone && stream === process.stderr)) resolve();
+        else reject(isGone ? (signal?.reason ?? new QuietExit(0)) : error);
       });
     });
   } finally {

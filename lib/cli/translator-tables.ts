@@ -1,7 +1,7 @@
 /** What is known about a translator, as tables. */
 
 import type { LinearMapShape, TranslatorInfo, TranslatorLayer, TranslatorLoss } from "../engine/index.js";
-import { renderTable } from "./tables.js";
+import { prose, renderTable } from "./tables.js";
 
 /** A row a layer: where it comes from, its maps, and their errors. */
 export function renderLayers({ layers }: TranslatorInfo): string {
@@ -15,7 +15,7 @@ export function renderLayers({ layers }: TranslatorInfo): string {
     ...(measured ? errorsOf(layer) : []),
   ]);
   const legend = measured
-    ? "\nErrors are squared and relative, on held-out text: 0 is exact, 1 no better than the mean."
+    ? `\n${prose("Errors are squared and relative, on held-out text: 0 is exact, 1 no better than the mean.")}`
     : "";
   return renderTable(head, rows, [0, 1, 4, 5]) + legend;
 }

@@ -3,8 +3,9 @@
 import type { PruneProgress } from "../prune/index.js";
 import { formatCount } from "./number-format.js";
 import { Progress } from "./progress.js";
-import { listenForStop } from "./stop-signals.js";
+import { graceOfFiles, listenForStop } from "./stop-signals.js";
 import { write } from "./terminal.js";
+import { toJson, visible } from "./visible.js";
 
 export interface WorkFlags {
   readonly json?: boolean;
@@ -24,7 +25,7 @@ export async function runWork<Result>(
   work: (watch: Watch) => Promise<Result>,
   render: (result: Result) => string,
 ): Promise<void> {
-  const { signal, release } = listenForStop();
+  const { signal, release } = listenForStop({ graceMs: graceOfFiles });
   const progress = await Progress.open(flags.progress && !flags.quiet);
   // At once: a second Ctrl-C may leave no time later.
   signal.addEventListener("abort", () => progress.stop());
@@ -35,7 +36,7 @@ export async function runWork<Result>(
     const result = await work({ signal, onProgress });
     progress.stop();
     if (flags.quiet && !flags.json) return;
-    const text = flags.json ? JSON.stringify(result, undefined, 2) : render(result);
+    const text = flags.json ? toJson(result, 2) : render(visible(result));
     await write(process.stdout, `${text}\n`, signal);
   } finally {
     progress.stop();

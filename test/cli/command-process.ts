@@ -2,7 +2,9 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { on, once } from "node:events";
+import { constants, openSync } from "node:fs";
 import { text } from "node:stream/consumers";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -16,7 +18,8 @@ export interface CommandOptions {
   readonly stdin?: string | "silent" | undefined;
   /** A file descriptor to write the answer to. Without one it comes through a pipe. */
   readonly stdout?: number | undefined;
-  readonly env?: Readonly<Record<string, string>>;
+  /** In addition to this process's; undefined takes a variable away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   /**
    * Whether the command tells what it does: see {@link toldBy}. On a "terminal" it also shows its progress on stderr,
    * as a sign that it is at work.
@@ -70,4 +73,16 @@ export async function finishCommand(child: ChildProcess): Promise<CommandResult>
 /** Runs `overfill ...args` to its end. */
 export function runCommand(args: readonly string[], options?: CommandOptions): Promise<CommandResult> {
   return finishCommand(startCommand(args, options));
+}
+
+/** Waits until somebody has opened a named pipe to read from it. Gives the descriptor to write to. */
+export async function untilRead(pipe: string): Promise<number> {
+  while (true) {
+    try {
+      return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENXIO") throw error;
+      await delay(20);
+    }
+  }
 }

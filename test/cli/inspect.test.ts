@@ -117,3 +117,18 @@ test.serial(
     t.regex(wrong.stderr, /layer map names layer 9/);
   },
 );
+
+test.serial("a pair that does not work is told what would make it work", async (t) => {
+  const file = (name: string) => join(t.context.folder, name);
+  const adviceFor = async (name: string) => (await runCommand(["inspect", file("deep.gguf"), file(name)])).stdout;
+  await writeTinyModel(file("few-heads.gguf"), { nLayers: 4, nKvHeads: 1 });
+  const depth = await adviceFor("shallow.gguf");
+  t.regex(depth, /What would make this pair work:\nIf the decode model .* --layer-map first/);
+  t.regex(depth, /Otherwise fit a translator/);
+  const heads = await adviceFor("few-heads.gguf");
+  const command = `overfill fit --prefill ${file("deep.gguf")} --decode ${file("few-heads.gguf")} --text FILE -o maps.gguf`;
+  t.true(heads.includes(command));
+  t.notRegex(heads, /--layer-map/);
+  t.regex(await adviceFor("other-words.gguf"), /Both models need the same tokenizer/);
+  t.notRegex(await adviceFor("deep.gguf"), /What would make/);
+});

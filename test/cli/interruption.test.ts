@@ -27,6 +27,7 @@ test.after.always((t) => t.context.remove?.());
 for (const [name, exitCode] of [
   ["SIGINT", 130],
   ["SIGTERM", 143],
+  ["SIGHUP", 129],
 ] as const)
   posixTest(`${name} in the middle of an answer ends the command with ${exitCode}`, async (t) => {
     const child = startCommand(t.context.args);
@@ -60,6 +61,7 @@ posixTest("an interrupted --json prints no half object", async (t) => {
   child.kill("SIGINT");
   const { stdout, stderr, exitCode } = await finishCommand(child);
   t.deepEqual({ stdout, stderr, exitCode }, { stdout: "", stderr: "", exitCode: 130 });
+  await remove();
 });
 
 posixTest("SIGINT ends the wait for stdin", async (t) => {

@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { CreateModelOptions } from "../../../train/index.js";
-import { type FlagsOf, given, parseNumber } from "../../flags.js";
+import { type FlagsOf, given, helpText, parseNumber } from "../../flags.js";
 
 export type CreateFlags = FlagsOf<typeof addCreateCommand>;
 
@@ -18,7 +18,7 @@ export function addCreateCommand(program: Command) {
   return program
     .command("create")
     .description("make a model with random weights, to be trained from scratch")
-    .addHelpText("after", explanation)
+    .addHelpText("after", helpText(explanation))
     .requiredOption("-o, --out <file>", "where to write the model")
     .requiredOption("--tokenizer <file>", "GGUF file of any model or vocabulary, whose tokenizer it gets")
     .requiredOption("--hidden <n>", "width of the residual stream", parseNumber)

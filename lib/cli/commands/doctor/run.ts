@@ -3,6 +3,7 @@
 import { exitCodes, QuietExit } from "../../exit.js";
 import { listenForStop } from "../../stop-signals.js";
 import { styleOf, write } from "../../terminal.js";
+import { toJson, visible, visibleLines } from "../../visible.js";
 import type { DoctorFlags } from "./flags.js";
 import {
   findInstallation,
@@ -26,17 +27,17 @@ export async function doctor(flags: DoctorFlags): Promise<void> {
   try {
     const found = findInstallation();
     // Before anything is loaded: should a library end the process, this much has been told.
-    await say(`${section("Found", foundRows(found))}\n`);
+    await say(`${section("Found", foundRows(visible(found)))}\n`);
     const { loaded, trial, problem } = await examine(signal, say);
     if (flags.json)
       await write(
         process.stdout,
-        `${JSON.stringify({ ok: problem === undefined, ...found, loaded, trial, problem }, undefined, 2)}\n`,
+        `${toJson({ ok: problem === undefined, ...found, loaded, trial, problem }, 2)}\n`,
         signal,
       );
     if (problem === undefined) return say(style("green", "Everything works."));
     const cause = problem.cause === undefined ? "" : `\n  caused by: ${problem.cause}`;
-    await write(process.stderr, `overfill: ${problem.message} (${problem.code})${cause}\n`);
+    await write(process.stderr, `${visibleLines(`overfill: ${problem.message} (${problem.code})${cause}`)}\n`);
     throw new QuietExit(exitCodes.failure);
   } finally {
     release();
@@ -53,9 +54,9 @@ async function examine(signal: AbortSignal, say: (text: string) => Promise<void>
   let loaded: Loaded | undefined;
   try {
     loaded = loadInstallation();
-    await say(`${section("Loaded", loadedRows(loaded))}\n`);
+    await say(`${section("Loaded", loadedRows(visible(loaded)))}\n`);
     const trial = await tryDemoPair(signal);
-    await say(`${section("Demo pair", trialRows(trial))}\n`);
+    await say(`${section("Demo pair", trialRows(visible(trial)))}\n`);
     const problem = problemOfTrial(trial);
     return { loaded, trial, ...(problem && { problem }) };
   } catch (error) {

@@ -11,6 +11,7 @@ import {
   type FlagsOf,
   given,
   handoverFlags,
+  helpText,
   outputFlags,
   parseNumber,
   parseNumbers,
@@ -39,7 +40,7 @@ export function addEvalCommand(program: Command) {
   const command = program
     .command("eval")
     .description("measure what two-stage inference is worth on a pair and data of your own")
-    .addHelpText("after", explanation)
+    .addHelpText("after", helpText(explanation))
     .optionsGroup("Models and data:")
     .requiredOption("--prefill <file>", "GGUF file of the full model")
     .option("--decode <file>", "GGUF file of the small model (default: the full model, a pair of one)")

@@ -10,7 +10,7 @@ import type {
   RowReport,
 } from "../../../eval/index.js";
 import { formatBytes, formatCount, formatDuration, formatMs, formatSpeed } from "../../number-format.js";
-import { renderTable } from "../../tables.js";
+import { prose, renderTable } from "../../tables.js";
 import { formatDifference, formatFigure, formatImprovement, metricWords, nameOfRow, taskWords } from "./words.js";
 
 /** What stands behind the bar. */
@@ -42,7 +42,9 @@ function renderHead({ data, task, examples, promptTokens, scoredTokens, handover
   return [
     `${data}: ${taskWords[task]}, ${counts}, ${formatCount(promptTokens)} tokens of prompts${scored}`,
     decode ? `The pair ${handover === "share" ? "shares" : "translates"} its KV cache.` : "The pair is one model.",
-  ].join("\n");
+  ]
+    .map((line) => prose(line))
+    .join("\n");
 }
 
 /** What the intervals are, said once. */
@@ -54,7 +56,7 @@ function renderFoot({ confidence, resamples, examples, rows }: EvaluationReport)
   ];
   if (rows.some(({ positions }) => positions))
     lines.push("In two-stage inference the full model gives the first token of a response.");
-  return lines.join("\n");
+  return prose(lines.join("\n"));
 }
 
 function renderRows(rows: readonly RowReport[]): string {
@@ -111,7 +113,7 @@ function renderPositions(rows: readonly RowReport[]): string | undefined {
   ]);
   const head = ["position", "tokens", ...rows.map(({ row }) => nameOfRow(row))];
   const table = renderTable(head, lines, head.map((_, i) => i).slice(1));
-  return `${table}\nBy position in the response: KL from the full model in nats, agreement with it.`;
+  return `${table}\n${prose("By position in the response: KL from the full model in nats, agreement with it.")}`;
 }
 
 /** The metrics that any of them has, in the words' order. */

@@ -5,8 +5,9 @@ import { access, open, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type EvaluationReport, type ExampleResult, evaluate } from "../../../eval/index.js";
 import { Progress } from "../../progress.js";
-import { listenForStop } from "../../stop-signals.js";
+import { graceOfFiles, listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
+import { toJson, visible } from "../../visible.js";
 import { type EvalFlags, toEvaluateOptions } from "./flags.js";
 import { detailOf, renderReport } from "./render.js";
 
@@ -18,7 +19,7 @@ export async function runEval(flags: EvalFlags): Promise<void> {
   // Now, not after hours of evaluation.
   for (const file of [flags.out, flags.plot, flags.samples])
     if (file !== undefined) await access(dirname(file), constants.W_OK);
-  const { signal, release } = listenForStop();
+  const { signal, release } = listenForStop({ graceMs: graceOfFiles });
   const progress = await Progress.open(flags.progress && !flags.quiet, barSize);
   // At once: a second Ctrl-C may leave no time later.
   signal.addEventListener("abort", () => progress.stop());
@@ -37,8 +38,8 @@ export async function runEval(flags: EvalFlags): Promise<void> {
     progress.stop();
     await samples?.close();
     await writeFiles(flags, report);
-    if (flags.json) await write(process.stdout, `${JSON.stringify(report, undefined, 2)}\n`, signal);
-    else if (!flags.quiet) await write(process.stdout, `${renderReport(report)}\n`, signal);
+    if (flags.json) await write(process.stdout, `${toJson(report, 2)}\n`, signal);
+    else if (!flags.quiet) await write(process.stdout, `${renderReport(visible(report))}\n`, signal);
   } finally {
     progress.stop();
     await samples?.close();

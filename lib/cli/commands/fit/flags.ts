@@ -7,6 +7,7 @@ import {
   decodeGpuLayersFlag,
   type FlagsOf,
   given,
+  helpText,
   layerMapFlag,
   outputFlags,
   parseNumber,
@@ -30,7 +31,7 @@ export function addFitCommand(program: Command) {
   const command = program
     .command("fit")
     .description("fit a translator, which turns one model's KV cache into another's, to a text")
-    .addHelpText("after", explanation)
+    .addHelpText("after", helpText(explanation))
     .optionsGroup("Models and files:")
     .requiredOption("--prefill <file>", "GGUF file of the model that reads")
     .requiredOption("--decode <file>", "GGUF file of the model that writes; the vocabularies must be equal")

@@ -3,13 +3,14 @@
 import { type FitProgress, fitTranslator } from "../../../engine/index.js";
 import { formatCount } from "../../number-format.js";
 import { Progress } from "../../progress.js";
-import { listenForStop } from "../../stop-signals.js";
+import { graceOfFiles, listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
+import { toJson, visible } from "../../visible.js";
 import { type FitFlags, toFitOptions } from "./flags.js";
 import { renderFit } from "./render.js";
 
 export async function runFit(flags: FitFlags): Promise<void> {
-  const { signal, release } = listenForStop();
+  const { signal, release } = listenForStop({ graceMs: graceOfFiles });
   const progress = await Progress.open(flags.progress && !flags.quiet);
   // At once: a second Ctrl-C may leave no time later.
   signal.addEventListener("abort", () => progress.stop());
@@ -22,8 +23,8 @@ export async function runFit(flags: FitFlags): Promise<void> {
       },
     });
     progress.stop();
-    if (flags.json) await write(process.stdout, `${JSON.stringify(result, undefined, 2)}\n`, signal);
-    else if (!flags.quiet) await write(process.stdout, `${renderFit(result)}\n`, signal);
+    if (flags.json) await write(process.stdout, `${toJson(result, 2)}\n`, signal);
+    else if (!flags.quiet) await write(process.stdout, `${renderFit(visible(result))}\n`, signal);
   } finally {
     progress.stop();
     release();

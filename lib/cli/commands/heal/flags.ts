@@ -9,6 +9,7 @@ import {
   computingFlags,
   type FlagsOf,
   given,
+  helpText,
   oneOf,
   outputFlags,
   parseNumber,
@@ -38,7 +39,7 @@ export function addHealCommand(program: Command) {
     .command("heal")
     .description("train a pruned model on the full model's KV cache, or any model by itself")
     .argument("[student]", "GGUF file of the model to train: the decode model of the pair")
-    .addHelpText("after", explanation)
+    .addHelpText("after", helpText(explanation))
     .optionsGroup("Files:")
     .requiredOption("--data <file>", "what to train on: JSONL or *.txt")
     .requiredOption("-o, --out <file>", "where to write the trained model")

@@ -8,6 +8,7 @@ import { formatCount } from "../../number-format.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
+import { toJson, visible, visibleText } from "../../visible.js";
 import { type HealFlags, toHealOptions } from "./flags.js";
 import { describeEvaluation, detailOf, RemainingTime, renderHealed } from "./render.js";
 
@@ -18,7 +19,8 @@ export async function runHeal(student: string | undefined, flags: HealFlags): Pr
   const options = toHealOptions(student, flags);
   // Now, not after hours of training.
   if (flags.plot !== undefined) await access(dirname(flags.plot), constants.W_OK);
-  const { signal, release } = listenForStop();
+  // A checkpoint of a large model takes its time.
+  const { signal, release } = listenForStop({ graceMs: Number.POSITIVE_INFINITY });
   const progress = await Progress.open(flags.progress && !flags.quiet, barSize);
   // At once: a second Ctrl-C may leave no time later.
   signal.addEventListener("abort", () => progress.stop());
@@ -27,10 +29,10 @@ export async function runHeal(student: string | undefined, flags: HealFlags): Pr
     const result = await heal({ ...options, ...watch.callbacks, signal });
     progress.stop();
     if (flags.plot !== undefined) await plotLosses(flags.plot, result, studentOf(options));
-    if (flags.json) await write(process.stdout, `${JSON.stringify(result, undefined, 2)}\n`, signal);
-    else if (!flags.quiet) await write(process.stdout, `${renderHealed(result, options)}\n`, signal);
+    if (flags.json) await write(process.stdout, `${toJson(result, 2)}\n`, signal);
+    else if (!flags.quiet) await write(process.stdout, `${renderHealed(visible(result), visible(options))}\n`, signal);
   } catch (error) {
-    if (signal.aborted && !flags.quiet) await write(process.stderr, `${watch.describeStop()}\n`);
+    if (signal.aborted && !flags.quiet) await write(process.stderr, `${visibleText(watch.describeStop())}\n`);
     throw error;
   } finally {
     progress.stop();

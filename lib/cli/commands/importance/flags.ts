@@ -2,7 +2,16 @@
 
 import type { Command } from "@commander-js/extra-typings";
 import type { MeasureImportanceOptions } from "../../../prune/index.js";
-import { appendText, computingFlags, type FlagsOf, given, outputFlags, parseNumber, toGpu } from "../../flags.js";
+import {
+  appendText,
+  computingFlags,
+  type FlagsOf,
+  given,
+  helpText,
+  outputFlags,
+  parseNumber,
+  toGpu,
+} from "../../flags.js";
 
 export type ImportanceFlags = FlagsOf<typeof addImportanceCommand>;
 
@@ -21,7 +30,7 @@ export function addImportanceCommand(program: Command) {
     .command("importance")
     .description("measure on texts how much the parts of a model matter, for overfill prune")
     .argument("<model>", "GGUF file of the full model")
-    .addHelpText("after", explanation)
+    .addHelpText("after", helpText(explanation))
     .optionsGroup("Files:")
     .requiredOption("-o, --out <file>", "where to write the importance")
     .option("--text <file>", "text of the kind that the model is for; repeatable", appendText)

@@ -1,7 +1,7 @@
 /** `overfill inspect`: its flags. */
 
 import type { Command } from "@commander-js/extra-typings";
-import { cacheFlags, type FlagsOf, parseNumber } from "../../flags.js";
+import { cacheFlags, type FlagsOf, helpText, parseNumber } from "../../flags.js";
 
 export type InspectFlags = FlagsOf<typeof addInspectCommand>;
 
@@ -21,7 +21,7 @@ export function addInspectCommand(program: Command) {
     )
     .argument("[prefill]", "GGUF file of a model (of a pair, the one that reads), of a translator or of importance")
     .argument("[decode]", "GGUF file of the model that writes")
-    .addHelpText("after", explanation)
+    .addHelpText("after", helpText(explanation))
     .optionsGroup("Models:")
     .option("--prefill <file>", "the same as the first argument")
     .option("--decode <file>", "the same as the second argument")

@@ -2,8 +2,9 @@
 
 import type { HandoverPlan, ModelInfo } from "../../../engine/index.js";
 import { formatBytes, formatCount } from "../../number-format.js";
-import { renderTable } from "../../tables.js";
+import { prose, renderTable } from "../../tables.js";
 import type { Style } from "../../terminal.js";
+import { adviceFor } from "./advice.js";
 
 export interface InspectedModel extends ModelInfo {
   readonly file: string;
@@ -54,12 +55,16 @@ export function render({ prefill, decode, plan, memory }: Inspected, style: Styl
   const facts = modelRows.map(([label, value]) => [label, ...models.map(value)]);
   const parts = [renderTable(head, facts)];
   if (plan) parts.push(renderPlan(plan, style));
+  if (plan && decode) {
+    const advice = adviceFor(plan, prefill.file, decode.file);
+    if (advice.length > 0) parts.push(prose(["What would make this pair work:", ...advice].join("\n")));
+  }
   parts.push(renderMemory(models, memory, plan));
   return parts.join("\n\n");
 }
 
 function renderPlan(plan: HandoverPlan, style: Style): string {
-  const lines = [`${style("bold", "Pair:")} ${style(planColor(plan), plan.kind)}, ${explain(plan)}`];
+  const lines = [prose(`${style("bold", "Pair:")} ${style(planColor(plan), plan.kind)}, ${explain(plan)}`)];
   if (plan.reasons.length > 0) {
     const rows = plan.reasons.map((reason) => [
       reason.field,
@@ -70,7 +75,7 @@ function renderPlan(plan: HandoverPlan, style: Style): string {
     ]);
     lines.push(renderTable(["field", "prefill", "decode", "leads to", "why"], rows));
   }
-  for (const note of plan.notes) lines.push(`Note: ${note}`);
+  for (const note of plan.notes) lines.push(prose(`Note: ${note}`));
   return lines.join("\n");
 }
 
@@ -83,8 +88,8 @@ function explain(plan: HandoverPlan): string {
   if (plan.oneModel) return "both are one model: ordinary inference";
   if (plan.kind === "share") return "the decode model goes on in the prefill model's cache: the switch moves no byte";
   if (plan.kind === "impossible") return "the decode model cannot go on from the prefill model's cache";
-  if (plan.available) return "the decode model goes on from a copy of the prefill model's cache";
-  return "the cache would have to be translated, which this version cannot do";
+  if (plan.available) return "the decode model goes on from a translated copy of the prefill model's cache";
+  return "the cache has to be translated, and nothing says how";
 }
 
 function renderMemory(
@@ -96,13 +101,13 @@ function renderMemory(
   const rows = [
     ["weights", formatBytes(memory.weightsBytes)],
     [`KV cache${shared}`, formatBytes(memory.kvBytes)],
-    ["together", formatBytes(memory.totalBytes)],
+    ["total", formatBytes(memory.totalBytes)],
   ];
   const most = models.some((model) => model.slidingWindow > 0)
     ? " (at most: layers with a sliding window take less)"
     : "";
   return [
-    `Memory at a context of ${formatCount(memory.contextSize)} tokens, without compute buffers${most}:`,
+    prose(`Memory at a context of ${formatCount(memory.contextSize)} tokens, without compute buffers${most}:`),
     renderTable([], rows, [1]),
   ].join("\n");
 }

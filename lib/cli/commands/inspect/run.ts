@@ -5,6 +5,7 @@ import { readImportance } from "../../../prune/index.js";
 import { UsageError } from "../../exit.js";
 import { given, oneOf, toDecodeSource, toFlashAttention, toTranslator } from "../../flags.js";
 import { styleOf, write } from "../../terminal.js";
+import { toJson, visible } from "../../visible.js";
 import type { InspectFlags } from "./flags.js";
 import { inspectImportanceFile } from "./importance.js";
 import { inspectTranslatorFile } from "./translator.js";
@@ -32,7 +33,7 @@ export async function inspectFiles(
   const importance = decodeFile === undefined ? await readImportance(prefillFile) : undefined;
   if (importance) return inspectImportanceFile(importance, flags);
   const facts = await inspectPair(prefillFile, decodeFile, flags);
-  const text = flags.json ? JSON.stringify(facts, undefined, 2) : render(facts, styleOf(process.stdout));
+  const text = flags.json ? toJson(facts, 2) : render(visible(facts), styleOf(process.stdout));
   await write(process.stdout, `${text}\n`);
 }
 

@@ -7,6 +7,7 @@ import { formatBytes, formatCount } from "../../number-format.js";
 import { renderTable } from "../../tables.js";
 import { write } from "../../terminal.js";
 import { renderLayers, renderLosses } from "../../translator-tables.js";
+import { toJson, visible } from "../../visible.js";
 import type { InspectFlags } from "./flags.js";
 
 /** Explains the translator on stdout, and draws its errors if a plot is asked for. */
@@ -17,7 +18,7 @@ export async function inspectTranslatorFile(info: TranslatorInfo, flags: Inspect
     if (svg === undefined) throw new UsageError(`--plot: ${info.path} tells no errors that could be drawn`);
     await writeFile(flags.plot, svg);
   }
-  const text = flags.json ? JSON.stringify(info, undefined, 2) : render(info);
+  const text = flags.json ? toJson(info, 2) : render(visible(info));
   await write(process.stdout, `${text}\n`);
 }
 

@@ -2,7 +2,7 @@
 
 import type { Command } from "@commander-js/extra-typings";
 import type { PadOptions } from "../../../prune/index.js";
-import { type FlagsOf, given, outputFlags, parseNumber, threadsFlag, toModelType } from "../../flags.js";
+import { type FlagsOf, given, helpText, outputFlags, parseNumber, threadsFlag, toModelType } from "../../flags.js";
 
 export type PadFlags = FlagsOf<typeof addPadCommand>;
 
@@ -21,7 +21,7 @@ export function addPadCommand(program: Command) {
     .command("pad")
     .description("make a model of odd widths quantisable without changing what it computes")
     .argument("<model>", "GGUF file of the model")
-    .addHelpText("after", explanation)
+    .addHelpText("after", helpText(explanation))
     .option("-o, --out <file>", "where to write the model (default: <model>-padded.gguf, which must not be there)")
     .option("--multiple <n>", "bring widths up to the next multiple (default: 256)", parseNumber)
     .option("--quantize <type>", "type of the model that is written: f16, q8_0, q4_k_m, ... (default: same)")

@@ -7,6 +7,7 @@ import {
   computingFlags,
   type FlagsOf,
   given,
+  helpText,
   outputFlags,
   parseLayersKept,
   parseNumber,
@@ -34,7 +35,7 @@ export function addPruneCommand(program: Command) {
     .command("prune")
     .description("make a smaller model of a model: the decode model of a pair")
     .argument("[model]", "GGUF file of the full model")
-    .addHelpText("after", explanation)
+    .addHelpText("after", helpText(explanation))
     .optionsGroup("Files:")
     .option("-o, --out <file>", "where to write the model")
     .option("--text <file>", "text of the kind that the model is for, to measure importance and losses on")

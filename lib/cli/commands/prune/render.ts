@@ -4,7 +4,7 @@ import type { ModelDimensions, ModelSize, PrunableArchitecture, PruneLoss, Prune
 import { renderFiles, renderSizes } from "../../model-size-tables.js";
 import { formatCount } from "../../number-format.js";
 import { quoted } from "../../shell-words.js";
-import { renderTable } from "../../tables.js";
+import { prose, renderTable } from "../../tables.js";
 
 /** @param model the parent, as the user named it */
 export function renderPruned(result: PruneResult, model: string): string {
@@ -15,7 +15,7 @@ export function renderPruned(result: PruneResult, model: string): string {
     const { samples, tokens } = calibration;
     notes.push(`Importance was measured on ${formatCount(samples)} samples, ${formatCount(tokens)} tokens.`);
   }
-  if (notes.length > 0) parts.push(notes.join("\n"));
+  if (notes.length > 0) parts.push(prose(notes.join("\n")));
   if (loss) parts.push(renderLoss(loss));
   parts.push(renderFiles(result, after), nextSteps(model, paths[0] ?? ""));
   return parts.join("\n\n");
@@ -65,7 +65,9 @@ function renderLoss({ before, after, tokens }: PruneLoss): string {
 const nextSteps = (model: string, made: string): string =>
   [
     `Next: overfill inspect ${quoted(model)} ${quoted(made)} tells how the two models pair.`,
-    "What was pruned has been lost: before the model writes well again, it has to be healed by training: overfill heal.",
+    prose(
+      "Pruning loses what was cut: the model has to be healed by training before it writes well again: overfill heal.",
+    ),
   ].join("\n");
 
 export function renderArchitectures(architectures: readonly PrunableArchitecture[]): string {

@@ -2,6 +2,7 @@
 
 import { prunableArchitectures, prune } from "../../../prune/index.js";
 import { write } from "../../terminal.js";
+import { toJson, visibleText } from "../../visible.js";
 import { runWork } from "../../work.js";
 import { type PruneFlags, toPruneOptions } from "./flags.js";
 import { renderArchitectures, renderPruned } from "./render.js";
@@ -12,11 +13,11 @@ export async function runPrune(model: string | undefined, flags: PruneFlags): Pr
   await runWork(
     flags,
     (watch) => prune({ ...options, ...watch }),
-    (result) => renderPruned(result, String(options.model)),
+    (result) => renderPruned(result, visibleText(String(options.model))),
   );
 }
 
 async function listArchitectures({ json }: PruneFlags): Promise<void> {
   const rows = prunableArchitectures();
-  await write(process.stdout, `${json ? JSON.stringify(rows, undefined, 2) : renderArchitectures(rows)}\n`);
+  await write(process.stdout, `${json ? toJson(rows, 2) : renderArchitectures(rows)}\n`);
 }

@@ -3,7 +3,8 @@
 import { type DecodeOptions, type DecodeResult, type LoadPairOptions, loadPair } from "../../../engine/index.js";
 import type { Progress } from "../../progress.js";
 import { type StageResults, stageSummary } from "../../stage-summary.js";
-import { styleOf, write } from "../../terminal.js";
+import { isOneOutput, styleOf, write } from "../../terminal.js";
+import { toJson, visible, visibleLines } from "../../visible.js";
 
 export interface AnswerOptions {
   readonly load: LoadPairOptions;
@@ -65,7 +66,7 @@ export async function answer(options: AnswerOptions): Promise<void> {
         decode,
         pair: { files: filesOf(load), ...pair.info },
       };
-      await write(process.stdout, `${JSON.stringify(result)}\n`, signal);
+      await write(process.stdout, `${toJson(result)}\n`, signal);
     }
     await summarize(decode);
   } finally {
@@ -81,11 +82,14 @@ export function filesOf({ prefill, decode }: LoadPairOptions): { readonly prefil
 
 async function printSummary({ json, quiet }: AnswerOptions, results: StageResults): Promise<void> {
   if (json || quiet) return;
-  const gap = process.stderr.isTTY ? "\n" : "";
-  await write(process.stderr, `${gap}${styleOf(process.stderr)("dim", stageSummary(results))}\n`);
+  const gap = process.stderr.isTTY || isOneOutput() ? "\n" : "";
+  await write(process.stderr, `${gap}${styleOf(process.stderr)("dim", stageSummary(visible(results)))}\n`);
 }
 
-/** The answer's text on its way to stdout: exactly the answer, and on a terminal a line break to end it. */
+/**
+ * The answer's text on its way to stdout: exactly the answer, but on a terminal without control characters and with a line
+ * break to end it.
+ */
 class AnswerText {
   readonly #shown: boolean;
   readonly #signal: AbortSignal;
@@ -110,11 +114,13 @@ class AnswerText {
       return;
     }
     this.#openLine = !text.endsWith("\n");
-    await write(process.stdout, text, this.#signal);
+    await write(process.stdout, process.stdout.isTTY ? visibleLines(text) : text, this.#signal);
   }
 
   endLine(): void {
     if (this.#openLine && process.stdout.isTTY) process.stdout.write("\n");
+    // With `2>&1` what stderr says would go on in the answer's last line.
+    else if (this.#openLine && isOneOutput()) process.stderr.write("\n");
     this.#openLine = false;
   }
 }

@@ -11,6 +11,7 @@ import {
   loadPair,
 } from "../../../engine/index.js";
 import { write } from "../../terminal.js";
+import { toJson, visible } from "../../visible.js";
 import { filesOf } from "./answer.js";
 import { type Outcome, renderDemo } from "./render.js";
 
@@ -36,10 +37,10 @@ export async function runDemo({ load, decode, signal, json }: DemoOptions): Prom
     const pair = { files: filesOf(load), ...together.info };
     const [{ prompt } = { prompt: "" }] = demoQuestions;
     const [answer, decodeModelAlone] = [together.answers[0], alone.answers[0]];
-    await write(process.stdout, `${JSON.stringify({ prompt, ...answer, pair, decodeModelAlone, ...rates })}\n`, signal);
+    await write(process.stdout, `${toJson({ prompt, ...answer, pair, decodeModelAlone, ...rates })}\n`, signal);
     return;
   }
-  await write(process.stdout, renderDemo(filesOf(load), together, alone), signal);
+  await write(process.stdout, renderDemo(visible(filesOf(load)), visible(together), visible(alone)), signal);
 }
 
 async function answerAll(load: LoadPairOptions, options: DecodeOptions): Promise<Outcome> {

@@ -11,6 +11,7 @@ import {
   type FlagsOf,
   given,
   handoverFlags,
+  helpText,
   outputFlags,
   parseNumber,
   toDecodeSource,
@@ -37,7 +38,7 @@ export function addRunCommand(program: Command) {
   const command = program
     .command("run")
     .description("read a prompt with the prefill model and write the answer with the decode model")
-    .addHelpText("after", examples)
+    .addHelpText("after", helpText(examples))
     .optionsGroup("Models and prompt:")
     .option("--prefill <file>", "GGUF file of the full model, which reads (default: the demo pair)")
     .option("--decode <file>", "GGUF file of the small model, which writes (default: the prefill model)")

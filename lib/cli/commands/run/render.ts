@@ -3,8 +3,9 @@
 import { basename } from "node:path";
 import { demoQuestions, type GenerateResult, type Pair } from "../../../engine/index.js";
 import { stageRows } from "../../stage-summary.js";
-import { renderTable, wrap } from "../../tables.js";
-import { type Style, styleOf } from "../../terminal.js";
+import { prose, renderTable } from "../../tables.js";
+import { columnsOf, type Style, styleOf } from "../../terminal.js";
+import { wrap } from "../../wrap.js";
 
 export interface Outcome {
   /** As the questions. */
@@ -26,14 +27,15 @@ export function renderDemo(
   const [answer] = together.answers;
   if (!asked || !answer) throw new RangeError("the demo has no question");
   const stages = stageRows(answer).map(([stage = "", count = "", time = "", speed = ""], index) => {
-    const who = [`${reader} reads`, "the KV cache goes over", `${writer} writes`, `${reader} reads again`][index] ?? "";
+    const who =
+      [`${reader} reads`, "hands the KV cache over", `${writer} writes`, `${reader} reads again`][index] ?? "";
     return [style("bold", stage), who, count, time, speed];
   });
   const verdicts = (outcome: Outcome, index: number) =>
     verdict(outcome.answers[index]?.text ?? "", demoQuestions[index]?.answer ?? "", style);
   const share = ({ right }: Outcome) => `${right} of ${demoQuestions.length}`;
   return [
-    "The demo pair: two small models that read a story and answer questions about it.",
+    prose("The demo pair: two small models that read a story and answer questions about it."),
     "",
     ...storyOf(asked.prompt),
     "",
@@ -56,12 +58,13 @@ export function renderDemo(
       others.map(({ question }, i) => [question, ...verdicts(together, i + 1), ...verdicts(alone, i + 1)]),
     ),
     "",
-    `All questions: ${share(together)} right in two stages, ${share(alone)} by the decode model alone.`,
+    prose(`All questions: ${share(together)} right in two stages, ${share(alone)} by the decode model alone.`),
     style(
       "dim",
-      "The prefill model also gives the first word, as in the OverFill paper. The decode model was trained to",
+      prose(
+        "The prefill model also gives the first word, as in the OverFill paper. The decode model was trained to write on what the other has read, never to read itself.",
+      ),
     ),
-    style("dim", "write on its reading, never to read. `npm run reproduce` made both: docs/reproduction.md."),
     style("dim", "Your own models: overfill run --prefill full.gguf --decode small.gguf -p TEXT"),
     "",
   ].join("\n");
@@ -70,7 +73,7 @@ export function renderDemo(
 /** The sentences above the question. */
 function storyOf(prompt: string): string[] {
   const story = prompt.slice(0, prompt.lastIndexOf("\n")).trim();
-  return story.split(/(?<=\.) /).map((sentence) => `  ${sentence}`);
+  return story.split(/(?<=\.) /).map((sentence) => `  ${wrap(sentence, columnsOf(process.stdout) - 2, "  ")}`);
 }
 
 /** An answer as it is shown, with a break where it is long, and whether it is right. */
