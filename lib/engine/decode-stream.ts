@@ -1,7 +1,7 @@
 /** One answer as an async iterable of chunks: read once, stopped by leaving the loop, ended by a result. */
 
 import { setImmediate as immediate } from "node:timers/promises";
-import { createError } from "../errors/index.js";
+import { createError } from "../errors/create-error.js";
 import type { NativeDecodeResult, NativeReading, NativeStream } from "../internal/binding-types.js";
 import type { DecodeChunk } from "./options.js";
 import { type DecodeResult, perSecond } from "./results.js";

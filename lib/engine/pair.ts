@@ -1,6 +1,6 @@
 /** A prefill model and a decode model loaded together, checked as compatible, on a thread of their own. */
 
-import { createError } from "../errors/index.js";
+import { createError } from "../errors/create-error.js";
 import type { NativePair } from "../internal/binding-types.js";
 import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, type EncodeOptions } from "./encode.js";
 import type { Prompt } from "./options.js";

@@ -1,6 +1,6 @@
 /** One conversation on a pair: prefill, switch, decode, in that order; `generate` runs all three. */
 
-import { createError } from "../errors/index.js";
+import { createError } from "../errors/create-error.js";
 import { abortable, guardCallback } from "../internal/abortable.js";
 import type { NativeHandoverReport, NativeSession } from "../internal/binding-types.js";
 import { DecodeStream } from "./decode-stream.js";

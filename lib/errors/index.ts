@@ -1,30 +1,29 @@
-/**
- * The public face of the errors: a leaf that imports nothing else of the package.
- * `aborted-error.ts` serves the native side and stays inside.
- */
-export { BindingError } from "./binding-error.js";
-export { ContextOverflowError } from "./context-overflow-error.js";
-export { createError } from "./create-error.js";
-export { DisposedError } from "./disposed-error.js";
-export type {
-  BindingErrorCode,
-  FileErrorCode,
-  InferenceErrorCode,
-  ModelErrorCode,
-  OverfillErrorCode,
-  PairErrorCode,
-  PruneErrorCode,
-  StageErrorCode,
-  TrainingErrorCode,
-  TranslatorErrorCode,
-} from "./error-code.js";
-export { FileError } from "./file-error.js";
-export { InferenceError } from "./inference-error.js";
-export { InvalidArgumentError } from "./invalid-argument-error.js";
-export { ModelError } from "./model-error.js";
-export { type ErrorDetails, OverfillError } from "./overfill-error.js";
-export { PairError } from "./pair-error.js";
-export { PruneError } from "./prune-error.js";
-export { StageError } from "./stage-error.js";
-export { TrainingError } from "./training-error.js";
-export { TranslatorError } from "./translator-error.js";
+/** The public face of the errors: a leaf that imports nothing else of the package. */
+import type { CodesOf } from "./types.js";
+
+export {
+  BindingError,
+  ContextOverflowError,
+  DisposedError,
+  FileError,
+  InferenceError,
+  InvalidArgumentError,
+  ModelError,
+  OverfillError,
+  PairError,
+  PruneError,
+  StageError,
+  TrainingError,
+  TranslatorError,
+} from "./classes.js";
+export type { ErrorDetails, ErrorJson, ErrorOf, ErrorWithCode, OverfillErrorCode } from "./types.js";
+
+export type ModelErrorCode = CodesOf<"ModelError">;
+export type PairErrorCode = CodesOf<"PairError">;
+export type TranslatorErrorCode = CodesOf<"TranslatorError">;
+export type PruneErrorCode = CodesOf<"PruneError">;
+export type TrainingErrorCode = CodesOf<"TrainingError">;
+export type FileErrorCode = CodesOf<"FileError">;
+export type StageErrorCode = CodesOf<"StageError">;
+export type InferenceErrorCode = CodesOf<"InferenceError">;
+export type BindingErrorCode = CodesOf<"BindingError">;

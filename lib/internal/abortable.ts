@@ -1,6 +1,6 @@
 /** Ties an AbortSignal and a progress callback to native work that is stopped by a call and settles a promise. */
 
-import { createError } from "../errors/index.js";
+import { createError } from "../errors/create-error.js";
 
 /** Whether native code ended because it was told to. */
 export function isAborted(error: unknown): boolean {

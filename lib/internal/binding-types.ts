@@ -40,7 +40,11 @@ export interface NativeBinding {
     readonly backendDirectory: string;
     /** Folder of the addon, where the CUDA translation library may be too. */
     readonly addonDirectory: string;
-    readonly createError: (code: string, message: string, details: Readonly<Record<string, string>>) => Error;
+    readonly createError: (
+      code: string,
+      message: string,
+      details: Readonly<Record<string, string | number | boolean>>,
+    ) => Error;
   }): void;
   /** Loads a GPU back end's library. False: no driver or no device. Throws ERR_GPU_UNAVAILABLE. */
   loadGpuBackend(path: string): boolean;

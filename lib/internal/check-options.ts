@@ -2,7 +2,7 @@
 
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { createError } from "../errors/index.js";
+import { createError } from "../errors/create-error.js";
 
 export const callback = z.custom<(...args: never[]) => void>(
   (value) => typeof value === "function",

@@ -3,7 +3,8 @@
  * environment (the main thread and every worker have their own).
  */
 import { dirname } from "node:path";
-import { BindingError, createError } from "../errors/index.js";
+import { createNativeError } from "../errors/create-error.js";
+import { BindingError } from "../errors/index.js";
 import { type AddonFile, addonPaths, findAddon } from "./addon-file.js";
 import type { NativeBinding } from "./binding-types.js";
 import { chooseGpu, type GpuChoice } from "./gpu-backend.js";
@@ -130,6 +131,6 @@ function load(): NativeBinding {
 
 function initialize(exports: unknown, addon: AddonFile, backendDirectory: string): NativeBinding {
   const binding = exports as NativeBinding;
-  binding.initialize({ backendDirectory, addonDirectory: dirname(addon.path), createError });
+  binding.initialize({ backendDirectory, addonDirectory: dirname(addon.path), createError: createNativeError });
   return binding;
 }

@@ -188,7 +188,7 @@ test("an answer that fills the context ends with the reason context", async (t) 
   // It cannot go on, and says so again.
   t.like((await readAnswer(session.decode(greedy))).result, { reason: "context", tokens: 0 });
   const error = await refusal(t, "ERR_CONTEXT_OVERFLOW", session.prefill([50]));
-  t.deepEqual(error.details, { promptTokens: "1", contextTokens: "256", contextSize: "256" });
+  t.deepEqual(error.details, { promptTokens: 1, contextTokens: 256, contextSize: 256 });
 });
 
 test("a prompt that just fits leaves no room for an answer", async (t) => {

@@ -8,6 +8,7 @@ import {
   type DecodeResult,
   type DecodeSource,
   type DecodeStream,
+  type ErrorWithCode,
   type LoadPairOptions,
   loadPair,
   OverfillError,
@@ -119,22 +120,22 @@ export function distance(a: Answer["logProbs"][number] | undefined, b: Answer["l
 }
 
 /** Expects a coded error of this package, and gives it. */
-export async function refusal(
+export async function refusal<Code extends OverfillErrorCode>(
   t: ExecutionContext,
-  code: OverfillErrorCode,
+  code: Code,
   attempt: Promise<unknown> | (() => unknown),
   message?: string,
-): Promise<OverfillError> {
+): Promise<ErrorWithCode<Code>> {
   const error: unknown = await (async () => (typeof attempt === "function" ? attempt() : attempt))().then(
     (value) => new Error(`it was not refused, but gave ${String(value)}`),
     (thrown: unknown) => thrown,
   );
   if (!(error instanceof OverfillError)) {
     t.fail(`${message ? `${message}: ` : ""}expected ${code}, got ${String(error)}`);
-    return new OverfillError("ERR_INTERNAL", "no error of this package");
+    throw error;
   }
   t.is(error.code, code, message ? `${message}: ${error.message}` : error.message);
-  return error;
+  return error as unknown as ErrorWithCode<Code>;
 }
 
 /**

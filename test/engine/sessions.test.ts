@@ -61,7 +61,7 @@ test("one more session than the pair has places for is refused until one is disp
   // Both are named: a session that is garbage gives its place free as well.
   const [one, two] = [await pair.createSession(), await pair.createSession()];
   const error = await refusal(t, "ERR_SESSION_LIMIT", pair.createSession());
-  t.deepEqual(error.details, { maxSessions: "2" });
+  t.deepEqual(error.details, { maxSessions: 2 });
   await one.dispose();
   const next = await pair.createSession();
   await refusal(t, "ERR_SESSION_LIMIT", pair.createSession());

@@ -9,7 +9,6 @@ import {
   inspect,
   type LoadPairOptions,
   loadPair,
-  type OverfillError,
   type PrefillOptions,
   type Prompt,
   type Session,
@@ -90,7 +89,7 @@ async function refuseAll<Options extends object>(
   }
 }
 
-function named(t: Parameters<typeof refusal>[0], error: OverfillError, name: string, title: string): void {
+function named(t: Parameters<typeof refusal>[0], error: InvalidArgumentError, name: string, title: string): void {
   t.true(InvalidArgumentError.isInstance(error), title);
   const { parameter, expected, actual } = error.details;
   t.regex(String(parameter), new RegExp(`^(options\\.)?${name}(\\.|$)`), title);
@@ -222,11 +221,11 @@ test("a prompt longer than the context is refused with its sizes, and the sessio
   const session = await openSession(t, { contextSize: 256 });
   const long = Array.from({ length: 257 }, () => 50);
   const first = await refusal(t, "ERR_CONTEXT_OVERFLOW", session.prefill(long));
-  t.deepEqual(first.details, { promptTokens: "257", contextTokens: "0", contextSize: "256" });
+  t.deepEqual(first.details, { promptTokens: 257, contextTokens: 0, contextSize: 256 });
   await stillWorks(t, session);
   const before = session.stats();
   const second = await refusal(t, "ERR_CONTEXT_OVERFLOW", session.prefill(long.slice(6)));
-  t.deepEqual(second.details, { promptTokens: "251", contextTokens: "6", contextSize: "256" });
+  t.deepEqual(second.details, { promptTokens: 251, contextTokens: 6, contextSize: 256 });
   t.deepEqual(session.stats(), before);
   t.is((await session.prefill(long.slice(7))).contextTokens, 256);
 });

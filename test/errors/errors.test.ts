@@ -2,13 +2,16 @@
 import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { inspect } from "node:util";
 import test from "ava";
+import { expectTypeOf } from "expect-type";
+import { createError, createNativeError } from "../../lib/errors/create-error.js";
 import * as errors from "../../lib/errors/index.js";
 import type { OverfillErrorCode } from "../../lib/index.js";
 import { withTempDir } from "../support/temp-dir.js";
 
 /** Every code and its class. A code without a line here does not compile. */
-const classes: Readonly<Record<OverfillErrorCode, typeof errors.OverfillError.prototype.name>> = {
+const classes: Readonly<Record<OverfillErrorCode, errors.OverfillError["name"]>> = {
   ERR_INVALID_ARGUMENT: "InvalidArgumentError",
   ERR_CONTEXT_OVERFLOW: "ContextOverflowError",
   ERR_DISPOSED: "DisposedError",
@@ -55,6 +58,8 @@ const classesWithCodes = {
   ModelError: errors.ModelError,
   PairError: errors.PairError,
   TranslatorError: errors.TranslatorError,
+  PruneError: errors.PruneError,
+  TrainingError: errors.TrainingError,
   FileError: errors.FileError,
   StageError: errors.StageError,
   InferenceError: errors.InferenceError,
@@ -63,37 +68,47 @@ const classesWithCodes = {
 
 for (const [code, name] of Object.entries(classes)) {
   test(`${code} comes as ${name}`, (t) => {
-    const cause = new Error("why");
-    const error = errors.createError(code, "what", { path: "a.gguf" }, cause);
+    const error = createNativeError(code, "what", { path: "a.gguf", line: 3 });
     t.true(error instanceof errors.OverfillError);
     t.true(error instanceof Error);
-    t.like(error, { code, name, message: "what", details: { path: "a.gguf" }, cause });
+    t.like(error, { code, name, message: "what", details: { path: "a.gguf", line: 3 } });
     t.true(errors.OverfillError.isInstance(error));
-    for (const [other, type] of Object.entries(classesWithCodes)) t.is(type.isInstance(error), other === name, other);
+    for (const [other, type] of Object.entries(classesWithCodes)) {
+      t.is(type.isInstance(error), other === name, other);
+      t.is(error instanceof type, other === name, other);
+      t.is(type.name, other);
+    }
   });
 }
 
-test("an error without details or cause has empty details and no cause", (t) => {
-  const error = errors.createError("ERR_INTERNAL", "what");
-  t.deepEqual((error as errors.OverfillError).details, {});
+test("every class has a code", (t) => {
+  t.deepEqual([...new Set(Object.values(classes))].sort(), Object.keys(classesWithCodes).sort());
+});
+
+test("an error keeps its cause; without details or cause it has empty details and no cause", (t) => {
+  const cause = new Error("why");
+  t.is(createError("ERR_INTERNAL", "what", {}, cause).cause, cause);
+  const error = new errors.InferenceError("ERR_INTERNAL", "what");
+  t.deepEqual(error.details, {});
   t.false("cause" in error);
 });
 
 test("an unknown code becomes ERR_INTERNAL and is kept in the details", (t) => {
-  const error = errors.createError("ERR_FROM_THE_FUTURE", "what", { path: "a" });
+  const error = createNativeError("ERR_FROM_THE_FUTURE", "what", { path: "a" });
   t.true(errors.InferenceError.isInstance(error));
   t.like(error, { code: "ERR_INTERNAL", details: { path: "a", code: "ERR_FROM_THE_FUTURE" } });
 });
 
 test("an aborted stage's error is none of the public ones", (t) => {
-  const error = errors.createError("ERR_ABORTED", "aborted");
+  const error = createNativeError("ERR_ABORTED", "aborted", {});
   t.is(error.code, "ERR_ABORTED");
   t.false(errors.OverfillError.isInstance(error));
 });
 
 test("isInstance refuses other errors and other values", (t) => {
   const lookalike = Object.assign(new Error("no"), { code: "ERR_INTERNAL", details: {} });
-  for (const value of [lookalike, new Error("no"), {}, null, undefined, "ERR_INTERNAL", 1, () => {}])
+  const plain = { name: "InferenceError", code: "ERR_INTERNAL", details: {}, message: "no" };
+  for (const value of [lookalike, plain, new Error("no"), {}, null, undefined, "ERR_INTERNAL", 1, () => {}])
     t.false(errors.OverfillError.isInstance(value), String(value));
 });
 
@@ -102,18 +117,34 @@ test("isInstance accepts an error of another copy of the package", async (t) => 
   cpSync(fileURLToPath(new URL("../../dist/errors", import.meta.url)), copy, { recursive: true });
   writeFileSync(join(copy, "package.json"), '{ "type": "module" }');
   const other = (await import(pathToFileURL(join(copy, "index.js")).href)) as typeof errors;
-  const error = other.createError("ERR_MODEL_NOT_FOUND", "what");
+  const error: unknown = new other.ModelError("ERR_MODEL_NOT_FOUND", "what", { path: "a" });
   t.false(error instanceof errors.OverfillError);
   t.true(errors.OverfillError.isInstance(error));
   t.true(errors.ModelError.isInstance(error));
   t.false(errors.BindingError.isInstance(error));
 });
 
-test("a log shows the class, the code and the details, and no marks", async (t) => {
-  const { inspect } = await import("node:util");
+test("a log shows the class, the code and the details, and no marks", (t) => {
   const text = inspect(new errors.ModelError("ERR_MODEL_NOT_FOUND", "no such file", { path: "a.gguf" }));
   t.regex(text, /^ModelError: no such file/);
   t.regex(text, /code: 'ERR_MODEL_NOT_FOUND'/);
   t.regex(text, /path: 'a\.gguf'/);
   t.notRegex(text, /Symbol/);
+});
+
+test("the code tells which details there are", (t) => {
+  const read = (error: unknown): string | number | undefined => {
+    if (!errors.OverfillError.isInstance(error)) return undefined;
+    if (error.code === "ERR_SESSION_LIMIT") {
+      expectTypeOf(error.details.maxSessions).toBeNumber();
+      return error.details.maxSessions;
+    }
+    // @ts-expect-error other codes have other details
+    expectTypeOf(error.details.maxSessions).toBeNumber();
+    return error.code === "ERR_MODEL_NOT_FOUND" ? error.details.path : undefined;
+  };
+  t.is(read(createError("ERR_SESSION_LIMIT", "full", { maxSessions: 2 })), 2);
+  t.is(read(createError("ERR_MODEL_NOT_FOUND", "none", { path: "a" })), "a");
+  // @ts-expect-error a class takes its own codes only
+  t.is(new errors.ModelError("ERR_DISPOSED", "x").code, "ERR_DISPOSED");
 });

@@ -3,7 +3,7 @@
 import test from "ava";
 import type { ChoicesRecord } from "../../lib/eval/data/records.js";
 import { ExampleEncoder, UnusableRecord } from "../../lib/eval/examples.js";
-import { createError, type Pair } from "../../lib/index.js";
+import { FileError, type Pair } from "../../lib/index.js";
 
 const bos = 1;
 const eos = 2;
@@ -25,7 +25,7 @@ const vocabulary = (beginning: readonly number[]): Pick<Pair, "encode" | "tokeni
   tokenize: (text) => tokenize(text),
   encode: (given) => {
     if ("text" in given) return { prompt: [...beginning], response: tokenize(given.text) };
-    if ("messages" in given) throw createError("ERR_DATA_INVALID", "the template refuses it", {});
+    if ("messages" in given) throw new FileError("ERR_DATA_INVALID", "the template refuses it");
     return { prompt: [...beginning, ...tokenize(given.prompt)], response: [...tokenize(given.response), eos] };
   },
 });

@@ -2,7 +2,8 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "ava";
-import { BindingError, createError } from "../../lib/errors/index.js";
+import { createError } from "../../lib/errors/create-error.js";
+import { BindingError } from "../../lib/errors/index.js";
 import type { NativeBinding, NativeDevice } from "../../lib/internal/binding-types.js";
 import { chooseGpu } from "../../lib/internal/gpu-backend.js";
 import { gpuPackages, platformName } from "../../lib/internal/platform.js";
@@ -24,7 +25,7 @@ function bindingWith(devices: readonly NativeDevice[]): NativeBinding {
     llamaVersionLoaded: llamaVersion,
     devices: () => [...devices],
     loadGpuBackend: () => {
-      throw createError("ERR_INTERNAL", "nothing to load");
+      throw createError("ERR_INTERNAL", "nothing to load", {});
     },
   };
   return binding as NativeBinding;

@@ -169,7 +169,7 @@ for (const [title, code, message, options, parameter] of refusals)
     );
     const error = await refusal(t, code, pruneExactly(asked as unknown as PruneOptions));
     t.regex(error.message, message);
-    if (parameter) t.regex(String(error.details.parameter), parameter);
+    if (parameter) t.regex(String((error.details as { parameter?: string }).parameter), parameter);
     t.deepEqual(readdirSync(folder), []);
     t.is(hashOf(model), before);
   });

@@ -1,7 +1,7 @@
 /** How native work is watched and stopped; the work here is none. */
 
 import test from "ava";
-import { createError } from "../../lib/errors/index.js";
+import { createNativeError } from "../../lib/errors/create-error.js";
 import type { NativePruneProgress } from "../../lib/internal/binding-types.js";
 import { runJob } from "../../lib/prune/job.js";
 import type { PruneProgress } from "../../lib/prune/options.js";
@@ -13,11 +13,11 @@ function makeJob(reports: readonly Parameters<NativePruneProgress>[]) {
     const finished = (async () => {
       for (const report of reports) {
         await Promise.resolve();
-        if (aborted) throw createError("ERR_ABORTED", "stopped");
+        if (aborted) throw createNativeError("ERR_ABORTED", "stopped", {});
         onProgress(...report);
       }
       await new Promise(setImmediate);
-      if (aborted) throw createError("ERR_ABORTED", "stopped");
+      if (aborted) throw createNativeError("ERR_ABORTED", "stopped", {});
       return "done";
     })();
     const abort = () => {

@@ -134,7 +134,8 @@ for (const [title, code, message, { out, ...options }, details = {}] of refusals
     const chosen = options.epochs === undefined ? usual : byEpochs;
     const error = await refusal(t, code, heal({ ...chosen, ...located(folder, options) }));
     t.regex(error.message, message);
-    for (const [name, pattern] of Object.entries(details)) t.regex(String(error.details[name]), pattern, name);
+    for (const [name, pattern] of Object.entries(details))
+      t.regex(String((error.details as Readonly<Record<string, unknown>>)[name]), pattern, name);
     t.false(existsSync(join(made, "o.gguf")));
     t.is(hashOf(model), before);
   });

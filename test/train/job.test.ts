@@ -1,7 +1,7 @@
 /** How a native training is watched and stopped; the training here is none. */
 
 import test from "ava";
-import { createError } from "../../lib/errors/index.js";
+import { createNativeError } from "../../lib/errors/create-error.js";
 import type { NativeHealEvents, NativeHealProgress } from "../../lib/internal/binding-types.js";
 import type { BadLine, Evaluation, HealProgress } from "../../lib/train/index.js";
 import { runTraining } from "../../lib/train/job.js";
@@ -36,7 +36,7 @@ function makeTraining() {
         event();
       }
       await new Promise(setImmediate);
-      if (aborted) throw createError("ERR_ABORTED", "stopped");
+      if (aborted) throw createNativeError("ERR_ABORTED", "stopped", {});
       return "done";
     })();
     const abort = () => {

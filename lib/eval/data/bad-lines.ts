@@ -1,6 +1,6 @@
 /** The lines that are skipped: each is told, and there may be only so many. */
 
-import { createError } from "../../errors/index.js";
+import { createError } from "../../errors/create-error.js";
 import type { BadLine } from "../../internal/bad-line.js";
 
 export class BadLines {

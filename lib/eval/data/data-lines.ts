@@ -5,7 +5,7 @@
  */
 
 import { createReadStream } from "node:fs";
-import { createError } from "../../errors/index.js";
+import { createError } from "../../errors/create-error.js";
 
 /** A line without its line break, or why it cannot be read. */
 export interface DataLine {

@@ -1,6 +1,6 @@
 /** The records of a data file, one after the other, for one task: lines that make none are told and skipped. */
 
-import { createError } from "../../errors/index.js";
+import { createError } from "../../errors/create-error.js";
 import type { BadLines } from "./bad-lines.js";
 import { readLines, readWholeText } from "./data-lines.js";
 import { parseRecord } from "./record-shapes.js";

@@ -103,5 +103,5 @@ export function problemOfTrial({ text, expected }: Trial): Problem | undefined {
 export function problemOfError(error: unknown): Problem {
   if (!OverfillError.isInstance(error)) throw error;
   const { code, message, details, cause } = error;
-  return { code, message, details, ...(cause instanceof Error && { cause: cause.message }) };
+  return { code, message, details: { ...details }, ...(cause instanceof Error && { cause: cause.message }) };
 }

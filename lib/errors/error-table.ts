@@ -1,0 +1,183 @@
+/**
+ * Every error of the package in one table: class, code, and what `details` holds under that code. The classes
+ * (`classes.ts`, which says what each is for) and their types (`types.ts`) are made from it, so that a new code is one new row here, and a row of
+ * `native/base/failure.h` if native code throws it.
+ *
+ * Codes are stable: one is never given another meaning.
+ */
+
+/** The type of a row's details. It exists for the compiler only: no row has a value. */
+export interface Row<Details> {
+  readonly details?: Details;
+}
+
+/** A row whose details are `Details`. Without them: details are empty. */
+const row = <Details = Readonly<Record<string, never>>>(): Row<Details> => ({});
+
+/** A file that is named. */
+interface WithPath {
+  readonly path: string;
+}
+
+/** Facts that differ between two sides, by name, as `"one | the other"`. */
+type Differences = Readonly<Record<string, string>>;
+
+export const errorTable = {
+  InvalidArgumentError: {
+    /** An option or argument is of the wrong kind or out of range. */
+    ERR_INVALID_ARGUMENT: row<{
+      /** Such as `options.prefill.gpuLayers`. */
+      readonly parameter?: string;
+      /** Such as `expected "all" or a whole number from 0 to 1000000`. */
+      readonly expected?: string;
+      /** A short rendering of what came. */
+      readonly actual?: string;
+      /** The nearest name that would have been right, where one is near. */
+      readonly suggestion?: string;
+      /** The file that is meant, if one is. */
+      readonly path?: string;
+    }>(),
+  },
+  ContextOverflowError: {
+    /** The prompt, or the prompt and the answer so far, do not fit into the context. */
+    ERR_CONTEXT_OVERFLOW: row<{
+      readonly promptTokens?: number;
+      /** Tokens that the session held already. */
+      readonly contextTokens?: number;
+      readonly contextSize?: number;
+      /** Of the longest response that is scored. */
+      readonly responseTokens?: number;
+      readonly tokens?: number;
+    }>(),
+  },
+  DisposedError: {
+    /** The object was disposed, or was disposed while the call ran. */
+    ERR_DISPOSED: row(),
+  },
+  ModelError: {
+    /** There is no file at the path. */
+    ERR_MODEL_NOT_FOUND: row<WithPath>(),
+    /** The path is a directory or another thing that is not a regular file. */
+    ERR_MODEL_NOT_A_FILE: row<WithPath>(),
+    /** The file is not a GGUF file, or a damaged one. */
+    ERR_MODEL_INVALID: row<Partial<WithPath> & { readonly tensor?: string }>(),
+    /** A sound GGUF file of a kind that cannot write text here: a vocabulary, an embedding model, an unknown architecture. */
+    ERR_MODEL_UNSUPPORTED: row<Partial<WithPath> & { readonly architecture?: string; readonly tensor?: string }>(),
+    /** llama.cpp refused the model although its structure is sound. */
+    ERR_MODEL_LOAD_FAILED: row<WithPath>(),
+  },
+  PairError: {
+    /** The two models cannot work together. `details` names the fields that differ. */
+    ERR_PAIR_INCOMPATIBLE: row<Differences>(),
+    /** The two models could work together, but not by the handover that was asked for. `details` says what stands against it. */
+    ERR_HANDOVER_UNAVAILABLE: row<
+      Readonly<Record<string, string | number | undefined>> & {
+        /** The decode model's layer. */
+        readonly layer?: number;
+        readonly implementation?: string;
+        readonly device?: string;
+        readonly operation?: string;
+        readonly reason?: string;
+      }
+    >(),
+  },
+  TranslatorError: {
+    /** The file is not a translator, a damaged one, or one of another version. */
+    ERR_TRANSLATOR_INVALID: row<WithPath>(),
+    /** The translator was made for other models. `details` names what differs. */
+    ERR_TRANSLATOR_MISMATCH: row<Differences>(),
+  },
+  PruneError: {
+    /** The model is of a kind that cannot be pruned: another architecture, a mixture of experts, unknown tensors. */
+    ERR_PRUNE_UNSUPPORTED: row<Partial<WithPath> & { readonly architecture?: string }>(),
+    /** The model was pruned before; prune the one it was made from. */
+    ERR_ALREADY_PRUNED: row<WithPath>(),
+    /** The file holds no importance, or is damaged. */
+    ERR_IMPORTANCE_INVALID: row<WithPath>(),
+    /** The importance was measured on another model. `details` names what differs, and the file as `path`. */
+    ERR_IMPORTANCE_MISMATCH: row<Differences>(),
+  },
+  TrainingError: {
+    /** The loss or a gradient is no longer a finite number; the last checkpoint is whole. */
+    ERR_TRAINING_DIVERGED: row<{ readonly step?: number; readonly tensor?: string }>(),
+    /** The checkpoint is damaged, or of a training with other options or files. */
+    ERR_CHECKPOINT_INVALID: row<WithPath & { /** What differs: an option or a file. */ readonly fact?: string }>(),
+    /** The device to train on lacks an operation. The CPU has all. */
+    ERR_OPERATION_UNSUPPORTED: row<{ readonly operation: string; readonly device: string }>(),
+  },
+  FileError: {
+    /** A file that is not a model, such as a text, is not there or cannot be read. */
+    ERR_FILE_READ_FAILED: row<WithPath>(),
+    /** A file cannot be written: the folder is not there, is closed to this process, or the disk is full. */
+    ERR_FILE_WRITE_FAILED: row<WithPath>(),
+    /** A data file is damaged, or holds nothing that can be used. */
+    ERR_DATA_INVALID: row<
+      Partial<WithPath> & {
+        /** From 1. */
+        readonly line?: number;
+        readonly reason?: string;
+      }
+    >(),
+  },
+  StageError: {
+    /** A stage was called before the one that must come first. */
+    ERR_STAGE_ORDER: row<{ /** Where the session stands. */ readonly stage: string }>(),
+    /** Another stage of the same session is still running. */
+    ERR_SESSION_BUSY: row(),
+    /** A stream was iterated a second time. */
+    ERR_STREAM_CONSUMED: row(),
+    /** The pair has no place for one more session. */
+    ERR_SESSION_LIMIT: row<{ readonly maxSessions: number }>(),
+  },
+  InferenceError: {
+    /** The grammar cannot be parsed. */
+    ERR_GRAMMAR_INVALID: row<{
+      readonly parameter: "grammar";
+      /** In the grammar's text, from 0, where it is known. */
+      readonly position?: number;
+      readonly reason?: string;
+    }>(),
+    /** llama.cpp failed to evaluate a batch. */
+    ERR_INFERENCE_FAILED: row<{
+      /** llama.cpp's or ggml's own. */
+      readonly status?: number;
+      readonly device?: string;
+    }>(),
+    /** Memory for a model, a cache or a batch could not be had. */
+    ERR_OUT_OF_MEMORY: row<{ readonly model?: string; readonly device?: string }>(),
+    /** A fault of this package; please report it. */
+    ERR_INTERNAL: row<{ /** A code that this version does not know. */ readonly code?: string }>(),
+  },
+  BindingError: {
+    /** No llama.cpp libraries exist for this operating system, processor or C library. */
+    ERR_PLATFORM_UNSUPPORTED: row<{ readonly platform: string }>(),
+    /** The platform package with llama.cpp's libraries is not installed. */
+    ERR_PLATFORM_PACKAGE_MISSING: row<{
+      readonly packageName: string;
+      readonly searchedFrom: string;
+      readonly directory?: string | undefined;
+    }>(),
+    /** The package has no native addon for this platform and none was built. */
+    ERR_BINDING_MISSING: row<{ readonly platform: string; readonly searched: readonly string[] }>(),
+    /** The addon or one of llama.cpp's libraries could not be loaded. */
+    ERR_BINDING_LOAD_FAILED: row<Partial<WithPath> & { readonly directory?: string }>(),
+    /** llama.cpp is of another version than the one compiled against. */
+    ERR_LLAMA_VERSION_MISMATCH: row<{
+      readonly expected: string;
+      readonly actual?: string | undefined;
+      readonly directory?: string;
+      readonly packageName?: string;
+      readonly packageVersion?: string | undefined;
+    }>(),
+    /** A different build of one of llama.cpp's libraries is in the process already. */
+    ERR_LIBRARY_CONFLICT: row<{ readonly library: string; readonly loaded: string; readonly wanted: string }>(),
+    /** The GPU back end that was asked for cannot be had. */
+    ERR_GPU_UNAVAILABLE: row<
+      Partial<WithPath> & {
+        readonly gpu?: string;
+        /** Of each back end that was tried. */
+        readonly reasons?: readonly string[];
+      }
+    >(),
+  },
+} as const;
