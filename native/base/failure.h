@@ -4,7 +4,9 @@
 
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace overfill {
@@ -48,7 +50,31 @@ enum class error_code {
 // The public name, such as "ERR_MODEL_NOT_FOUND".
 const char * error_code_name(error_code code);
 
-using error_details = std::vector<std::pair<std::string, std::string>>;
+// One of an error's facts, as a program reads it: a text, a number or a truth value. Counts and sizes are numbers.
+class detail_value {
+  public:
+    detail_value(std::string text) : value_(std::move(text)) {}
+    detail_value(const char * text) : value_(std::string(text)) {}
+    template <class N, class = std::enable_if_t<std::is_arithmetic_v<N>>>
+    detail_value(N number) : value_(to_variant(number)) {}
+
+    // The one that it is; null otherwise.
+    const std::string * text() const { return std::get_if<std::string>(&value_); }
+    const double * number() const { return std::get_if<double>(&value_); }
+    const bool * truth() const { return std::get_if<bool>(&value_); }
+
+    bool operator==(const detail_value & o) const { return value_ == o.value_; }
+
+  private:
+    using variant = std::variant<std::string, double, bool>;
+
+    static variant to_variant(bool value) { return value; }
+    template <class N> static variant to_variant(N value) { return (double) value; }
+
+    variant value_;
+};
+
+using error_details = std::vector<std::pair<std::string, detail_value>>;
 
 class failure : public std::runtime_error {
   public:

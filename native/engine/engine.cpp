@@ -98,7 +98,7 @@ std::shared_ptr<session_handle> engine::create_session() {
             throw failure(error_code::session_limit,
                           "all " + std::to_string(options_.max_sessions) +
                               " sessions of the pair are open; dispose one or load the pair with a larger maxSessions",
-                          { { "maxSessions", std::to_string(options_.max_sessions) } });
+                          { { "maxSessions", options_.max_sessions } });
         sequence = free_sequences_.back();
         free_sequences_.pop_back();
     }

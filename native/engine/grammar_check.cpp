@@ -57,7 +57,7 @@ class scan {
     [[noreturn]] void refuse(const std::string & what) const {
         throw failure(error_code::grammar_invalid,
                       "the GBNF grammar " + what + " (at character " + std::to_string(at_) + ")",
-                      { { "parameter", "grammar" }, { "position", std::to_string(at_) } });
+                      { { "parameter", "grammar" }, { "position", at_ } });
     }
 
     void open() { groups_.push_back({}); }

@@ -268,7 +268,7 @@ bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, lla
     default:
         throw failure(error_code::inference_failed,
                       "llama.cpp failed with status " + std::to_string(status) + ": " + log.errors(),
-                      { { "status", std::to_string(status) } });
+                      { { "status", status } });
     }
 }
 

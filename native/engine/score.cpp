@@ -28,9 +28,9 @@ scorer::scorer(pair & models, llama_seq_id sequence, score_request request)
         throw failure(error_code::context_overflow,
                       "a prompt of " + std::to_string(request_.prompt.size()) + " tokens and a response of " +
                           std::to_string(longest) + " do not fit in the context's " + std::to_string(n_context),
-                      { { "promptTokens", std::to_string(request_.prompt.size()) },
-                        { "responseTokens", std::to_string(longest) },
-                        { "contextSize", std::to_string(n_context) } });
+                      { { "promptTokens", request_.prompt.size() },
+                        { "responseTokens", longest },
+                        { "contextSize", n_context } });
     result_.scores.resize(request_.responses.size(), std::vector<row_scores>(request_.rows.size()));
 }
 

@@ -67,9 +67,9 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
                       "the prompt's " + std::to_string(prompt_.size()) +
                           " tokens do not fit: " + std::to_string(target.tokens_.size()) + " of the context's " +
                           std::to_string(n_context) + " tokens are taken",
-                      { { "promptTokens", std::to_string(prompt_.size()) },
-                        { "contextTokens", std::to_string(target.tokens_.size()) },
-                        { "contextSize", std::to_string(n_context) } });
+                      { { "promptTokens", prompt_.size() },
+                        { "contextTokens", target.tokens_.size() },
+                        { "contextSize", n_context } });
 
     // What is left to read of the text so far: what the decode model wrote, or only its last token.
     const uint32_t from = refresh_ ? target.n_clean_ : std::max(target.n_cached_, target.n_decode_side());

@@ -334,7 +334,7 @@ class ggml_device_graph final : public device_graph {
             throw failure(error_code::inference_failed,
                           std::string("the device ") + ggml_backend_dev_name(device_) +
                               " could not translate the KV cache",
-                          { { "status", std::to_string((int) status) } });
+                          { { "status", (int) status } });
     }
 
     static void move_view(ggml_tensor * view, size_t offset) {

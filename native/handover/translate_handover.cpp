@@ -18,7 +18,7 @@ namespace {
 
 failure unavailable(uint32_t layer, const std::string & why) {
     return failure(error_code::handover_unavailable, "layer " + std::to_string(layer) + " cannot be translated: " + why,
-                   { { "layer", std::to_string(layer) } });
+                   { { "layer", layer } });
 }
 
 // A layer's storage in a context, found by its index in the model.
@@ -228,7 +228,7 @@ translate_job translate_handover::prepare(llama_seq_id sequence, llama_pos from_
                 throw failure(error_code::handover_unavailable,
                               "the prefill model's sliding-window cache no longer holds " +
                                   std::to_string(positions.size() - cells[a].size()) + " of the tokens",
-                              { { "tokens", std::to_string(positions.size()) } });
+                              { { "tokens", positions.size() } });
             for (size_t i = 0; i < taken.size(); i++)
                 job.moves[a][b].push_back({ cells[a][i].index, taken[i], positions[i] });
         }

@@ -57,7 +57,7 @@ std::vector<uint32_t> take_cells(llama_context * ctx, size_t cache, llama_seq_id
     if (slot.empty())
         throw failure(error_code::context_overflow,
                       "the decode model's KV cache has no room for " + std::to_string(n) + " more tokens",
-                      { { "contextSize", std::to_string(target.get_size()) } });
+                      { { "contextSize", target.get_size() } });
     target.apply_ubatch(slot, batch);
     return slot.idxs[0];
 }

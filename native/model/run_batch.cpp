@@ -15,7 +15,7 @@ void run_batch(llama_context * ctx, const llama_batch & batch, const std::atomic
     if (status == 2) throw failure(error_code::aborted, "aborted");
     throw failure(status == -2 ? error_code::out_of_memory : error_code::inference_failed,
                   "llama.cpp failed with status " + std::to_string(status) + ": " + log.errors(),
-                  { { "status", std::to_string(status) } });
+                  { { "status", status } });
 }
 
 }  // namespace overfill

@@ -109,7 +109,7 @@ TEST("wishes that leave nothing or cannot be are refused, each by its option") {
                 resolve(request);
             } catch (const failure & error) {
                 for (const auto & [key, value] : error.details())
-                    if (key == "parameter") parameter = value;
+                    if (key == "parameter") parameter = *value.text();
                 throw;
             }
         });

@@ -60,7 +60,7 @@ void compute_device::run(ggml_cgraph * graph) const {
     if (status == GGML_STATUS_SUCCESS) return;
     throw failure(status == GGML_STATUS_ALLOC_FAILED ? error_code::out_of_memory : error_code::inference_failed,
                   std::string("a training graph failed on the device ") + name(),
-                  { { "device", name() }, { "status", std::to_string((int) status) } });
+                  { { "device", name() }, { "status", (int) status } });
 }
 
 ggml_context_ptr make_tensor_context(size_t n_tensors) {

@@ -85,7 +85,7 @@ struct teacher::state {
             const uint32_t layer = map.empty() ? il : (uint32_t) map[il];
             if (!from.layer(layer))
                 throw failure(error_code::handover_unavailable, "layer " + std::to_string(layer) + " has no KV cache",
-                              { { "layer", std::to_string(layer) } });
+                              { { "layer", layer } });
             k.push_back({ &from, layer });
             v.push_back({ &from, layer });
         }
@@ -108,7 +108,7 @@ struct teacher::state {
         if (tokens.size() > n_tokens)
             throw failure(error_code::context_overflow,
                           std::to_string(tokens.size()) + " tokens do not fit in " + std::to_string(n_tokens),
-                          { { "tokens", std::to_string(tokens.size()) } });
+                          { { "tokens", tokens.size() } });
         const auto differs = std::mismatch(held.begin(), held.end(), tokens.begin(), tokens.end()).first;
         const size_t n_kept = std::min<size_t>((size_t) (differs - held.begin()), first) / piece * piece;
         held.resize(n_kept);

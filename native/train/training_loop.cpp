@@ -99,7 +99,7 @@ void training_loop::save() {
     throw failure(error_code::training_diverged,
                   "training diverged at step " + number + ": the " + what + " is " + std::to_string(value) +
                       "; a lower learning rate or a longer warm-up may help",
-                  { { "step", number } });
+                  { { "step", step } });
 }
 
 void training_loop::step() {

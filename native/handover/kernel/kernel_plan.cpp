@@ -20,7 +20,7 @@ static_assert(sizeof(kernel_move) == sizeof(cell_move), "a cell_move is copied a
     throw failure(error_code::handover_unavailable,
                   "the device kernels cannot translate " + std::string(step.is_k ? "K" : "V") + " of layer " + layer +
                       ": " + why,
-                  { { "layer", layer }, { "reason", why } });
+                  { { "layer", step.layer }, { "reason", why } });
 }
 
 bool is_cache_type(ggml_type type) {
