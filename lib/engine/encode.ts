@@ -1,7 +1,8 @@
 /** A record of training or evaluation data, and its tokens. */
 
-import { z } from "zod";
 import { check, refusedArgument } from "../internal/check-options.js";
+import type { SchemasOf } from "../internal/option-schemas.js";
+import * as z from "../internal/schema.js";
 
 /** One message of a chat. */
 export interface ChatMessage {
@@ -32,7 +33,7 @@ export type DataRecord = ChatRecord | PromptRecord | TextRecord;
 /** Options of {@link Pair.encode}. */
 export interface EncodeOptions {
   /** Whether the response ends with the end-of-turn or end-of-text token; plain text never does. @default true */
-  readonly closeResponse?: boolean;
+  readonly closeResponse?: boolean | undefined;
 }
 
 /** Answer of {@link Pair.encode}: what is read, and what is to be written after it. */
@@ -41,9 +42,12 @@ export interface EncodedRecord {
   readonly response: readonly number[];
 }
 
-const optionsSchema = z.strictObject({ closeResponse: z.boolean().default(true) });
+const optionsSchema = z.strictObject({
+  closeResponse: z.withDefault(z.boolean(), true),
+} satisfies SchemasOf<EncodeOptions>);
 
-export const checkEncodeOptions = (value: unknown) => check(optionsSchema, value, "options");
+export const checkEncodeOptions = (value: EncodeOptions): { readonly closeResponse: boolean } =>
+  check(optionsSchema, value satisfies z.input<typeof optionsSchema>, "options");
 
 /** The record as JSON. What is in it is looked at by the code that reads data files. */
 export function checkRecord(value: unknown): string {

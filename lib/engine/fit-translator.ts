@@ -40,52 +40,52 @@ export interface FitTranslatorOptions {
    * Which layer of the prefill model each layer of the decode model takes K and V from.
    * @default the same index; `"spaced"` if the models differ in depth
    */
-  readonly layers?: LayerMap;
+  readonly layers?: LayerMap | undefined;
   /**
    * Whether K and V of a layer have a linear map each or one in common.
    * @default "separate"
    */
-  readonly maps?: "separate" | "common";
+  readonly maps?: "separate" | "common" | undefined;
   /**
    * Whether the maps of K work on K without its position encoding, which is undone before and done after them. `false`
    * maps K as it is stored.
    * @default true
    */
-  readonly beforeRope?: boolean;
+  readonly beforeRope?: boolean | undefined;
   /**
    * Tokens that the models read at once: 32 to 8192, no more than either was trained on.
    * @default 512, or what the models were trained on if that is less
    */
-  readonly chunkSize?: number;
+  readonly chunkSize?: number | undefined;
   /**
    * Read no more than so many tokens of the text: 1 or more.
    * @default all of it
    */
-  readonly maxTokens?: number;
+  readonly maxTokens?: number | undefined;
   /**
    * The ridge that keeps the maps small, relative to the mean variance of the prefill model's channels: 0 to 1000. Larger
    * for little text.
    * @default 0.0001
    */
-  readonly lambda?: number;
+  readonly lambda?: number | undefined;
   /**
    * Share of the text that the maps are measured on and not fitted to: 0.01 to 0.5.
    * @default 0.1
    */
-  readonly heldOut?: number;
+  readonly heldOut?: number | undefined;
   /** Type of the maps' weights in the file. `"q8_0"` needs a size of K and V that is a multiple of 32. @default "f16" */
-  readonly weightType?: "f32" | "f16" | "q8_0";
+  readonly weightType?: "f32" | "f16" | "q8_0" | undefined;
   /**
    * Threads to compute with: 1 to 512.
    * @default as for {@link loadPair}
    */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** As for {@link loadPair}; the fit itself runs on the CPU. @default "auto" */
-  readonly gpu?: GpuOption;
+  readonly gpu?: GpuOption | undefined;
   /** Called as the fit goes on. */
-  readonly onProgress?: (progress: FitProgress) => void;
+  readonly onProgress?: ((progress: FitProgress) => void) | undefined;
   /** Stops the fit within one micro-batch; nothing is written then, and the call rejects with `signal.reason`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Answer of {@link fitTranslator}. */
@@ -116,10 +116,10 @@ export interface TranslatorFit extends TranslatorInfo {
 export async function fitTranslator(options: FitTranslatorOptions): Promise<TranslatorFit> {
   const checked = checkFitOptions(options);
   checked.signal?.throwIfAborted();
-  const path = toPath(checked.out, "out");
-  const prefill = toPath(checked.prefill.model);
-  const decode = toPath(checked.decode.model);
-  const text = toPath(checked.text, "text");
+  const path = toPath(checked.out, "options.out");
+  const prefill = toPath(checked.prefill.model, "options.prefill.model");
+  const decode = toPath(checked.decode.model, "options.decode.model");
+  const text = toPath(checked.text, "options.text");
   const binding = loadBinding();
   const { threads, gpuLayers } = chooseComputing(checked, prefill);
 

@@ -1,7 +1,19 @@
 /** Checks what callers hand over to a fit; as validation.ts does for a pair. */
 
-import { z } from "zod";
-import { callback, check, gpu, modelSource, path, signal, threads } from "../internal/check-options.js";
+import { check } from "../internal/check-options.js";
+import {
+  between,
+  callback,
+  gpu,
+  modelSource,
+  path,
+  type SchemasOf,
+  signal,
+  threads,
+  whole,
+} from "../internal/option-schemas.js";
+import * as z from "../internal/schema.js";
+import type { FitTranslatorOptions } from "./fit-translator.js";
 import { layerMap } from "./validation.js";
 
 const fitSchema = z.strictObject({
@@ -9,18 +21,19 @@ const fitSchema = z.strictObject({
   decode: modelSource,
   text: path,
   out: path,
-  layers: layerMap.optional(),
-  maps: z.enum(["separate", "common"]).default("separate"),
-  beforeRope: z.boolean().default(true),
-  chunkSize: z.int().min(32).max(8192).optional(),
-  maxTokens: z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
-  lambda: z.number().min(0).max(1000).default(1e-4),
-  heldOut: z.number().min(0.01).max(0.5).default(0.1),
-  weightType: z.enum(["f32", "f16", "q8_0"]).default("f16"),
-  threads: threads.optional(),
-  gpu: gpu.default("auto"),
-  onProgress: callback.optional(),
-  signal: signal.optional(),
-});
+  layers: z.optional(layerMap),
+  maps: z.withDefault(z.oneOf(["separate", "common"]), "separate"),
+  beforeRope: z.withDefault(z.boolean(), true),
+  chunkSize: z.optional(whole(32, 8192)),
+  maxTokens: z.optional(whole(1)),
+  lambda: z.withDefault(between(0, 1000), 1e-4),
+  heldOut: z.withDefault(between(0.01, 0.5), 0.1),
+  weightType: z.withDefault(z.oneOf(["f32", "f16", "q8_0"]), "f16"),
+  threads: z.optional(threads),
+  gpu: z.withDefault(gpu, "auto"),
+  onProgress: z.optional(callback<NonNullable<FitTranslatorOptions["onProgress"]>>()),
+  signal: z.optional(signal),
+} satisfies SchemasOf<FitTranslatorOptions>);
 
-export const checkFitOptions = (value: unknown) => check(fitSchema, value, "options");
+export const checkFitOptions = (value: FitTranslatorOptions) =>
+  check(fitSchema, value satisfies z.input<typeof fitSchema>, "options");

@@ -23,6 +23,7 @@ export type {
   DecodeChunk,
   DecodeOptions,
   DecodeSource,
+  DetokenizeOptions,
   GenerateOptions,
   GpuOption,
   InspectOptions,
@@ -34,7 +35,9 @@ export type {
   PrefillProgress,
   Prompt,
   SamplingOptions,
+  SessionOptions,
   SwitchOptions,
+  TokenizeOptions,
   TokenLogProb,
 } from "./options.js";
 export { Pair } from "./pair.js";

@@ -28,8 +28,8 @@ import { checkInspectOptions, checkLoadPairOptions, toNativeCaches } from "./val
 export async function loadPair(options: LoadPairOptions): Promise<Pair> {
   const checked = checkLoadPairOptions(options);
   checked.signal?.throwIfAborted();
-  const prefillPath = toPath(checked.prefill.model);
-  const decodePath = checked.decode && toPath(checked.decode.model);
+  const prefillPath = toPath(checked.prefill.model, "options.prefill.model");
+  const decodePath = checked.decode && toPath(checked.decode.model, "options.decode.model");
   const binding = loadBinding();
   const { gpu, threads, gpuLayers } = chooseComputing(checked, prefillPath);
 
@@ -75,8 +75,8 @@ export async function loadPair(options: LoadPairOptions): Promise<Pair> {
 export async function inspect(options: InspectOptions): Promise<PairInspection> {
   const checked = checkInspectOptions(options);
   return loadBinding().inspect({
-    prefill: { path: toPath(checked.prefill.model), gpuLayers: 0 },
-    decode: checked.decode && { path: toPath(checked.decode.model), gpuLayers: 0 },
+    prefill: { path: toPath(checked.prefill.model, "options.prefill.model"), gpuLayers: 0 },
+    decode: checked.decode && { path: toPath(checked.decode.model, "options.decode.model"), gpuLayers: 0 },
     ...toNativeCaches(checked),
   });
 }

@@ -10,11 +10,11 @@ export type CacheType = "f32" | "f16" | "bf16" | "q8_0" | "q5_1" | "q5_0" | "q4_
 /** The decode model, with a KV cache of its own kind where that differs from the prefill model's. */
 export interface DecodeSource extends ModelSource {
   /** @default the pair's `cacheTypeK` */
-  readonly cacheTypeK?: CacheType;
+  readonly cacheTypeK?: CacheType | undefined;
   /** A quantised type needs flash attention. @default the pair's `cacheTypeV` */
-  readonly cacheTypeV?: CacheType;
+  readonly cacheTypeV?: CacheType | undefined;
   /** @default the pair's `flashAttention` */
-  readonly flashAttention?: boolean | "auto";
+  readonly flashAttention?: boolean | "auto" | undefined;
 }
 
 /**
@@ -36,74 +36,91 @@ export interface LoadPairOptions {
    * The small model; it writes the answers.
    * @default the prefill model itself: a pair of one, which is ordinary inference
    */
-  readonly decode?: DecodeSource;
+  readonly decode?: DecodeSource | undefined;
   /**
    * Tokens that one session can hold, prompt and answer together: 1 or more, rounded up to a multiple of 256.
    * @default what both models were trained on, at most 4096
    */
-  readonly contextSize?: number;
+  readonly contextSize?: number | undefined;
   /**
    * Sessions that can be open at once: 1 to 256. Each takes `contextSize` tokens of KV cache.
    * @default 1
    */
-  readonly maxSessions?: number;
+  readonly maxSessions?: number | undefined;
   /**
    * Tokens of one micro-batch of the prefill: 1 to 8192. An abort waits for no more than one micro-batch.
    * @default 512
    */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /**
    * Threads to compute with: 1 to 512.
    * @default the cores this process may use, by its affinity and its cgroup's quota; fewer for a model under 4 MiB a thread
    */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** @default "f16" */
-  readonly cacheTypeK?: CacheType;
+  readonly cacheTypeK?: CacheType | undefined;
   /** A quantised type needs flash attention. @default "f16" */
-  readonly cacheTypeV?: CacheType;
+  readonly cacheTypeV?: CacheType | undefined;
   /** @default "auto" */
-  readonly flashAttention?: boolean | "auto";
+  readonly flashAttention?: boolean | "auto" | undefined;
   /**
    * How the KV cache goes from one model to the other. `"auto"` shares it where the models allow, `"share"` refuses a
    * pair that cannot share, `"translate"` makes a copy even where sharing is possible.
    * @default "auto"
    */
-  readonly handover?: "auto" | "share" | "translate";
+  readonly handover?: "auto" | "share" | "translate" | undefined;
   /**
    * What translates the KV cache where it is not shared: threads on the CPU, a ggml graph on the device that holds the
    * decode model's cache, or a fused kernel. A name fails with ERR_HANDOVER_UNAVAILABLE where it cannot run.
    * @default "auto": the CPU for caches in its memory, else the device's own if it can, else the CPU
    */
-  readonly implementation?: "auto" | "cpu" | "graph" | "cuda" | "metal";
+  readonly implementation?: "auto" | "cpu" | "graph" | "cuda" | "metal" | undefined;
   /**
    * How the prefill model's cache becomes the decode model's where the two models do not agree by themselves: a
    * translator file (made by `overfill fit`), or a layer map for a depth-pruned decode model.
    * @default what the decode model's own metadata names (`overfill.translator`, `overfill.layer_map`)
    */
-  readonly translator?: string | URL | { readonly layers: LayerMap };
+  readonly translator?: string | URL | { readonly layers: LayerMap } | undefined;
   /**
    * `"auto"` takes the GPU package that is installed, if any; a name asks for that one and fails without it.
    * @default "auto"
    */
-  readonly gpu?: GpuOption;
+  readonly gpu?: GpuOption | undefined;
   /** Called while the models load. */
-  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Stops the load; the call then rejects with `signal.reason`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Options of {@link inspect}. */
 export interface InspectOptions {
   readonly prefill: Pick<ModelSource, "model">;
-  readonly decode?: Omit<DecodeSource, "gpuLayers">;
+  readonly decode?: Omit<DecodeSource, "gpuLayers"> | undefined;
   /** @default "f16" */
-  readonly cacheTypeK?: CacheType;
+  readonly cacheTypeK?: CacheType | undefined;
   /** @default "f16" */
-  readonly cacheTypeV?: CacheType;
+  readonly cacheTypeV?: CacheType | undefined;
   /** @default "auto" */
-  readonly flashAttention?: boolean | "auto";
+  readonly flashAttention?: boolean | "auto" | undefined;
   /** As for {@link LoadPairOptions.translator}. */
-  readonly translator?: LoadPairOptions["translator"];
+  readonly translator?: LoadPairOptions["translator"] | undefined;
+}
+
+/** Options of {@link Pair.createSession}: there are none yet. */
+export type SessionOptions = Readonly<Record<string, never>>;
+
+/** Options of {@link Pair.tokenize}. */
+export interface TokenizeOptions {
+  /** Whether the tokens that the vocabulary puts around a text, such as BOS, are added. @default false */
+  readonly addSpecial?: boolean | undefined;
+  /** Whether text such as `<|im_end|>` becomes the control token of that name. @default false */
+  readonly parseSpecial?: boolean | undefined;
+}
+
+/** Options of {@link Pair.detokenize}. */
+export interface DetokenizeOptions {
+  /** Whether control tokens appear in the text. @default false */
+  readonly special?: boolean | undefined;
 }
 
 /** A prompt: text, or token ids of the pair's vocabulary. */
@@ -122,76 +139,76 @@ export interface PrefillOptions {
    * cache is the full model's. `false` keeps the decode model's cells.
    * @default true
    */
-  readonly refresh?: boolean;
+  readonly refresh?: boolean | undefined;
   /**
    * Whether text such as `<|im_end|>` becomes the control token of that name. Switch it off for text you do not trust.
    * @default true
    */
-  readonly parseSpecial?: boolean;
+  readonly parseSpecial?: boolean | undefined;
   /** Called after every micro-batch. */
-  readonly onProgress?: (progress: PrefillProgress) => void;
+  readonly onProgress?: ((progress: PrefillProgress) => void) | undefined;
   /** Stops within one micro-batch; the call rejects with `signal.reason` and the session is as it was before it. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Options of {@link Session.switch}. */
 export interface SwitchOptions {
   /** Checked before the switch begins; the call then rejects with `signal.reason`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How the next token is chosen; names, order and defaults are llama.cpp's. */
 export interface SamplingOptions {
   /** 0 is exact argmax; 0 or more. @default 0.8 */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
   /** Keep the k likeliest tokens; 0 keeps all. @default 40 */
-  readonly topK?: number;
+  readonly topK?: number | undefined;
   /** Keep the likeliest tokens that together reach this probability: 0 to 1; 1 keeps all. @default 0.95 */
-  readonly topP?: number;
+  readonly topP?: number | undefined;
   /** Drop tokens less likely than this share of the likeliest one's probability: 0 to 1; 0 keeps all. @default 0.05 */
-  readonly minP?: number;
+  readonly minP?: number | undefined;
   /** Locally typical sampling: 0 to 1; 1 keeps all. @default 1 */
-  readonly typicalP?: number;
+  readonly typicalP?: number | undefined;
   /** Divides the logits of tokens seen lately: more than 0; 1 is off. @default 1 */
-  readonly repeatPenalty?: number;
+  readonly repeatPenalty?: number | undefined;
   /** Subtracted once from the logits of tokens seen lately: -100 to 100. @default 0 */
-  readonly presencePenalty?: number;
+  readonly presencePenalty?: number | undefined;
   /** Subtracted per occurrence from the logits of tokens seen lately: -100 to 100. @default 0 */
-  readonly frequencyPenalty?: number;
+  readonly frequencyPenalty?: number | undefined;
   /** How many tokens count as lately for the penalties, prompt included; 0 is none, -1 all. @default 64 */
-  readonly repeatLastN?: number;
+  readonly repeatLastN?: number | undefined;
   /** 0 to 2^32 - 2. Same seed, same output. @default chosen at random and told in the result */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Added to the logits of single tokens; `-Infinity` forbids a token. */
-  readonly logitBias?: ReadonlyMap<number, number> | Readonly<Record<number, number>>;
+  readonly logitBias?: ReadonlyMap<number, number> | Readonly<Record<number, number>> | undefined;
   /** A GBNF grammar with a rule `root` that the answer must follow. */
-  readonly grammar?: string;
+  readonly grammar?: string | undefined;
 }
 
 /** Options of {@link Session.decode}. */
 export interface DecodeOptions extends SamplingOptions {
   /** 1 or more. @default until the answer ends or the context is full */
-  readonly maxTokens?: number;
+  readonly maxTokens?: number | undefined;
   /** Strings that end the answer; they are not part of it, even where they span tokens. */
-  readonly stop?: string | readonly string[];
+  readonly stop?: string | readonly string[] | undefined;
   /** Go on past end tokens, which are then never chosen. @default false */
-  readonly ignoreEos?: boolean;
+  readonly ignoreEos?: boolean | undefined;
   /** Whether control tokens appear in the text. @default false */
-  readonly special?: boolean;
+  readonly special?: boolean | undefined;
   /**
    * After every so many tokens of the answer, 1 or more, the prefill model reads them again (a refresh), so that the cache
    * is the full model's once more; the token that follows is its own, too. Sampling, stop strings and chunks go on across
    * a refresh. Tokens count from the last refresh on, also where a call goes on with an answer that was cut short.
    * @default no refreshes
    */
-  readonly refreshInterval?: number;
+  readonly refreshInterval?: number | undefined;
   /**
    * Log-probabilities (natural, over the raw logits) of each token and of so many of the likeliest ones: 0 to 100.
    * @default none
    */
-  readonly logProbs?: number;
+  readonly logProbs?: number | undefined;
   /** Stops at once; iteration then throws `signal.reason`. What was not delivered is taken back. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Options of {@link Session.generate}: those of all three stages. */
@@ -199,7 +216,7 @@ export interface GenerateOptions
   extends DecodeOptions,
     Pick<PrefillOptions, "refresh" | "parseSpecial" | "onProgress"> {
   /** Called with every chunk of the answer as it comes. */
-  readonly onChunk?: (chunk: DecodeChunk) => void;
+  readonly onChunk?: ((chunk: DecodeChunk) => void) | undefined;
 }
 
 /** A token and its log-probability. */

@@ -5,7 +5,8 @@ import type { NativePair } from "../internal/binding-types.js";
 import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, type EncodeOptions } from "./encode.js";
 import type { Prompt } from "./options.js";
 import type { PairInfo } from "./results.js";
-import { checkScore, type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
+import { type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
+import { checkScore } from "./score-validation.js";
 import { Session } from "./session.js";
 import { checkText, checkTokens } from "./validation.js";
 

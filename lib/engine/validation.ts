@@ -1,121 +1,171 @@
 /** Checks what callers hand over and turns it into what the binding takes. Every refusal names the parameter. */
 
-import { z } from "zod";
 import type { NativeDecodeOptions, NativeInspectOptions, NativePrefillOptions } from "../internal/binding-types.js";
+import { check, refusedArgument, toPath } from "../internal/check-options.js";
+import { inWords } from "../internal/expectations.js";
 import {
+  above,
+  between,
   callback,
-  check,
   gpu,
+  isInt32Array,
+  isMap,
+  isUrl,
+  kind,
+  list,
+  maxInt32,
+  maxUint32,
   modelSource,
+  modelSourceShape,
   path,
-  refusedArgument,
+  type SchemasOf,
   signal,
+  text,
   threads,
-  toPath,
-} from "../internal/check-options.js";
+  tokenList,
+  whole,
+} from "../internal/option-schemas.js";
+import * as z from "../internal/schema.js";
+import type {
+  DecodeOptions,
+  DecodeSource,
+  DetokenizeOptions,
+  GenerateOptions,
+  InspectOptions,
+  LayerMap,
+  LoadPairOptions,
+  PrefillOptions,
+  SamplingOptions,
+  SessionOptions,
+  SwitchOptions,
+  TokenizeOptions,
+} from "./options.js";
 
-const cacheType = z.enum(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]);
-const maxInt32 = 2 ** 31 - 1;
+const cacheType = z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]);
 
 const flashAttention = z.union([z.boolean(), z.literal("auto")]);
 const decodeCache = {
-  cacheTypeK: cacheType.optional(),
-  cacheTypeV: cacheType.optional(),
-  flashAttention: flashAttention.optional(),
+  cacheTypeK: z.optional(cacheType),
+  cacheTypeV: z.optional(cacheType),
+  flashAttention: z.optional(flashAttention),
 };
 
 export const layerMap = z.union([
-  z.enum(["first", "last", "firstlast", "spaced"]),
-  z.array(z.int().min(0).max(1_000_000)).min(1).max(10_000),
-]);
-const translator = z.union([path, z.strictObject({ layers: layerMap })]);
+  z.oneOf(["first", "last", "firstlast", "spaced"]),
+  list("a list of layers", whole(0, 1_000_000), 1, 10_000),
+]) satisfies z.Schema<LayerMap, LayerMap>;
+const translator = z.union([path, inWords("an object with layers", z.strictObject({ layers: layerMap }))]);
+
+const caches = {
+  cacheTypeK: z.withDefault(cacheType, "f16"),
+  cacheTypeV: z.withDefault(cacheType, "f16"),
+  flashAttention: z.withDefault(flashAttention, "auto"),
+  translator: z.optional(translator),
+};
 
 const loadPairSchema = z.strictObject({
   prefill: modelSource,
-  decode: modelSource.extend(decodeCache).optional(),
-  contextSize: z.int().min(1).max(16_777_216).optional(),
-  maxSessions: z.int().min(1).max(256).default(1),
-  batchSize: z.int().min(1).max(8192).default(512),
-  threads: threads.optional(),
-  cacheTypeK: cacheType.default("f16"),
-  cacheTypeV: cacheType.default("f16"),
-  flashAttention: flashAttention.default("auto"),
-  handover: z.enum(["auto", "share", "translate"]).default("auto"),
-  implementation: z.enum(["auto", "cpu", "graph", "cuda", "metal"]).default("auto"),
-  translator: translator.optional(),
-  gpu: gpu.default("auto"),
-  onProgress: callback.optional(),
-  signal: signal.optional(),
-});
+  decode: z.optional(z.strictObject({ ...modelSourceShape, ...decodeCache } satisfies SchemasOf<DecodeSource>)),
+  contextSize: z.optional(whole(1, 16_777_216)),
+  maxSessions: z.withDefault(whole(1, 256), 1),
+  batchSize: z.withDefault(whole(1, 8192), 512),
+  threads: z.optional(threads),
+  ...caches,
+  handover: z.withDefault(z.oneOf(["auto", "share", "translate"]), "auto"),
+  implementation: z.withDefault(z.oneOf(["auto", "cpu", "graph", "cuda", "metal"]), "auto"),
+  gpu: z.withDefault(gpu, "auto"),
+  onProgress: z.optional(callback<NonNullable<LoadPairOptions["onProgress"]>>()),
+  signal: z.optional(signal),
+} satisfies SchemasOf<LoadPairOptions>);
 
 const inspectSchema = z.strictObject({
   prefill: z.strictObject({ model: path }),
-  decode: z.strictObject({ model: path, ...decodeCache }).optional(),
-  cacheTypeK: cacheType.default("f16"),
-  cacheTypeV: cacheType.default("f16"),
-  flashAttention: flashAttention.default("auto"),
-  translator: translator.optional(),
-});
+  decode: z.optional(z.strictObject({ model: path, ...decodeCache })),
+  ...caches,
+} satisfies SchemasOf<InspectOptions>);
 
 const prefillShape = {
-  refresh: z.boolean().default(true),
-  parseSpecial: z.boolean().default(true),
-  onProgress: callback.optional(),
+  refresh: z.withDefault(z.boolean(), true),
+  parseSpecial: z.withDefault(z.boolean(), true),
+  onProgress: z.optional(callback<NonNullable<PrefillOptions["onProgress"]>>()),
 };
+
+type LogitBias = NonNullable<SamplingOptions["logitBias"]>;
+
+/** An object with keys of its own, or a Map. */
+const isBias = (value: unknown) =>
+  isMap(value) || (Object.prototype.toString.call(value) === "[object Object]" && value !== null);
+
+const logitBias = z.pipe(
+  z.optional(kind<LogitBias>("a Map or an object from token ids to numbers", isBias)),
+  z.transform((bias: LogitBias | undefined, context) =>
+    logitBiasOf(bias, (message) => context.issues.push({ code: "custom", message, input: bias })),
+  ),
+);
+
+const stop = z.pipe(
+  z.optional(z.union([text(), list("a list of at most 64 such texts", text(), 0, 64)])),
+  z.transform((stop: DecodeOptions["stop"]) =>
+    stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop],
+  ),
+);
 
 const decodeShape = {
-  temperature: z.number().min(0).max(1000).default(0.8),
-  topK: z.int().min(0).max(maxInt32).default(40),
-  topP: z.number().min(0).max(1).default(0.95),
-  minP: z.number().min(0).max(1).default(0.05),
-  typicalP: z.number().min(0).max(1).default(1),
-  repeatPenalty: z.number().gt(0).max(1000).default(1),
-  presencePenalty: z.number().min(-100).max(100).default(0),
-  frequencyPenalty: z.number().min(-100).max(100).default(0),
-  repeatLastN: z.int().min(-1).max(maxInt32).default(64),
-  seed: z
-    .int()
-    .min(0)
-    .max(2 ** 32 - 2)
-    .optional(),
-  logitBias: z
-    .union([z.map(z.number(), z.any()), z.record(z.string(), z.any())])
-    .optional()
-    .transform((bias, context) => logitBiasOf(bias, (message) => context.addIssue({ code: "custom", message }))),
-  grammar: z.string().min(1).optional(),
-  maxTokens: z.int().min(1).max(maxInt32).optional(),
-  stop: z
-    .union([z.string().min(1), z.array(z.string().min(1)).max(64)])
-    .optional()
-    .transform((stop) => (stop === undefined ? [] : typeof stop === "string" ? [stop] : stop)),
-  ignoreEos: z.boolean().default(false),
-  special: z.boolean().default(false),
-  refreshInterval: z.int().min(1).max(maxInt32).optional(),
-  logProbs: z.int().min(0).max(100).optional(),
-  signal: signal.optional(),
-};
+  temperature: z.withDefault(between(0, 1000), 0.8),
+  topK: z.withDefault(whole(0, maxInt32), 40),
+  topP: z.withDefault(between(0, 1), 0.95),
+  minP: z.withDefault(between(0, 1), 0.05),
+  typicalP: z.withDefault(between(0, 1), 1),
+  repeatPenalty: z.withDefault(above(0, 1000), 1),
+  presencePenalty: z.withDefault(between(-100, 100), 0),
+  frequencyPenalty: z.withDefault(between(-100, 100), 0),
+  repeatLastN: z.withDefault(whole(-1, maxInt32), 64),
+  seed: z.optional(whole(0, maxUint32 - 1)),
+  logitBias,
+  grammar: z.optional(text()),
+  maxTokens: z.optional(whole(1, maxInt32)),
+  stop,
+  ignoreEos: z.withDefault(z.boolean(), false),
+  special: z.withDefault(z.boolean(), false),
+  refreshInterval: z.optional(whole(1, maxInt32)),
+  logProbs: z.optional(whole(0, 100)),
+  signal: z.optional(signal),
+} satisfies SchemasOf<DecodeOptions>;
 
-const prefillSchema = z.strictObject({ ...prefillShape, signal: signal.optional() });
-const switchSchema = z.strictObject({ signal: signal.optional() });
+const prefillSchema = z.strictObject({
+  ...prefillShape,
+  signal: z.optional(signal),
+} satisfies SchemasOf<PrefillOptions>);
+const switchSchema = z.strictObject({ signal: z.optional(signal) } satisfies SchemasOf<SwitchOptions>);
 const decodeSchema = z.strictObject(decodeShape);
-const generateSchema = z.strictObject({ ...prefillShape, ...decodeShape, onChunk: callback.optional() });
+const generateSchema = z.strictObject({
+  ...prefillShape,
+  ...decodeShape,
+  onChunk: z.optional(callback<NonNullable<GenerateOptions["onChunk"]>>()),
+} satisfies SchemasOf<GenerateOptions>);
+const sessionSchema = z.strictObject({} satisfies SchemasOf<SessionOptions>);
+const tokenizeSchema = z.strictObject({
+  addSpecial: z.withDefault(z.boolean(), false),
+  parseSpecial: z.withDefault(z.boolean(), false),
+} satisfies SchemasOf<TokenizeOptions>);
+const detokenizeSchema = z.strictObject({
+  special: z.withDefault(z.boolean(), false),
+} satisfies SchemasOf<DetokenizeOptions>);
 
-const promptSchema = z.union([
-  z.string().min(1),
-  z.instanceof(Int32Array),
-  z.instanceof(Uint32Array),
-  z.array(z.int().min(0).max(maxInt32)),
-]);
+const promptSchema = z.union([text(), tokenList]);
 
 /** Entries as two parallel lists. */
 function logitBiasOf(
-  bias: Map<number, unknown> | Record<string, unknown> | undefined,
+  bias: LogitBias | undefined,
   refuse: (message: string) => void,
 ): { tokens: Int32Array; values: Float32Array } {
-  const entries: [number | string, unknown][] = bias instanceof Map ? [...bias] : Object.entries(bias ?? {});
+  const entries: [unknown, unknown][] = isMap(bias) ? [...bias] : Object.entries(bias ?? {});
   for (const [token, value] of entries) {
-    if (!/^\d+$/.test(String(token)) || Number(token) > maxInt32) refuse(`${token} is no token id`);
-    if (typeof value !== "number" || Number.isNaN(value)) refuse(`the bias of token ${token} is no number`);
+    const isId = isMap(bias) ? typeof token === "number" : true;
+    if (!isId || !/^\d+$/.test(String(token)) || Number(token) > maxInt32)
+      refuse(`expected token ids; ${String(token)} is none`);
+    if (typeof value !== "number" || Number.isNaN(value))
+      refuse(`expected a number for each token; that of ${String(token)} is none`);
   }
   return {
     tokens: Int32Array.from(entries, ([token]) => Number(token)),
@@ -123,12 +173,25 @@ function logitBiasOf(
   };
 }
 
-export const checkLoadPairOptions = (value: unknown) => check(loadPairSchema, value, "options");
-export const checkInspectOptions = (value: unknown) => check(inspectSchema, value, "options");
-export const checkPrefillOptions = (value: unknown) => check(prefillSchema, value, "options");
-export const checkSwitchOptions = (value: unknown) => check(switchSchema, value, "options");
-export const checkDecodeOptions = (value: unknown) => check(decodeSchema, value, "options");
-export const checkGenerateOptions = (value: unknown) => check(generateSchema, value, "options");
+// Each takes what its interface has, so that a schema that falls behind it does not compile.
+export const checkLoadPairOptions = (value: LoadPairOptions) =>
+  check(loadPairSchema, value satisfies z.input<typeof loadPairSchema>, "options");
+export const checkInspectOptions = (value: InspectOptions) =>
+  check(inspectSchema, value satisfies z.input<typeof inspectSchema>, "options");
+export const checkPrefillOptions = (value: PrefillOptions) =>
+  check(prefillSchema, value satisfies z.input<typeof prefillSchema>, "options");
+export const checkSwitchOptions = (value: SwitchOptions) =>
+  check(switchSchema, value satisfies z.input<typeof switchSchema>, "options");
+export const checkDecodeOptions = (value: DecodeOptions) =>
+  check(decodeSchema, value satisfies z.input<typeof decodeSchema>, "options");
+export const checkGenerateOptions = (value: GenerateOptions) =>
+  check(generateSchema, value satisfies z.input<typeof generateSchema>, "options");
+export const checkSessionOptions = (value: SessionOptions) =>
+  check(sessionSchema, value satisfies z.input<typeof sessionSchema>, "options");
+export const checkTokenizeOptions = (value: TokenizeOptions) =>
+  check(tokenizeSchema, value satisfies z.input<typeof tokenizeSchema>, "options");
+export const checkDetokenizeOptions = (value: DetokenizeOptions) =>
+  check(detokenizeSchema, value satisfies z.input<typeof detokenizeSchema>, "options");
 
 const onOff = (flash: boolean | "auto") => (flash === "auto" ? "auto" : flash ? "on" : "off");
 
@@ -137,7 +200,7 @@ export function toNativeCaches(
   options: ReturnType<typeof checkInspectOptions> | ReturnType<typeof checkLoadPairOptions>,
 ): Omit<NativeInspectOptions, "prefill" | "decode"> {
   const { decode, translator } = options;
-  const isFile = typeof translator === "string" || translator instanceof URL;
+  const isFile = typeof translator === "string" || isUrl(translator);
   const layers = translator === undefined || isFile ? [] : translator.layers;
   return {
     cacheTypeK: options.cacheTypeK,
@@ -146,27 +209,26 @@ export function toNativeCaches(
     decodeCacheTypeK: decode?.cacheTypeK ?? "",
     decodeCacheTypeV: decode?.cacheTypeV ?? "",
     decodeFlashAttention: decode?.flashAttention === undefined ? "" : onOff(decode.flashAttention),
-    translatorPath: isFile ? toPath(translator) : "",
+    translatorPath: isFile ? toPath(translator, "options.translator") : "",
     layers: typeof layers === "string" ? [] : layers,
     layerRule: typeof layers === "string" ? layers : "",
   };
 }
 
-/** The prompt as the binding takes it. Refuses an empty one. */
-export function checkPrompt(value: unknown): string | Int32Array {
-  const prompt = check(promptSchema, value, "prompt");
-  if (prompt.length === 0) throw refusedArgument("prompt", "expected at least one token", "none");
-  return typeof prompt === "string" || prompt instanceof Int32Array ? prompt : Int32Array.from(prompt);
+/** Token ids as the binding takes them. */
+const toInt32Array = (tokens: readonly number[] | Int32Array | Uint32Array) =>
+  isInt32Array(tokens) ? tokens : Int32Array.from(tokens);
+
+/** A prompt, or a part of one, as the binding takes it. Refuses an empty one. */
+export function checkPrompt(value: unknown, name = "prompt"): string | Int32Array {
+  const prompt = check(promptSchema, value, name);
+  if (prompt.length === 0) throw refusedArgument(name, "expected at least one token", "none");
+  return typeof prompt === "string" ? prompt : toInt32Array(prompt);
 }
 
 /** Tokens as the binding takes them. */
 export function checkTokens(value: unknown): Int32Array {
-  const tokens = check(
-    z.union([z.instanceof(Int32Array), z.instanceof(Uint32Array), z.array(z.int().min(0).max(maxInt32))]),
-    value,
-    "tokens",
-  );
-  return tokens instanceof Int32Array ? tokens : Int32Array.from(tokens);
+  return toInt32Array(check(tokenList, value, "tokens"));
 }
 
 export function checkText(value: unknown): string {

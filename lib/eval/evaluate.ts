@@ -41,7 +41,7 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluationRepo
   const { signal } = checked;
   signal?.throwIfAborted();
   const began = performance.now();
-  const path = toPath(checked.data, "data");
+  const path = toPath(checked.data, "options.data");
   const badLines = new BadLines(path, checked.maxBadLines, options.onBadLine);
   const data = await openData(path, checked.task, badLines, signal);
   const pairs = new RowPairs(checked, (fraction) =>
@@ -102,5 +102,5 @@ function toReport({
 }
 
 function toModel(file: string | URL, { name, parameters, sizeBytes }: ModelInfo): EvaluatedModel {
-  return { path: toPath(file), name, parameters, sizeBytes };
+  return { path: toPath(file, "model"), name, parameters, sizeBytes };
 }

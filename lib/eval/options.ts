@@ -33,43 +33,43 @@ export interface EvaluateOptions extends Loading {
   /** The full model. */
   readonly prefill: string | URL | ModelSource;
   /** @default the prefill model itself, a pair of one: every row is then the same model */
-  readonly decode?: string | URL | DecodeSource;
+  readonly decode?: string | URL | DecodeSource | undefined;
   /** A JSONL file in one of the shapes of docs/eval.md, or a plain text named `*.txt`. */
   readonly data: string | URL;
   /** @default what the fields of the first usable line say */
-  readonly task?: EvaluationTask;
+  readonly task?: EvaluationTask | undefined;
   /** A row more for each: two-stage with a refresh after so many tokens, 1 to 1048576. @default none */
-  readonly refreshIntervals?: readonly number[];
+  readonly refreshIntervals?: readonly number[] | undefined;
   /** Metrics to report, of the task's. @default all of the task's */
-  readonly metrics?: readonly MetricName[];
+  readonly metrics?: readonly MetricName[] | undefined;
   /** Examples, from the file's beginning: 1 or more. @default all */
-  readonly maxExamples?: number;
+  readonly maxExamples?: number | undefined;
   /** Task `"generate"`: tokens of an answer at most, 1 or more. @default 256 */
-  readonly maxTokens?: number;
+  readonly maxTokens?: number | undefined;
   /** Task `"generate"`: strings that end an answer; they are not part of it. @default none */
-  readonly stop?: string | readonly string[];
+  readonly stop?: string | readonly string[] | undefined;
   /** Tokens of a window of plain text, of which the second half is scored: 3 or more. @default 512, or the context if less */
-  readonly windowSize?: number;
+  readonly windowSize?: number | undefined;
   /**
    * Tasks `"responses"` and `"choices"`: tokens that each row writes behind each of the first four prompts, to be timed: 0
    * (nothing is timed) to 1048576. In task `"generate"` the answers are timed.
    * @default 32
    */
-  readonly timedTokens?: number;
+  readonly timedTokens?: number | undefined;
   /** Of the intervals: above 0, below 1. @default 0.95 */
-  readonly confidence?: number;
+  readonly confidence?: number | undefined;
   /** Draws of the bootstrap: 100 to 1000000. @default 1000 */
-  readonly resamples?: number;
+  readonly resamples?: number | undefined;
   /** Of the bootstrap: 0 to 2^32 - 1. @default 1 */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Lines that may be bad, each of which is told and skipped; one more ends the evaluation: 0 or more. @default 10 */
-  readonly maxBadLines?: number;
+  readonly maxBadLines?: number | undefined;
   /** Called as the work goes on. */
-  readonly onProgress?: (progress: EvaluationProgress) => void;
+  readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;
   /** Called for each line that is skipped. */
-  readonly onBadLine?: (line: BadLine) => void;
+  readonly onBadLine?: ((line: BadLine) => void) | undefined;
   /** Called for each row's result on each example, as it comes. */
-  readonly onExample?: (result: ExampleResult) => void;
+  readonly onExample?: ((result: ExampleResult) => void) | undefined;
   /** Stops the evaluation, which then rejects with `signal.reason`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }

@@ -1,68 +1,93 @@
 /** Checks what callers hand over to an evaluation. What only loading needs is {@link loadPair}'s to check. */
 
-import { z } from "zod";
-import { callback, check, gpu, path, refusedArgument, signal, threads } from "../internal/check-options.js";
+import type { DecodeSource, ModelSource } from "../engine/index.js";
+import { check, refusedArgument } from "../internal/check-options.js";
+import { inWords } from "../internal/expectations.js";
+import {
+  callback,
+  gpu,
+  isUrl,
+  list,
+  maxInt32,
+  maxUint32,
+  path,
+  type SchemasOf,
+  signal,
+  text,
+  threads,
+  whole,
+} from "../internal/option-schemas.js";
+import * as z from "../internal/schema.js";
 import type { EvaluationTask } from "./data/tasks.js";
 import { metricNames } from "./metrics/index.js";
 import type { MetricName } from "./metrics/metric.js";
+import type { EvaluateOptions } from "./options.js";
 
-const count = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
-const tokens = z.int().min(1).max(1_048_576);
-const maxInt32 = 2 ** 31 - 1;
+const tokens = whole(1, 1_048_576);
 
-/** A path by itself is a model with nothing else said. */
-const model = z.union(
-  [path.transform((file) => ({ model: file })), z.looseObject({ model: path })],
-  "expected a path, a URL or an object with a model",
-);
+/** A path by itself is a model with nothing else said. What else a model has is for {@link loadPair} to check. */
+const model = <Source extends ModelSource>() =>
+  z.pipe(
+    z.union([
+      path,
+      inWords("an object with a model", z.looseObject({ model: path }) as unknown as z.Schema<Source, Source>),
+    ]),
+    z.transform((value: string | URL | Source): Source | { readonly model: string | URL } =>
+      typeof value === "string" || isUrl(value) ? { model: value } : value,
+    ),
+  );
+
+/** An option that only loading looks at. */
+const passedOn = <Name extends keyof EvaluateOptions>() => z.optional(z.custom<NonNullable<EvaluateOptions[Name]>>());
 
 const allMetrics = Object.values(metricNames).flat() as [MetricName, ...MetricName[]];
 
 const evaluateSchema = z
   .strictObject({
-    prefill: model,
-    decode: model.optional(),
+    prefill: model<ModelSource>(),
+    decode: z.optional(model<DecodeSource>()),
     data: path,
-    task: z.enum(["responses", "generate", "choices"]).optional(),
-    refreshIntervals: z.array(tokens).max(16).default([]),
-    metrics: z.array(z.enum(allMetrics)).min(1).optional(),
-    maxExamples: count.optional(),
-    maxTokens: z.int().min(1).max(maxInt32).default(256),
-    stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(64)]).optional(),
-    windowSize: z.int().min(3).max(16_777_216).optional(),
-    timedTokens: z.int().min(0).max(1_048_576).default(32),
-    confidence: z.number().gt(0).lt(1).default(0.95),
-    resamples: z.int().min(100).max(1_000_000).default(1000),
-    seed: z
-      .int()
-      .min(0)
-      .max(2 ** 32 - 1)
-      .default(1),
-    maxBadLines: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(10),
-    onProgress: callback.optional(),
-    onBadLine: callback.optional(),
-    onExample: callback.optional(),
-    signal: signal.optional(),
-    contextSize: z.int().min(1).max(16_777_216).optional(),
-    threads: threads.optional(),
-    gpu: gpu.optional(),
-    translator: z.unknown().optional(),
-    batchSize: z.unknown().optional(),
-    cacheTypeK: z.unknown().optional(),
-    cacheTypeV: z.unknown().optional(),
-    flashAttention: z.unknown().optional(),
-    handover: z.unknown().optional(),
-    implementation: z.unknown().optional(),
-  })
-  .superRefine(({ refreshIntervals, windowSize, contextSize }, context) => {
-    const refuse = (option: string, message: string) => context.addIssue({ code: "custom", path: [option], message });
-    if (new Set(refreshIntervals).size < refreshIntervals.length)
-      refuse("refreshIntervals", "expected different intervals");
-    if (windowSize !== undefined && contextSize !== undefined && windowSize > contextSize)
-      refuse("windowSize", `expected at most contextSize, ${contextSize}`);
-  });
+    task: z.optional(z.oneOf(["responses", "generate", "choices"])),
+    refreshIntervals: z.withDefault(list("a list of at most 16 refresh intervals", tokens, 0, 16), []),
+    metrics: z.optional(list("a list of at least one metric", z.oneOf(allMetrics), 1)),
+    maxExamples: z.optional(whole(1)),
+    maxTokens: z.withDefault(whole(1, maxInt32), 256),
+    stop: z.optional(z.union([text(), list("a list of at most 64 such texts", text(), 0, 64)])),
+    windowSize: z.optional(whole(3, 16_777_216)),
+    timedTokens: z.withDefault(whole(0, 1_048_576), 32),
+    confidence: z.withDefault(inWords("a number above 0 and below 1", z.number().check(z.gt(0), z.lt(1))), 0.95),
+    resamples: z.withDefault(whole(100, 1_000_000), 1000),
+    seed: z.withDefault(whole(0, maxUint32), 1),
+    maxBadLines: z.withDefault(whole(0), 10),
+    onProgress: z.optional(callback<NonNullable<EvaluateOptions["onProgress"]>>()),
+    onBadLine: z.optional(callback<NonNullable<EvaluateOptions["onBadLine"]>>()),
+    onExample: z.optional(callback<NonNullable<EvaluateOptions["onExample"]>>()),
+    signal: z.optional(signal),
+    contextSize: z.optional(whole(1, 16_777_216)),
+    threads: z.optional(threads),
+    gpu: z.optional(gpu),
+    translator: passedOn<"translator">(),
+    batchSize: passedOn<"batchSize">(),
+    cacheTypeK: passedOn<"cacheTypeK">(),
+    cacheTypeV: passedOn<"cacheTypeV">(),
+    flashAttention: passedOn<"flashAttention">(),
+    handover: passedOn<"handover">(),
+    implementation: passedOn<"implementation">(),
+  } satisfies SchemasOf<EvaluateOptions>)
+  .check(
+    z.checkedBy((context) => {
+      const { refreshIntervals, windowSize, contextSize } = context.value;
+      const refuse = (option: string, message: string) =>
+        context.issues.push({ code: "custom", input: context.value, path: [option], message });
+      if (new Set(refreshIntervals).size < refreshIntervals.length)
+        refuse("refreshIntervals", "expected different intervals");
+      if (windowSize !== undefined && contextSize !== undefined && windowSize > contextSize)
+        refuse("windowSize", `expected at most contextSize, ${contextSize}`);
+    }),
+  );
 
-export const checkEvaluateOptions = (value: unknown) => check(evaluateSchema, value, "options");
+export const checkEvaluateOptions = (value: EvaluateOptions) =>
+  check(evaluateSchema, value satisfies z.input<typeof evaluateSchema>, "options");
 
 export type CheckedEvaluateOptions = ReturnType<typeof checkEvaluateOptions>;
 

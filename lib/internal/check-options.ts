@@ -1,22 +1,12 @@
-/** Checks what callers hand over: the schemas that the public rooms have in common. Every refusal names the parameter. */
+/** Checks what callers hand over. Every refusal names the parameter, what was expected and what came, in one wording. */
 
 import { fileURLToPath } from "node:url";
-import { z } from "zod";
 import { createError } from "../errors/create-error.js";
-
-export const callback = z.custom<(...args: never[]) => void>(
-  (value) => typeof value === "function",
-  "expected a function",
-);
-export const signal = z.custom<AbortSignal>((value) => value instanceof AbortSignal, "expected an AbortSignal");
-export const path = z.union([z.string().min(1), z.instanceof(URL)]);
-export const threads = z.int().min(1).max(512);
-export const gpu = z.union([z.enum(["auto", "cuda", "metal", "vulkan"]), z.literal(false)]);
-
-export const modelSource = z.strictObject({
-  model: path,
-  gpuLayers: z.union([z.literal("all"), z.int().min(0).max(1_000_000)]).optional(),
-});
+import type { InvalidArgumentError } from "../errors/index.js";
+import { explain } from "./expectations.js";
+import { nearestName } from "./nearest-name.js";
+import { isUrl, path } from "./option-schemas.js";
+import { type output, type Schema, safeParse } from "./schema.js";
 
 /** A short rendering of a refused value. */
 function describe(value: unknown): string {
@@ -34,37 +24,55 @@ function at(value: unknown, keys: readonly PropertyKey[]): unknown {
 }
 
 /** Parses, or throws ERR_INVALID_ARGUMENT naming the parameter, what was expected and what came. */
-export function check<Schema extends z.ZodType>(schema: Schema, value: unknown, name: string): z.output<Schema> {
-  const parsed = schema.safeParse(value);
+export function check<Of extends Schema>(schema: Of, value: unknown, name: string): output<Of> {
+  const parsed = safeParse(schema, value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const unknownKey = issue?.code === "unrecognized_keys" ? issue.keys[0] : undefined;
-  const keys = [...(issue?.path ?? []), ...(unknownKey === undefined ? [] : [unknownKey])];
-  const expected = unknownKey === undefined ? (issue?.message ?? "another value") : "no such option";
-  throw refusedArgument([name, ...keys].join("."), expected, describe(at(value, keys)));
+  const { keys, expected, names } = explain(schema, parsed.error.issues);
+  const parameter = [name, ...keys].join(".");
+  const actual = at(value, keys);
+  const mistyped = expected === "no such option" ? String(keys.at(-1)) : actual;
+  const suggestion = typeof mistyped === "string" ? nearestName(mistyped, names) : undefined;
+  throw refusedArgument(parameter, expected, describe(actual), suggestion);
 }
 
-/** The error for an argument that is wrong. */
-export function refusedArgument(parameter: string, expected: string, actual: string): Error {
-  const details = { parameter, expected, actual };
-  return createError("ERR_INVALID_ARGUMENT", `${parameter}: ${expected}; got ${actual}`, details);
+/**
+ * The error for an argument that is wrong.
+ *
+ * @param suggestion the name that was probably meant
+ */
+export function refusedArgument(
+  parameter: string,
+  expected: string,
+  actual: string,
+  suggestion?: string,
+): InvalidArgumentError {
+  const hint = suggestion === undefined ? "" : ` (did you mean ${JSON.stringify(suggestion)}?)`;
+  return createError("ERR_INVALID_ARGUMENT", `${parameter}: ${expected}; got ${actual}${hint}`, {
+    parameter,
+    expected,
+    actual,
+    ...(suggestion !== undefined && { suggestion }),
+  });
 }
 
 /** A path for the file system. Refuses other URLs, and a zero byte, at which the system would cut the path off. */
-export function toPath(file: string | URL, parameter = "model"): string {
-  if (file instanceof URL && file.protocol !== "file:") throw notAPath(file.href, parameter);
-  const path = file instanceof URL ? fileURLToPath(file) : file;
+export function toPath(file: string | URL, parameter: string): string {
+  const path = isUrl(file) ? pathOfUrl(file, parameter) : file;
   if (path.includes("\0")) throw notAPath(JSON.stringify(path), parameter);
   return path;
 }
 
-function notAPath(actual: string, parameter: string) {
-  const expected = "a path or a file: URL";
-  return createError("ERR_INVALID_ARGUMENT", `${parameter}: expected ${expected}; got ${actual}`, {
-    parameter,
-    expected,
-    actual,
-  });
+function pathOfUrl(url: URL, parameter: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch {
+    // Another protocol, a host, or an escaped slash: no path can stand for it.
+    throw notAPath(url.href, parameter);
+  }
+}
+
+function notAPath(actual: string, parameter: string, expected = "a path or a file: URL") {
+  return refusedArgument(parameter, `expected ${expected}`, actual);
 }
 
 /** A path or a `file:` URL as a path. */

@@ -11,5 +11,5 @@ export interface ModelSource {
    * Layers to put on the GPU: 0 or more, or `"all"`.
    * @default "all" if a GPU back end was found, else 0
    */
-  readonly gpuLayers?: number | "all";
+  readonly gpuLayers?: number | "all" | undefined;
 }

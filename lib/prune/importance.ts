@@ -19,10 +19,10 @@ import { checkImportanceOptions } from "./validation.js";
 export async function measureImportance(options: MeasureImportanceOptions): Promise<Importance> {
   const checked = checkImportanceOptions(options);
   checked.signal?.throwIfAborted();
-  const model = toPath(checked.model);
-  const out = toPath(checked.out, "out");
-  const texts = checked.text.map((text) => toPath(text, "text"));
-  const merge = checked.merge.map((file) => toPath(file, "merge"));
+  const model = toPath(checked.model, "options.model");
+  const out = toPath(checked.out, "options.out");
+  const texts = checked.text.map((text) => toPath(text, "options.text"));
+  const merge = checked.merge.map((file) => toPath(file, "options.merge"));
   const binding = loadBinding();
   const { threads, gpuLayers } = chooseComputing(checked, model);
   const source = { path: model, gpuLayers: gpuLayers(checked) };

@@ -36,17 +36,17 @@ export interface CalibrationOptions {
    * Tokens of a sample: 2 to 1048576, no more than the model was trained on.
    * @default 512, or what the model was trained on if that is less
    */
-  readonly window?: number;
+  readonly window?: number | undefined;
   /**
    * Samples that the model reads at once: 1 to 256.
    * @default as many as make 512 tokens
    */
-  readonly windowsPerBatch?: number;
+  readonly windowsPerBatch?: number | undefined;
   /**
    * Measure no more than so many samples: 1 or more.
    * @default all of the text
    */
-  readonly maxSamples?: number;
+  readonly maxSamples?: number | undefined;
 }
 
 /** How work runs, is watched and is stopped. */
@@ -55,11 +55,11 @@ export interface WorkOptions {
    * Threads to compute with: 1 to 512.
    * @default as for {@link loadPair}
    */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** Called as the work goes on. */
-  readonly onProgress?: (progress: PruneProgress) => void;
+  readonly onProgress?: ((progress: PruneProgress) => void) | undefined;
   /** Stops the work within one micro-batch or tensor; no file is left then, and the call rejects with `signal.reason`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** How a model is written. */
@@ -73,92 +73,92 @@ export interface ModelOutputOptions {
    * Splits the model into files of at most so many bytes of tensors: a number, or text such as `"2GB"` or `"1.5GiB"`.
    * @default one file
    */
-  readonly maxPartBytes?: number | string;
+  readonly maxPartBytes?: number | string | undefined;
   /** `general.name` of the model that is written. @default made from the parent's */
-  readonly name?: string;
+  readonly name?: string | undefined;
 }
 
 /** Options of {@link prune}. At least one of the sizes and targets must be there. */
 export interface PruneOptions extends ModelSource, CalibrationOptions, ModelOutputOptions, WorkOptions {
   /** Width of the residual stream. Rounded to `multiple`. @default all of it stays */
-  readonly hidden?: PruneSize;
+  readonly hidden?: PruneSize | undefined;
   /** Width of every layer's feed-forward network. Rounded to `multiple`. @default all of it stays */
-  readonly ffn?: PruneSize;
+  readonly ffn?: PruneSize | undefined;
   /** Query heads of a layer; each KV head keeps equally many. The KV cache stays as it is. @default all stay */
-  readonly heads?: PruneSize;
+  readonly heads?: PruneSize | undefined;
   /**
    * KV heads of a layer, each with its query heads. The KV cache becomes another: such a model no longer shares its
    * parent's, and needs a translator. @default all stay
    */
-  readonly kvHeads?: PruneSize;
+  readonly kvHeads?: PruneSize | undefined;
   /** Layers: a size as the others, or the list of those that stay, ascending. @default all stay */
-  readonly layers?: PruneSize | readonly number[];
+  readonly layers?: PruneSize | readonly number[] | undefined;
   /** Which layers stay if `layers` is a size. @default "firstlast" */
-  readonly layerRule?: LayerRule;
+  readonly layerRule?: LayerRule | undefined;
   /**
    * Parameters that the model has at most: a number, or text such as `"1.0B"` or `"350M"`. Finds one ratio for hidden and
    * feed-forward width, or for the one of them that has no size of its own. Not together with `targetBytes`.
    */
-  readonly targetSize?: number | string;
+  readonly targetSize?: number | string | undefined;
   /** As `targetSize`, in bytes of tensors in the type that is written: a number, or text such as `"900MB"`. */
-  readonly targetBytes?: number | string;
+  readonly targetBytes?: number | string | undefined;
   /**
    * Text of the kind that the model is for: UTF-8, better a hundred thousand tokens than ten. Importance is measured on
    * it, unless `importance` has it already, and so are the losses: on samples of it that are held out from measuring.
    */
-  readonly text?: string | URL;
+  readonly text?: string | URL | undefined;
   /** Importance measured before ({@link measureImportance}, `saveImportance`), in place of measuring it on `text`. */
-  readonly importance?: string | URL;
+  readonly importance?: string | URL | undefined;
   /** Where to write the importance that was measured on `text`, for other ratios later. */
-  readonly saveImportance?: string | URL;
+  readonly saveImportance?: string | URL | undefined;
   /**
    * Widths are rounded to the nearest multiple of this: 1 to 65536. Quantised types need 32, the k-quants (`q4_k_m`, ...)
    * 256 for all of their tensors to be of their own type.
    * @default the largest of 256, 128, 64 and 32 that is at most a quarter of the width
    */
-  readonly multiple?: number;
+  readonly multiple?: number | undefined;
   /** Type of the model that is written. @default "f16" */
-  readonly quantize?: ModelType;
+  readonly quantize?: ModelType | undefined;
   /**
    * Whether the norms are scaled as if the channels that go had been zero: weights by sqrt(n / n'), epsilon by n / n'.
    * Exact for channels that are; `false` slices the norms as the reference does.
    * @default true
    */
-  readonly compensate?: boolean;
+  readonly compensate?: boolean | undefined;
   /**
    * What a channel's score is made of: the size of its mean over a sample (`"signed"`: OverFill, arXiv 2508.08446), or the
    * mean of its size (`"absolute"`: Minitron, arXiv 2407.14679).
    * @default "signed"
    */
-  readonly statistic?: "signed" | "absolute";
+  readonly statistic?: "signed" | "absolute" | undefined;
   /**
    * Whether hidden channels are scored over the whole model at once, as in the paper, or by layer: then the scores of each
    * layer that stays are brought to one scale before they are summed. The set that stays is one for the model either way.
    * @default "model"
    */
-  readonly hiddenScope?: "model" | "layers";
+  readonly hiddenScope?: "model" | "layers" | undefined;
   /** Whether every layer keeps feed-forward channels of its own, or all layers those of the same index. @default "layer" */
-  readonly ffnScope?: "layer" | "model";
+  readonly ffnScope?: "layer" | "model" | undefined;
   /** What stays: the most important, or, as baselines to measure against, a random choice or the least. @default "important" */
-  readonly select?: "important" | "random" | "unimportant";
+  readonly select?: "important" | "random" | "unimportant" | undefined;
   /** Of a random choice: 0 to 2^32 - 1. @default 1 */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Whether the losses before and after are measured, if there is a text. @default true */
-  readonly measure?: boolean;
+  readonly measure?: boolean | undefined;
   /** As for {@link loadPair}; writing runs on the CPU. @default "auto" */
-  readonly gpu?: GpuOption;
+  readonly gpu?: GpuOption | undefined;
 }
 
 /** Options of {@link measureImportance}. At least one text or one file to merge must be there. */
 export interface MeasureImportanceOptions extends ModelSource, CalibrationOptions, WorkOptions {
   /** Texts to measure on, one after the other; as for {@link PruneOptions.text}. */
-  readonly text?: string | URL | readonly (string | URL)[];
+  readonly text?: string | URL | readonly (string | URL)[] | undefined;
   /** Importance files of the same model, which are added to what is measured. */
-  readonly merge?: string | URL | readonly (string | URL)[];
+  readonly merge?: string | URL | readonly (string | URL)[] | undefined;
   /** Where to write the importance file; a file that is there is replaced when all is done. */
   readonly out: string | URL;
   /** As for {@link loadPair}. @default "auto" */
-  readonly gpu?: GpuOption;
+  readonly gpu?: GpuOption | undefined;
 }
 
 /** Options of {@link pad}. */
@@ -166,7 +166,7 @@ export interface PadOptions extends ModelOutputOptions, WorkOptions {
   /** Path or `file:` URL of a GGUF file (for a sharded model: of its first shard). */
   readonly model: string | URL;
   /** Hidden and feed-forward width are brought up to the next multiple of this: 1 to 65536. @default 256 */
-  readonly multiple?: number;
+  readonly multiple?: number | undefined;
   /** Type of the model that is written. @default "same" */
-  readonly quantize?: ModelType;
+  readonly quantize?: ModelType | undefined;
 }

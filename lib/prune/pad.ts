@@ -18,12 +18,12 @@ import { checkPadOptions } from "./validation.js";
 export async function pad(options: PadOptions): Promise<PadResult> {
   const checked = checkPadOptions(options);
   checked.signal?.throwIfAborted();
-  const model = toPath(checked.model);
+  const model = toPath(checked.model, "options.model");
   const native = {
     model,
     multiple: checked.multiple,
     output: {
-      out: toPath(checked.out, "out"),
+      out: toPath(checked.out, "options.out"),
       type: checked.quantize,
       compensate: true,
       maxPartBytes: checked.maxPartBytes ?? 0,

@@ -36,7 +36,7 @@ import { type CheckedPruneOptions, checkPruneOptions } from "./validation.js";
 export async function prune(options: PruneOptions): Promise<PruneResult> {
   const checked = checkPruneOptions(options);
   checked.signal?.throwIfAborted();
-  const model = toPath(checked.model);
+  const model = toPath(checked.model, "options.model");
   const paths = pathsOf(checked);
   const binding = loadBinding();
   const { threads, gpuLayers } = chooseComputing(checked, model);
@@ -47,9 +47,10 @@ export async function prune(options: PruneOptions): Promise<PruneResult> {
 }
 
 function pathsOf({ out, text, importance, saveImportance }: CheckedPruneOptions): PrunePaths {
-  const given = (file: string | URL | undefined, name: string) => (file === undefined ? "" : toPath(file, name));
+  const given = (file: string | URL | undefined, name: string) =>
+    file === undefined ? "" : toPath(file, `options.${name}`);
   const paths = {
-    out: toPath(out, "out"),
+    out: toPath(out, "options.out"),
     text: given(text, "text"),
     importance: given(importance, "importance"),
     saveImportance: given(saveImportance, "saveImportance"),

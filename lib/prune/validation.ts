@@ -1,83 +1,114 @@
 /** Checks what callers hand over to pruning, measuring and padding, as far as that can be told without the model. */
 
-import { z } from "zod";
-import { callback, check, gpu, modelSource, path, signal, threads } from "../internal/check-options.js";
+import { check } from "../internal/check-options.js";
+import { inWords } from "../internal/expectations.js";
+import {
+  callback,
+  gpu,
+  isUrl,
+  list,
+  maxInt32,
+  maxUint32,
+  modelSourceShape,
+  path,
+  type SchemasOf,
+  signal,
+  text,
+  threads,
+  whole,
+} from "../internal/option-schemas.js";
+import * as z from "../internal/schema.js";
 import { modelTypes } from "./model-types.js";
+import type {
+  CalibrationOptions,
+  MeasureImportanceOptions,
+  ModelOutputOptions,
+  PadOptions,
+  PruneOptions,
+  WorkOptions,
+} from "./options.js";
 import { parseByteCount, parseParameterCount } from "./sizes.js";
 
-const maxUint32 = 2 ** 32 - 1;
-const maxCount = 2 ** 31 - 1;
-
-const isSize = (value: number) => value >= 0 && (value < 1 || (Number.isInteger(value) && value <= maxCount));
-const size = z.number().refine(isSize, "expected a share from 0 to below 1, or a whole number from 1 on that stays");
+const isSize = (value: number) => value >= 0 && (value < 1 || (Number.isInteger(value) && value <= maxInt32));
+const sizeWords = "a share from 0 to below 1, or a whole number from 1 on that stays";
+const size = inWords(sizeWords, z.number().check(z.refine(isSize, `expected ${sizeWords}`)));
 
 const isAscending = (list: readonly number[]) => list.every((layer, i) => i === 0 || layer > (list[i - 1] ?? 0));
-const layerList = z
-  .array(z.int().min(0).max(1_000_000))
-  .min(1)
-  .max(10_000)
-  .refine(isAscending, "expected layers in ascending order, each once");
+const layerList = list("a list of layers", whole(0, 1_000_000), 1, 10_000).check(
+  z.refine(isAscending, "expected layers in ascending order, each once"),
+);
+const layers = inWords(
+  "a share, a number of layers, or a list of layers in ascending order",
+  z.union([size, layerList]),
+);
 
 /** A whole number from 1 on, or a text that `parse` makes one of. */
-const quantity = (parse: (text: string) => number | undefined, expected: string) =>
-  z.union([z.number(), z.string()], expected).transform((value, context) => {
-    const number = typeof value === "string" ? parse(value) : value;
-    if (number !== undefined && Number.isSafeInteger(number) && number >= 1) return number;
-    context.addIssue({ code: "custom", message: expected });
-    return z.NEVER;
-  });
-const bytes = quantity(parseByteCount, 'expected a number of bytes, or a text such as "900MB" or "1.5GiB"');
-const parameters = quantity(parseParameterCount, 'expected a number of parameters, or a text such as "1.0B" or "350M"');
+const quantity = (parse: (text: string) => number | undefined, words: string) =>
+  z.pipe(
+    inWords(words, z.union([z.number(), z.string()])),
+    z.transform((value: number | string, context): number => {
+      const number = typeof value === "string" ? parse(value) : value;
+      if (number !== undefined && Number.isSafeInteger(number) && number >= 1) return number;
+      context.issues.push({ code: "custom", message: `expected ${words}`, input: value });
+      return Number.NaN;
+    }),
+  );
+const bytes = quantity(parseByteCount, 'a number of bytes, or a text such as "900MB" or "1.5GiB"');
+const parameters = quantity(parseParameterCount, 'a number of parameters, or a text such as "1.0B" or "350M"');
 
-const quantize = z.enum(modelTypes, `expected one of ${modelTypes.join(", ")}`);
-const multiple = z.int().min(1).max(65_536);
+const quantize = z.oneOf(modelTypes);
+const multiple = whole(1, 65_536);
 
 const calibrationShape = {
-  window: z.int().min(2).max(1_048_576).optional(),
-  windowsPerBatch: z.int().min(1).max(256).optional(),
-  maxSamples: z.int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
-};
-const workShape = { threads: threads.optional(), onProgress: callback.optional(), signal: signal.optional() };
+  window: z.optional(whole(2, 1_048_576)),
+  windowsPerBatch: z.optional(whole(1, 256)),
+  maxSamples: z.optional(whole(1)),
+} satisfies SchemasOf<CalibrationOptions>;
+const workShape = {
+  threads: z.optional(threads),
+  onProgress: z.optional(callback<NonNullable<WorkOptions["onProgress"]>>()),
+  signal: z.optional(signal),
+} satisfies SchemasOf<WorkOptions>;
 const outputShape = {
   out: path,
-  maxPartBytes: bytes.optional(),
-  name: z.string().min(1).max(1024).optional(),
-};
+  maxPartBytes: z.optional(bytes),
+  name: z.optional(text(1024)),
+} satisfies SchemasOf<ModelOutputOptions>;
 
 const pruneSchema = z
   .strictObject({
-    ...modelSource.shape,
+    ...modelSourceShape,
     ...calibrationShape,
     ...outputShape,
     ...workShape,
-    hidden: size.optional(),
-    ffn: size.optional(),
-    heads: size.optional(),
-    kvHeads: size.optional(),
-    layers: z
-      .union([size, layerList], "expected a share, a number of layers, or a list of them in ascending order")
-      .optional(),
-    layerRule: z.enum(["first", "last", "firstlast", "influence"]).optional(),
-    targetSize: parameters.optional(),
-    targetBytes: bytes.optional(),
-    text: path.optional(),
-    importance: path.optional(),
-    saveImportance: path.optional(),
-    multiple: multiple.optional(),
-    quantize: quantize.default("f16"),
-    compensate: z.boolean().default(true),
-    statistic: z.enum(["signed", "absolute"]).default("signed"),
-    hiddenScope: z.enum(["model", "layers"]).default("model"),
-    ffnScope: z.enum(["layer", "model"]).default("layer"),
-    select: z.enum(["important", "random", "unimportant"]).default("important"),
-    seed: z.int().min(0).max(maxUint32).default(1),
-    measure: z.boolean().default(true),
-    gpu: gpu.default("auto"),
-  })
-  .superRefine((options, context) => {
-    const refusal = contradiction(options);
-    if (refusal) context.addIssue({ code: "custom", path: refusal.path, message: refusal.message });
-  });
+    hidden: z.optional(size),
+    ffn: z.optional(size),
+    heads: z.optional(size),
+    kvHeads: z.optional(size),
+    layers: z.optional(layers),
+    layerRule: z.optional(z.oneOf(["first", "last", "firstlast", "influence"])),
+    targetSize: z.optional(parameters),
+    targetBytes: z.optional(bytes),
+    text: z.optional(path),
+    importance: z.optional(path),
+    saveImportance: z.optional(path),
+    multiple: z.optional(multiple),
+    quantize: z.withDefault(quantize, "f16"),
+    compensate: z.withDefault(z.boolean(), true),
+    statistic: z.withDefault(z.oneOf(["signed", "absolute"]), "signed"),
+    hiddenScope: z.withDefault(z.oneOf(["model", "layers"]), "model"),
+    ffnScope: z.withDefault(z.oneOf(["layer", "model"]), "layer"),
+    select: z.withDefault(z.oneOf(["important", "random", "unimportant"]), "important"),
+    seed: z.withDefault(whole(0, maxUint32), 1),
+    measure: z.withDefault(z.boolean(), true),
+    gpu: z.withDefault(gpu, "auto"),
+  } satisfies SchemasOf<PruneOptions>)
+  .check(
+    z.checkedBy((context) => {
+      const refusal = contradiction(context.value);
+      if (refusal) context.issues.push({ code: "custom", input: context.value, ...refusal });
+    }),
+  );
 
 const sizeNames = ["hidden", "ffn", "heads", "kvHeads", "layers", "targetSize", "targetBytes"] as const;
 
@@ -112,37 +143,44 @@ function needsImportance(options: CheckedSizes): boolean {
 }
 
 /** One, several or none, as a list. */
-const paths = z
-  .union([path, z.array(path).max(10_000)])
-  .optional()
-  .transform((value) => (value === undefined ? [] : Array.isArray(value) ? value : [value]));
+const paths = z.pipe(
+  z.optional(z.union([path, list("a list of those", path, 0, 10_000)])),
+  z.transform((value: MeasureImportanceOptions["text"]): readonly (string | URL)[] =>
+    value === undefined ? [] : typeof value === "string" || isUrl(value) ? [value] : value,
+  ),
+);
 
 const importanceSchema = z
   .strictObject({
-    ...modelSource.shape,
+    ...modelSourceShape,
     ...calibrationShape,
     ...workShape,
     text: paths,
     merge: paths,
     out: path,
-    gpu: gpu.default("auto"),
-  })
-  .refine(({ text, merge }) => text.length + merge.length > 0, {
-    path: ["text"],
-    message: "expected a text to measure on, or files to merge",
-  });
+    gpu: z.withDefault(gpu, "auto"),
+  } satisfies SchemasOf<MeasureImportanceOptions>)
+  .check(
+    z.refine(({ text, merge }) => text.length + merge.length > 0, {
+      path: ["text"],
+      message: "expected a text to measure on, or files to merge",
+    }),
+  );
 
 const padSchema = z.strictObject({
   model: path,
   ...outputShape,
   ...workShape,
-  multiple: multiple.default(256),
-  quantize: quantize.default("same"),
-});
+  multiple: z.withDefault(multiple, 256),
+  quantize: z.withDefault(quantize, "same"),
+} satisfies SchemasOf<PadOptions>);
 
-export const checkPruneOptions = (value: unknown) => check(pruneSchema, value, "options");
-export const checkImportanceOptions = (value: unknown) => check(importanceSchema, value, "options");
-export const checkPadOptions = (value: unknown) => check(padSchema, value, "options");
+export const checkPruneOptions = (value: PruneOptions) =>
+  check(pruneSchema, value satisfies z.input<typeof pruneSchema>, "options");
+export const checkImportanceOptions = (value: MeasureImportanceOptions) =>
+  check(importanceSchema, value satisfies z.input<typeof importanceSchema>, "options");
+export const checkPadOptions = (value: PadOptions) =>
+  check(padSchema, value satisfies z.input<typeof padSchema>, "options");
 
 export type CheckedPruneOptions = ReturnType<typeof checkPruneOptions>;
 export type CheckedCalibration = Pick<CheckedPruneOptions, keyof typeof calibrationShape>;

@@ -20,7 +20,7 @@ import { checkCreateModelOptions } from "./validation.js";
 export async function createModel(options: CreateModelOptions): Promise<CreateModelResult> {
   const checked = checkCreateModelOptions(options);
   checked.signal?.throwIfAborted();
-  const files = { out: toPath(checked.out, "out"), tokenizer: toPath(checked.tokenizer, "tokenizer") };
+  const files = { out: toPath(checked.out, "options.out"), tokenizer: toPath(checked.tokenizer, "options.tokenizer") };
   const { parameters, sizeBytes } = await loadBinding().createModel(toNativeNewModelOptions(checked, files));
   return { path: files.out, parameters, sizeBytes };
 }

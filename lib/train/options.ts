@@ -47,9 +47,9 @@ export interface HealProgress {
 /** Learning from the full model's whole distribution, not from the data's token alone (Hinton et al., arXiv 1503.02531). */
 export interface DistillationOptions {
   /** Of the loss: above 0, to 1. The rest is cross-entropy. @default 0.5 */
-  readonly share?: number;
+  readonly share?: number | undefined;
   /** Of both distributions: above 0, to 100. The loss is multiplied by its square. @default 2 */
-  readonly temperature?: number;
+  readonly temperature?: number | undefined;
 }
 
 /**
@@ -60,20 +60,20 @@ export interface LoraOptions {
   /** Of the product: 1 to 4096. */
   readonly rank: number;
   /** The product counts `alpha / rank`: above 0, to 65536. @default the rank */
-  readonly alpha?: number;
+  readonly alpha?: number | undefined;
   /** Names of tensors, with `*` and `?`: `["*attn_q*"]`. @default all matrices of the layers */
-  readonly targets?: readonly string[];
+  readonly targets?: readonly string[] | undefined;
 }
 
 /** Options of {@link heal}. */
 export interface HealOptions {
   /** @default "overfill" */
-  readonly mode?: TrainingMode;
+  readonly mode?: TrainingMode | undefined;
   /**
    * The model that reads the prompt, or whose logits are distilled; it does not change. Any type that llama.cpp runs.
    * Needed in mode `"overfill"` and for `distillation`, and refused elsewhere.
    */
-  readonly full?: string | URL | ModelSource;
+  readonly full?: string | URL | ModelSource | undefined;
   /** The model to train. Its file stays as it is. `gpuLayers: 0` trains on the CPU. */
   readonly student: string | URL | ModelSource;
   /**
@@ -83,130 +83,130 @@ export interface HealOptions {
    */
   readonly data: string | URL;
   /** The same, held out from training, to evaluate on. @default no evaluation */
-  readonly evalData?: string | URL;
+  readonly evalData?: string | URL | undefined;
   /** Where to write the trained model; what is there is replaced when all is done. */
   readonly out: string | URL;
   /** Type of the matrices that are written; training computes in f32. @default "same" */
-  readonly type?: TrainedType;
+  readonly type?: TrainedType | undefined;
   /** Where to write checkpoints, each in place of the one before. @default `out` with ".checkpoint" behind it */
-  readonly checkpoint?: string | URL;
+  readonly checkpoint?: string | URL | undefined;
   /**
    * Whether to go on from the checkpoint, if it is there. All other options must be as they were; the file that comes out
    * is, bit for bit, what it would be without the interruption.
    * @default false
    */
-  readonly resume?: boolean;
+  readonly resume?: boolean | undefined;
   /** Where to write a line of JSON for every step and every evaluation. A resumed training cuts what is behind its checkpoint. @default none */
-  readonly log?: string | URL;
+  readonly log?: string | URL | undefined;
   /** Mode `"overfill"`: a translator file for the handover. @default as {@link loadPair} pairs the two models */
-  readonly translator?: string | URL;
+  readonly translator?: string | URL | undefined;
   /**
    * Mode `"overfill"`: whether the translator's linear maps are trained with the student, all of them, by the same
    * optimiser. They begin as `translator`, or the student's metadata, has them; `freeze` and `lora` are about the student
    * only, so `freeze: ["*"]` trains the maps alone. Needs `translatorOut`.
    * @default false
    */
-  readonly trainTranslator?: boolean;
+  readonly trainTranslator?: boolean | undefined;
   /**
    * Mode `"overfill"`: where to write the translator for the model that is written, trained or not: training changes the
    * fingerprint that a translator tells its models by. Beside `out`, the model's metadata names it, and {@link loadPair}
    * finds it there.
    * @default not written
    */
-  readonly translatorOut?: string | URL;
+  readonly translatorOut?: string | URL | undefined;
   /** Of the translator that is written. Needs `translatorOut`. @default "same" */
-  readonly translatorType?: TranslatorOutType;
+  readonly translatorType?: TranslatorOutType | undefined;
   /**
    * Mode `"overfill"`: the share of the prompt that the full model reads, 0 to 1; the student reads the rest. The
    * reference's `teacher_input_ratio`.
    * @default 1
    */
-  readonly promptRatio?: number;
+  readonly promptRatio?: number | undefined;
   /**
    * Mode `"overfill"`: the full model reads a part of the response, too, its share drawn from 0 to this, 0 to 1. The
    * reference's `random_data_cutoff`.
    * @default 0
    */
-  readonly randomCutoff?: number;
+  readonly randomCutoff?: number | undefined;
   /**
    * Mode `"overfill"`: after so many tokens of a response the full model has read them again, as with a refresh: 0 (never)
    * to 1048576.
    * @default 0
    */
-  readonly refreshInterval?: number;
+  readonly refreshInterval?: number | undefined;
   /** @default none: cross-entropy alone */
-  readonly distillation?: DistillationOptions;
+  readonly distillation?: DistillationOptions | undefined;
   /** @default none: the weights themselves are trained */
-  readonly lora?: LoraOptions;
+  readonly lora?: LoraOptions | undefined;
   /** Names of the student's tensors that are not trained, with `*` and `?`: `["token_embd.weight"]`. @default none */
-  readonly freeze?: readonly string[];
+  readonly freeze?: readonly string[] | undefined;
   /**
    * Tokens of an example, prompt and response, at most: 2 to 1048576. A longer one is a bad line.
    * @default 2048, or what the student was trained on if that is less
    */
-  readonly contextSize?: number;
+  readonly contextSize?: number | undefined;
   /** Examples of a step: 1 to 65536. @default 8 */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /**
    * Tokens that are computed at once, padding included: 1 to 1048576. A step is made of as many such micro-batches as it
    * takes; fewer tokens need less memory.
    * @default 2048
    */
-  readonly microBatchTokens?: number;
+  readonly microBatchTokens?: number | undefined;
   /** How often the data is gone through: above 0, to 1000000; may be a fraction. Not together with `maxSteps`. @default 1 */
-  readonly epochs?: number;
+  readonly epochs?: number | undefined;
   /** Steps of the optimiser, over as many epochs as they take: 1 or more. @default as `epochs` says */
-  readonly maxSteps?: number;
+  readonly maxSteps?: number | undefined;
   /** Of AdamW (arXiv 1711.05101), at its peak: above 0, to 1. @default 2e-5 */
-  readonly learningRate?: number;
+  readonly learningRate?: number | undefined;
   /** @default "cosine" */
-  readonly schedule?: RateSchedule;
+  readonly schedule?: RateSchedule | undefined;
   /** Share of the steps in which the rate grows to its peak: 0 to 1. @default 0.01 */
-  readonly warmUp?: number;
+  readonly warmUp?: number | undefined;
   /** Share of the peak that the rate ends at: 0 to 1. Not for a constant rate. @default 0 */
-  readonly rateFloor?: number;
+  readonly rateFloor?: number | undefined;
   /** Of matrices, by the learning rate; norms and biases do not decay: 0 to 1. @default 0 */
-  readonly weightDecay?: number;
+  readonly weightDecay?: number | undefined;
   /** Decay of AdamW's first moment: 0 to below 1. @default 0.9 */
-  readonly beta1?: number;
+  readonly beta1?: number | undefined;
   /** Decay of AdamW's second moment: 0 to below 1. @default 0.95 */
-  readonly beta2?: number;
+  readonly beta2?: number | undefined;
   /** Of AdamW: above 0, to 1. @default 1e-8 */
-  readonly epsilon?: number;
+  readonly epsilon?: number | undefined;
   /** Largest norm of a step's gradient; a longer one is scaled down to it: 0 (none) to 1000000. @default 1 */
-  readonly clip?: number;
+  readonly clip?: number | undefined;
   /** Of the order of the data and of what is drawn: 0 to 2^32 - 1. @default 1 */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Lines among which the next one is drawn: 1 (the file's own order) to 10000000. @default 10000 */
-  readonly shuffleWindow?: number;
+  readonly shuffleWindow?: number | undefined;
   /** Lines that may be bad, each of which is told and skipped; one more ends the training: 0 or more. @default 10 */
-  readonly maxBadLines?: number;
+  readonly maxBadLines?: number | undefined;
   /** Steps between two evaluations: 1 or more. @default before the first and after the last only */
-  readonly evalInterval?: number;
+  readonly evalInterval?: number | undefined;
   /** Evaluations in a row without a better loss that end the training: 1 to 1000000. Needs `evalInterval`. @default never */
-  readonly patience?: number;
+  readonly patience?: number | undefined;
   /** Examples of `evalData` that are evaluated: 1 or more. @default 256 */
-  readonly maxEvalExamples?: number;
+  readonly maxEvalExamples?: number | undefined;
   /** Steps between two checkpoints: 1 or more. @default ten minutes, in place of a number of steps */
-  readonly checkpointInterval?: number;
+  readonly checkpointInterval?: number | undefined;
   /**
    * Threads to compute with: 1 to 512. Another number may give other last bits.
    * @default the cores this process may use, fewer for a tiny student
    */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** As for {@link loadPair}. @default "auto" */
-  readonly gpu?: GpuOption;
+  readonly gpu?: GpuOption | undefined;
   /** Called as the work goes on. */
-  readonly onProgress?: (progress: HealProgress) => void;
+  readonly onProgress?: ((progress: HealProgress) => void) | undefined;
   /** Called for each line that is skipped. */
-  readonly onBadLine?: (line: BadLine) => void;
+  readonly onBadLine?: ((line: BadLine) => void) | undefined;
   /** Called for each evaluation. */
-  readonly onEvaluation?: (evaluation: Evaluation) => void;
+  readonly onEvaluation?: ((evaluation: Evaluation) => void) | undefined;
   /**
    * Stops the training within a micro-batch. A checkpoint is written, for `resume` to go on from, and the call rejects
    * with `signal.reason`.
    */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Options of {@link createModel}. */
@@ -226,21 +226,21 @@ export interface CreateModelOptions {
   /** KV heads of a layer: 1 to 512. */
   readonly kvHeads: number;
   /** Width of a head: 2 to 65536, even. @default hiddenSize / heads */
-  readonly headSize?: number;
+  readonly headSize?: number | undefined;
   /** Tokens: 1 to 1048576. @default 1024 */
-  readonly contextSize?: number;
+  readonly contextSize?: number | undefined;
   /** Of the position encoding: above 0, to 1e12. @default 10000 */
-  readonly ropeBase?: number;
+  readonly ropeBase?: number | undefined;
   /** Of the norms: above 0, to 1. @default 1e-5 */
-  readonly normEpsilon?: number;
+  readonly normEpsilon?: number | undefined;
   /** Whether the output matrix is the embedding matrix. @default true */
-  readonly tiedOutput?: boolean;
+  readonly tiedOutput?: boolean | undefined;
   /** Of the matrices. @default "f32" */
-  readonly type?: "f32" | "f16" | "bf16";
+  readonly type?: "f32" | "f16" | "bf16" | undefined;
   /** Of the weights; docs/heal.md tells how they are drawn: 0 to 2^32 - 1. @default 1 */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** `general.name`. @default made from the size */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Once it has fired the work does not begin; what has begun is a matter of moments and is brought to its end. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }

@@ -9,15 +9,16 @@ type Names = Readonly<Record<string, string>>;
 
 /** Throws ERR_INVALID_ARGUMENT for a URL that is no file's, and for one file that is to be two things. */
 export function pathsOf(options: CheckedHealOptions): HealPaths & { readonly full: string; readonly student: string } {
-  const given = (file: string | URL | undefined, name: string) => (file === undefined ? "" : toPath(file, name));
+  const given = (file: string | URL | undefined, name: string) =>
+    file === undefined ? "" : toPath(file, `options.${name}`);
   const read = {
-    student: toPath(options.student.model, "student"),
+    student: toPath(options.student.model, "options.student"),
     full: given(options.full?.model, "full"),
-    data: toPath(options.data, "data"),
+    data: toPath(options.data, "options.data"),
     evalData: given(options.evalData, "evalData"),
     translator: given(options.translator, "translator"),
   };
-  const out = toPath(options.out, "out");
+  const out = toPath(options.out, "options.out");
   const translatorOut = given(options.translatorOut, "translatorOut");
   const checkpoint = given(options.checkpoint, "checkpoint");
   const log = given(options.log, "log");

@@ -1,88 +1,112 @@
 /** Checks what callers hand over to training, as far as that can be told without the models and the data. */
 
-import { z } from "zod";
-import { callback, check, gpu, modelSource, path, signal, threads } from "../internal/check-options.js";
+import { check } from "../internal/check-options.js";
+import { inWords } from "../internal/expectations.js";
+import type { ModelSource } from "../internal/model-source.js";
+import {
+  above,
+  between,
+  callback,
+  gpu,
+  isUrl,
+  list,
+  maxUint32,
+  modelSource,
+  path,
+  type SchemasOf,
+  signal,
+  text,
+  threads,
+  whole,
+} from "../internal/option-schemas.js";
+import * as z from "../internal/schema.js";
+import type { CreateModelOptions, DistillationOptions, HealOptions, LoraOptions } from "./options.js";
 
-const maxUint32 = 2 ** 32 - 1;
+const share = between(0, 1);
+const count = whole(1);
+const tokens = whole(1, 1_048_576);
+const decay = inWords("a number from 0 to below 1", z.number().check(z.minimum(0), z.lt(1)));
+const seed = whole(0, maxUint32);
+const patterns = (least: number) =>
+  list(`a list of ${least === 0 ? "" : "at least one of "}names of tensors`, text(1024), least, 10_000);
 
-const share = z.number().min(0).max(1);
-const count = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
-const tokens = z.int().min(1).max(1_048_576);
-const decay = z.number().min(0).lt(1);
-const positive = (most: number) => z.number().gt(0).max(most);
-const seed = z.int().min(0).max(maxUint32);
-const patterns = z.array(z.string().min(1).max(1024)).max(10_000);
-
-/** A path by itself is a model whose layers go where they fit. By hand, since a union would not tell what is wrong inside. */
-const model = z.unknown().transform((value, context) => {
-  const isPath = typeof value !== "object" || value === null || value instanceof URL;
-  const parsed = isPath ? namedModel.safeParse(value) : modelSource.safeParse(value);
-  if (parsed.success) return parsed.data;
-  for (const issue of parsed.error.issues) context.issues.push({ ...issue, input: value } as z.core.$ZodRawIssue);
-  return z.NEVER;
-});
-const namedModel = path.transform((file): z.output<typeof modelSource> => ({ model: file }));
+/** A path by itself is a model whose layers go where they fit. */
+const model = z.pipe(
+  z.union([path, inWords("an object with a model", modelSource)]),
+  z.transform(
+    (value: string | URL | ModelSource): ModelSource =>
+      typeof value === "string" || isUrl(value) ? { model: value } : value,
+  ),
+);
 
 const healSchema = z
   .strictObject({
-    mode: z.enum(["overfill", "sft", "full"]).default("overfill"),
-    full: model.optional(),
+    mode: z.withDefault(z.oneOf(["overfill", "sft", "full"]), "overfill"),
+    full: z.optional(model),
     student: model,
     data: path,
-    evalData: path.optional(),
+    evalData: z.optional(path),
     out: path,
-    type: z.enum(["same", "f32", "f16", "bf16", "q8_0"]).default("same"),
-    checkpoint: path.optional(),
-    resume: z.boolean().default(false),
-    log: path.optional(),
-    translator: path.optional(),
-    trainTranslator: z.boolean().default(false),
-    translatorOut: path.optional(),
-    translatorType: z.enum(["same", "f32", "f16", "q8_0"]).optional(),
-    promptRatio: share.optional(),
-    randomCutoff: share.optional(),
-    refreshInterval: z.int().min(0).max(1_048_576).optional(),
-    distillation: z.strictObject({ share: positive(1).default(0.5), temperature: positive(100).default(2) }).optional(),
-    lora: z
-      .strictObject({
-        rank: z.int().min(1).max(4096),
-        alpha: positive(65_536).optional(),
-        targets: patterns.min(1).optional(),
-      })
-      .optional(),
-    freeze: patterns.default([]),
-    contextSize: z.int().min(2).max(1_048_576).optional(),
-    batchSize: z.int().min(1).max(65_536).default(8),
-    microBatchTokens: tokens.default(2048),
-    epochs: positive(1_000_000).optional(),
-    maxSteps: count.optional(),
-    learningRate: positive(1).default(2e-5),
-    schedule: z.enum(["constant", "linear", "cosine"]).default("cosine"),
-    warmUp: share.default(0.01),
-    rateFloor: share.optional(),
-    weightDecay: share.default(0),
-    beta1: decay.default(0.9),
-    beta2: decay.default(0.95),
-    epsilon: positive(1).default(1e-8),
-    clip: z.number().min(0).max(1_000_000).default(1),
-    seed: seed.default(1),
-    shuffleWindow: z.int().min(1).max(10_000_000).default(10_000),
-    maxBadLines: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(10),
-    evalInterval: count.optional(),
-    patience: z.int().min(1).max(1_000_000).optional(),
-    maxEvalExamples: count.optional(),
-    checkpointInterval: count.optional(),
-    threads: threads.optional(),
-    gpu: gpu.default("auto"),
-    onProgress: callback.optional(),
-    onBadLine: callback.optional(),
-    onEvaluation: callback.optional(),
-    signal: signal.optional(),
-  })
-  .superRefine((options, context) => {
-    const refusal = contradiction(options);
-    if (refusal) context.addIssue({ code: "custom", path: [refusal.option], message: refusal.message });
-  });
+    type: z.withDefault(z.oneOf(["same", "f32", "f16", "bf16", "q8_0"]), "same"),
+    checkpoint: z.optional(path),
+    resume: z.withDefault(z.boolean(), false),
+    log: z.optional(path),
+    translator: z.optional(path),
+    trainTranslator: z.withDefault(z.boolean(), false),
+    translatorOut: z.optional(path),
+    translatorType: z.optional(z.oneOf(["same", "f32", "f16", "q8_0"])),
+    promptRatio: z.optional(share),
+    randomCutoff: z.optional(share),
+    refreshInterval: z.optional(whole(0, 1_048_576)),
+    distillation: z.optional(
+      z.strictObject({
+        share: z.withDefault(above(0, 1), 0.5),
+        temperature: z.withDefault(above(0, 100), 2),
+      } satisfies SchemasOf<DistillationOptions>),
+    ),
+    lora: z.optional(
+      z.strictObject({
+        rank: whole(1, 4096),
+        alpha: z.optional(above(0, 65_536)),
+        targets: z.optional(patterns(1)),
+      } satisfies SchemasOf<LoraOptions>),
+    ),
+    freeze: z.withDefault(patterns(0), []),
+    contextSize: z.optional(whole(2, 1_048_576)),
+    batchSize: z.withDefault(whole(1, 65_536), 8),
+    microBatchTokens: z.withDefault(tokens, 2048),
+    epochs: z.optional(above(0, 1_000_000)),
+    maxSteps: z.optional(count),
+    learningRate: z.withDefault(above(0, 1), 2e-5),
+    schedule: z.withDefault(z.oneOf(["constant", "linear", "cosine"]), "cosine"),
+    warmUp: z.withDefault(share, 0.01),
+    rateFloor: z.optional(share),
+    weightDecay: z.withDefault(share, 0),
+    beta1: z.withDefault(decay, 0.9),
+    beta2: z.withDefault(decay, 0.95),
+    epsilon: z.withDefault(above(0, 1), 1e-8),
+    clip: z.withDefault(between(0, 1_000_000), 1),
+    seed: z.withDefault(seed, 1),
+    shuffleWindow: z.withDefault(whole(1, 10_000_000), 10_000),
+    maxBadLines: z.withDefault(whole(0), 10),
+    evalInterval: z.optional(count),
+    patience: z.optional(whole(1, 1_000_000)),
+    maxEvalExamples: z.optional(count),
+    checkpointInterval: z.optional(count),
+    threads: z.optional(threads),
+    gpu: z.withDefault(gpu, "auto"),
+    onProgress: z.optional(callback<NonNullable<HealOptions["onProgress"]>>()),
+    onBadLine: z.optional(callback<NonNullable<HealOptions["onBadLine"]>>()),
+    onEvaluation: z.optional(callback<NonNullable<HealOptions["onEvaluation"]>>()),
+    signal: z.optional(signal),
+  } satisfies SchemasOf<HealOptions>)
+  .check(
+    z.checkedBy((context) => {
+      const refusal = contradiction(context.value);
+      if (refusal)
+        context.issues.push({ code: "custom", input: context.value, path: [refusal.option], message: refusal.message });
+    }),
+  );
 
 /** Options that only a student on the full model's cache has. */
 const overfillOnly = [
@@ -128,8 +152,8 @@ function contradiction(options: Options): { option: string; message: string } | 
   return undefined;
 }
 
-const size = z.int().min(1).max(1_048_576);
-const layerParts = z.int().min(1).max(512);
+const size = whole(1, 1_048_576);
+const layerParts = whole(1, 512);
 
 const createModelSchema = z
   .strictObject({
@@ -140,25 +164,33 @@ const createModelSchema = z
     layers: layerParts,
     heads: layerParts,
     kvHeads: layerParts,
-    headSize: z.int().min(2).max(65_536).multipleOf(2).optional(),
-    contextSize: tokens.default(1024),
-    ropeBase: positive(1e12).default(10_000),
-    normEpsilon: positive(1).default(1e-5),
-    tiedOutput: z.boolean().default(true),
-    type: z.enum(["f32", "f16", "bf16"]).default("f32"),
-    seed: seed.default(1),
-    name: z.string().min(1).max(1024).optional(),
-    signal: signal.optional(),
-  })
-  .superRefine(({ hiddenSize, heads, kvHeads, headSize }, context) => {
-    const refuse = (option: string, message: string) => context.addIssue({ code: "custom", path: [option], message });
-    if (heads % kvHeads !== 0) refuse("heads", `expected a multiple of kvHeads, ${kvHeads}`);
-    else if (headSize === undefined && hiddenSize % (2 * heads) !== 0)
-      refuse("headSize", `expected one, since ${hiddenSize} / ${heads} is no even number`);
-  });
+    headSize: z.optional(
+      inWords("an even number from 2 to 65536", z.int().check(z.minimum(2), z.maximum(65_536), z.multipleOf(2))),
+    ),
+    contextSize: z.withDefault(tokens, 1024),
+    ropeBase: z.withDefault(above(0, 1e12), 10_000),
+    normEpsilon: z.withDefault(above(0, 1), 1e-5),
+    tiedOutput: z.withDefault(z.boolean(), true),
+    type: z.withDefault(z.oneOf(["f32", "f16", "bf16"]), "f32"),
+    seed: z.withDefault(seed, 1),
+    name: z.optional(text(1024)),
+    signal: z.optional(signal),
+  } satisfies SchemasOf<CreateModelOptions>)
+  .check(
+    z.checkedBy((context) => {
+      const { hiddenSize, heads, kvHeads, headSize } = context.value;
+      const refuse = (option: string, message: string) =>
+        context.issues.push({ code: "custom", input: context.value, path: [option], message });
+      if (heads % kvHeads !== 0) refuse("heads", `expected a multiple of kvHeads, ${kvHeads}`);
+      else if (headSize === undefined && hiddenSize % (2 * heads) !== 0)
+        refuse("headSize", `expected one, since ${hiddenSize} / ${heads} is not an even number`);
+    }),
+  );
 
-export const checkHealOptions = (value: unknown) => check(healSchema, value, "options");
-export const checkCreateModelOptions = (value: unknown) => check(createModelSchema, value, "options");
+export const checkHealOptions = (value: HealOptions) =>
+  check(healSchema, value satisfies z.input<typeof healSchema>, "options");
+export const checkCreateModelOptions = (value: CreateModelOptions) =>
+  check(createModelSchema, value satisfies z.input<typeof createModelSchema>, "options");
 
 export type CheckedHealOptions = ReturnType<typeof checkHealOptions>;
 export type CheckedCreateModelOptions = ReturnType<typeof checkCreateModelOptions>;

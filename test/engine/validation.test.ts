@@ -126,7 +126,7 @@ test("a URL that is no file: URL is refused, a file: URL is taken", async (t) =>
     "ERR_INVALID_ARGUMENT",
     loadPair({ prefill: { model: new URL("https://example.org/a.gguf") } }),
   );
-  t.is(error.details.parameter, "model");
+  t.is(error.details.parameter, "options.prefill.model");
   const url = new URL(`file://${join(withTempDir(t), "none.gguf")}`);
   await refusal(t, "ERR_MODEL_NOT_FOUND", loadPair({ prefill: { model: url } }));
 });

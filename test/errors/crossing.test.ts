@@ -23,7 +23,10 @@ const made = `
 `;
 
 function isWhole(t: ExecutionContext, error: unknown): void {
-  if (!FileError.isInstance(error)) return t.fail(`not an error of the class: ${String(error)}`);
+  if (!FileError.isInstance(error)) {
+    t.fail(`not an error of the class: ${String(error)}`);
+    return;
+  }
   t.false(ModelError.isInstance(error));
   t.is(error.code, "ERR_DATA_INVALID");
   t.is(error.message, "bad line");

@@ -60,7 +60,15 @@ test("a new model's shape reaches the native side", (t) => {
     ...{ ...files, ...shape, ...defaults, name: "", headSize: 0 },
   } as ReturnType<typeof toNativeNewModelOptions>);
   const others = {
-    ...{ headSize: 32, contextSize: 256, ropeBase: 5e5, normEpsilon: 1e-6, tiedOutput: false, type: "bf16", seed: 9 },
+    ...{
+      headSize: 32,
+      contextSize: 256,
+      ropeBase: 5e5,
+      normEpsilon: 1e-6,
+      tiedOutput: false,
+      type: "bf16" as const,
+      seed: 9,
+    },
     name: "New",
   } as const;
   t.like(toNativeNewModelOptions(checkCreateModelOptions({ ...files, ...shape, ...others }), files), others);

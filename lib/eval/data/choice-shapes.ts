@@ -12,68 +12,86 @@
  * A space stands before each choice.
  */
 
-import { z } from "zod";
+import { inWords } from "../../internal/expectations.js";
+import { whole } from "../../internal/option-schemas.js";
+import * as z from "../../internal/schema.js";
 import type { ChoicesRecord } from "./records.js";
 
-const choice = z.string().regex(/\S/, "expected a choice that is not empty");
-const choices = z.array(choice).min(2);
-const index = z.int().min(0);
+const choice = inWords("a choice that is not empty", z.string().check(z.regex(/\S/)));
+const choices = inWords("a list of two choices or more", z.array(choice).check(z.minLength(2)));
+const index = whole(0);
 const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-const generic = z
-  .object({ query: z.string(), choices, gold: z.union([index, z.array(index).min(1)]) })
-  .transform(({ query, choices, gold }) => toRecord(query, choices, typeof gold === "number" ? [gold] : gold));
+/** A schema of fields, and what becomes of them. */
+const shapeOf = <Fields>(fields: z.Schema<Fields>, toChoices: (fields: Fields, refuse: Refuse) => ChoicesRecord) =>
+  z.pipe(
+    fields,
+    z.transform((found: Fields, context): ChoicesRecord => {
+      const refuse = (message: string, field?: string) =>
+        context.issues.push({ code: "custom", message, path: field?.split(".") ?? [], input: found });
+      const record = toChoices(found, refuse);
+      const beyond = record.right.find((choice) => choice >= record.continuations.length);
+      if (beyond !== undefined) refuse(`the right choice is ${beyond}, of ${record.continuations.length} from 0`);
+      return record;
+    }),
+  );
 
-const hellaSwag = z
-  .object({
+type Refuse = (message: string, field?: string) => void;
+
+const generic = shapeOf(
+  z.object({
+    query: z.string(),
+    choices,
+    gold: z.union([index, inWords("a list of such numbers", z.array(index).check(z.minLength(1)))]),
+  }),
+  ({ query, choices, gold }) => toRecord(query, choices, typeof gold === "number" ? [gold] : gold),
+);
+
+const hellaSwag = shapeOf(
+  z.object({
     ctx: z.string(),
-    activity_label: z.string().optional(),
+    activity_label: z.optional(z.string()),
     endings: choices,
     // The data set has it as text.
-    label: z.union([index, z.string().regex(/^\d+$/, "expected an index").transform(Number)]),
-  })
-  .transform(({ ctx, activity_label, endings, label }) => {
+    label: z.union([index, inWords("such a number as text", z.string().check(z.regex(/^\d+$/)))]),
+  }),
+  ({ ctx, activity_label, endings, label }) => {
     const context = activity_label === undefined ? ctx : `${activity_label}: ${ctx}`;
-    return toRecord(withoutMarks(context), endings.map(withoutMarks), [label]);
-  });
+    return toRecord(withoutMarks(context), endings.map(withoutMarks), [Number(label)]);
+  },
+);
 
-const arc = z
-  .object({
+const arc = shapeOf(
+  z.object({
     question: z.string(),
     choices: z.object({ text: choices, label: z.array(z.string()) }),
     answerKey: z.string(),
-  })
-  .transform(({ question, choices: { text, label }, answerKey }, context) => {
-    if (label.length !== text.length)
-      return refuse(context, "choices.label", `expected ${text.length} labels, one for each text`);
+  }),
+  ({ question, choices: { text, label }, answerKey }, refuse) => {
     const right = label.indexOf(answerKey);
-    if (right < 0) return refuse(context, "answerKey", "expected one of the labels");
-    return toRecord(`Question: ${question}\nAnswer:`, text, [right]);
-  });
+    if (label.length !== text.length) refuse(`expected ${text.length} labels, one for each text`, "choices.label");
+    else if (right < 0) refuse("expected one of the labels", "answerKey");
+    return toRecord(`Question: ${question}\nAnswer:`, text, right < 0 ? [] : [right]);
+  },
+);
 
-const mmlu = z
-  .object({ question: z.string(), choices, answer: z.union([index, z.string().regex(/^[A-Z]$/, "expected a letter")]) })
-  .transform(({ question, choices, answer }, context) => {
-    if (choices.length > letters.length)
-      return refuse(context, "choices", `expected at most ${letters.length}, a letter for each`);
+const mmlu = shapeOf(
+  z.object({
+    question: z.string(),
+    choices,
+    answer: z.union([index, inWords("a letter", z.string().check(z.regex(/^[A-Z]$/)))]),
+  }),
+  ({ question, choices, answer }, refuse) => {
+    if (choices.length > letters.length) refuse(`expected at most ${letters.length}, a letter for each`, "choices");
     const lines = choices.map((text, i) => `${letters[i]}. ${text}`);
     const right = typeof answer === "number" ? answer : letters.indexOf(answer);
-    return toRecord([question.trim(), ...lines, "Answer:"].join("\n"), letters.slice(0, choices.length).split(""), [
-      right,
-    ]);
-  });
+    const shown = letters.slice(0, choices.length).split("");
+    return toRecord([question.trim(), ...lines, "Answer:"].join("\n"), shown, [right]);
+  },
+);
 
 /** The schema for a line with these fields; undefined: it has no choices. */
-export function choiceShapeOf(fields: Readonly<Record<string, unknown>>) {
-  const shape = whichShape(fields);
-  return shape?.superRefine(({ right, continuations }, context) => {
-    const beyond = right.find((choice) => choice >= continuations.length);
-    if (beyond !== undefined)
-      context.addIssue({ code: "custom", message: `the right choice is ${beyond}, of ${continuations.length} from 0` });
-  });
-}
-
-function whichShape(fields: Readonly<Record<string, unknown>>) {
+export function choiceShapeOf(fields: Readonly<Record<string, unknown>>): z.Schema<ChoicesRecord> | undefined {
   if ("endings" in fields) return hellaSwag;
   if (!("choices" in fields)) return undefined;
   if ("query" in fields || "gold" in fields) return generic;
@@ -97,9 +115,4 @@ function withoutMarks(text: string): string {
     .replaceAll(" [title]", ". ")
     .replace(/\[.*?\]/g, "")
     .replaceAll("  ", " ");
-}
-
-function refuse(context: z.RefinementCtx, field: string, message: string): typeof z.NEVER {
-  context.addIssue({ code: "custom", path: field.split("."), message });
-  return z.NEVER;
 }

@@ -1,61 +1,72 @@
 /** Lines of JSON as records: which shape a line has, by the names of its fields, and whether it is whole. */
 
-import { z } from "zod";
+import { explain, inWords } from "../../internal/expectations.js";
+import { text as filledText, list } from "../../internal/option-schemas.js";
+import * as z from "../../internal/schema.js";
 import { choiceShapeOf } from "./choice-shapes.js";
 import type { ParsedRecord, TaskRecord } from "./records.js";
 
-const filled = z.string().min(1, "expected a text that is not empty");
+const filled = filledText();
+
+/** Fields of a line, and what becomes of them. */
+const become = <Fields, Result>(fields: z.Schema<Fields>, make: (fields: Fields, refuse: Refuse) => Result) =>
+  z.pipe(
+    fields,
+    z.transform((found: Fields, context) =>
+      make(found, (message) => context.issues.push({ code: "custom", message, input: found })),
+    ),
+  ) as unknown as z.Schema<Result>;
+
+type Refuse = (message: string) => void;
 
 /** A string, or OpenAI's list of parts, of which only texts are read. */
-const content = z.union(
-  [
+const content = inWords(
+  "a text or a list of texts",
+  z.union([
     z.string(),
-    z
-      .array(z.object({ type: z.literal("text"), text: z.string() }))
-      .transform((parts) => parts.map(({ text }) => text).join("")),
-  ],
-  "expected a text or a list of texts",
+    become(z.array(z.object({ type: z.literal("text"), text: z.string() })), (parts) =>
+      parts.map(({ text }) => text).join(""),
+    ),
+  ]),
 );
 
-const chat = z
-  .object({ messages: z.array(z.object({ role: filled, content })).min(2, "expected two messages or more") })
-  .transform(({ messages }, context): TaskRecord => {
+const message = z.object({ role: filled, content });
+const chat = become(
+  z.object({ messages: list("a list of two messages or more", message, 2) }),
+  ({ messages }, refuse): TaskRecord => {
     const last = messages.at(-1);
-    if (last?.role !== "assistant")
-      context.addIssue({ code: "custom", message: "the last message is not the assistant's" });
-    else if (last.content === "") context.addIssue({ code: "custom", message: "the assistant's message is empty" });
+    if (last?.role !== "assistant") refuse("the last message is not the assistant's");
+    else if (last.content === "") refuse("the assistant's message is empty");
     return { kind: "chat", messages };
-  });
+  },
+);
 
-const text = z.object({ text: filled }).transform((fields): TaskRecord => ({ kind: "text", ...fields }));
+const text = become(z.object({ text: filled }), (fields): TaskRecord => ({ kind: "text", ...fields }));
+
+type Fields = Readonly<Record<string, unknown>>;
 
 /** @param response the field that has it */
 const response = (field: "response" | "completion") =>
-  z
-    .object({ prompt: z.string(), [field]: filled })
-    .transform(
-      (fields): TaskRecord => ({ kind: "response", prompt: String(fields.prompt), response: String(fields[field]) }),
-    );
+  become(z.object({ prompt: z.string(), [field]: filled }), (fields: Fields): TaskRecord => {
+    return { kind: "response", prompt: String(fields.prompt), response: String(fields[field]) };
+  });
 
-const references = z.union(
-  [
-    filled.transform((one) => [one]),
-    z.array(filled).min(1),
+const someFilled = list("a list of texts that are not empty", filled, 1);
+const references = inWords(
+  "a text that is not empty, or a list of such texts",
+  z.union([
+    become(filled, (one): readonly string[] => [one]),
+    someFilled,
     // SQuAD's own form.
-    z.object({ text: z.array(filled).min(1) }).transform(({ text }) => text),
-  ],
-  "expected a text that is not empty, or a list of such texts",
+    become(z.object({ text: someFilled }), ({ text }) => text),
+  ]),
 );
 
 /** @param prompt the field that is read; @param answer the field with what is right */
 const answer = (prompt: string, answer: string) =>
-  z.object({ [prompt]: filled, [answer]: references }).transform(
-    (fields): TaskRecord => ({
-      kind: "answer",
-      prompt: String(fields[prompt]),
-      references: fields[answer] as readonly string[],
-    }),
-  );
+  become(z.object({ [prompt]: filled, [answer]: references }), (fields: Fields): TaskRecord => {
+    return { kind: "answer", prompt: String(fields[prompt]), references: fields[answer] as readonly string[] };
+  });
 
 const promptFields = ["prompt", "question", "input"] as const;
 const answerFields = ["answers", "answer", "target"] as const;
@@ -65,7 +76,7 @@ const known =
   '"answers" or "target", "choices" or "endings"';
 
 /** The schema for a line with these fields. */
-function shapeOf(fields: Readonly<Record<string, unknown>>): z.ZodType<TaskRecord> | undefined {
+function shapeOf(fields: Fields): z.Schema<TaskRecord> | undefined {
   if ("messages" in fields) return chat;
   const choices = choiceShapeOf(fields);
   if (choices) return choices;
@@ -87,10 +98,10 @@ export function parseRecord(line: string): ParsedRecord {
   if (fields === undefined) return { problem: "it is no JSON" };
   if (typeof fields !== "object" || fields === null || Array.isArray(fields))
     return { problem: "it is no JSON object" };
-  const shape = shapeOf(fields as Record<string, unknown>);
+  const shape = shapeOf(fields as Fields);
   if (!shape) return { problem: `it has none of the known fields: ${known}` };
-  const parsed = shape.safeParse(fields);
-  if (!parsed.success) return { problem: describe(parsed.error.issues[0], fields) };
+  const parsed = z.safeParse(shape, fields);
+  if (!parsed.success) return { problem: describe(shape, parsed.error.issues, fields) };
   // JSON can escape half a character, which no UTF-8 has: it would come out as U+FFFD.
   if (hasLoneSurrogate(JSON.stringify(parsed.data))) return { problem: "there is half of a surrogate pair in it" };
   return { record: parsed.data };
@@ -104,13 +115,12 @@ function parseJson(line: string): unknown {
   }
 }
 
-function describe(issue: z.core.$ZodIssue | undefined, fields: unknown): string {
-  const path = issue?.path ?? [];
-  const [first] = path;
-  if (path.length === 1 && first !== undefined && !(first in (fields as object)))
+function describe(shape: z.Schema, issues: readonly z.core.$ZodIssue[], fields: unknown): string {
+  const { keys, expected } = explain(shape, issues);
+  const [first] = keys;
+  if (keys.length === 1 && first !== undefined && !(first in (fields as object)))
     return `"${String(first)}" is missing`;
-  const message = issue?.message ?? "it has another shape";
-  return path.length === 0 ? message : `"${path.map(String).join(".")}": ${message}`;
+  return keys.length === 0 ? expected : `"${keys.map(String).join(".")}": ${expected}`;
 }
 
 /** JSON.stringify escapes those that stand alone, and only those. */

@@ -76,7 +76,7 @@ export function addRunCommand(program: Command) {
 /** Options of `loadPair`; with no model named, those of the demo pair. */
 export function toLoadOptions(
   flags: RunFlags,
-  demoPair: Required<Pick<LoadPairOptions, "prefill" | "decode">>,
+  demoPair: { readonly prefill: ModelSource; readonly decode: ModelSource },
 ): LoadPairOptions {
   const demo = flags.prefill === undefined;
   const decode = demo ? demoPair.decode.model : flags.decode;
