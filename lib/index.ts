@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** overfill: two-stage LLM inference on llama.cpp. Re-exports only. */
 export * from "./engine/index.js";
 export * from "./errors/index.js";

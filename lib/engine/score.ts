@@ -44,7 +44,7 @@ export interface ScoreResult {
 
 const readers = { prefill: 0, decode: 1, "two-stage": 2 } as const;
 
-/** On a session of its own that has read nothing. */
+/** On a session of its own that has read nothing. @internal */
 export async function scoreOn(
   native: NativeSession,
   { prompt, responses, options }: CheckedScore,
