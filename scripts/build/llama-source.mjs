@@ -17,7 +17,7 @@ const stamp = join(directory, ".git", "overfill-source");
 
 /** The git bundle and the tag of the llama.cpp in it. */
 function findBundle() {
-  const version = readManifest(root).peerDependencies["node-llama-cpp"];
+  const version = readManifest(root).devDependencies["node-llama-cpp"];
   const nodeLlamaCpp = findPackage("node-llama-cpp");
   if (nodeLlamaCpp === undefined)
     fail(

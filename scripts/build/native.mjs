@@ -5,11 +5,21 @@
  *   node scripts/build/native.mjs [--output <folder>]    the environment variables are in configuration.mjs
  */
 import { spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { createHash } from "node:crypto";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join, relative, resolve } from "node:path";
 import { missingTools } from "./build-tools.mjs";
 import { jobs, readConfiguration, treeDirectory } from "./configuration.mjs";
-import { fail, findPackage, isProgram, root } from "./package-root.mjs";
+import { fail, findPackage, isProgram, readManifest, root } from "./package-root.mjs";
 
 /** The packages of the build itself. node-llama-cpp depends on both, so that it alone is enough. */
 function findBuildPackages() {
@@ -47,6 +57,39 @@ function place(source, target) {
   renameSync(fresh, target);
 }
 
+/** CMake refuses a tree that was made for another folder: a clone was copied or moved together with its build/. */
+function isTreeOfAnotherClone(tree) {
+  const cache = join(tree, "CMakeCache.txt");
+  if (!existsSync(cache)) return false;
+  const [, home = ""] = /^CMAKE_HOME_DIRECTORY:INTERNAL=(.*)$/m.exec(readFileSync(cache, "utf8")) ?? [];
+  return !existsSync(home) || realpathSync(home) !== root;
+}
+
+/** A hash of all that the addon is made of but the tools, in a clone anywhere. */
+function hashOfSources(mode, version, { OVERFILL_SANITIZE, OVERFILL_CUDA }) {
+  const hash = createHash("sha256").update(JSON.stringify([mode, version, OVERFILL_SANITIZE, OVERFILL_CUDA]));
+  const files = ["native", "cmake"].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name)),
+  );
+  for (const file of [...files, join(root, "CMakeLists.txt")].sort())
+    hash
+      .update(`${relative(root, file)}\0`)
+      .update(readFileSync(file))
+      .update("\0");
+  return hash.digest("hex");
+}
+
+/** Whether `folder` holds an addon that was built of what is here now. */
+export function isCurrentAddon(folder) {
+  const description = join(folder, "overfill.json");
+  if (!existsSync(description) || !existsSync(join(folder, "overfill.node"))) return false;
+  const { mode, version, definitions } = readConfiguration();
+  const { sources } = readManifest(folder, "overfill.json");
+  return definitions.OVERFILL_CUDA === "OFF" && sources === hashOfSources(mode, version, definitions);
+}
+
 /** Builds the addon and puts it and its description into `output`. */
 export function buildAddon(output = join(root, "build", "Release")) {
   const missing = missingTools();
@@ -63,6 +106,7 @@ export function buildAddon(output = join(root, "build", "Release")) {
   }).map(([key, value]) => `--CD${key}=${value}`);
   const record = join(tree, "overfill-configuration.txt");
   const configuration = `${flags.join("\n")}\n`;
+  if (isTreeOfAnotherClone(tree)) rmSync(tree, { recursive: true });
   if (!existsSync(record) || readFileSync(record, "utf8") !== configuration) {
     runCmakeJs(cmakeJs, tree, "configure", ...flags);
     writeFileSync(record, configuration);
@@ -78,7 +122,8 @@ export function buildAddon(output = join(root, "build", "Release")) {
     const library = process.platform === "win32" ? "overfill-cuda.dll" : "liboverfill-cuda.so";
     place(join(tree, library), join(output, library));
   }
-  writeFileSync(join(output, "overfill.json"), `${JSON.stringify({ llama: mode, llamaVersion: version })}\n`);
+  const description = { llama: mode, llamaVersion: version, sources: hashOfSources(mode, version, definitions) };
+  writeFileSync(join(output, "overfill.json"), `${JSON.stringify(description)}\n`);
   return output;
 }
 

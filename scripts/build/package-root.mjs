@@ -18,9 +18,9 @@ export function findPackage(name, from = root) {
   return undefined;
 }
 
-/** What the package.json in `folder` says. */
-export function readManifest(folder) {
-  return JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+/** What the package.json in `folder` says, or another file of JSON there. */
+export function readManifest(folder, file = "package.json") {
+  return JSON.parse(readFileSync(join(folder, file), "utf8"));
 }
 
 /** Ends the program with a message for people, not with a stack. */
