@@ -1,14 +1,24 @@
 /** The pair that ships with the package: two small models that read a little story and answer questions about it. */
 
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { ownFolder, unpackedPath } from "../internal/package-files.js";
 import type { ModelSource } from "./options.js";
 
-const file = (name: string) => fileURLToPath(new URL(`../../models/${name}`, import.meta.url));
+const file = (name: string) => unpackedPath(join(ownFolder(), "models", name));
 
-/** Ready for {@link loadPair}: `await loadPair(demoPair)`. Loads in milliseconds, needs no download. */
+/**
+ * Ready for {@link loadPair}: `await loadPair(demoPair)`. Loads in milliseconds, needs no download.
+ *
+ * Its models are looked up when they are asked for. In a bundle, `prefill` and `decode` throw ERR_BINDING_MISSING where
+ * the package is not installed beside it.
+ */
 export const demoPair: { readonly prefill: ModelSource; readonly decode: ModelSource } = {
-  prefill: { model: file("demo-prefill.gguf") },
-  decode: { model: file("demo-decode.gguf") },
+  get prefill() {
+    return { model: file("demo-prefill.gguf") };
+  },
+  get decode() {
+    return { model: file("demo-decode.gguf") };
+  },
 };
 
 const story = [

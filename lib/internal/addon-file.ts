@@ -1,11 +1,18 @@
 /** Finds the addon's file and what was noted beside it when it was built. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { packageRoot, readJson, unpackedPath } from "./package-files.js";
-import { platformName } from "./platform.js";
-
-/** The version of llama.cpp that the prebuilt addons are compiled against. */
-const prebuiltLlamaVersion = "0.5.0";
+import { BindingError } from "../errors/index.js";
+import {
+  findOwnPackage,
+  type PackageFolder,
+  packageFolders,
+  packageVersion,
+  readJson,
+  searchOrigins,
+  unpackedPath,
+} from "./package-files.js";
+import { addonPackageName, platformName } from "./platform.js";
+import { ownVersion, prebuiltLlamaVersion } from "./versions.js";
 
 /** The addon's file. */
 export interface AddonFile {
@@ -16,11 +23,29 @@ export interface AddonFile {
   readonly llamaVersion: string;
 }
 
-/** Where an addon may be, best first: one built here wins over one that came with the package. */
+const fileName = "overfill.node";
+
+/** The installed platform packages with an addon, of whatever version, nearest first. */
+function addonPackages(): PackageFolder[] {
+  const name = addonPackageName(platformName());
+  if (name === undefined) return [];
+  const folders = searchOrigins().flatMap((from) => packageFolders(name, from));
+  return [...new Set(folders)].map((directory) => ({ directory, version: packageVersion(directory) }));
+}
+
+/**
+ * Where an addon may be, best first: one that was built here, then the platform package's, then one that was packed
+ * together with the package. Nothing of another version than this code is among them.
+ */
 export function addonPaths(): readonly string[] {
-  return [join("build", "Release"), join("prebuilds", platformName())].map((folder) =>
-    unpackedPath(join(packageRoot, folder, "overfill.node")),
-  );
+  const own = findOwnPackage();
+  const inOwn = own?.version === ownVersion ? (folder: string) => [join(own.directory, folder)] : () => [];
+  const packages = addonPackages().filter(({ version }) => version === ownVersion);
+  return [
+    ...inOwn(join("build", "Release")),
+    ...packages.map(({ directory }) => directory),
+    ...inOwn(join("prebuilds", platformName())),
+  ].map((folder) => unpackedPath(join(folder, fileName)));
 }
 
 /** Undefined if there is none for this platform. */
@@ -36,4 +61,46 @@ export function findAddon(): AddonFile | undefined {
     llamaOrigin: description?.llama === "source" ? "source" : "prebuilt",
     llamaVersion: description?.llamaVersion ?? prebuiltLlamaVersion,
   };
+}
+
+/** The folder from which the addon's own dependencies are looked up besides this package's: that of its platform package. */
+export function addonOrigins(): readonly string[] {
+  return addonPackages().map(({ directory }) => directory);
+}
+
+/** How an addon is built where none is published: from a clone, as a package of its own that needs no script to install. */
+export const buildFromClone =
+  "in a clone of https://github.com/overfill/overfill run `npm ci && npm run pack:release`, and install the tarballs " +
+  "that it names (docs/platforms.md)";
+
+/** The error for a platform that has prebuilt addons, and none is here. The commands run no install script. */
+export function missingAddon(): BindingError {
+  const platform = platformName();
+  const packageName = addonPackageName(platform);
+  const own = findOwnPackage();
+  const details = { platform, packageName, expected: ownVersion, searched: addonPaths() };
+  if (own !== undefined && existsSync(join(own.directory, "binding.gyp")))
+    return new BindingError(
+      "ERR_BINDING_MISSING",
+      `overfill has no native addon for ${platform}: ${own.directory} is a clone that was not built yet. ` +
+        "Build it: npm run build:native",
+      details,
+    );
+  const wanted = `${packageName}@${ownVersion}`;
+  const install = `npm install ${wanted} (with pnpm: pnpm add ${wanted})`;
+  const other = addonPackages().find(({ version }) => version !== ownVersion);
+  if (other !== undefined)
+    return new BindingError(
+      "ERR_BINDING_MISSING",
+      `overfill ${ownVersion} needs ${packageName} ${ownVersion}, but ${other.directory} holds ${other.version}. ` +
+        `Install the right version: ${install}`,
+      { ...details, actual: other.version, directory: other.directory },
+    );
+  return new BindingError(
+    "ERR_BINDING_MISSING",
+    `overfill has no native addon for ${platform}: ${packageName} is not installed. It is an optional dependency, which ` +
+      `\`--omit=optional\` and a lock file from another platform leave out. Install it: ${install}. ` +
+      `If there is no such package, build it: ${buildFromClone}`,
+    details,
+  );
 }

@@ -6,6 +6,7 @@ import type { InvalidArgumentError } from "../errors/index.js";
 import { explain } from "./expectations.js";
 import { nearestName } from "./nearest-name.js";
 import { isUrl, path } from "./option-schemas.js";
+import { isPackedInArchive, unpackedPath } from "./package-files.js";
 import { type output, type Schema, safeParse } from "./schema.js";
 
 /** A short rendering of a refused value. */
@@ -59,7 +60,14 @@ export function refusedArgument(
 export function toPath(file: string | URL, parameter: string): string {
   const path = isUrl(file) ? pathOfUrl(file, parameter) : file;
   if (path.includes("\0")) throw notAPath(JSON.stringify(path), parameter);
-  return path;
+  const unpacked = unpackedPath(path);
+  if (isPackedInArchive(unpacked))
+    throw notAPath(
+      path,
+      parameter,
+      "a file that Electron's archive leaves unpacked (asarUnpack), for native code opens it",
+    );
+  return unpacked;
 }
 
 function pathOfUrl(url: URL, parameter: string): string {

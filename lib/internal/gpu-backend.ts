@@ -2,8 +2,8 @@
 import { BindingError, OverfillError } from "../errors/index.js";
 import type { NativeBinding } from "./binding-types.js";
 import { type InstalledGpuPackage, installedGpuPackages } from "./llama-libraries.js";
-import { wantedVersion } from "./package-files.js";
 import { type GpuKind, gpuPackages, platformName } from "./platform.js";
+import { llamaPackagesVersion } from "./versions.js";
 
 /** Which GPU back end is loaded. */
 export interface GpuChoice {
@@ -39,7 +39,7 @@ function tryBackend(
   const known = gpuPackages(platform).find((gpu) => gpu.kind === kind);
   if (known === undefined) return `there is no ${kind} back end for ${platform}`;
   if (binding.llamaOrigin === "source") return `this build of overfill has llama.cpp linked in, without ${kind}`;
-  const install = `npm install ${known.packageName}@${wantedVersion()}`;
+  const install = `npm install ${known.packageName}@${llamaPackagesVersion}`;
   const found = installed.find((gpu) => gpu.kind === kind);
   if (found === undefined || found.libraryPaths.length === 0)
     return `${known.packageName} is not installed: ${install}`;

@@ -2,8 +2,10 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { BindingError } from "../errors/index.js";
-import { packageFolders, packageRoot, packageVersion, readJson, unpackedPath, wantedVersion } from "./package-files.js";
+import { addonOrigins } from "./addon-file.js";
+import { packageFolders, packageVersion, readJson, searchOrigins, unpackedPath } from "./package-files.js";
 import { type GpuPackage, gpuPackages, libraryFiles, type SupportedPlatform } from "./platform.js";
+import { llamaPackagesVersion } from "./versions.js";
 
 /** A folder with llama.cpp's libraries. */
 export interface LlamaLibraries {
@@ -27,10 +29,11 @@ export interface InstalledGpuPackage extends GpuPackage {
 /** Environment variable: the libraries' folder, in place of the platform package's. */
 export const directoryVariable = "OVERFILL_LLAMA_DIR";
 
-/** All copies of a package that this package or an installed node-llama-cpp can see, nearest first. */
+/** All copies of a package that this package, the addon's or an installed node-llama-cpp can see, nearest first. */
 function installedCopies(name: string): string[] {
-  const nodeLlamaCpp = packageFolders("node-llama-cpp", packageRoot);
-  const folders = [packageRoot, ...nodeLlamaCpp].flatMap((from) => packageFolders(name, from));
+  const origins = searchOrigins();
+  const nodeLlamaCpp = origins.flatMap((from) => packageFolders("node-llama-cpp", from));
+  const folders = [...addonOrigins(), ...origins, ...nodeLlamaCpp].flatMap((from) => packageFolders(name, from));
   return [...new Set(folders)];
 }
 
@@ -78,7 +81,7 @@ export function findLlamaLibraries(platform: SupportedPlatform, llamaVersion: st
   if (match !== undefined) return match;
 
   const { packageName } = platform;
-  const install = `npm install ${packageName}@${wantedVersion()}`;
+  const install = `npm install ${packageName}@${llamaPackagesVersion}`;
   const other = candidates.find(
     (libraries) => libraries.llamaVersion !== undefined && libraries.llamaVersion !== llamaVersion,
   );
@@ -104,7 +107,7 @@ export function findLlamaLibraries(platform: SupportedPlatform, llamaVersion: st
           `\`--omit=optional\` and a lock file from another platform leave out. Install it: ${install}`
       : `${broken.directory} lacks ${files.filter((file) => !existsSync(join(broken.directory, file))).join(", ")}. ` +
           `Install the platform package again: ${install}`,
-    { packageName, searchedFrom: packageRoot, directory: broken?.directory },
+    { packageName, searchedFrom: searchOrigins(), directory: broken?.directory },
   );
 }
 

@@ -5,7 +5,7 @@
 import { dirname } from "node:path";
 import { createNativeError } from "../errors/create-error.js";
 import { BindingError } from "../errors/index.js";
-import { type AddonFile, addonPaths, findAddon } from "./addon-file.js";
+import { type AddonFile, buildFromClone, findAddon, missingAddon } from "./addon-file.js";
 import type { NativeBinding } from "./binding-types.js";
 import { chooseGpu, type GpuChoice } from "./gpu-backend.js";
 import {
@@ -15,7 +15,7 @@ import {
   type LlamaLibraries,
 } from "./llama-libraries.js";
 import { mappedLibraries, usesMusl } from "./mapped-libraries.js";
-import { wantedVersion } from "./package-files.js";
+import { findOwnPackage, ownFolder } from "./package-files.js";
 import { type GpuKind, libraryFiles, platformName, supportedPlatform } from "./platform.js";
 import { loadAddon, mapLibraries } from "./shared-libraries.js";
 
@@ -103,14 +103,10 @@ function load(): NativeBinding {
   const name = platformName();
   const platform = supportedPlatform(name);
   const addon = findAddon();
-  const fromSource = "OVERFILL_LLAMA=source npm rebuild overfill";
   if (addon === undefined && platform !== undefined) {
-    throw new BindingError(
-      "ERR_BINDING_MISSING",
-      `overfill has no native addon for ${name}. Build it: npm install node-llama-cpp@${wantedVersion()}, then ` +
-        "npm rebuild overfill (an install with --ignore-scripts does not)",
-      { platform: name, searched: addonPaths() },
-    );
+    // Code in a bundle says first that the package itself is not there.
+    if (findOwnPackage() === undefined) ownFolder();
+    throw missingAddon();
   }
   if (addon?.llamaOrigin === "source") return initialize(loadAddon(addon.path, ""), addon, "");
 
@@ -119,8 +115,8 @@ function load(): NativeBinding {
     const where = platform === undefined ? name : `${name} with musl as its C library`;
     throw new BindingError(
       "ERR_PLATFORM_UNSUPPORTED",
-      `there are no prebuilt llama.cpp libraries for ${where}. Build llama.cpp too: npm install ` +
-        `node-llama-cpp@${wantedVersion()} --ignore-scripts, then ${fromSource}`,
+      `there are no prebuilt llama.cpp libraries for ${where}. Build llama.cpp too: with OVERFILL_LLAMA=source in the ` +
+        `environment, ${buildFromClone}`,
       { platform: name },
     );
   }

@@ -44,6 +44,12 @@ export function platformName(): string {
   return `${process.platform}-${process.arch}`;
 }
 
+/** The package with this package's addon for the platform `name`, such as "@overfill/mac-arm64"; undefined if there is none. */
+export function addonPackageName(name: string): string | undefined {
+  const folder = folders[name];
+  return folder === undefined ? undefined : `@overfill/${folder.replace(/-metal$/, "")}`;
+}
+
 /** Undefined if there are no libraries for the platform `name`. */
 export function supportedPlatform(name: string): SupportedPlatform | undefined {
   const folder = folders[name];

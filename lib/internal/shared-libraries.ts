@@ -9,7 +9,9 @@
 import { constants } from "node:os";
 import { delimiter, join } from "node:path";
 import { BindingError } from "../errors/index.js";
+import { buildFromClone } from "./addon-file.js";
 import { mappedState } from "./mapped-libraries.js";
+import { llamaPackagesVersion } from "./versions.js";
 
 const noDelete = process.platform === "darwin" ? 0x80 : 0x1000;
 /** Resolves every symbol at once: a library that does not fit fails here and not in the middle of a call. */
@@ -29,8 +31,8 @@ export function mapLibraries(directory: string, files: readonly string[], mapped
       throw new BindingError(
         "ERR_LIBRARY_CONFLICT",
         `a different ${file} is in this process already (${found.path}), and only one can be. ` +
-          "Another package has loaded another build of llama.cpp: use the version of node-llama-cpp that overfill names " +
-          "as its peer, or run one of the two in a process of its own.",
+          `Another package has loaded another build of llama.cpp: use node-llama-cpp ${llamaPackagesVersion}, which brings ` +
+          "the same one, or run one of the two in a process of its own.",
         { library: file, loaded: found.path, wanted: path },
       );
     }
@@ -72,8 +74,8 @@ export function loadAddon(path: string, directory: string): unknown {
 function loadFailure(path: string, cause: unknown): BindingError {
   const reason = cause instanceof Error ? cause.message : String(cause);
   const hint = /GLIBC|GLIBCXX|CXXABI/.test(reason)
-    ? " This system's C or C++ library is too old for the prebuilt files; build from source: " +
-      "OVERFILL_LLAMA=source npm rebuild overfill"
+    ? " This system's C or C++ library is too old for the prebuilt files. Build llama.cpp too: with " +
+      `OVERFILL_LLAMA=source in the environment, ${buildFromClone}`
     : "";
   return new BindingError("ERR_BINDING_LOAD_FAILED", `${path} could not be loaded: ${reason}.${hint}`, { path }, cause);
 }

@@ -5,8 +5,8 @@ import { fileURLToPath } from "node:url";
 import test from "ava";
 import { findAddon } from "../../lib/internal/addon-file.js";
 import { usesMusl } from "../../lib/internal/mapped-libraries.js";
-import { wantedVersion } from "../../lib/internal/package-files.js";
-import { gpuPackages, libraryFiles, supportedPlatform } from "../../lib/internal/platform.js";
+import { addonPackageName, gpuPackages, libraryFiles, supportedPlatform } from "../../lib/internal/platform.js";
+import { llamaPackagesVersion, ownVersion, prebuiltLlamaVersion } from "../../lib/internal/versions.js";
 
 const readJson = (path: string) => JSON.parse(readFileSync(path, "utf8")) as Record<string, Record<string, string>>;
 const manifest = readJson(fileURLToPath(new URL("../../package.json", import.meta.url)));
@@ -16,12 +16,25 @@ const platforms = ["linux-x64", "linux-arm64", "darwin-arm64", "darwin-x64", "wi
 test("the platform packages are exactly the optional dependencies, all of one version", (t) => {
   const names = platforms.map((name) => supportedPlatform(name)?.packageName ?? name);
   t.deepEqual(Object.keys(manifest.optionalDependencies ?? {}).sort(), names.sort());
-  for (const version of Object.values(manifest.optionalDependencies ?? {})) t.is(version, wantedVersion());
+  for (const version of Object.values(manifest.optionalDependencies ?? {})) t.is(version, llamaPackagesVersion);
 });
 
-test("the development dependency and the peer are of the same version", (t) => {
-  t.is(manifest.devDependencies?.["node-llama-cpp"], wantedVersion());
-  t.is(manifest.peerDependencies?.["node-llama-cpp"], wantedVersion());
+test("the versions in the code are those of package.json, and nothing binds the node-llama-cpp of an app", (t) => {
+  t.is(String(manifest.version), ownVersion);
+  t.is(manifest.devDependencies?.["node-llama-cpp"], llamaPackagesVersion);
+  t.is(manifest.peerDependencies, undefined);
+});
+
+test("each platform with libraries has a package for the addon", (t) => {
+  t.deepEqual(platforms.map(addonPackageName), [
+    "@overfill/linux-x64",
+    "@overfill/linux-arm64",
+    "@overfill/mac-arm64",
+    "@overfill/mac-x64",
+    "@overfill/win-x64",
+    "@overfill/win-arm64",
+  ]);
+  t.is(addonPackageName("aix-ppc64"), undefined);
 });
 
 test("the GPU packages are among node-llama-cpp's own", (t) => {
@@ -35,6 +48,7 @@ test("the GPU packages are among node-llama-cpp's own", (t) => {
 test("the addon is built for the llama.cpp of the platform packages", (t) => {
   const { release } = readJson(join(nodeLlamaCpp, "llama", "binariesGithubRelease.json"));
   t.is(`v${findAddon()?.llamaVersion}`, String(release));
+  t.is(`v${prebuiltLlamaVersion}`, String(release));
 });
 
 test("libraries are named as each platform names them, dependencies first", (t) => {
