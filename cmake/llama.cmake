@@ -15,11 +15,17 @@ endforeach()
 set(OVERFILL_LLAMA_VERSION "${llama_MAJOR}.${llama_MINOR}.${llama_PATCH}")
 message(STATUS "overfill: llama.cpp ${OVERFILL_LLAMA_VERSION} (${OVERFILL_LLAMA})")
 
+# The commit that the libraries of the platform packages report: that of llama.cpp's tag. It cannot be read from the
+# source, whose history is left out. A new version of the packages needs it changed; below it is looked for in the
+# library.
+set(OVERFILL_LLAMA_COMMIT "0ad4a86" CACHE STRING "the commit that the prebuilt llama.cpp reports")
+
 add_library(llama_api INTERFACE)
 target_include_directories(llama_api SYSTEM INTERFACE
   "${OVERFILL_LLAMA_SOURCE_DIR}/include"
   "${OVERFILL_LLAMA_SOURCE_DIR}/ggml/include")
-target_compile_definitions(llama_api INTERFACE OVERFILL_LLAMA_VERSION="${OVERFILL_LLAMA_VERSION}")
+target_compile_definitions(llama_api INTERFACE
+  OVERFILL_LLAMA_VERSION="${OVERFILL_LLAMA_VERSION}" OVERFILL_LLAMA_COMMIT="${OVERFILL_LLAMA_COMMIT}")
 
 add_library(llama_internals INTERFACE)
 target_include_directories(llama_internals SYSTEM INTERFACE
@@ -34,6 +40,8 @@ if(OVERFILL_LLAMA STREQUAL "source")
   set(BUILD_SHARED_LIBS OFF CACHE BOOL "" FORCE)
   set(GGML_NATIVE OFF CACHE BOOL "" FORCE)
   set(GGML_OPENMP OFF CACHE BOOL "" FORCE)
+  # The source is a release's, and calls itself so, as the version gate wants it.
+  set(LLAMA_BUILD_IS_DEV OFF CACHE BOOL "" FORCE)
   set(LLAMA_BUILD_COMMON ON CACHE BOOL "" FORCE)
   set(LLAMA_BUILD_TESTS OFF CACHE BOOL "" FORCE)
   set(LLAMA_BUILD_TOOLS OFF CACHE BOOL "" FORCE)
@@ -51,6 +59,12 @@ elseif(OVERFILL_LLAMA STREQUAL "prebuilt")
                         "got '${OVERFILL_LLAMA_LIBRARY_DIR}'")
   endif()
   set(tag "v${OVERFILL_LLAMA_VERSION}")
+  file(GLOB ggml_base "${OVERFILL_LLAMA_LIBRARY_DIR}/*ggml-base.*")
+  list(GET ggml_base 0 ggml_base)
+  file(STRINGS "${ggml_base}" commit REGEX "^${OVERFILL_LLAMA_COMMIT}[0-9a-f]*$" LIMIT_COUNT 1)
+  if(NOT commit)
+    message(FATAL_ERROR "${ggml_base} is not of llama.cpp's commit ${OVERFILL_LLAMA_COMMIT}; see OVERFILL_LLAMA_COMMIT")
+  endif()
   if(WIN32)
     include(cmake/import-library.cmake)
     overfill_import_library(llama "${OVERFILL_LLAMA_LIBRARY_DIR}/llama.${tag}.dll")
