@@ -4,12 +4,10 @@ namespace overfill {
 
 static failure disposed() { return failure(error_code::disposed, "the pair was disposed"); }
 
-scheduler::scheduler(std::function<void()> on_exit) : on_exit_(std::move(on_exit)), thread_([this] { run(); }) {}
+scheduler::scheduler(std::function<void()> on_exit)
+    : on_exit_(std::move(on_exit)), thread_([this] { run(); }, [this] { stop(); }) {}
 
-void scheduler::join() {
-    stop();
-    if (thread_.joinable()) thread_.join();
-}
+void scheduler::join() { thread_.join(); }
 
 void scheduler::submit(std::shared_ptr<task> item) {
     {

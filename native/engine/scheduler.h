@@ -3,6 +3,7 @@
 #pragma once
 
 #include "failure.h"
+#include "joined_thread.h"
 
 #include <atomic>
 #include <condition_variable>
@@ -10,7 +11,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 namespace overfill {
@@ -72,7 +72,7 @@ class scheduler {
     uint64_t n_wakes_ = 0;  // counted, so that a wake during a step is not lost
     std::atomic<bool> stopping_{ false };
     std::atomic<task *> running_{ nullptr };
-    std::thread thread_;
+    joined_thread thread_;
 };
 
 }  // namespace overfill
