@@ -1,5 +1,8 @@
 #include "llama_log.h"
 
+#include "joined_thread.h"
+#include "loaded_module.h"
+
 #include <llama.h>
 
 #include <algorithm>
@@ -7,47 +10,150 @@
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
+#include <new>
+#include <optional>
+#include <vector>
 
 namespace overfill {
 
-static constexpr size_t max_captured_bytes = 2000;
+static constexpr size_t max_captured_bytes = 2000, max_line_bytes = 8000;
 
 static thread_local log_capture * current_capture = nullptr;
 
-static ggml_log_level level_from_environment() {
-    const char * name = std::getenv("OVERFILL_LOG");
-    if (!name) return GGML_LOG_LEVEL_NONE;
-    if (!std::strcmp(name, "error")) return GGML_LOG_LEVEL_ERROR;
-    if (!std::strcmp(name, "warn")) return GGML_LOG_LEVEL_WARN;
-    if (!std::strcmp(name, "info")) return GGML_LOG_LEVEL_INFO;
-    if (!std::strcmp(name, "debug")) return GGML_LOG_LEVEL_DEBUG;
-    return GGML_LOG_LEVEL_NONE;
+const char * log_level_name(log_level level) {
+    switch (level) {
+    case log_level::debug: return "debug";
+    case log_level::info: return "info";
+    case log_level::warn: return "warn";
+    case log_level::error: return "error";
+    }
+    return "error";
 }
 
-// GGML_LOG_LEVEL_NONE is 0, then DEBUG < INFO < WARN < ERROR; CONT goes on with the line before.
-static ggml_log_level threshold = GGML_LOG_LEVEL_NONE;
+static std::optional<log_level> level_of(const char * name) {
+    for (const log_level level : { log_level::debug, log_level::info, log_level::warn, log_level::error })
+        if (name && !std::strcmp(name, log_level_name(level))) return level;
+    return std::nullopt;
+}
 
-void append_log_line(const char * text) {
+static log_level level_of(ggml_log_level level) {
+    switch (level) {
+    case GGML_LOG_LEVEL_ERROR: return log_level::error;
+    case GGML_LOG_LEVEL_WARN: return log_level::warn;
+    case GGML_LOG_LEVEL_DEBUG: return log_level::debug;
+    default: return log_level::info;
+    }
+}
+
+namespace {
+
+struct log_state {
+    std::mutex mutex;
+    ggml_log_callback before = nullptr;  // another's callback, and its data
+    void * before_data = nullptr;
+    std::vector<std::shared_ptr<log_listener>> listeners;
+    std::optional<log_level> to_stderr = level_of(std::getenv("OVERFILL_LOG"));
+
+    // Never destroyed: llama.cpp may log while the process ends.
+    static log_state & get() {
+        static auto * const state = new log_state;
+        return *state;
+    }
+};
+
+}  // namespace
+
+void capture_errors(const char * text) {
     if (!current_capture || current_capture->lines_.size() > max_captured_bytes) return;
     current_capture->lines_ += text;
 }
 
+static void pass_on(ggml_log_level level, const char * text) {
+    // Two that pass on to each other would go on for ever.
+    static thread_local bool passing = false;
+    if (passing) return;
+    ggml_log_callback before;
+    void * data;
+    {
+        log_state & state = log_state::get();
+        const std::lock_guard<std::mutex> lock(state.mutex);
+        before = state.before;
+        data = state.before_data;
+    }
+    passing = true;
+    if (before) before(level, text, data);
+    passing = false;
+}
+
+static void tell_listeners(log_level level, const std::string & line) {
+    std::vector<std::shared_ptr<log_listener>> listeners;
+    {
+        log_state & state = log_state::get();
+        const std::lock_guard<std::mutex> lock(state.mutex);
+        listeners = state.listeners;
+    }
+    for (const auto & listener : listeners) listener->on_line(level, line);
+}
+
+// llama.cpp gives a line in one piece or in several, all but the first of them at the level CONT.
+static void on_own_text(ggml_log_level raw_level, const char * text) {
+    static thread_local log_level level = log_level::info;
+    static thread_local std::string line;
+    if (raw_level != GGML_LOG_LEVEL_CONT) level = level_of(raw_level);
+    if (level == log_level::error) capture_errors(text);
+    const auto to_stderr = log_state::get().to_stderr;
+    if (to_stderr && level >= *to_stderr) std::fputs(text, stderr);
+    for (const char * c = text; *c; c++) {
+        if (*c != '\n') {
+            if (line.size() < max_line_bytes) line += *c;
+        } else if (!line.empty()) {
+            tell_listeners(level, line);
+            line.clear();
+        }
+    }
+}
+
 static void on_log(ggml_log_level level, const char * text, void *) {
-    static thread_local ggml_log_level last = GGML_LOG_LEVEL_NONE;
-    if (level != GGML_LOG_LEVEL_CONT) last = level;
-    if (last == GGML_LOG_LEVEL_ERROR) append_log_line(text);
-    if (threshold != GGML_LOG_LEVEL_NONE && last >= threshold) std::fputs(text, stderr);
+    if (!does_own_work() && !current_capture) return pass_on(level, text);
+    try {
+        on_own_text(level, text);
+    } catch (const std::bad_alloc &) {
+        // This is inside llama.cpp's C code, which no exception may pass: the line is lost.
+    }
 }
 
 void install_llama_log() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        threshold = level_from_environment();
-        llama_log_set(on_log, nullptr);
-    });
+    log_state & state = log_state::get();
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    ggml_log_callback now;
+    void * data;
+    llama_log_get(&now, &data);
+    if (now == on_log) return;
+    // Another copy of this library in the process came later, and its callback passes on to this one.
+    if (state.before && same_file_name((const void *) now, (const void *) on_log)) return;
+    state.before = now;
+    state.before_data = data;
+    llama_log_set(on_log, nullptr);
 }
 
-log_capture::log_capture() : outer_(current_capture) { current_capture = this; }
+void add_log_listener(const std::shared_ptr<log_listener> & listener) {
+    log_state & state = log_state::get();
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    state.listeners.push_back(listener);
+}
+
+void remove_log_listener(const log_listener * listener) {
+    log_state & state = log_state::get();
+    const std::lock_guard<std::mutex> lock(state.mutex);
+    state.listeners.erase(std::remove_if(state.listeners.begin(), state.listeners.end(),
+                                         [&](const auto & each) { return each.get() == listener; }),
+                          state.listeners.end());
+}
+
+log_capture::log_capture() : outer_(current_capture) {
+    install_llama_log();
+    current_capture = this;
+}
 log_capture::~log_capture() { current_capture = outer_; }
 
 std::string log_capture::errors() const {

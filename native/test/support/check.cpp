@@ -1,6 +1,7 @@
 #include "check.h"
 
 #include "devices.h"
+#include "joined_thread.h"
 #include "llama_log.h"
 
 #include <llama.h>
@@ -56,6 +57,7 @@ std::string check_failure(error_code expected, const std::function<void()> & bod
 int main() {
     using namespace overfill::test;
     overfill::install_llama_log();
+    const overfill::own_work scope;
     llama_backend_init();
     const char * backends = std::getenv("OVERFILL_TEST_BACKENDS");
     overfill::load_cpu_backend(backends ? backends : "");
