@@ -78,7 +78,7 @@ TEST(
             o.type = type;
             o.tied_output = tied;
             o.head_size = tied ? 0 : 24;  // the heads need not fill the width
-            const new_model_result made = create_model(o);
+            const new_model_result made = create_model(o, never);
             CHECK_EQUAL(check_model_file(o.out_path).architecture, std::string("llama"));
             CHECK_EQUAL(made.n_file_bytes, std::filesystem::file_size(o.out_path));
 
@@ -112,7 +112,7 @@ TEST("what a deep model or a narrow one begins with is near the loss of knowing 
         new_model_options o = small_model(tokenizer.str(), folder.file("new.gguf"));
         o.n_layer = n_layer;
         o.n_embd = n_embd;
-        create_model(o);
+        create_model(o, never);
         const double loss = loss_of(o.out_path, random_tokens(250, 359, 1)),
                      repeated = loss_of(o.out_path, { 90, 90, 90, 90, 90 });
         std::printf("  %u layers of %u: loss %.3f, of one token again and again %.3f, ln(n_vocab) %.3f\n", n_layer,
@@ -126,7 +126,7 @@ TEST("weights have the deviations that are told, and norms are one") {
     const model_path tokenizer(tiny_model{});
     new_model_options o = small_model(tokenizer.str(), folder.file("new.gguf"));
     o.tied_output = false;
-    create_model(o);
+    create_model(o, never);
     const tensor_values tensors = tensors_of({ o.out_path });
     CHECK_EQUAL(tensors.size(), (size_t) 3 + 3 * 9);
     for (const auto & [name, tensor] : tensors) {
@@ -158,16 +158,16 @@ TEST("equal seeds give equal bytes, on every platform; other seeds give others")
     const temp_folder folder;
     const model_path tokenizer(tiny_model{});
     new_model_options o = small_model(tokenizer.str(), folder.file("a.gguf"));
-    create_model(o);
+    create_model(o, never);
     o.out_path = folder.file("b.gguf");
-    create_model(o);
+    create_model(o, never);
     CHECK(bytes_of(folder.file("a.gguf")) == bytes_of(folder.file("b.gguf")));
     const std::vector<float> embedding = tensors_of({ o.out_path })["token_embd.weight"].floats();
     CHECK(std::fabs(embedding[0] - -0.168508f) < 1e-6);
     CHECK(std::fabs(embedding[1] - 0.0773412f) < 1e-6);
     CHECK(std::fabs(embedding.back() - 0.0898652f) < 1e-6);
     o.seed = 2;
-    create_model(o);
+    create_model(o, never);
     CHECK(tensors_of({ o.out_path })["token_embd.weight"].floats() != embedding);
 }
 
@@ -178,7 +178,7 @@ TEST("an impossible shape is refused with the option's name, and nothing is writ
         new_model_options o = small_model(tokenizer.str(), folder.file("new.gguf"));
         edit(o);
         try {
-            create_model(o);
+            create_model(o, never);
             CHECK(false);
         } catch (const failure & error) {
             CHECK(error.code() == error_code::invalid_argument);
@@ -209,11 +209,11 @@ TEST("a tokenizer that is not there, and a disk that is full, leave nothing behi
     const temp_folder folder;
     const model_path tokenizer(tiny_model{});
     const new_model_options o = small_model(tokenizer.str(), folder.file("new.gguf"));
-    CHECK_FAILURE(error_code::model_not_found, create_model(small_model(folder.file("none"), o.out_path)));
+    CHECK_FAILURE(error_code::model_not_found, create_model(small_model(folder.file("none"), o.out_path), never));
     put_bytes(folder.file("text.gguf"), "no model");
-    CHECK_FAILURE(error_code::model_invalid, create_model(small_model(folder.file("text.gguf"), o.out_path)));
+    CHECK_FAILURE(error_code::model_invalid, create_model(small_model(folder.file("text.gguf"), o.out_path), never));
     CHECK_FAILURE(error_code::file_write_failed,
-                  create_model(small_model(tokenizer.str(), folder.file("none/new.gguf"))));
+                  create_model(small_model(tokenizer.str(), folder.file("none/new.gguf")), never));
 #ifndef _WIN32
     rlimit old;
     getrlimit(RLIMIT_FSIZE, &old);
@@ -223,7 +223,7 @@ TEST("a tokenizer that is not there, and a disk that is full, leave nothing behi
         setrlimit(RLIMIT_FSIZE, &small);
         bool failed = false;
         try {
-            create_model(o);
+            create_model(o, never);
         } catch (const failure & error) {
             failed = error.code() == error_code::file_write_failed;
         }

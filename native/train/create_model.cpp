@@ -151,13 +151,15 @@ double draw(random_state & random) {
     return ((double) sum - mean) * (sqrt3 / 65536);
 }
 
-void write_tensor(const new_tensor & tensor, random_state & random, model_writer & out) {
+void write_tensor(const new_tensor & tensor, random_state & random, const std::atomic<bool> & stop,
+                  model_writer & out) {
     const int64_t n_per_row = tensor.ne[0], step = rows_at_once(n_per_row);
     std::vector<float> values;
     std::vector<float> shared((size_t) n_per_row);
     if (tensor.shares)
         for (float & value : shared) value = (float) (tensor.deviation * draw(random));
     for (int64_t row = 0; row < tensor.ne[1]; row += step) {
+        if (stop) throw failure(error_code::aborted, "aborted");
         const int64_t n_rows = std::min(step, tensor.ne[1] - row);
         values.resize((size_t) (n_rows * n_per_row));
         for (size_t i = 0; i < values.size(); i++)
@@ -170,7 +172,7 @@ void write_tensor(const new_tensor & tensor, random_state & random, model_writer
 
 }  // namespace
 
-new_model_result create_model(const new_model_options & options) {
+new_model_result create_model(const new_model_options & options, const std::atomic<bool> & stop) {
     const new_model_options o = checked(options);
     check_tokenizer_file(o.tokenizer_path);
     const gguf_context_ptr head(gguf_init_empty());
@@ -183,7 +185,7 @@ new_model_result create_model(const new_model_options & options) {
     }
     random_state random{ o.seed };
     model_writer out(head.get(), o.out_path);
-    for (const new_tensor & tensor : tensors) write_tensor(tensor, random, out);
+    for (const new_tensor & tensor : tensors) write_tensor(tensor, random, stop, out);
     result.n_file_bytes = out.commit();
     return result;
 }

@@ -137,6 +137,6 @@ struct new_model_result {
     uint64_t n_parameters = 0, n_file_bytes = 0;
 };
 // Throws ERR_INVALID_ARGUMENT for an impossible shape, the codes of check_tokenizer_file, ERR_FILE_WRITE_FAILED.
-new_model_result create_model(const new_model_options & options);
+new_model_result create_model(const new_model_options & options, const std::atomic<bool> & stop);
 
 }  // namespace overfill
