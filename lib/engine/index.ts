@@ -18,6 +18,7 @@ export {
   type TranslatorFit,
 } from "./fit-translator.js";
 export { inspect, loadPair } from "./load-pair.js";
+export { type LogLevel, type LogLine, type LogOptions, onLog } from "./on-log.js";
 export type {
   CacheType,
   DecodeChunk,

@@ -1,6 +1,6 @@
 /** Loads a pair: checks the options, chooses device and threads, and waits for the native load. */
 
-import { abortable, guardCallback } from "../internal/abortable.js";
+import { abortable, guardCallback, runJob } from "../internal/abortable.js";
 import { toPath } from "../internal/check-options.js";
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
@@ -74,9 +74,10 @@ export async function loadPair(options: LoadPairOptions): Promise<Pair> {
  */
 export async function inspect(options: InspectOptions): Promise<PairInspection> {
   const checked = checkInspectOptions(options);
-  return loadBinding().inspect({
+  const native = {
     prefill: { path: toPath(checked.prefill.model, "options.prefill.model"), gpuLayers: 0 },
     decode: checked.decode && { path: toPath(checked.decode.model, "options.decode.model"), gpuLayers: 0 },
     ...toNativeCaches(checked),
-  });
+  };
+  return runJob(() => loadBinding().inspect(native));
 }

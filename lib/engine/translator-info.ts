@@ -1,5 +1,6 @@
 /** What a translator file holds. */
 
+import { runJob } from "../internal/abortable.js";
 import type { NativeTranslator } from "../internal/binding-types.js";
 import { checkFilePath } from "../internal/check-options.js";
 import { loadBinding } from "../internal/load-binding.js";
@@ -71,7 +72,7 @@ export interface TranslatorInfo {
  */
 export async function inspectTranslator(path: string | URL): Promise<TranslatorInfo | undefined> {
   const file = checkFilePath(path, "path");
-  const native = await loadBinding().inspectTranslator(file);
+  const native = await runJob(() => loadBinding().inspectTranslator(file));
   return native && toTranslatorInfo(native, file);
 }
 

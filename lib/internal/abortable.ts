@@ -1,6 +1,7 @@
 /** Ties an AbortSignal and a progress callback to native work that is stopped by a call and settles a promise. */
 
 import { createError } from "../errors/create-error.js";
+import type { NativeJob } from "./binding-types.js";
 
 /** Whether native code ended because it was told to. */
 export function isAborted(error: unknown): boolean {
@@ -27,6 +28,17 @@ export async function abortable<Result>(
   } finally {
     signal?.removeEventListener("abort", abort);
   }
+}
+
+/** Waits for a native job, and stops it when the signal fires; rejects as {@link abortable} does. */
+export async function runJob<Result>(start: () => NativeJob<Result>, signal?: AbortSignal): Promise<Result> {
+  signal?.throwIfAborted();
+  const job = start();
+  return abortable(
+    signal,
+    () => job.abort(),
+    () => job.finished,
+  );
 }
 
 /**

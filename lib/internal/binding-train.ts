@@ -92,6 +92,12 @@ export interface NativeHealEvents {
   onEvaluation(evaluation: NativeEvaluation): void;
 }
 
+/** Gets an event by its name. */
+export type NativeHealListener = <Name extends keyof NativeHealEvents>(
+  name: Name,
+  news: Parameters<NativeHealEvents[Name]>[0],
+) => void;
+
 export interface NativeHealResult {
   readonly reason: "steps" | "patience";
   readonly steps: number;

@@ -18,7 +18,7 @@ import type {
   NativePruneResult,
 } from "./binding-prune.js";
 import type {
-  NativeHealEvents,
+  NativeHealListener,
   NativeHealOptions,
   NativeHealResult,
   NativeNewModelOptions,
@@ -46,15 +46,25 @@ export interface NativeBinding {
       details: Readonly<Record<string, string | number | boolean>>,
     ) => Error;
   }): void;
+  /**
+   * The process begins to end: stops and joins the threads of this environment. What runs fails with ERR_DISPOSED or
+   * ERR_ABORTED, and nothing new begins.
+   */
+  endThreads(): void;
+  /**
+   * Calls `onLine` with each line that llama.cpp logs while it works for this package, in any environment, from `level`
+   * on: the index in debug, info, warn, error.
+   */
+  listenToLog(level: number, onLine: (level: NativeLogLevel, line: string) => void): NativeLog;
   /** Loads a GPU back end's library. False: no driver or no device. Throws ERR_GPU_UNAVAILABLE. */
   loadGpuBackend(path: string): boolean;
   devices(): NativeDevice[];
   cpuFeatures(): string;
 
-  /** Reads structure and metadata only; on a pool thread. */
-  inspect(options: NativeInspectOptions): Promise<NativeInspection>;
-  /** Reads the whole file, on a pool thread; undefined if it is no translator. */
-  inspectTranslator(path: string): Promise<NativeTranslator | undefined>;
+  /** Reads structure and metadata only. */
+  inspect(options: NativeInspectOptions): NativeJob<NativeInspection>;
+  /** Reads the whole file; undefined if it is not a translator. */
+  inspectTranslator(path: string): NativeJob<NativeTranslator | undefined>;
   /**
    * Begins to fit a translator on a thread of its own. `stage` is the index in loading, reading, solving, measuring;
    * `fraction` is of the stage.
@@ -67,16 +77,23 @@ export interface NativeBinding {
   prune(options: NativePruneOptions, onProgress: NativePruneProgress): NativeJob<NativePruneResult>;
   measureImportance(options: NativeImportanceOptions, onProgress: NativePruneProgress): NativeJob<NativeImportance>;
   pad(options: NativePadOptions, onProgress: NativePruneProgress): NativeJob<NativePadResult>;
-  /** Reads the whole file, on a pool thread; undefined if it is no importance file. */
-  inspectImportance(path: string): Promise<NativeImportance | undefined>;
+  /** Reads the whole file; undefined if it is not an importance file. */
+  inspectImportance(path: string): NativeJob<NativeImportance | undefined>;
   /** The rows of the architecture table. */
   prunableArchitectures(): NativeArchitecture[];
   /** Begins to train on a thread of its own. */
-  heal(options: NativeHealOptions, events: NativeHealEvents): NativeJob<NativeHealResult>;
-  /** Writes a model with random weights, on a pool thread. */
-  createModel(options: NativeNewModelOptions): Promise<NativeNewModelResult>;
+  heal(options: NativeHealOptions, listener: NativeHealListener): NativeJob<NativeHealResult>;
+  /** Writes a model with random weights. */
+  createModel(options: NativeNewModelOptions): NativeJob<NativeNewModelResult>;
   /** Begins to load on the new pair's own thread. */
   loadPair(options: NativePairOptions, onProgress: (fraction: number) => void): NativePair;
+}
+
+export type NativeLogLevel = "debug" | "info" | "warn" | "error";
+
+export interface NativeLog {
+  /** Ends the calls. Idempotent. */
+  stop(): void;
 }
 
 export interface NativeDevice {

@@ -128,5 +128,8 @@ function load(): NativeBinding {
 function initialize(exports: unknown, addon: AddonFile, backendDirectory: string): NativeBinding {
   const binding = exports as NativeBinding;
   binding.initialize({ backendDirectory, addonDirectory: dirname(addon.path), createError: createNativeError });
+  // process.exit(), an uncaught exception and the natural end run this and then destroy llama.cpp's static objects, which
+  // running threads would go on to use. A worker that is terminated emits nothing; Node-API's cleanup hooks do there.
+  process.once("exit", () => binding.endThreads());
   return binding;
 }

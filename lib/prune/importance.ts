@@ -1,5 +1,6 @@
 /** Measures how much the parts of a model matter, apart from pruning, so that one measurement serves many sizes. */
 
+import { runJob as waitForJob } from "../internal/abortable.js";
 import { checkFilePath, toPath } from "../internal/check-options.js";
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
@@ -37,6 +38,6 @@ export async function measureImportance(options: MeasureImportanceOptions): Prom
  */
 export async function readImportance(path: string | URL): Promise<Importance | undefined> {
   const file = checkFilePath(path, "path");
-  const native = await loadBinding().inspectImportance(file);
+  const native = await waitForJob(() => loadBinding().inspectImportance(file));
   return native && toImportance(native, file);
 }

@@ -1,5 +1,6 @@
 /** Makes a model with random weights, to be trained from scratch. */
 
+import { runJob } from "../internal/abortable.js";
 import { toPath } from "../internal/check-options.js";
 import { loadBinding } from "../internal/load-binding.js";
 import { toNativeNewModelOptions } from "./native-options.js";
@@ -15,12 +16,13 @@ import { checkCreateModelOptions } from "./validation.js";
  * - ERR_INVALID_ARGUMENT for an option out of range or a shape that no such model can have;
  * - ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID or ERR_MODEL_UNSUPPORTED for the tokenizer's file;
  * - ERR_FILE_WRITE_FAILED for what is written, and the loader's codes;
- * - `signal.reason` when it has fired before.
+ * - `signal.reason` when aborted; nothing is left of the file then.
  */
 export async function createModel(options: CreateModelOptions): Promise<CreateModelResult> {
   const checked = checkCreateModelOptions(options);
   checked.signal?.throwIfAborted();
   const files = { out: toPath(checked.out, "options.out"), tokenizer: toPath(checked.tokenizer, "options.tokenizer") };
-  const { parameters, sizeBytes } = await loadBinding().createModel(toNativeNewModelOptions(checked, files));
+  const native = toNativeNewModelOptions(checked, files);
+  const { parameters, sizeBytes } = await runJob(() => loadBinding().createModel(native), checked.signal);
   return { path: files.out, parameters, sizeBytes };
 }

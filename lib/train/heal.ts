@@ -1,5 +1,6 @@
 /** Trains a model: checks the options, chooses device and threads, and waits for the native work. */
 
+import type { NativeHealEvents } from "../internal/binding-types.js";
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
 import { runTraining } from "./job.js";
@@ -49,5 +50,7 @@ export async function heal(options: HealOptions): Promise<HealResult> {
   const native = toNativeHealOptions(checked, models, files, threads);
   const { onProgress, onBadLine, onEvaluation } = options;
   const work = { onProgress, onBadLine, onEvaluation, signal: checked.signal };
-  return toHealResult(await runTraining((events) => binding.heal(native, events), work));
+  const start = (events: NativeHealEvents) =>
+    binding.heal(native, (name, news) => (events[name] as (of: typeof news) => void)(news));
+  return toHealResult(await runTraining(start, work));
 }

@@ -2,13 +2,16 @@
 #include "convert.h"
 #include "cuda/translate_cuda.h"
 #include "devices.h"
+#include "entry.h"
 #include "environment.h"
 #include "failure.h"
+#include "fields.h"
 #include "fit_wrapper.h"
 #include "heal_wrapper.h"
 #include "job_wrapper.h"
 #include "llama_log.h"
-#include "pool_read.h"
+#include "loaded_module.h"
+#include "log_wrapper.h"
 #include "prune_wrapper.h"
 #include "version_gate.h"
 #include "wrappers.h"
@@ -21,24 +24,28 @@
 namespace overfill {
 
 static Napi::Value initialize(const Napi::CallbackInfo & info) {
-    const Napi::Object options = info[0].As<Napi::Object>();
-    environment::of(info.Env()).create_error = Napi::Persistent(options.Get("createError").As<Napi::Function>());
-    return guarded(info.Env(), [&] {
-        check_llama_version();
-        install_llama_log();
-        static std::once_flag once;
-        std::call_once(once, [] { llama_backend_init(); });
-        load_cpu_backend(options.Get("backendDirectory").As<Napi::String>().Utf8Value());
-        environment::of(info.Env()).cuda_library =
-            find_cuda_library(options.Get("addonDirectory").As<Napi::String>().Utf8Value());
-        return info.Env().Undefined();
-    });
+    const fields options(info[0]);
+    environment & data = environment::of(info.Env());
+    data.create_error = Napi::Persistent(options.value("createError").As<Napi::Function>());
+    check_llama_version();
+    // A worker's end unloads the addons that only it has loaded. llama.cpp, which stays, would call into a hole.
+    if (!keep_loaded((const void *) &initialize))
+        throw failure(error_code::binding_load_failed, "the system does not keep the addon in memory");
+    install_llama_log();
+    static std::once_flag once;
+    std::call_once(once, [] { llama_backend_init(); });
+    load_cpu_backend(options.text("backendDirectory"));
+    data.cuda_library = find_cuda_library(options.text("addonDirectory"));
+    return info.Env().Undefined();
+}
+
+static Napi::Value end_threads(const Napi::CallbackInfo & info) {
+    environment::of(info.Env()).end_threads();
+    return info.Env().Undefined();
 }
 
 static Napi::Value load_gpu(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&]() -> Napi::Value {
-        return Napi::Boolean::New(info.Env(), load_gpu_backend(info[0].As<Napi::String>().Utf8Value()));
-    });
+    return Napi::Boolean::New(info.Env(), load_gpu_backend(info[0].As<Napi::String>().Utf8Value()));
 }
 
 static Napi::Value devices(const Napi::CallbackInfo & info) { return from_devices(info.Env(), list_devices()); }
@@ -51,24 +58,22 @@ struct inspection {
     uint64_t kv_bytes = 0;  // per token
 };
 
-// Structure and metadata of one or two models. A short job, so it may use the pool.
+// Structure and metadata of one or two models.
 static Napi::Value inspect(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&] {
-        return pool_read<inspection>::begin(
-            info.Env(),
-            [options = to_pair_options(info[0].As<Napi::Object>(), false)] {
-                const compared_models models =
-                    load_and_compare(options, load_depth::metadata, [](float) { return true; });
-                cache_traits cache;
-                cache.type_k = options.cache_type_k;
-                cache.type_v = options.cache_type_v;
-                return inspection{ models.prefill_traits, models.decode_traits, models.plan,
-                                   kv_bytes_per_token(models.prefill_traits, cache) };
-            },
-            [](Napi::Env env, const inspection & read) {
-                return from_inspection(env, read.prefill, read.decode, read.plan, read.kv_bytes);
-            });
-    });
+    return job_wrapper::begin_quiet<inspection>(
+        info.Env(),
+        [options = to_pair_options(info[0].As<Napi::Object>(), false)](const std::atomic<bool> & stop) {
+            const compared_models models =
+                load_and_compare(options, load_depth::metadata, [&](float) { return !stop; });
+            cache_traits cache;
+            cache.type_k = options.cache_type_k;
+            cache.type_v = options.cache_type_v;
+            return inspection{ models.prefill_traits, models.decode_traits, models.plan,
+                               kv_bytes_per_token(models.prefill_traits, cache) };
+        },
+        [](Napi::Env env, const inspection & read) {
+            return from_inspection(env, read.prefill, read.decode, read.plan, read.kv_bytes);
+        });
 }
 
 static Napi::Object start(Napi::Env env, Napi::Object exports) {
@@ -77,6 +82,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     data->session_class = Napi::Persistent(session_wrapper::define(env));
     data->stream_class = Napi::Persistent(stream_wrapper::define(env));
     data->job_class = Napi::Persistent(job_wrapper::define(env));
+    data->log_class = Napi::Persistent(log_wrapper::define(env));
     env.SetInstanceData(data.release());
 
     exports.Set("llamaVersionBuilt", llama_version_built());
@@ -86,21 +92,23 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
 #else
     exports.Set("llamaOrigin", "prebuilt");
 #endif
-    exports.Set("initialize", Napi::Function::New<initialize>(env, "initialize"));
-    exports.Set("loadGpuBackend", Napi::Function::New<load_gpu>(env, "loadGpuBackend"));
-    exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
-    exports.Set("cpuFeatures", Napi::Function::New<features>(env, "cpuFeatures"));
-    exports.Set("inspect", Napi::Function::New<inspect>(env, "inspect"));
-    exports.Set("inspectTranslator", Napi::Function::New<inspect_translator>(env, "inspectTranslator"));
-    exports.Set("fit", Napi::Function::New<begin_fit>(env, "fit"));
-    exports.Set("prune", Napi::Function::New<begin_prune>(env, "prune"));
-    exports.Set("measureImportance", Napi::Function::New<begin_measure_importance>(env, "measureImportance"));
-    exports.Set("pad", Napi::Function::New<begin_pad>(env, "pad"));
-    exports.Set("inspectImportance", Napi::Function::New<inspect_importance>(env, "inspectImportance"));
-    exports.Set("prunableArchitectures", Napi::Function::New<prunable_architectures>(env, "prunableArchitectures"));
-    exports.Set("heal", Napi::Function::New<begin_heal>(env, "heal"));
-    exports.Set("createModel", Napi::Function::New<begin_create_model>(env, "createModel"));
-    exports.Set("loadPair", Napi::Function::New<pair_wrapper::load>(env, "loadPair"));
+    set_function<initialize>(exports, "initialize");
+    set_function<end_threads>(exports, "endThreads");
+    set_function<log_wrapper::listen>(exports, "listenToLog");
+    set_function<load_gpu>(exports, "loadGpuBackend");
+    set_function<devices>(exports, "devices");
+    set_function<features>(exports, "cpuFeatures");
+    set_function<inspect>(exports, "inspect");
+    set_function<inspect_translator>(exports, "inspectTranslator");
+    set_function<begin_fit>(exports, "fit");
+    set_function<begin_prune>(exports, "prune");
+    set_function<begin_measure_importance>(exports, "measureImportance");
+    set_function<begin_pad>(exports, "pad");
+    set_function<inspect_importance>(exports, "inspectImportance");
+    set_function<prunable_architectures>(exports, "prunableArchitectures");
+    set_function<begin_heal>(exports, "heal");
+    set_function<begin_create_model>(exports, "createModel");
+    set_function<pair_wrapper::load>(exports, "loadPair");
     return exports;
 }
 

@@ -1,39 +1,19 @@
 #include "convert.h"
 
 #include "failure.h"
+#include "fields.h"
 
-#include <limits>
+#include <algorithm>
 
 namespace overfill {
 
 namespace {
-
-// Named fields of an options object; the facade guarantees the types.
-class fields {
-  public:
-    explicit fields(const Napi::Object & object) : object_(object) {}
-    double number(const char * name) const { return object_.Get(name).As<Napi::Number>().DoubleValue(); }
-    int32_t integer(const char * name) const { return object_.Get(name).As<Napi::Number>().Int32Value(); }
-    uint32_t natural(const char * name) const { return object_.Get(name).As<Napi::Number>().Uint32Value(); }
-    bool flag(const char * name) const { return object_.Get(name).As<Napi::Boolean>().Value(); }
-    std::string text(const char * name) const { return object_.Get(name).As<Napi::String>().Utf8Value(); }
-    Napi::Value value(const char * name) const { return object_.Get(name); }
-
-  private:
-    Napi::Object object_;
-};
 
 ggml_type to_cache_type(const std::string & name) {
     for (const ggml_type type : { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q5_1,
                                   GGML_TYPE_Q5_0, GGML_TYPE_Q4_1, GGML_TYPE_Q4_0, GGML_TYPE_IQ4_NL })
         if (name == ggml_type_name(type)) return type;
     throw failure(error_code::invalid_argument, "unknown cache type " + name);
-}
-
-model_options to_model_options(const Napi::Value & from) {
-    if (from.IsUndefined()) return {};
-    const fields in(from.As<Napi::Object>());
-    return { in.text("path"), in.integer("gpuLayers") };
 }
 
 Napi::Value from_model(Napi::Env env, const model_traits & m) {
@@ -109,8 +89,8 @@ implementation_choice to_implementation(const std::string & name) {
 pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     const fields in(from);
     pair_options out;
-    out.prefill = to_model_options(in.value("prefill"));
-    out.decode = to_model_options(in.value("decode"));
+    out.prefill = in.model("prefill");
+    out.decode = in.model("decode");
     out.cache_type_k = to_cache_type(in.text("cacheTypeK"));
     out.cache_type_v = to_cache_type(in.text("cacheTypeV"));
     out.attention = to_flash_attention(in.text("flashAttention"));
@@ -122,12 +102,11 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
         out.decode_attention = to_flash_attention(attention);
     out.translator_path = in.text("translatorPath");
     out.layer_rule = in.text("layerRule");
-    const auto layers = in.value("layers").As<Napi::Array>();
-    for (uint32_t i = 0; i < layers.Length(); i++) out.layers.push_back(layers.Get(i).As<Napi::Number>().Int32Value());
+    out.layers = in.integers("layers");
     if (!with_runtime) return out;
-    out.context_size = in.natural("contextSize");
-    out.max_sessions = in.natural("maxSessions");
-    out.batch_size = in.natural("batchSize");
+    out.context_size = in.size("contextSize");
+    out.max_sessions = in.size("maxSessions");
+    out.batch_size = in.size("batchSize");
     out.n_threads = in.integer("threads");
     const std::string handover = in.text("handover");
     out.handover = handover == "share"       ? handover_choice::share
@@ -146,29 +125,27 @@ decode_options to_decode_options(const Napi::Object & from) {
     const fields in(from);
     decode_options out;
     sampling_options & s = out.sampling;
-    s.temperature = (float) in.number("temperature");
+    s.temperature = in.real("temperature");
     s.top_k = in.integer("topK");
-    s.top_p = (float) in.number("topP");
-    s.min_p = (float) in.number("minP");
-    s.typical_p = (float) in.number("typicalP");
-    s.repeat_penalty = (float) in.number("repeatPenalty");
-    s.presence_penalty = (float) in.number("presencePenalty");
-    s.frequency_penalty = (float) in.number("frequencyPenalty");
+    s.top_p = in.real("topP");
+    s.min_p = in.real("minP");
+    s.typical_p = in.real("typicalP");
+    s.repeat_penalty = in.real("repeatPenalty");
+    s.presence_penalty = in.real("presencePenalty");
+    s.frequency_penalty = in.real("frequencyPenalty");
     s.repeat_last_n = in.integer("repeatLastN");
     s.has_seed = in.number("seed") >= 0;
-    s.seed = s.has_seed ? in.natural("seed") : 0;
+    s.seed = s.has_seed ? in.size("seed") : 0;
     s.ignore_eos = in.flag("ignoreEos");
     s.grammar = in.text("grammar");
     s.n_log_probs = in.integer("logProbs");
-    const auto tokens = in.value("logitBiasTokens").As<Napi::Int32Array>();
-    const auto values = in.value("logitBiasValues").As<Napi::Float32Array>();
-    for (size_t i = 0; i < tokens.ElementLength() && i < values.ElementLength(); i++)
-        s.logit_bias.emplace_back(tokens[i], values[i]);
-    out.max_tokens = in.natural("maxTokens");
+    const std::vector<int32_t> tokens = in.integers("logitBiasTokens");
+    const std::vector<float> values = in.reals("logitBiasValues");
+    for (size_t i = 0; i < tokens.size() && i < values.size(); i++) s.logit_bias.emplace_back(tokens[i], values[i]);
+    out.max_tokens = in.size("maxTokens");
     out.special = in.flag("special");
-    out.refresh_interval = in.natural("refreshInterval");
-    const auto stop = in.value("stop").As<Napi::Array>();
-    for (uint32_t i = 0; i < stop.Length(); i++) out.stop.push_back(stop.Get(i).As<Napi::String>().Utf8Value());
+    out.refresh_interval = in.size("refreshInterval");
+    out.stop = in.texts("stop");
     return out;
 }
 

@@ -1,9 +1,8 @@
 #include "fit_wrapper.h"
 
-#include "environment.h"
+#include "fields.h"
 #include "fit.h"
 #include "job_wrapper.h"
-#include "pool_read.h"
 #include "translator_file.h"
 
 #include <algorithm>
@@ -12,31 +11,23 @@ namespace overfill {
 
 // --- conversion ---
 
-static fit_options to_fit_options(const Napi::Object & in) {
-    const auto text = [&](const char * name) { return in.Get(name).As<Napi::String>().Utf8Value(); };
-    const auto number = [&](const char * name) { return in.Get(name).As<Napi::Number>().DoubleValue(); };
-    const auto model = [&](const char * name) -> model_options {
-        const Napi::Object source = in.Get(name).As<Napi::Object>();
-        return { source.Get("path").As<Napi::String>().Utf8Value(),
-                 source.Get("gpuLayers").As<Napi::Number>().Int32Value() };
-    };
+static fit_options to_fit_options(const fields & in) {
     fit_options out;
-    out.prefill = model("prefill");
-    out.decode = model("decode");
-    out.text_path = text("text");
-    out.out_path = text("out");
-    out.layer_map = text("layerMap");
-    const auto layers = in.Get("layers").As<Napi::Int32Array>();
-    out.layers.assign(layers.Data(), layers.Data() + layers.ElementLength());
-    out.common_map = in.Get("commonMap").As<Napi::Boolean>();
-    out.before_rope = in.Get("beforeRope").As<Napi::Boolean>();
-    out.chunk_size = (uint32_t) number("chunkSize");
-    out.max_tokens = (uint64_t) number("maxTokens");
-    out.lambda = number("lambda");
-    out.held_out = number("heldOut");
-    const std::string type = text("weightType");
+    out.prefill = in.model("prefill");
+    out.decode = in.model("decode");
+    out.text_path = in.text("text");
+    out.out_path = in.text("out");
+    out.layer_map = in.text("layerMap");
+    out.layers = in.integers("layers");
+    out.common_map = in.flag("commonMap");
+    out.before_rope = in.flag("beforeRope");
+    out.chunk_size = in.size("chunkSize");
+    out.max_tokens = in.count("maxTokens");
+    out.lambda = in.number("lambda");
+    out.held_out = in.number("heldOut");
+    const std::string type = in.text("weightType");
     out.weight_type = type == "f32" ? GGML_TYPE_F32 : type == "q8_0" ? GGML_TYPE_Q8_0 : GGML_TYPE_F16;
-    out.n_threads = (int32_t) number("threads");
+    out.n_threads = in.integer("threads");
     return out;
 }
 
@@ -93,24 +84,22 @@ static Napi::Object from_translator(Napi::Env env, const translator & translator
 // --- calls ---
 
 Napi::Value begin_fit(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&] {
-        fit_options options = to_fit_options(info[0].As<Napi::Object>());
-        const ggml_type weight_type = options.weight_type;
-        return job_wrapper::begin<fit_result>(
-            info.Env(), info[1].As<Napi::Function>(),
-            [options = std::move(options)](const job_wrapper::report & report, const std::atomic<bool> & stop) {
-                const auto on_progress = [&](const fit_progress & progress) {
-                    report({ (double) progress.stage, progress.fraction, (double) progress.n_tokens });
-                };
-                return fit(options, on_progress, stop);
-            },
-            [weight_type](Napi::Env env, const fit_result & result) -> Napi::Value {
-                Napi::Object out = from_translator(env, result.translator, result.n_bytes, weight_type);
-                out.Set("heldOutTokens", (double) result.n_held_out_tokens);
-                out.Set("ms", result.milliseconds);
-                return out;
-            });
-    });
+    fit_options options = to_fit_options(fields(info[0]));
+    const ggml_type weight_type = options.weight_type;
+    return job_wrapper::begin<fit_result>(
+        info.Env(), info[1].As<Napi::Function>(),
+        [options = std::move(options)](const job_wrapper::report & report, const std::atomic<bool> & stop) {
+            const auto on_progress = [&](const fit_progress & progress) {
+                report({ (double) progress.stage, progress.fraction, (double) progress.n_tokens });
+            };
+            return fit(options, on_progress, stop);
+        },
+        [weight_type](Napi::Env env, const fit_result & result) -> Napi::Value {
+            Napi::Object out = from_translator(env, result.translator, result.n_bytes, weight_type);
+            out.Set("heldOutTokens", (double) result.n_held_out_tokens);
+            out.Set("ms", result.milliseconds);
+            return out;
+        });
 }
 
 struct translator_reading {
@@ -119,11 +108,10 @@ struct translator_reading {
     translator_file_info info;
 };
 
-// A file of at most some hundred megabytes, read from the disk: a short job, so it may use the pool.
 Napi::Value inspect_translator(const Napi::CallbackInfo & info) {
-    return pool_read<translator_reading>::begin(
+    return job_wrapper::begin_quiet<translator_reading>(
         info.Env(),
-        [path = info[0].As<Napi::String>().Utf8Value()] {
+        [path = info[0].As<Napi::String>().Utf8Value()](const std::atomic<bool> &) {
             translator_reading out;
             out.is_translator = is_translator_file(path);
             if (out.is_translator) out.translator = read_translator(path, &out.info);

@@ -8,7 +8,7 @@ namespace overfill {
 // (options, onProgress): a NativeJob; the fit begins at once.
 Napi::Value begin_fit(const Napi::CallbackInfo & info);
 
-// (path): a promise of what the translator file holds, or of undefined if the file is no translator.
+// (path): a NativeJob of what the translator file holds, or of undefined if the file is not a translator.
 Napi::Value inspect_translator(const Napi::CallbackInfo & info);
 
 }  // namespace overfill

@@ -1,5 +1,7 @@
 #include "heal_convert.h"
 
+#include "fields.h"
+
 #include <algorithm>
 #include <string>
 
@@ -9,114 +11,96 @@ namespace {
 
 // --- options ---
 
-std::string text_of(const Napi::Object & in, const char * name) { return in.Get(name).As<Napi::String>().Utf8Value(); }
-double number_of(const Napi::Object & in, const char * name) { return in.Get(name).As<Napi::Number>().DoubleValue(); }
-uint32_t size_of(const Napi::Object & in, const char * name) { return (uint32_t) number_of(in, name); }
-uint64_t count_of(const Napi::Object & in, const char * name) { return (uint64_t) number_of(in, name); }
-bool flag_of(const Napi::Object & in, const char * name) { return in.Get(name).As<Napi::Boolean>().Value(); }
-
-std::vector<std::string> texts_of(const Napi::Object & in, const char * name) {
-    const auto texts = in.Get(name).As<Napi::Array>();
-    std::vector<std::string> out;
-    for (uint32_t i = 0; i < texts.Length(); i++) out.push_back(texts.Get(i).As<Napi::String>().Utf8Value());
-    return out;
-}
-
-// Undefined: none.
-model_options model_of(const Napi::Object & in, const char * name) {
-    if (in.Get(name).IsUndefined()) return {};
-    const auto model = in.Get(name).As<Napi::Object>();
-    return { text_of(model, "path"), (int32_t) number_of(model, "gpuLayers") };
-}
-
-sequence_options sequences_of(const Napi::Object & in) {
-    const std::string mode = text_of(in, "mode");
+sequence_options sequences_of(const fields & in) {
+    const std::string mode = in.text("mode");
     sequence_options out;
     out.mode = mode == "overfill" ? train_mode::overfill : mode == "sft" ? train_mode::sft : train_mode::full;
-    out.prompt_ratio = number_of(in, "promptRatio");
-    out.random_cutoff = number_of(in, "randomCutoff");
-    out.refresh_interval = size_of(in, "refreshInterval");
+    out.prompt_ratio = in.number("promptRatio");
+    out.random_cutoff = in.number("randomCutoff");
+    out.refresh_interval = in.size("refreshInterval");
     return out;
 }
 
-learning_rate rate_of(const Napi::Object & in) {
-    const std::string schedule = text_of(in, "schedule");
+learning_rate rate_of(const fields & in) {
+    const std::string schedule = in.text("schedule");
     learning_rate out;
-    out.peak = number_of(in, "learningRate");
+    out.peak = in.number("learningRate");
     out.schedule = schedule == "constant" ? rate_schedule::constant
                    : schedule == "linear" ? rate_schedule::linear
                                           : rate_schedule::cosine;
-    out.warm_up = number_of(in, "warmUp");
-    out.floor = number_of(in, "rateFloor");
+    out.warm_up = in.number("warmUp");
+    out.floor = in.number("rateFloor");
     return out;
 }
 
-adamw_options adam_of(const Napi::Object & in) {
+adamw_options adam_of(const fields & in) {
     adamw_options out;
-    out.beta1 = number_of(in, "beta1");
-    out.beta2 = number_of(in, "beta2");
-    out.epsilon = number_of(in, "epsilon");
-    out.decay = number_of(in, "weightDecay");
+    out.beta1 = in.number("beta1");
+    out.beta2 = in.number("beta2");
+    out.epsilon = in.number("epsilon");
+    out.decay = in.number("weightDecay");
     return out;
 }
 
 }  // namespace
 
 heal_options to_heal_options(const Napi::Object & from) {
+    const fields in(from);
     heal_options out;
-    out.full = model_of(from, "full");
-    out.student = model_of(from, "student");
-    out.data_path = text_of(from, "data");
-    out.eval_path = text_of(from, "evalData");
-    out.out_path = text_of(from, "out");
-    out.type = text_of(from, "type");
-    out.checkpoint_path = text_of(from, "checkpoint");
-    out.resume = flag_of(from, "resume");
-    out.log_path = text_of(from, "log");
-    out.translator_path = text_of(from, "translator");
-    out.train_translator = flag_of(from, "trainTranslator");
-    out.translator_out_path = text_of(from, "translatorOut");
-    out.translator_type = text_of(from, "translatorType");
-    out.sequences = sequences_of(from);
-    out.distil = { (float) number_of(from, "distilShare"), (float) number_of(from, "distilTemperature") };
-    out.lora = { size_of(from, "loraRank"), (float) number_of(from, "loraAlpha"), texts_of(from, "loraTargets") };
-    out.freeze = texts_of(from, "freeze");
-    out.context_size = size_of(from, "contextSize");
-    out.batch_size = size_of(from, "batchSize");
-    out.limits.n_tokens = size_of(from, "microBatchTokens");
-    out.epochs = number_of(from, "epochs");
-    out.max_steps = count_of(from, "maxSteps");
-    out.rate = rate_of(from);
-    out.adam = adam_of(from);
-    out.clip = number_of(from, "clip");
-    out.seed = count_of(from, "seed");
-    out.shuffle_window = count_of(from, "shuffleWindow");
-    out.max_bad_lines = count_of(from, "maxBadLines");
-    out.eval_interval = count_of(from, "evalInterval");
-    out.patience = size_of(from, "patience");
-    out.max_eval_examples = count_of(from, "maxEvalExamples");
-    out.checkpoint_interval = count_of(from, "checkpointInterval");
-    out.n_threads = (int32_t) number_of(from, "threads");
+    out.full = in.model("full");
+    out.student = in.model("student");
+    out.data_path = in.text("data");
+    out.eval_path = in.text("evalData");
+    out.out_path = in.text("out");
+    out.type = in.text("type");
+    out.checkpoint_path = in.text("checkpoint");
+    out.resume = in.flag("resume");
+    out.log_path = in.text("log");
+    out.translator_path = in.text("translator");
+    out.train_translator = in.flag("trainTranslator");
+    out.translator_out_path = in.text("translatorOut");
+    out.translator_type = in.text("translatorType");
+    out.sequences = sequences_of(in);
+    out.distil = { in.real("distilShare"), in.real("distilTemperature") };
+    out.lora = { in.size("loraRank"), in.real("loraAlpha"), in.texts("loraTargets") };
+    out.freeze = in.texts("freeze");
+    out.context_size = in.size("contextSize");
+    out.batch_size = in.size("batchSize");
+    out.limits.n_tokens = in.size("microBatchTokens");
+    out.epochs = in.number("epochs");
+    out.max_steps = in.count("maxSteps");
+    out.rate = rate_of(in);
+    out.adam = adam_of(in);
+    out.clip = in.number("clip");
+    out.seed = in.count("seed");
+    out.shuffle_window = in.count("shuffleWindow");
+    out.max_bad_lines = in.count("maxBadLines");
+    out.eval_interval = in.count("evalInterval");
+    out.patience = in.size("patience");
+    out.max_eval_examples = in.count("maxEvalExamples");
+    out.checkpoint_interval = in.count("checkpointInterval");
+    out.n_threads = in.integer("threads");
     return out;
 }
 
 new_model_options to_new_model_options(const Napi::Object & from) {
+    const fields in(from);
     new_model_options out;
-    out.out_path = text_of(from, "out");
-    out.tokenizer_path = text_of(from, "tokenizer");
-    out.name = text_of(from, "name");
-    out.n_embd = size_of(from, "hiddenSize");
-    out.n_ff = size_of(from, "feedForwardSize");
-    out.n_layer = size_of(from, "layers");
-    out.n_head = size_of(from, "heads");
-    out.n_head_kv = size_of(from, "kvHeads");
-    out.head_size = size_of(from, "headSize");
-    out.context_size = size_of(from, "contextSize");
-    out.rope_base = (float) number_of(from, "ropeBase");
-    out.norm_eps = (float) number_of(from, "normEpsilon");
-    out.tied_output = flag_of(from, "tiedOutput");
-    out.type = text_of(from, "type");
-    out.seed = count_of(from, "seed");
+    out.out_path = in.text("out");
+    out.tokenizer_path = in.text("tokenizer");
+    out.name = in.text("name");
+    out.n_embd = in.size("hiddenSize");
+    out.n_ff = in.size("feedForwardSize");
+    out.n_layer = in.size("layers");
+    out.n_head = in.size("heads");
+    out.n_head_kv = in.size("kvHeads");
+    out.head_size = in.size("headSize");
+    out.context_size = in.size("contextSize");
+    out.rope_base = in.real("ropeBase");
+    out.norm_eps = in.real("normEpsilon");
+    out.tied_output = in.flag("tiedOutput");
+    out.type = in.text("type");
+    out.seed = in.count("seed");
     return out;
 }
 

@@ -5,10 +5,10 @@
 
 namespace overfill {
 
-// (options, events): a NativeJob, which begins at once.
+// (options, listener): a NativeJob, which begins at once. The listener gets the name of an event and its value.
 Napi::Value begin_heal(const Napi::CallbackInfo & info);
 
-// (options): a promise of what was written.
+// (options): a NativeJob of what was written.
 Napi::Value begin_create_model(const Napi::CallbackInfo & info);
 
 }  // namespace overfill

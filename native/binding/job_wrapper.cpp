@@ -1,13 +1,11 @@
 #include "job_wrapper.h"
 
+#include "entry.h"
+
 namespace overfill {
 
-struct job_wrapper::end_hook {
-    Napi::Env::CleanupHook<void (*)(job_wrapper *), job_wrapper> hook;
-};
-
 Napi::Function job_wrapper::define(Napi::Env env) {
-    return DefineClass(env, "NativeJob", { InstanceMethod<&job_wrapper::abort>("abort") });
+    return DefineClass(env, "NativeJob", { method<job_wrapper, &job_wrapper::abort>("abort") });
 }
 
 job_wrapper::job_wrapper(const Napi::CallbackInfo & info) : Napi::ObjectWrap<job_wrapper>(info) {}
@@ -15,24 +13,19 @@ job_wrapper::job_wrapper(const Napi::CallbackInfo & info) : Napi::ObjectWrap<job
 Napi::Value job_wrapper::make(Napi::Env env, Napi::Function on_progress, const starter & start) {
     const Napi::Object object = environment::of(env).job_class.New({});
     job_wrapper * self = Unwrap(object);
-    self->box_ = std::make_shared<mailbox>(env);
+    self->box_ = mailbox::make(env);
     const mailbox::call call = self->box_->open(env, on_progress);
-    self->job_ = start(self->box_, call.id);
-    // Registered after the mailbox's thread-safe function, hence called before that one goes.
-    self->hook_ = std::unique_ptr<end_hook>(new end_hook{ env.AddCleanupHook(&job_wrapper::on_environment_end, self) });
     object.Set("finished", call.promise);
+    self->hook_ = std::make_unique<end_hook>(env, [self] {
+        if (self->job_) self->job_->join();
+        self->box_->shut();
+    });
+    self->job_ = start(self->box_, call.id);
     return object;
 }
 
-void job_wrapper::on_environment_end(job_wrapper * self) {
-    self->job_->join();
-    self->box_->shut();
-    self->hook_.reset();
-}
-
-void job_wrapper::Finalize(Napi::BasicEnv env) {
+void job_wrapper::Finalize(Napi::BasicEnv) {
     if (job_) job_->join();
-    if (hook_) hook_->hook.Remove(env);
 }
 
 Napi::Value job_wrapper::abort(const Napi::CallbackInfo & info) {

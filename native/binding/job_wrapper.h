@@ -38,7 +38,16 @@ class job_wrapper : public Napi::ObjectWrap<job_wrapper> {
         });
     }
 
-    // The same with news of any kind.
+    // The same without progress.
+    template <class Result>
+    static Napi::Value begin_quiet(Napi::Env env, std::function<Result(const std::atomic<bool> & stop)> work,
+                                   std::function<Napi::Value(Napi::Env, const Result &)> to_value) {
+        return make(env, Napi::Function(), [&](const std::shared_ptr<mailbox> & box, uint64_t id) {
+            return start<Result>(box, id, std::move(work), std::move(to_value));
+        });
+    }
+
+    // As `begin` with news of any kind.
     template <class Result>
     static Napi::Value begin_telling(Napi::Env env, Napi::Function on_news,
                                      std::function<Result(const news & tell, const std::atomic<bool> & stop)> work,
@@ -86,12 +95,9 @@ class job_wrapper : public Napi::ObjectWrap<job_wrapper> {
     static Napi::Value make(Napi::Env env, Napi::Function on_progress, const starter & start);
     Napi::Value abort(const Napi::CallbackInfo & info);
 
-    // At the end of the environment: a worker that is terminated takes its jobs with it.
-    static void on_environment_end(job_wrapper * self);
-    struct end_hook;
-
     std::shared_ptr<mailbox> box_;
     std::unique_ptr<job> job_;
+    // A worker that is terminated takes its jobs with it.
     std::unique_ptr<end_hook> hook_;
 };
 

@@ -1,8 +1,10 @@
-// Brings the engine thread's completions to the JavaScript thread: a queue of events and one thread-safe function as
+// Brings the completions of other threads to the JavaScript thread: a queue of events and one thread-safe function as
 // its door bell. The bell is rung once for any number of events, and no event carries a JavaScript handle, so that
 // events may be made and dropped on any thread.
 #pragma once
 
+#include "bell.h"
+#include "event_queue.h"
 #include "failure.h"
 
 #include <napi.h>
@@ -17,15 +19,14 @@
 
 namespace overfill {
 
-class mailbox : public std::enable_shared_from_this<mailbox> {
+class mailbox {
   public:
     // Makes the value of a settled call on the JavaScript thread.
     using make_value = std::function<Napi::Value(Napi::Env)>;
     // Makes the arguments of a progress callback, there as well.
     using make_arguments = std::function<std::vector<napi_value>(Napi::Env)>;
 
-    explicit mailbox(Napi::Env env);
-    ~mailbox();
+    static std::shared_ptr<mailbox> make(Napi::Env env);
 
     // --- JavaScript thread ---
 
@@ -44,7 +45,8 @@ class mailbox : public std::enable_shared_from_this<mailbox> {
     // --- any thread ---
 
     void resolve(uint64_t id, make_value value);
-    void reject(uint64_t id, const failure & error);
+    // Where even the error cannot be kept, the call is rejected with ERR_OUT_OF_MEMORY.
+    void reject(uint64_t id, const failure & error) noexcept;
     void progress(uint64_t id, std::vector<double> arguments);
     void tell(uint64_t id, make_arguments arguments);
 
@@ -68,16 +70,18 @@ class mailbox : public std::enable_shared_from_this<mailbox> {
         Napi::FunctionReference on_progress;
     };
 
-    void post(event item);
+    mailbox() = default;
     void deliver(Napi::Env env);
-    void close(Napi::Env env, uint64_t id);
+    void deliver_one(Napi::Env env, const event & item);
+    std::vector<uint64_t> take_lost();
+    Napi::Promise::Deferred close(Napi::Env env, std::unordered_map<uint64_t, pending>::iterator entry);
 
-    Napi::ThreadSafeFunction bell_;
+    std::unique_ptr<bell> bell_;
+    event_queue<event> events_{ [this] { return bell_->ring(); } };
     std::unordered_map<uint64_t, pending> pending_;  // JavaScript thread
     uint64_t next_id_ = 1;
-    std::mutex mutex_;
-    std::vector<event> events_;
-    bool shut_ = false;
+    std::mutex lost_mutex_;
+    std::vector<uint64_t> lost_;  // calls to be rejected for want of memory; has room for all that are open
 };
 
 }  // namespace overfill

@@ -1,39 +1,41 @@
 #include "convert.h"
+#include "entry.h"
 #include "environment.h"
 #include "wrappers.h"
 
 namespace overfill {
 
-struct pair_wrapper::end_hook {
-    Napi::Env::CleanupHook<void (*)(pair_wrapper *), pair_wrapper> hook;
-};
-
 Napi::Function pair_wrapper::define(Napi::Env env) {
     return DefineClass(env, "NativePair",
                        {
-                           InstanceMethod<&pair_wrapper::abort_load>("abortLoad"),
-                           InstanceMethod<&pair_wrapper::tokenize>("tokenize"),
-                           InstanceMethod<&pair_wrapper::detokenize>("detokenize"),
-                           InstanceMethod<&pair_wrapper::encode>("encode"),
-                           InstanceMethod<&pair_wrapper::create_session>("createSession"),
-                           InstanceMethod<&pair_wrapper::dispose>("dispose"),
+                           method<pair_wrapper, &pair_wrapper::abort_load>("abortLoad"),
+                           method<pair_wrapper, &pair_wrapper::tokenize>("tokenize"),
+                           method<pair_wrapper, &pair_wrapper::detokenize>("detokenize"),
+                           method<pair_wrapper, &pair_wrapper::encode>("encode"),
+                           method<pair_wrapper, &pair_wrapper::create_session>("createSession"),
+                           method<pair_wrapper, &pair_wrapper::dispose>("dispose"),
                        });
 }
 
-pair_wrapper::pair_wrapper(const Napi::CallbackInfo & info) : Napi::ObjectWrap<pair_wrapper>(info) {
-    guarded(info.Env(), [&] { begin(info); });
-}
+pair_wrapper::pair_wrapper(const Napi::CallbackInfo & info) : Napi::ObjectWrap<pair_wrapper>(info) {}
 
 Napi::Value pair_wrapper::load(const Napi::CallbackInfo & info) {
-    return environment::of(info.Env()).pair_class.New({ info[0], info[1] });
+    const Napi::Object object = environment::of(info.Env()).pair_class.New({});
+    Unwrap(object)->begin(info, object);
+    return object;
 }
 
-void pair_wrapper::begin(const Napi::CallbackInfo & info) {
+void pair_wrapper::begin(const Napi::CallbackInfo & info, Napi::Object self) {
     const Napi::Env env = info.Env();
     pair_options options = to_pair_options(info[0].As<Napi::Object>(), true);
-    options.cuda_library = environment::of(info.Env()).cuda_library;
-    box_ = std::make_shared<mailbox>(env);
+    options.cuda_library = environment::of(env).cuda_library;
+    box_ = mailbox::make(env);
     const mailbox::call call = box_->open(env, info[1].As<Napi::Function>());
+    self.Set("loaded", call.promise);
+    hook_ = std::make_unique<end_hook>(env, [this] {
+        if (engine_) engine_->join();
+        box_->shut();
+    });
     const auto box = box_;
     const uint64_t id = call.id;
     engine_ = engine::load(options, [box, id](float fraction) { box->progress(id, { fraction }); },
@@ -41,21 +43,10 @@ void pair_wrapper::begin(const Napi::CallbackInfo & info) {
                                 box->resolve(id, [result](Napi::Env env) { return from_pair_info(env, result); });
                             },
                              [box, id](const failure & error) { box->reject(id, error); } });
-    // Registered after the mailbox's thread-safe function, hence called before that one goes.
-    hook_ =
-        std::unique_ptr<end_hook>(new end_hook{ info.Env().AddCleanupHook(&pair_wrapper::on_environment_end, this) });
-    info.This().As<Napi::Object>().Set("loaded", call.promise);
 }
 
-void pair_wrapper::on_environment_end(pair_wrapper * self) {
-    self->engine_->join();
-    self->box_->shut();
-    self->hook_.reset();
-}
-
-void pair_wrapper::Finalize(Napi::BasicEnv env) {
+void pair_wrapper::Finalize(Napi::BasicEnv) {
     if (engine_) engine_->join();
-    if (hook_) hook_->hook.Remove(env);
 }
 
 Napi::Value pair_wrapper::abort_load(const Napi::CallbackInfo & info) {
@@ -64,35 +55,25 @@ Napi::Value pair_wrapper::abort_load(const Napi::CallbackInfo & info) {
 }
 
 Napi::Value pair_wrapper::tokenize(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&] {
-        return from_tokens(info.Env(),
-                           engine_->tokenize(info[0].As<Napi::String>().Utf8Value(),
-                                             info[1].As<Napi::Boolean>().Value(), info[2].As<Napi::Boolean>().Value()));
-    });
+    return from_tokens(info.Env(),
+                       engine_->tokenize(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value(),
+                                         info[2].As<Napi::Boolean>().Value()));
 }
 
 Napi::Value pair_wrapper::detokenize(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&]() -> Napi::Value {
-        return Napi::String::New(info.Env(),
-                                 engine_->detokenize(to_tokens(info[0]), info[1].As<Napi::Boolean>().Value()));
-    });
+    return Napi::String::New(info.Env(), engine_->detokenize(to_tokens(info[0]), info[1].As<Napi::Boolean>().Value()));
 }
 
 Napi::Value pair_wrapper::encode(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&]() -> Napi::Value {
-        const example made =
-            engine_->encode(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value());
-        Napi::Object out = Napi::Object::New(info.Env());
-        out.Set("prompt", from_tokens(info.Env(), made.prompt));
-        out.Set("response", from_tokens(info.Env(), made.response));
-        return out;
-    });
+    const example made = engine_->encode(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value());
+    Napi::Object out = Napi::Object::New(info.Env());
+    out.Set("prompt", from_tokens(info.Env(), made.prompt));
+    out.Set("response", from_tokens(info.Env(), made.response));
+    return out;
 }
 
 Napi::Value pair_wrapper::create_session(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&] {
-        return session_wrapper::make(info.Env(), info.This().As<Napi::Object>(), box_, engine_->create_session());
-    });
+    return session_wrapper::make(info.Env(), info.This().As<Napi::Object>(), box_, engine_->create_session());
 }
 
 Napi::Value pair_wrapper::dispose(const Napi::CallbackInfo & info) {

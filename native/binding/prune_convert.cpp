@@ -1,5 +1,8 @@
 #include "prune_convert.h"
 
+#include "fields.h"
+
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -9,72 +12,56 @@ namespace {
 
 // --- options ---
 
-std::string text_of(const Napi::Object & in, const char * name) { return in.Get(name).As<Napi::String>().Utf8Value(); }
-double number_of(const Napi::Object & in, const char * name) { return in.Get(name).As<Napi::Number>().DoubleValue(); }
-bool flag_of(const Napi::Object & in, const char * name) { return in.Get(name).As<Napi::Boolean>().Value(); }
-Napi::Object object_of(const Napi::Object & in, const char * name) { return in.Get(name).As<Napi::Object>(); }
-
-std::vector<std::string> texts_of(const Napi::Object & in, const char * name) {
-    const auto texts = in.Get(name).As<Napi::Array>();
-    std::vector<std::string> out;
-    for (uint32_t i = 0; i < texts.Length(); i++) out.push_back(texts.Get(i).As<Napi::String>().Utf8Value());
-    return out;
-}
-
-model_options model_of(const Napi::Object & in) {
-    return { text_of(in, "path"), (int32_t) number_of(in, "gpuLayers") };
-}
-
-size_wish wish_of(const Napi::Object & in) {
-    const std::string kind = text_of(in, "kind");
+size_wish wish_of(const fields & in) {
+    const std::string kind = in.text("kind");
     return { kind == "ratio"   ? size_wish::kind::ratio
              : kind == "count" ? size_wish::kind::count
                                : size_wish::kind::all,
-             number_of(in, "value") };
+             in.number("value") };
 }
 
-calibrate_options calibration_of(const Napi::Object & in, int32_t n_threads) {
+calibrate_options calibration_of(const fields & in, int32_t n_threads) {
     calibrate_options out;
-    out.window = (uint32_t) number_of(in, "window");
-    out.windows_per_batch = (uint32_t) number_of(in, "windowsPerBatch");
-    out.max_samples = (uint64_t) number_of(in, "maxSamples");
+    out.window = in.size("window");
+    out.windows_per_batch = in.size("windowsPerBatch");
+    out.max_samples = in.count("maxSamples");
     out.n_threads = n_threads;
     return out;
 }
 
-rewrite_options output_of(const Napi::Object & in, int32_t n_threads) {
+rewrite_options output_of(const fields & in, int32_t n_threads) {
     rewrite_options out;
-    out.out_path = text_of(in, "out");
-    out.type = text_of(in, "type");
-    out.compensate = flag_of(in, "compensate");
-    out.max_part_bytes = (uint64_t) number_of(in, "maxPartBytes");
-    out.name = text_of(in, "name");
+    out.out_path = in.text("out");
+    out.type = in.text("type");
+    out.compensate = in.flag("compensate");
+    out.max_part_bytes = in.count("maxPartBytes");
+    out.name = in.text("name");
     out.n_threads = n_threads;
     return out;
 }
 
-prune_request request_of(const Napi::Object & in) {
+prune_request request_of(const fields & in) {
     prune_request out;
-    out.hidden = wish_of(object_of(in, "hidden"));
-    out.ffn = wish_of(object_of(in, "ffn"));
-    out.heads = wish_of(object_of(in, "heads"));
-    out.kv_heads = wish_of(object_of(in, "kvHeads"));
-    out.layers = wish_of(object_of(in, "layers"));
-    out.layer_rule = text_of(in, "layerRule");
-    const auto list = in.Get("layerList").As<Napi::Int32Array>();
+    out.hidden = wish_of(in.object("hidden"));
+    out.ffn = wish_of(in.object("ffn"));
+    out.heads = wish_of(in.object("heads"));
+    out.kv_heads = wish_of(in.object("kvHeads"));
+    out.layers = wish_of(in.object("layers"));
+    out.layer_rule = in.text("layerRule");
     // A negative number becomes one that no model has.
-    out.layer_list.assign(list.Data(), list.Data() + list.ElementLength());
-    out.target_params = (uint64_t) number_of(in, "targetParameters");
-    out.target_bytes = (uint64_t) number_of(in, "targetBytes");
-    out.multiple = (uint32_t) number_of(in, "multiple");
-    out.mean = text_of(in, "mean") == "absolute" ? activation_mean::absolute_values : activation_mean::signed_values;
-    out.hidden_by_layer = flag_of(in, "hiddenByLayer");
-    out.common_ffn = flag_of(in, "commonFfn");
-    const std::string order = text_of(in, "order");
+    const std::vector<int32_t> list = in.integers("layerList");
+    out.layer_list.assign(list.begin(), list.end());
+    out.target_params = in.count("targetParameters");
+    out.target_bytes = in.count("targetBytes");
+    out.multiple = in.size("multiple");
+    out.mean = in.text("mean") == "absolute" ? activation_mean::absolute_values : activation_mean::signed_values;
+    out.hidden_by_layer = in.flag("hiddenByLayer");
+    out.common_ffn = in.flag("commonFfn");
+    const std::string order = in.text("order");
     out.order = order == "random"        ? selection_order::random
                 : order == "unimportant" ? selection_order::unimportant
                                          : selection_order::important;
-    out.seed = (uint32_t) number_of(in, "seed");
+    out.seed = in.size("seed");
     return out;
 }
 
@@ -140,34 +127,37 @@ Napi::Object from_means(Napi::Env env, const std::array<std::vector<double>, n_a
 }  // namespace
 
 prune_options to_prune_options(const Napi::Object & from) {
-    const auto n_threads = (int32_t) number_of(from, "threads");
+    const fields in(from);
+    const auto n_threads = in.integer("threads");
     prune_options out;
-    out.model = model_of(object_of(from, "model"));
-    out.text_path = text_of(from, "text");
-    out.importance_path = text_of(from, "importance");
-    out.save_importance = text_of(from, "saveImportance");
-    out.request = request_of(from);
-    out.output = output_of(object_of(from, "output"), n_threads);
-    out.calibration = calibration_of(object_of(from, "calibration"), n_threads);
-    out.measure = flag_of(from, "measure");
+    out.model = in.model("model");
+    out.text_path = in.text("text");
+    out.importance_path = in.text("importance");
+    out.save_importance = in.text("saveImportance");
+    out.request = request_of(in);
+    out.output = output_of(in.object("output"), n_threads);
+    out.calibration = calibration_of(in.object("calibration"), n_threads);
+    out.measure = in.flag("measure");
     return out;
 }
 
 importance_options to_importance_options(const Napi::Object & from) {
+    const fields in(from);
     importance_options out;
-    out.model = model_of(object_of(from, "model"));
-    out.text_paths = texts_of(from, "texts");
-    out.merge_paths = texts_of(from, "merge");
-    out.out_path = text_of(from, "out");
-    out.calibration = calibration_of(object_of(from, "calibration"), (int32_t) number_of(from, "threads"));
+    out.model = in.model("model");
+    out.text_paths = in.texts("texts");
+    out.merge_paths = in.texts("merge");
+    out.out_path = in.text("out");
+    out.calibration = calibration_of(in.object("calibration"), in.integer("threads"));
     return out;
 }
 
 pad_options to_pad_options(const Napi::Object & from) {
+    const fields in(from);
     pad_options out;
-    out.model_path = text_of(from, "model");
-    out.multiple = (uint32_t) number_of(from, "multiple");
-    out.output = output_of(object_of(from, "output"), (int32_t) number_of(from, "threads"));
+    out.model_path = in.text("model");
+    out.multiple = in.size("multiple");
+    out.output = output_of(in.object("output"), in.integer("threads"));
     return out;
 }
 

@@ -1,9 +1,7 @@
 #include "prune_wrapper.h"
 
 #include "architecture.h"
-#include "environment.h"
 #include "job_wrapper.h"
-#include "pool_read.h"
 #include "prune_convert.h"
 
 #include <optional>
@@ -16,18 +14,16 @@ static Napi::Value begin(const Napi::CallbackInfo & info, Options (*to_options)(
                          Result (*run)(const Options &, const std::function<void(const prune_progress &)> &,
                                        const std::atomic<bool> &),
                          Napi::Value (*to_value)(Napi::Env, const Result &)) {
-    return guarded(info.Env(), [&] {
-        return job_wrapper::begin<Result>(
-            info.Env(), info[1].As<Napi::Function>(),
-            [options = to_options(info[0].As<Napi::Object>()), run](const job_wrapper::report & report,
-                                                                    const std::atomic<bool> & stop) {
-                const auto on_progress = [&](const prune_progress & progress) {
-                    report({ (double) progress.stage, progress.fraction, (double) progress.n_tokens });
-                };
-                return run(options, on_progress, stop);
-            },
-            to_value);
-    });
+    return job_wrapper::begin<Result>(
+        info.Env(), info[1].As<Napi::Function>(),
+        [options = to_options(info[0].As<Napi::Object>()), run](const job_wrapper::report & report,
+                                                                const std::atomic<bool> & stop) {
+            const auto on_progress = [&](const prune_progress & progress) {
+                report({ (double) progress.stage, progress.fraction, (double) progress.n_tokens });
+            };
+            return run(options, on_progress, stop);
+        },
+        to_value);
 }
 
 Napi::Value begin_prune(const Napi::CallbackInfo & info) {
@@ -40,12 +36,11 @@ Napi::Value begin_measure_importance(const Napi::CallbackInfo & info) {
 
 Napi::Value begin_pad(const Napi::CallbackInfo & info) { return begin(info, to_pad_options, pad, from_pad_result); }
 
-// Some megabytes, read from the disk: a short job, so it may use the pool.
 Napi::Value inspect_importance(const Napi::CallbackInfo & info) {
     using reading = std::optional<importance>;
-    return pool_read<reading>::begin(
+    return job_wrapper::begin_quiet<reading>(
         info.Env(),
-        [path = info[0].As<Napi::String>().Utf8Value()] {
+        [path = info[0].As<Napi::String>().Utf8Value()](const std::atomic<bool> &) {
             return is_importance_file(path) ? reading(read_importance(path)) : reading();
         },
         [](Napi::Env env, const reading & read) { return read ? from_importance(env, *read) : env.Undefined(); });

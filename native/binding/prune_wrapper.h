@@ -10,7 +10,7 @@ Napi::Value begin_prune(const Napi::CallbackInfo & info);
 Napi::Value begin_measure_importance(const Napi::CallbackInfo & info);
 Napi::Value begin_pad(const Napi::CallbackInfo & info);
 
-// (path): a promise of the scores in the file, or of undefined if the file holds no importance.
+// (path): a NativeJob of the scores in the file, or of undefined if the file holds no importance.
 Napi::Value inspect_importance(const Napi::CallbackInfo & info);
 
 Napi::Value prunable_architectures(const Napi::CallbackInfo & info);

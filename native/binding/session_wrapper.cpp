@@ -1,4 +1,5 @@
 #include "convert.h"
+#include "entry.h"
 #include "environment.h"
 #include "score_convert.h"
 #include "wrappers.h"
@@ -8,14 +9,14 @@ namespace overfill {
 Napi::Function session_wrapper::define(Napi::Env env) {
     return DefineClass(env, "NativeSession",
                        {
-                           InstanceMethod<&session_wrapper::prefill>("prefill"),
-                           InstanceMethod<&session_wrapper::hand_over>("handOver"),
-                           InstanceMethod<&session_wrapper::decode>("decode"),
-                           InstanceMethod<&session_wrapper::retract>("retract"),
-                           InstanceMethod<&session_wrapper::score>("score"),
-                           InstanceMethod<&session_wrapper::abort>("abort"),
-                           InstanceMethod<&session_wrapper::stats>("stats"),
-                           InstanceMethod<&session_wrapper::dispose>("dispose"),
+                           method<session_wrapper, &session_wrapper::prefill>("prefill"),
+                           method<session_wrapper, &session_wrapper::hand_over>("handOver"),
+                           method<session_wrapper, &session_wrapper::decode>("decode"),
+                           method<session_wrapper, &session_wrapper::retract>("retract"),
+                           method<session_wrapper, &session_wrapper::score>("score"),
+                           method<session_wrapper, &session_wrapper::abort>("abort"),
+                           method<session_wrapper, &session_wrapper::stats>("stats"),
+                           method<session_wrapper, &session_wrapper::dispose>("dispose"),
                        });
 }
 
@@ -98,13 +99,10 @@ Napi::Value session_wrapper::score(const Napi::CallbackInfo & info) {
 }
 
 Napi::Value session_wrapper::decode(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&] {
-        decode_options options = to_decode_options(info[0].As<Napi::Object>());
-        return stream_wrapper::make(info.Env(), info.This().As<Napi::Object>(), box_,
-                                    [&](std::function<void()> on_readable) {
-                                        return handle_->decode(std::move(options), std::move(on_readable));
-                                    });
-    });
+    decode_options options = to_decode_options(info[0].As<Napi::Object>());
+    return stream_wrapper::make(
+        info.Env(), info.This().As<Napi::Object>(), box_,
+        [&](std::function<void()> on_readable) { return handle_->decode(std::move(options), std::move(on_readable)); });
 }
 
 Napi::Value session_wrapper::abort(const Napi::CallbackInfo & info) {

@@ -1,11 +1,12 @@
 #include "convert.h"
+#include "entry.h"
 #include "environment.h"
 #include "wrappers.h"
 
 namespace overfill {
 
 Napi::Function stream_wrapper::define(Napi::Env env) {
-    return DefineClass(env, "NativeStream", { InstanceMethod<&stream_wrapper::read>("read") });
+    return DefineClass(env, "NativeStream", { method<stream_wrapper, &stream_wrapper::read>("read") });
 }
 
 Napi::Value stream_wrapper::make(Napi::Env env, Napi::Object session, std::shared_ptr<mailbox> box,
@@ -42,19 +43,16 @@ void stream_wrapper::reader::on_readable() {
 }
 
 Napi::Value stream_wrapper::read(const Napi::CallbackInfo & info) {
-    return guarded(info.Env(), [&]() -> Napi::Value {
-        const Napi::Env env = info.Env();
-        reader_->waiting = reader::nobody;
-        const token_stream::reading here = stream_->read();
-        if (here.ready()) return to_value(env, here);
+    const Napi::Env env = info.Env();
+    reader_->waiting = reader::nobody;
+    const token_stream::reading here = stream_->read();
+    if (here.ready()) return to_value(env, here);
 
-        const mailbox::call call = reader_->box->open(env);
-        uint64_t nobody = reader::nobody;
-        // The writer may have rung between the look and now; then nobody else will.
-        if (!reader_->waiting.compare_exchange_strong(nobody, call.id))
-            reader_->box->resolve(call.id, take_from(stream_));
-        return call.promise;
-    });
+    const mailbox::call call = reader_->box->open(env);
+    uint64_t nobody = reader::nobody;
+    // The writer may have rung between the look and now; then nobody else will.
+    if (!reader_->waiting.compare_exchange_strong(nobody, call.id)) reader_->box->resolve(call.id, take_from(stream_));
+    return call.promise;
 }
 
 }  // namespace overfill

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine.h"
+#include "environment.h"
 #include "mailbox.h"
 
 #include <napi.h>
@@ -24,7 +25,7 @@ class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
     const std::shared_ptr<mailbox> & box() const { return box_; }
 
   private:
-    void begin(const Napi::CallbackInfo & info);
+    void begin(const Napi::CallbackInfo & info, Napi::Object self);
     Napi::Value abort_load(const Napi::CallbackInfo & info);
     Napi::Value tokenize(const Napi::CallbackInfo & info);
     Napi::Value detokenize(const Napi::CallbackInfo & info);
@@ -32,13 +33,10 @@ class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
     Napi::Value create_session(const Napi::CallbackInfo & info);
     Napi::Value dispose(const Napi::CallbackInfo & info);
 
-    // At the end of the environment: a worker that is terminated takes its engine threads with it.
-    static void on_environment_end(pair_wrapper * self);
-    struct end_hook;
-
     std::shared_ptr<mailbox> box_;
     std::shared_ptr<engine> engine_;
     Napi::ObjectReference disposed_;  // the promise of dispose()
+    // A worker that is terminated takes its engine threads with it.
     std::unique_ptr<end_hook> hook_;
 };
 
