@@ -16,9 +16,23 @@ static std::string string_at(const json & object, const std::string & key) {
     return value.get<std::string>();
 }
 
+static bool has_some(const json & object, const char * key) {
+    return object.contains(key) && !object.at(key).is_null() && !object.at(key).empty();
+}
+
+// What a template that gets role and content alone would leave out.
+static void refuse_tools(const json & message) {
+    for (const char * key : { "tool_calls", "function_call", "tool_call_id" })
+        if (has_some(message, key))
+            refuse("a message has \"" + std::string(key) + "\"; chats with tools cannot be read");
+    const json & role = message.at("role");
+    if (role == "tool" || role == "function") refuse("a message is a tool's answer; chats with tools cannot be read");
+}
+
 static std::string content_of(const json & message) {
     if (!message.contains("content")) refuse("a message has no \"content\"");
     const json & content = message.at("content");
+    if (content.is_null()) refuse("the \"content\" of a message is null");
     if (content.is_string()) return content.get<std::string>();
     if (!content.is_array()) refuse("the \"content\" of a message is neither a string nor a list");
     std::string text;
@@ -40,6 +54,7 @@ static std::vector<chat_message> messages_of(const json & list) {
         const json & message = list.at(i);
         if (!message.is_object()) refuse("a message is no object");
         if (!message.contains("role")) refuse("a message has no \"role\"");
+        refuse_tools(message);
         messages.push_back({ string_at(message, "role"), content_of(message) });
     }
     return messages;
@@ -58,7 +73,12 @@ data_record parse_data_record(const std::string & line) {
         refuse("only one of \"messages\", \"prompt\" with \"response\", and \"text\" can be there");
 
     data_record record;
-    if (chat) record.messages = messages_of(object.at("messages"));
+    if (chat) {
+        for (const char * key : { "tools", "functions" })
+            if (has_some(object, key))
+                refuse("the chat has \"" + std::string(key) + "\"; chats with tools cannot be read");
+        record.messages = messages_of(object.at("messages"));
+    }
     if (text) record.text = string_at(object, "text");
     if (pair) {
         for (const char * key : { "prompt", answer })

@@ -1,5 +1,8 @@
 // Turns tokens into text that may be shown: no half of a UTF-8 character, and nothing that may still turn out to be
 // part of a stop string. Tokens are released together with their text.
+//
+// Control tokens are no part of the text, unless they are asked for. A stop string that has the text of one in it
+// ("<|im_end|>", "\n<|im_start|>") is looked for in the text with them all the same.
 #pragma once
 
 #include <llama.h>
@@ -39,17 +42,26 @@ class answer_text {
         llama_token id;
         size_t begin;  // offsets of its text in pending_
         size_t end;
-        bool shown;  // the text's beginning was released already
+        size_t full_begin;  // and in full_, where it is kept
+        bool shown;         // the text's beginning was released already
     };
 
-    void take(size_t n_bytes, std::string & text, std::vector<llama_token> & tokens);
+    // Up to so many bytes of pending_, and of full_ where it is kept.
+    void take(size_t n_bytes, size_t n_full, std::string & text, std::vector<llama_token> & tokens);
+    std::string piece_of(llama_token token, bool special);
+    size_t full_end(size_t i) const;
+    // The place in pending_ that stands for one in full_.
+    size_t shown_place(size_t at) const;
 
     const llama_vocab * vocab_;
     std::vector<std::string> stop_;
+    std::vector<std::string> control_stop_;  // those with a control token's text, where that is not shown
     bool special_;
     std::string pending_;                // text not released yet
+    std::string full_;                   // the same with control tokens; empty if there is no control_stop_
     std::vector<pending_token> tokens_;  // tokens not released yet
     size_t stop_at_ = std::string::npos;
+    size_t full_stop_at_ = std::string::npos;  // of a stop string with control tokens
     std::string found_;
     std::vector<char> piece_;  // reused
 };

@@ -70,7 +70,8 @@ const pair & engine::loaded() const {
 }
 
 std::vector<llama_token> engine::tokenize(const std::string & text, bool add_special, bool parse_special) const {
-    return overfill::tokenize(loaded().vocab(), text, add_special, parse_special);
+    return overfill::tokenize(loaded().vocab(), text, add_special ? text_place::whole : text_place::continuation,
+                              parse_special);
 }
 
 std::string engine::detokenize(const std::vector<llama_token> & tokens, bool special) const {

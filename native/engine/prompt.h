@@ -11,8 +11,11 @@ namespace overfill {
 
 using prompt_input = std::variant<std::string, std::vector<llama_token>>;
 
-// `first`: a conversation begins with it, so a text gets the vocabulary's BOS token, but no token that closes it.
-std::vector<llama_token> tokens_of(prompt_input input, const llama_vocab * vocab, bool first, bool parse_special);
+// `before`: the tokens that it follows. Where there are none a conversation begins, and a text gets the vocabulary's
+// BOS token, but no token that closes it. Throws ERR_INVALID_ARGUMENT (details: parameter "prompt", actual) for a text
+// that the vocabulary cannot write, ERR_OUT_OF_MEMORY.
+std::vector<llama_token> tokens_of(prompt_input input, const llama_vocab * vocab,
+                                   const std::vector<llama_token> & before, bool parse_special);
 
 // Throws ERR_INVALID_ARGUMENT (details: parameter) for no tokens at all or one outside the vocabulary. `what` names
 // them in the message: "the prompt".

@@ -15,10 +15,10 @@ score_request score_task::request() const {
     const auto * prompt = std::get_if<std::string>(&input_.prompt);
     score_request made;
     made.rows = input_.rows;
-    made.prompt = tokens_of(input_.prompt, vocab, /*first*/ true, input_.parse_special);
+    made.prompt = tokens_of(input_.prompt, vocab, {}, input_.parse_special);
     for (const prompt_input & response : input_.responses) {
         const auto * text = std::get_if<std::string>(&response);
-        std::vector<llama_token> tokens = tokens_of(response, vocab, /*first*/ false, input_.parse_special);
+        std::vector<llama_token> tokens = tokens_of(response, vocab, made.prompt, input_.parse_special);
         if (prompt && text) {
             text_parts parts = split_text(vocab, *prompt, *text, input_.parse_special);
             // Where a token spans the border, the prompt stays the one that all responses have in common.

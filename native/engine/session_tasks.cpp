@@ -23,8 +23,12 @@ task::turn prefill_task::step() {
         throw overfill::aborted();
     }
     if (!run_) {
-        std::vector<llama_token> prompt =
-            tokens_of(std::move(input_), vocab_, slot_->state.tokens().empty(), options_.parse_special);
+        const std::vector<llama_token> & before = slot_->state.tokens();
+        auto * text = std::get_if<std::string>(&input_);
+        if (text && !before.empty() && before.size() == slot_->n_before_space) text->insert(0, " ");
+        ends_in_space_ =
+            text && !text->empty() && (text->back() == ' ' || text->back() == '\n') && drops_last_space(vocab_);
+        std::vector<llama_token> prompt = tokens_of(std::move(input_), vocab_, before, options_.parse_special);
         run_.emplace(slot_->state, std::move(prompt), options_);
     }
     try {
@@ -35,6 +39,7 @@ task::turn prefill_task::step() {
     }
     if (on_progress_) on_progress_(run_->n_done(), run_->n_total());
     if (!run_->done()) return turn::again;
+    slot_->n_before_space = ends_in_space_ ? slot_->state.tokens().size() : 0;
     slot_->busy = false;
     end_.done(run_->result());
     return turn::done;

@@ -26,6 +26,9 @@ struct session_slot {
     session state;                    // engine thread, except for stats()
     std::atomic<bool> busy{ false };  // a stage runs or waits for its turn
     std::atomic<bool> disposed{ false };
+    // Engine thread: the tokens there were behind a prompt whose last white space the vocabulary made nothing of; it
+    // belongs before the text that comes next. 0: none.
+    size_t n_before_space = 0;
 };
 using slot_ptr = std::shared_ptr<session_slot>;
 
@@ -44,6 +47,7 @@ class prefill_task final : public task {
     std::function<void(uint32_t, uint32_t)> on_progress_;
     completion<prefill_result> end_;
     std::optional<session::prefill_run> run_;
+    bool ends_in_space_ = false;  // which the vocabulary makes nothing of
 };
 
 class switch_task final : public task {

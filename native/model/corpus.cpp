@@ -20,21 +20,23 @@ void check_text_file(const std::string & path) {
     std::error_code error;
     if (!fs::exists(file, error)) refuse(path, "it does not exist");
     if (!fs::is_regular_file(file, error)) refuse(path, "it is not a file");
-    if (!std::ifstream(file, std::ios::binary)) refuse(path, "the system refuses it");
+    std::ifstream text(file, std::ios::binary);
+    if (!text) refuse(path, "the system refuses it");
+    std::string start(4, '\0');
+    text.read(&start[0], (std::streamsize) start.size());
+    start.resize((size_t) text.gcount());
+    text_check(path).look_at_start(start);
 }
 
 corpus::corpus(const std::string & path, const llama_vocab * vocab, uint32_t chunk_size)
-    : path_(path), vocab_(vocab), chunk_size_(chunk_size) {
+    : path_(path), vocab_(vocab), chunk_size_(chunk_size), drops_last_space_(drops_last_space(vocab)), check_(path) {
     check_text_file(path);
     std::error_code error;
     n_bytes_ = std::filesystem::file_size(std::filesystem::u8path(path), error);
     file_.open(std::filesystem::u8path(path), std::ios::binary);
     if (error || !file_) refuse(path, "the system refuses it");
 
-    prefix_ = tokenize(vocab, "", /*add_special*/ true, /*parse_special*/ false);
-    // Some vocabularies also close every text; a chunk ends wherever it is full.
-    if (llama_vocab_get_add_eos(vocab) && !prefix_.empty() && prefix_.back() == llama_vocab_eos(vocab))
-        prefix_.pop_back();
+    prefix_ = tokenize(vocab, "", text_place::beginning, /*parse_special*/ false);
 }
 
 double corpus::fraction() const {
@@ -58,19 +60,36 @@ bool corpus::read_piece() {
     file_.read(&text[0], (std::streamsize) text.size());
     if (file_.bad()) refuse(path_, "the system refuses it");
     text.resize((size_t) file_.gcount());
-    n_read_ += text.size();
+    check_.feed(text.data(), text.size());
+    if (n_read_ == 0) {
+        n_read_ = text.size();
+        text.erase(0, byte_order_mark(text));
+    } else {
+        n_read_ += text.size();
+    }
     const bool ended = text.empty();
     text.insert(0, rest_);
+    if (ended) check_.end();
     if (text.empty()) return false;
     const size_t cut = ended ? text.size() : cut_of(text);
     rest_ = text.substr(cut);
     text.resize(cut);
-    const std::vector<llama_token> tokens = tokenize(vocab_, text, /*add_special*/ false, /*parse_special*/ true);
-    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+    std::vector<llama_token> tokens = tokenize(vocab_, text, began_ ? text_place::continuation : text_place::beginning,
+                                               /*parse_special*/ true, unwritable::leave_out);
+    // What a text begins with stands before every chunk already.
+    const bool doubled =
+        !began_ && tokens.size() >= prefix_.size() && std::equal(prefix_.begin(), prefix_.end(), tokens.begin());
+    tokens_.insert(tokens_.end(), tokens.begin() + (doubled ? (std::ptrdiff_t) prefix_.size() : 0), tokens.end());
+    began_ = true;
     return true;
 }
 
 size_t corpus::cut_of(const std::string & text) const {
+    // White space that would be dropped at a piece's end goes with what follows.
+    if (drops_last_space_) {
+        const size_t space = text.find_last_of(" \n");
+        return space != std::string::npos && space > 0 ? space : whole_utf8_prefix(text);
+    }
     const size_t line = text.rfind('\n');
     if (line != std::string::npos) return line + 1;
     const size_t word = text.rfind(' ');  // the space goes with the word behind it

@@ -17,6 +17,16 @@ const chat_template & example_tokenizer::chat() {
     return *chat_;
 }
 
+// A line with a character that the vocabulary lacks is no example: an unknown token would be learned in its place.
+static text_parts split(const llama_vocab * vocab, const std::string & before, const std::string & after) {
+    try {
+        return split_text(vocab, before, after, /*parse_special*/ true, unwritable::refuse);
+    } catch (const failure & error) {
+        if (error.code() != error_code::invalid_argument) throw;
+        refuse(error.what());
+    }
+}
+
 static example to_parts(text_parts parts) {
     // Some vocabularies drop characters, so that a text may come to nothing.
     if (parts.after.empty()) refuse("the response comes to no tokens");
@@ -41,7 +51,7 @@ example example_tokenizer::from_chat(const std::vector<chat_message> & messages)
     std::string response = whole.substr(prompt.size());
     // Templates end a turn with a newline that the model never has to write: it stops at the token before.
     while (!response.empty() && (response.back() == '\n' || response.back() == ' ')) response.pop_back();
-    return to_parts(split_text(vocab_, prompt, response));
+    return to_parts(split(vocab_, prompt, response));
 }
 
 example example_tokenizer::to_example(const data_record & record, bool close_response) {
@@ -50,11 +60,11 @@ example example_tokenizer::to_example(const data_record & record, bool close_res
         made = from_chat(record.messages);
     } else if (record.text) {
         if (record.text->empty()) refuse("the text is empty");
-        made = to_parts(split_text(vocab_, "", *record.text));
+        made = to_parts(split(vocab_, "", *record.text));
         made.is_text = true;
     } else {
         if (record.response->empty()) refuse("the response is empty");
-        made = to_parts(split_text(vocab_, *record.prompt, *record.response));
+        made = to_parts(split(vocab_, *record.prompt, *record.response));
         const llama_token end = llama_vocab_eos(vocab_);
         if (end != LLAMA_TOKEN_NULL && !llama_vocab_is_eog(vocab_, made.response.back())) made.response.push_back(end);
     }

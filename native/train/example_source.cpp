@@ -2,7 +2,10 @@
 
 #include "data_record.h"
 #include "failure.h"
+#include "text_check.h"
 #include "text_windows.h"
+
+#include <algorithm>
 
 namespace overfill {
 
@@ -18,6 +21,8 @@ class line_source : public example_source {
         drawn_example out;
         out.number = line.number;
         out.epoch = line.epoch;
+        out.problem = line_problem(line.text);
+        if (!out.problem.empty()) return out;
         try {
             out.value = tokenizer_.to_example(parse_data_record(line.text));
         } catch (const failure & error) {
@@ -65,7 +70,9 @@ class window_source : public example_source {
 
 static bool is_plain_text(const std::string & path) {
     const std::string ending = ".txt";
-    return path.size() >= ending.size() && path.compare(path.size() - ending.size(), ending.size(), ending) == 0;
+    return path.size() >= ending.size() &&
+           std::equal(ending.begin(), ending.end(), path.end() - (std::ptrdiff_t) ending.size(),
+                      [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? (char) (b - 'A' + 'a') : b); });
 }
 
 std::unique_ptr<example_source> open_source(const source_options & options, const llama_model * model) {

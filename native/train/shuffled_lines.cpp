@@ -2,6 +2,7 @@
 
 #include "corpus.h"
 #include "failure.h"
+#include "text_check.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -26,9 +27,11 @@ static bool is_blank(const std::string & line) { return line.find_first_not_of("
 std::optional<line_place> shuffled_lines::read_place() {
     std::string line;
     while (std::getline(scan_, line)) {
-        const line_place place{ position_.next.offset, line.size(), position_.next.number };
+        const size_t n_mark = position_.next.offset == 0 ? byte_order_mark(line) : 0;
+        const line_place place{ position_.next.offset + n_mark, line.size() - n_mark, position_.next.number };
         // The last line may do without its end.
         position_.next.offset += line.size() + (scan_.eof() ? 0 : 1);
+        line.erase(0, n_mark);
         position_.next.number++;
         if (!is_blank(line)) return place;
     }
