@@ -32,17 +32,20 @@ export async function readPrompt(flags: PromptFlags, options: ReadPromptOptions)
   return text === "" ? undefined : text;
 }
 
-/** A text file whole, but the line break at its end. */
+/** A text file whole, but the line break at its end. Rejects with a UsageError for what is not UTF-8. */
 export async function readTextFile(path: string, signal: AbortSignal): Promise<string> {
   try {
-    return decode(await readFile(path, { signal }));
+    return decode(await readFile(path, { signal }), path);
   } catch (error) {
     signal.throwIfAborted();
     throw error;
   }
 }
 
-/** A stream whole, but the line break at its end; "" if it stays silent for too long. Rejects with the signal's reason. */
+/**
+ * A stream whole, but the line break at its end; "" if it stays silent for too long. Rejects with the signal's reason, and
+ * with a UsageError for what is not UTF-8.
+ */
 export function readText(stream: Readable, { signal, silenceMs }: ReadPromptOptions): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
@@ -61,13 +64,30 @@ export function readText(stream: Readable, { signal, silenceMs }: ReadPromptOpti
       clearTimeout(silence);
       chunks.push(chunk);
     });
-    stream.once("end", () => finish(() => resolve(decode(Buffer.concat(chunks)))));
+    stream.once("end", () =>
+      finish(() => {
+        try {
+          resolve(decode(Buffer.concat(chunks), "stdin"));
+        } catch (error) {
+          reject(error);
+        }
+      }),
+    );
     stream.once("error", (error) => finish(() => reject(error)));
   });
 }
 
-function decode(bytes: Buffer): string {
-  return new TextDecoder().decode(bytes).replace(/\r?\n$/, "");
+/** A text in another encoding would be read as nonsense without a word. */
+function decode(bytes: Buffer, source: string): string {
+  const [a, b] = bytes;
+  if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff))
+    throw new UsageError(`${source} is in UTF-16 or UTF-32; expected UTF-8`);
+  if (bytes.includes(0)) throw new UsageError(`there is a zero byte in ${source}; expected a text in UTF-8`);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes).replace(/\r?\n$/, "");
+  } catch {
+    throw new UsageError(`${source} is not UTF-8 (probably Latin-1 or Windows-1252)`);
+  }
 }
 
 function refuseEmpty(text: string, message: string): string {

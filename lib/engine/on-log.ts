@@ -1,12 +1,11 @@
 /** What llama.cpp logs while it works for this package. */
 
-import { z } from "zod";
-import { check, refusedArgument } from "../internal/check-options.js";
+import { check } from "../internal/check-options.js";
 import { loadBinding } from "../internal/load-binding.js";
+import { callback as aCallback, type SchemasOf } from "../internal/option-schemas.js";
+import * as z from "../internal/schema.js";
 
 const levels = ["debug", "info", "warn", "error"] as const;
-
-const optionsSchema = z.strictObject({ level: z.enum(levels).default("warn") });
 
 /** How grave a line is, from the least to the most. */
 export type LogLevel = (typeof levels)[number];
@@ -27,6 +26,11 @@ export interface LogOptions {
   readonly level?: LogLevel | undefined;
 }
 
+const callbackSchema = aCallback<(line: LogLine) => void>();
+const optionsSchema = z.strictObject({
+  level: z.withDefault(z.oneOf(levels), "warn"),
+} satisfies SchemasOf<LogOptions>);
+
 /**
  * Calls `callback` with every line that llama.cpp logs on behalf of this package, also in other workers, until the
  * function that it returns is called. The calls come on the JavaScript thread, after the line was logged; they do not
@@ -40,12 +44,12 @@ export interface LogOptions {
  * @throws OverfillError ERR_INVALID_ARGUMENT; also the loader's codes, since it loads the native part
  */
 export function onLog(callback: (line: LogLine) => void, options: LogOptions = {}): () => void {
-  if (typeof callback !== "function") throw refusedArgument("callback", "expected a function", typeof callback);
+  const listener = check(callbackSchema, callback, "callback");
   const { level } = check(optionsSchema, options, "options");
   const index = levels.indexOf(level);
   let open = true;
   const log = loadBinding().listenToLog(index, (level, text) => {
-    if (open) callback({ level, text });
+    if (open) listener({ level, text });
   });
   return () => {
     open = false;

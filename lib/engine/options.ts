@@ -109,15 +109,23 @@ export interface InspectOptions {
 /** Options of {@link Pair.createSession}: there are none yet. */
 export type SessionOptions = Readonly<Record<string, never>>;
 
-/** Options of {@link Pair.tokenize}. */
+/** Options of {@link Pair.tokenize} and {@link Pair.tokenizeAsync}. */
 export interface TokenizeOptions {
-  /** Whether the tokens that the vocabulary puts around a text, such as BOS, are added. @default false */
+  /**
+   * Whether the text is one of its own: with the tokens that the vocabulary puts around it, such as BOS, and with the space
+   * that SentencePiece vocabularies put before it. Otherwise it is one that goes on behind other text, and has neither.
+   * @default false
+   */
   readonly addSpecial?: boolean | undefined;
-  /** Whether text such as `<|im_end|>` becomes the control token of that name. @default false */
+  /**
+   * Whether text such as `<|im_end|>` becomes the control token of that name. A text that then begins with BOS itself gets
+   * no second one from `addSpecial`.
+   * @default false
+   */
   readonly parseSpecial?: boolean | undefined;
 }
 
-/** Options of {@link Pair.detokenize}. */
+/** Options of {@link Pair.detokenize} and {@link Pair.detokenizeAsync}. */
 export interface DetokenizeOptions {
   /** Whether control tokens appear in the text. @default false */
   readonly special?: boolean | undefined;

@@ -3,12 +3,13 @@
 import { createError } from "../errors/create-error.js";
 import type { NativePair } from "../internal/binding-types.js";
 import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, type EncodeOptions } from "./encode.js";
-import type { Prompt } from "./options.js";
+import type { DetokenizeOptions, Prompt, TokenizeOptions } from "./options.js";
 import type { PairInfo } from "./results.js";
 import { type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
 import { checkScore } from "./score-validation.js";
 import { Session } from "./session.js";
-import { checkText, checkTokens } from "./validation.js";
+import { refuseLongText, refuseManyTokens } from "./text-limits.js";
+import { checkDetokenizeOptions, checkText, checkTokenizeOptions, checkTokens } from "./validation.js";
 
 /** Made by {@link loadPair}. Owns native memory: dispose it, or use `await using`. */
 export class Pair implements AsyncDisposable {
@@ -37,26 +38,54 @@ export class Pair implements AsyncDisposable {
   }
 
   /**
-   * The token ids of a text. `addSpecial` adds the tokens that the vocabulary puts around a text, such as BOS;
-   * `parseSpecial` turns text such as `<|im_end|>` into control tokens. Both default to false.
+   * The token ids of a text of up to 16,384 characters; {@link Pair.tokenizeAsync} takes any length. A character that the
+   * vocabulary has no tokens for becomes its unknown token.
+   *
+   * Throws ERR_INVALID_ARGUMENT: for a longer text, and for such a character where the vocabulary has no unknown token.
    */
-  tokenize(text: string, options: { readonly addSpecial?: boolean; readonly parseSpecial?: boolean } = {}): number[] {
+  tokenize(text: string, options: TokenizeOptions = {}): number[] {
+    const checked = checkText(text);
+    const { addSpecial, parseSpecial } = checkTokenizeOptions(options);
     this.#assertUsable();
-    return Array.from(
-      this.#native.tokenize(checkText(text), options.addSpecial ?? false, options.parseSpecial ?? false),
-    );
+    refuseLongText(checked, "text");
+    return Array.from(this.#native.tokenize(checked, addSpecial, parseSpecial));
   }
 
   /**
-   * The text of token ids; with `special` (default false) control tokens appear in it. Throws ERR_INVALID_ARGUMENT for an
-   * id outside the vocabulary.
+   * As {@link Pair.tokenize} for a text of any length, off the JavaScript thread, one call after the other. Of a run of more
+   * than 64 KiB in which no word ends (only byte-pair vocabularies need that bound) the tokens may differ where it is cut.
+   *
+   * Rejects with ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY or ERR_DISPOSED.
    */
-  detokenize(
-    tokens: readonly number[] | Int32Array | Uint32Array,
-    options: { readonly special?: boolean } = {},
-  ): string {
+  async tokenizeAsync(text: string, options: TokenizeOptions = {}): Promise<number[]> {
+    const checked = checkText(text);
+    const { addSpecial, parseSpecial } = checkTokenizeOptions(options);
     this.#assertUsable();
-    return this.#native.detokenize(checkTokens(tokens), options.special ?? false);
+    return Array.from(await this.#native.tokenizeLater(checked, addSpecial, parseSpecial));
+  }
+
+  /**
+   * The text of up to 65,536 token ids; {@link Pair.detokenizeAsync} takes any number. Where they begin with BOS it is
+   * without the space that SentencePiece vocabularies put before a text. Throws ERR_INVALID_ARGUMENT for more, and for an id
+   * outside the vocabulary.
+   */
+  detokenize(tokens: readonly number[] | Int32Array | Uint32Array, options: DetokenizeOptions = {}): string {
+    const checked = checkTokens(tokens);
+    const { special } = checkDetokenizeOptions(options);
+    this.#assertUsable();
+    refuseManyTokens(checked);
+    return this.#native.detokenize(checked, special);
+  }
+
+  /** As {@link Pair.detokenize} for any number of tokens, off the JavaScript thread. Rejects with what that throws. */
+  async detokenizeAsync(
+    tokens: readonly number[] | Int32Array | Uint32Array,
+    options: DetokenizeOptions = {},
+  ): Promise<string> {
+    const checked = checkTokens(tokens);
+    const { special } = checkDetokenizeOptions(options);
+    this.#assertUsable();
+    return await this.#native.detokenizeLater(checked, special);
   }
 
   /**
@@ -92,17 +121,26 @@ export class Pair implements AsyncDisposable {
   /**
    * A record of training or evaluation data as the tokens that training makes of it: a chat through the prefill model's own
    * template, all but its last message as the prompt; a prompt with its response and the token that ends it; or plain text,
-   * all of it the response.
+   * all of it the response. Takes up to 16,384 characters of JSON; {@link Pair.encodeAsync} takes any length.
    *
-   * Throws ERR_DATA_INVALID for a record that makes no example or does not fit in a session, ERR_MODEL_UNSUPPORTED for a chat
-   * and a model without a chat template, ERR_INVALID_ARGUMENT for what is no object.
+   * Throws ERR_DATA_INVALID for a record that makes no example or does not fit in a session (also a chat with tools, and a
+   * character that the vocabulary has no tokens for), ERR_MODEL_UNSUPPORTED for a chat and a model without a chat template,
+   * ERR_INVALID_ARGUMENT for what is no object and for a longer record.
    */
   encode(record: DataRecord, options: EncodeOptions = {}): EncodedRecord {
     const json = checkRecord(record);
     const { closeResponse } = checkEncodeOptions(options);
     this.#assertUsable();
-    const { prompt, response } = this.#native.encode(json, closeResponse);
-    return { prompt: Array.from(prompt), response: Array.from(response) };
+    refuseLongText(json, "record");
+    return toEncoded(this.#native.encode(json, closeResponse));
+  }
+
+  /** As {@link Pair.encode} for a record of any length, off the JavaScript thread. Rejects with what that throws. */
+  async encodeAsync(record: DataRecord, options: EncodeOptions = {}): Promise<EncodedRecord> {
+    const json = checkRecord(record);
+    const { closeResponse } = checkEncodeOptions(options);
+    this.#assertUsable();
+    return toEncoded(await this.#native.encodeLater(json, closeResponse));
   }
 
   /** Ends what runs in all sessions (it rejects with ERR_DISPOSED) and frees everything. Idempotent; waits for the work. */
@@ -118,4 +156,14 @@ export class Pair implements AsyncDisposable {
   #assertUsable(): void {
     if (this.#disposed) throw createError("ERR_DISPOSED", "the pair was disposed", {});
   }
+}
+
+function toEncoded({
+  prompt,
+  response,
+}: {
+  readonly prompt: Int32Array;
+  readonly response: Int32Array;
+}): EncodedRecord {
+  return { prompt: Array.from(prompt), response: Array.from(response) };
 }

@@ -6,11 +6,13 @@ import type { NativeHandoverReport, NativeSession } from "../internal/binding-ty
 import { DecodeStream } from "./decode-stream.js";
 import type {
   DecodeOptions,
+  DetokenizeOptions,
   GenerateOptions,
   PrefillOptions,
   PrefillProgress,
   Prompt,
   SwitchOptions,
+  TokenizeOptions,
 } from "./options.js";
 import type { Pair } from "./pair.js";
 import {
@@ -53,9 +55,12 @@ export class Session implements AsyncDisposable {
 
   /**
    * Stage one: the prefill model reads the prompt. In a later turn it first reads again what the decode model wrote
-   * ({@link PrefillOptions.refresh}). May be called several times in a row to add to the prompt.
+   * ({@link PrefillOptions.refresh}). May be called several times in a row to add to the prompt: texts are read as one, so
+   * that only the first begins with BOS and with the space that SentencePiece vocabularies put before a text. A first text
+   * that begins with the text of BOS itself, as prompts on model cards do, gets no second one.
    *
-   * Rejects with ERR_INVALID_ARGUMENT (an empty prompt, a token outside the vocabulary), ERR_CONTEXT_OVERFLOW (nothing is
+   * Rejects with ERR_INVALID_ARGUMENT (an empty prompt, a token outside the vocabulary, a
+   * character that the vocabulary has no tokens for), ERR_CONTEXT_OVERFLOW (nothing is
    * read then), ERR_OUT_OF_MEMORY or ERR_INFERENCE_FAILED; with `signal.reason` when aborted. After an abort the session
    * is as it was before, except that a refresh may have begun: then another prefill has to follow.
    */
@@ -144,18 +149,30 @@ export class Session implements AsyncDisposable {
   }
 
   /** {@link Pair.tokenize} */
-  tokenize(text: string, options?: Parameters<Pair["tokenize"]>[1]): number[] {
+  tokenize(text: string, options?: TokenizeOptions): number[] {
     this.#assertUsable();
     return this.pair.tokenize(text, options);
   }
 
+  /** {@link Pair.tokenizeAsync} */
+  async tokenizeAsync(text: string, options?: TokenizeOptions): Promise<number[]> {
+    this.#assertUsable();
+    return await this.pair.tokenizeAsync(text, options);
+  }
+
   /** {@link Pair.detokenize} */
-  detokenize(
-    tokens: readonly number[] | Int32Array | Uint32Array,
-    options?: Parameters<Pair["detokenize"]>[1],
-  ): string {
+  detokenize(tokens: readonly number[] | Int32Array | Uint32Array, options?: DetokenizeOptions): string {
     this.#assertUsable();
     return this.pair.detokenize(tokens, options);
+  }
+
+  /** {@link Pair.detokenizeAsync} */
+  async detokenizeAsync(
+    tokens: readonly number[] | Int32Array | Uint32Array,
+    options?: DetokenizeOptions,
+  ): Promise<string> {
+    this.#assertUsable();
+    return await this.pair.detokenizeAsync(tokens, options);
   }
 
   /** Where the session stands, and its totals. Throws ERR_DISPOSED after `dispose`. */

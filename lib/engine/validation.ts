@@ -215,20 +215,24 @@ export function toNativeCaches(
   };
 }
 
-/** Token ids as the binding takes them. */
-const toInt32Array = (tokens: readonly number[] | Int32Array | Uint32Array) =>
-  isInt32Array(tokens) ? tokens : Int32Array.from(tokens);
+/** Token ids as the binding takes them. Refuses what only an unsigned array can hold: it would come out as a negative number. */
+function toInt32Array(tokens: readonly number[] | Int32Array | Uint32Array, parameter: string): Int32Array {
+  if (isInt32Array(tokens)) return tokens;
+  const beyond = tokens.find((token) => token > maxInt32);
+  if (beyond !== undefined) throw refusedArgument(parameter, "expected token ids", String(beyond));
+  return Int32Array.from(tokens);
+}
 
 /** A prompt, or a part of one, as the binding takes it. Refuses an empty one. */
 export function checkPrompt(value: unknown, name = "prompt"): string | Int32Array {
   const prompt = check(promptSchema, value, name);
   if (prompt.length === 0) throw refusedArgument(name, "expected at least one token", "none");
-  return typeof prompt === "string" ? prompt : toInt32Array(prompt);
+  return typeof prompt === "string" ? prompt : toInt32Array(prompt, name);
 }
 
 /** Tokens as the binding takes them. */
 export function checkTokens(value: unknown): Int32Array {
-  return toInt32Array(check(tokenList, value, "tokens"));
+  return toInt32Array(check(tokenList, value, "tokens"), "tokens");
 }
 
 export function checkText(value: unknown): string {

@@ -154,11 +154,20 @@ export const errorTable = {
     /** The platform package with llama.cpp's libraries is not installed. */
     ERR_PLATFORM_PACKAGE_MISSING: row<{
       readonly packageName: string;
-      readonly searchedFrom: string;
+      readonly searchedFrom: readonly string[];
       readonly directory?: string | undefined;
     }>(),
     /** The package has no native addon for this platform and none was built. */
-    ERR_BINDING_MISSING: row<{ readonly platform: string; readonly searched: readonly string[] }>(),
+    ERR_BINDING_MISSING: row<{
+      /** Files or folders. */
+      readonly searched: readonly string[];
+      readonly platform?: string;
+      readonly packageName?: string | undefined;
+      /** The version that belongs to this package, and the one that was found. */
+      readonly expected?: string;
+      readonly actual?: string | undefined;
+      readonly directory?: string;
+    }>(),
     /** The addon or one of llama.cpp's libraries could not be loaded. */
     ERR_BINDING_LOAD_FAILED: row<Partial<WithPath> & { readonly directory?: string }>(),
     /** llama.cpp is of another version than the one compiled against. */

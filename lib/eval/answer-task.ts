@@ -15,7 +15,7 @@ interface Answer {
 export async function evaluateAnswers({ evaluation, encoder }: TaskTools): Promise<TaskResult> {
   const { rows, metrics, options, callbacks } = evaluation;
   const { maxTokens, stop, signal } = options;
-  const examples = await evaluation.read((line, record) => [encoder.toAnswer(line, record)]);
+  const examples = await evaluation.read(async (line, record) => [await encoder.toAnswer(line, record)]);
   const answers: Answer[][] = rows.map(() => []);
   const speeds: (RowSpeed | undefined)[] = [];
   const memory = await evaluation.visitRows(async (row, index, pair) => {

@@ -9,7 +9,7 @@ import { timeRows } from "./row-timing.js";
 
 export async function evaluateChoices({ evaluation, encoder, pair }: TaskTools): Promise<TaskResult> {
   const { rows, metrics, options, callbacks } = evaluation;
-  const examples = await evaluation.read((line, record) => [toChoices(encoder, line, record)]);
+  const examples = await evaluation.read(async (line, record) => [await toChoices(encoder, line, record)]);
   const table = new FigureTable(rows, examples.length, chooseMetrics(choiceMetrics, metrics));
   for (const [i, { line, prompt, continuations, lengths, right }] of examples.entries()) {
     evaluation.tell("scoring", i, examples.length);
@@ -32,9 +32,9 @@ export async function evaluateChoices({ evaluation, encoder, pair }: TaskTools):
   };
 }
 
-function toChoices(encoder: ExampleEncoder, line: number, record: TaskRecord): ChoiceExample {
+async function toChoices(encoder: ExampleEncoder, line: number, record: TaskRecord): Promise<ChoiceExample> {
   if (record.kind !== "choices") throw new UnusableRecord("there are no choices in it");
-  return encoder.toChoices(line, record);
+  return await encoder.toChoices(line, record);
 }
 
 function sum(values: ArrayLike<number>): number {

@@ -46,12 +46,12 @@ export class Evaluation {
    * The examples of the data, as many as were asked for. Throws ERR_DATA_INVALID for too many bad lines, or without a
    * usable one.
    */
-  async read<Example>(encode: (line: number, record: TaskRecord) => Iterable<Example>): Promise<Example[]> {
+  async read<Example>(encode: (line: number, record: TaskRecord) => Promise<Iterable<Example>>): Promise<Example[]> {
     const most = this.options.maxExamples ?? Number.POSITIVE_INFINITY;
     const examples: Example[] = [];
     for await (const { line, record } of this.data.records) {
       try {
-        for (const example of encode(line, record)) if (examples.push(example) === most) return examples;
+        for (const example of await encode(line, record)) if (examples.push(example) === most) return examples;
       } catch (error) {
         if (!(error instanceof UnusableRecord)) throw error;
         this.badLines.add(line, error.message);

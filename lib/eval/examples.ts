@@ -50,42 +50,47 @@ export interface EncoderOptions {
   readonly windowSize: number;
 }
 
-/** Makes examples of records. Every method throws {@link UnusableRecord} for a record that makes none. */
-export class ExampleEncoder {
-  readonly #pair: Pick<Pair, "encode" | "tokenize">;
-  readonly #options: EncoderOptions;
-  #bos: number | undefined;
-  #bosIsKnown = false;
+/** The tokens that the vocabulary puts around every text. */
+interface TextEnds {
+  /** BOS, or none. */
+  readonly beginning: readonly number[];
+  readonly closingLength: number;
+}
 
-  constructor(pair: Pick<Pair, "encode" | "tokenize">, options: EncoderOptions) {
+/** Makes examples of records. Every method rejects with {@link UnusableRecord} for a record that makes none. */
+export class ExampleEncoder {
+  readonly #pair: Pick<Pair, "encodeAsync" | "tokenizeAsync">;
+  readonly #options: EncoderOptions;
+  #around: Promise<TextEnds> | undefined;
+
+  constructor(pair: Pick<Pair, "encodeAsync" | "tokenizeAsync">, options: EncoderOptions) {
     this.#pair = pair;
     this.#options = options;
   }
 
   /** Several for a text of more than one window. */
-  *toResponses(line: number, record: TaskRecord): Generator<ResponseExample> {
-    if (record.kind === "text") {
-      for (const window of this.#windows(record)) yield { line, ...window };
-      return;
-    }
-    const { prompt, response } = this.#encode(toGiven(record));
+  async toResponses(line: number, record: TaskRecord): Promise<ResponseExample[]> {
+    if (record.kind === "text") return (await this.#windows(record)).map((window) => ({ line, ...window }));
+    const { prompt, response } = await this.#encode(toGiven(record));
     this.#refuseLong(prompt.length + response.length);
-    yield { line, prompt, response };
+    return [{ line, prompt, response }];
   }
 
-  toAnswer(line: number, record: TaskRecord): AnswerExample {
-    const [prompt, references] = this.#questionOf(record);
+  async toAnswer(line: number, record: TaskRecord): Promise<AnswerExample> {
+    const [prompt, references] = await this.#questionOf(record);
     if (prompt.length === 0) throw new UnusableRecord("the prompt has no token");
     // The first token of the answer needs no place of its own; a second one does.
     this.#refuseLong(prompt.length + 1);
     return { line, prompt, references };
   }
 
-  toChoices(line: number, { context, continuations, lengths, right }: ChoicesRecord): ChoiceExample {
+  async toChoices(line: number, { context, continuations, lengths, right }: ChoicesRecord): Promise<ChoiceExample> {
     // A space at the context's end goes with what follows: vocabularies put it there.
     const prompt = context.trimEnd();
-    const before = this.#textTokens(prompt);
-    const wholes = continuations.map((text) => this.#textTokens(`${prompt}${context.slice(prompt.length)}${text}`));
+    const before = await this.#textTokens(prompt);
+    const wholes: number[][] = [];
+    for (const text of continuations)
+      wholes.push(await this.#textTokens(`${prompt}${context.slice(prompt.length)}${text}`));
     // Where a token spans the border, it counts for every choice.
     const border = Math.min(...wholes.map((whole) => commonLength(before, whole)));
     if (border === 0) throw new UnusableRecord("there is no token before the choices");
@@ -102,48 +107,51 @@ export class ExampleEncoder {
     };
   }
 
-  #questionOf(record: TaskRecord): readonly [prompt: readonly number[], references: readonly string[]] {
+  async #questionOf(record: TaskRecord): Promise<readonly [prompt: readonly number[], references: readonly string[]]> {
     switch (record.kind) {
       case "answer":
-        return [this.#textTokens(record.prompt), record.references];
+        return [await this.#textTokens(record.prompt), record.references];
       case "response":
-        return [this.#textTokens(record.prompt), [record.response]];
+        return [await this.#textTokens(record.prompt), [record.response]];
       case "chat":
-        return [this.#encode(record).prompt, [record.messages.at(-1)?.content ?? ""]];
+        return [(await this.#encode(record)).prompt, [record.messages.at(-1)?.content ?? ""]];
       default:
         throw new UnusableRecord(`there is no answer in a line with ${record.kind}`);
     }
   }
 
-  *#windows({ text }: TextRecord): Generator<{ prompt: readonly number[]; response: readonly number[] }> {
+  async #windows({ text }: TextRecord) {
     // Without control tokens, as llama.cpp's tool reads its file.
-    const tokens = [...this.#beginning(), ...this.#pair.tokenize(text)];
+    const tokens = await this.#textTokens(text, false);
     if (tokens.length < leastWindow) throw new UnusableRecord(`the text has fewer than ${leastWindow} tokens`);
-    yield* cutWindows(tokens, this.#beginning()[0], this.#options.windowSize);
+    const [bos] = (await this.#ends()).beginning;
+    return [...cutWindows(tokens, bos, this.#options.windowSize)];
   }
 
-  #textTokens(text: string): number[] {
-    return [...this.#beginning(), ...(text === "" ? [] : this.#pair.tokenize(text, { parseSpecial: true }))];
+  /** A text of its own, but open at its end. */
+  async #textTokens(text: string, parseSpecial = true): Promise<number[]> {
+    const { beginning, closingLength } = await this.#ends();
+    if (text === "") return [...beginning];
+    const tokens = await ofLine(this.#pair.tokenizeAsync(text, { addSpecial: true, parseSpecial }));
+    return tokens.slice(0, tokens.length - closingLength);
   }
 
-  /** The tokens before every text: BOS, or none. */
-  #beginning(): readonly number[] {
-    // Of a plain text that is all of the prompt.
-    if (!this.#bosIsKnown) this.#bos = this.#pair.encode({ text: "a text of some words" }).prompt[0];
-    this.#bosIsKnown = true;
-    return this.#bos === undefined ? [] : [this.#bos];
+  #ends(): Promise<TextEnds> {
+    this.#around ??= this.#findEnds();
+    return this.#around;
   }
 
-  #encode(given: { prompt: string; response: string } | { messages: ChatRecord["messages"] }) {
-    try {
-      const encoded = this.#pair.encode(given);
-      if (encoded.prompt.length > 0) return encoded;
-    } catch (error) {
-      const isOfLine = OverfillError.isInstance(error) && error.code === "ERR_DATA_INVALID";
-      if (isOfLine || InvalidArgumentError.isInstance(error)) throw new UnusableRecord(error.message, { cause: error });
-      throw error;
-    }
-    throw new UnusableRecord("there is no token before the response");
+  async #findEnds(): Promise<TextEnds> {
+    // Of a plain text, what the vocabulary puts before it is all of the prompt.
+    const { prompt: beginning } = await this.#pair.encodeAsync({ text: "a text of some words" });
+    const around = await this.#pair.tokenizeAsync("", { addSpecial: true });
+    return { beginning, closingLength: around.length - beginning.length };
+  }
+
+  async #encode(given: { prompt: string; response: string } | { messages: ChatRecord["messages"] }) {
+    const encoded = await ofLine(this.#pair.encodeAsync(given));
+    if (encoded.prompt.length === 0) throw new UnusableRecord("there is no token before the response");
+    return encoded;
   }
 
   #refuseLong(tokens: number): void {
@@ -162,6 +170,17 @@ function toGiven(record: ChatRecord | ResponseRecord | AnswerRecord | ChoicesRec
       return { prompt: record.prompt, response: record.references[0] ?? "" };
     default:
       throw new UnusableRecord(`there is no response in a line with ${record.kind}`);
+  }
+}
+
+/** What the vocabulary or the template refuses is the line's fault. */
+async function ofLine<T>(tokens: Promise<T>): Promise<T> {
+  try {
+    return await tokens;
+  } catch (error) {
+    const isOfLine = OverfillError.isInstance(error) && error.code === "ERR_DATA_INVALID";
+    if (isOfLine || InvalidArgumentError.isInstance(error)) throw new UnusableRecord(error.message, { cause: error });
+    throw error;
   }
 }
 

@@ -200,6 +200,13 @@ export interface NativePair {
   detokenize(tokens: Int32Array, special: boolean): string;
   /** A line of a data file, as training reads it. */
   encode(line: string, closeResponse: boolean): { readonly prompt: Int32Array; readonly response: Int32Array };
+  /** The same three on a thread for texts. */
+  tokenizeLater(text: string, addSpecial: boolean, parseSpecial: boolean): Promise<Int32Array>;
+  detokenizeLater(tokens: Int32Array, special: boolean): Promise<string>;
+  encodeLater(
+    line: string,
+    closeResponse: boolean,
+  ): Promise<{ readonly prompt: Int32Array; readonly response: Int32Array }>;
   createSession(): NativeSession;
   /** Resolves when everything is freed. Idempotent. */
   dispose(): Promise<void>;

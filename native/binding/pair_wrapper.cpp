@@ -12,6 +12,9 @@ Napi::Function pair_wrapper::define(Napi::Env env) {
                            method<pair_wrapper, &pair_wrapper::tokenize>("tokenize"),
                            method<pair_wrapper, &pair_wrapper::detokenize>("detokenize"),
                            method<pair_wrapper, &pair_wrapper::encode>("encode"),
+                           method<pair_wrapper, &pair_wrapper::tokenize_later>("tokenizeLater"),
+                           method<pair_wrapper, &pair_wrapper::detokenize_later>("detokenizeLater"),
+                           method<pair_wrapper, &pair_wrapper::encode_later>("encodeLater"),
                            method<pair_wrapper, &pair_wrapper::create_session>("createSession"),
                            method<pair_wrapper, &pair_wrapper::dispose>("dispose"),
                        });
@@ -54,6 +57,13 @@ Napi::Value pair_wrapper::abort_load(const Napi::CallbackInfo & info) {
     return info.Env().Undefined();
 }
 
+static Napi::Value from_example(Napi::Env env, const example & made) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("prompt", from_tokens(env, made.prompt));
+    out.Set("response", from_tokens(env, made.response));
+    return out;
+}
+
 Napi::Value pair_wrapper::tokenize(const Napi::CallbackInfo & info) {
     return from_tokens(info.Env(),
                        engine_->tokenize(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value(),
@@ -65,11 +75,45 @@ Napi::Value pair_wrapper::detokenize(const Napi::CallbackInfo & info) {
 }
 
 Napi::Value pair_wrapper::encode(const Napi::CallbackInfo & info) {
-    const example made = engine_->encode(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value());
-    Napi::Object out = Napi::Object::New(info.Env());
-    out.Set("prompt", from_tokens(info.Env(), made.prompt));
-    out.Set("response", from_tokens(info.Env(), made.response));
-    return out;
+    return guarded(info.Env(), [&]() -> Napi::Value {
+        return from_example(info.Env(), engine_->encode(info[0].As<Napi::String>().Utf8Value(),
+                                                        info[1].As<Napi::Boolean>().Value()));
+    });
+}
+
+template <class T, class V, class F> Napi::Value pair_wrapper::later(Napi::Env env, V to_value, F && start) {
+    const mailbox::call call = box_->open(env);
+    const auto box = box_;
+    const uint64_t id = call.id;
+    const auto done = [box, id, to_value](const T & result) {
+        box->resolve(id, [result, to_value](Napi::Env env) -> Napi::Value { return to_value(env, result); });
+    };
+    try {
+        start(completion<T>{ done, [box, id](const failure & error) { box->reject(id, error); } });
+    } catch (...) {
+        box_->reject(id, current_failure());
+    }
+    return call.promise;
+}
+
+Napi::Value pair_wrapper::tokenize_later(const Napi::CallbackInfo & info) {
+    return later<std::vector<llama_token>>(info.Env(), from_tokens, [&](auto end) {
+        engine_->tokenize(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value(),
+                          info[2].As<Napi::Boolean>().Value(), std::move(end));
+    });
+}
+
+Napi::Value pair_wrapper::detokenize_later(const Napi::CallbackInfo & info) {
+    const auto to_value = [](Napi::Env env, const std::string & text) { return Napi::String::New(env, text); };
+    return later<std::string>(info.Env(), to_value, [&](auto end) {
+        engine_->detokenize(to_tokens(info[0]), info[1].As<Napi::Boolean>().Value(), std::move(end));
+    });
+}
+
+Napi::Value pair_wrapper::encode_later(const Napi::CallbackInfo & info) {
+    return later<example>(info.Env(), from_example, [&](auto end) {
+        engine_->encode(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value(), std::move(end));
+    });
 }
 
 Napi::Value pair_wrapper::create_session(const Napi::CallbackInfo & info) {

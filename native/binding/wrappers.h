@@ -30,8 +30,14 @@ class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
     Napi::Value tokenize(const Napi::CallbackInfo & info);
     Napi::Value detokenize(const Napi::CallbackInfo & info);
     Napi::Value encode(const Napi::CallbackInfo & info);
+    Napi::Value tokenize_later(const Napi::CallbackInfo & info);
+    Napi::Value detokenize_later(const Napi::CallbackInfo & info);
+    Napi::Value encode_later(const Napi::CallbackInfo & info);
     Napi::Value create_session(const Napi::CallbackInfo & info);
     Napi::Value dispose(const Napi::CallbackInfo & info);
+
+    // A promise for the value that `to_value` makes of what `start` begins; what `start` throws rejects it.
+    template <class T, class V, class F> Napi::Value later(Napi::Env env, V to_value, F && start);
 
     std::shared_ptr<mailbox> box_;
     std::shared_ptr<engine> engine_;

@@ -39,6 +39,9 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
     std::shared_ptr<engine> self(new engine(options));
     engine * raw = self.get();
     self->scheduler_ = std::make_unique<scheduler>([raw] {
+        // Nobody makes it any more: the pair counts as disposed by now.
+        raw->texts_.reset();
+        raw->text_encoder_.reset();
         raw->pair_.reset();
         std::function<void()> done;
         {
@@ -74,20 +77,80 @@ std::vector<llama_token> engine::tokenize(const std::string & text, bool add_spe
                               parse_special);
 }
 
-std::string engine::detokenize(const std::vector<llama_token> & tokens, bool special) const {
-    const int32_t n_vocab = llama_vocab_n_tokens(loaded().vocab());
+static void check_known(const llama_vocab * vocab, const std::vector<llama_token> & tokens) {
+    const int32_t n_vocab = llama_vocab_n_tokens(vocab);
     for (const llama_token token : tokens)
         if (token < 0 || token >= n_vocab)
             throw failure(error_code::invalid_argument,
                           "token " + std::to_string(token) + " is outside the vocabulary of " + std::to_string(n_vocab),
                           { { "parameter", "tokens" }, { "actual", std::to_string(token) } });
+}
+
+std::string engine::detokenize(const std::vector<llama_token> & tokens, bool special) const {
+    check_known(loaded().vocab(), tokens);
     return overfill::detokenize(loaded().vocab(), tokens, special);
 }
 
+example engine::encode_with(std::optional<example_tokenizer> & encoder, const std::string & line,
+                            bool close_response) const {
+    if (!encoder) encoder.emplace(pair_->prefill_model(), pair_->info().context_size, time_of_chats);
+    return encoder->to_example(parse_data_record(line), close_response);
+}
+
 example engine::encode(const std::string & line, bool close_response) {
-    const pair & models = loaded();
-    if (!encoder_) encoder_.emplace(models.prefill_model(), models.info().context_size, time_of_chats);
-    return encoder_->to_example(parse_data_record(line), close_response);
+    loaded();
+    return encode_with(encoder_, line, close_response);
+}
+
+// --- texts on a thread of their own ---
+
+namespace {
+
+template <class T> class text_task final : public task {
+  public:
+    text_task(std::function<T()> work, completion<T> end) : work_(std::move(work)), end_(std::move(end)) {}
+
+    turn step() override {
+        end_.done(work_());
+        return turn::done;
+    }
+    void fail(const failure & error) noexcept override { end_.failed(error); }
+
+  private:
+    std::function<T()> work_;
+    completion<T> end_;
+};
+
+}  // namespace
+
+template <class T> void engine::on_text_thread(std::function<T()> work, completion<T> end) {
+    loaded();
+    if (!texts_) texts_ = std::make_unique<scheduler>([] {});
+    texts_->submit(std::make_shared<text_task<T>>(std::move(work), std::move(end)));
+}
+
+void engine::tokenize(std::string text, bool add_special, bool parse_special,
+                      completion<std::vector<llama_token>> end) {
+    const llama_vocab * vocab = loaded().vocab();
+    const text_place place = add_special ? text_place::whole : text_place::continuation;
+    on_text_thread<std::vector<llama_token>>(
+        [=, text = std::move(text)] { return overfill::tokenize(vocab, text, place, parse_special); }, std::move(end));
+}
+
+void engine::detokenize(std::vector<llama_token> tokens, bool special, completion<std::string> end) {
+    const llama_vocab * vocab = loaded().vocab();
+    on_text_thread<std::string>(
+        [=, tokens = std::move(tokens)] {
+            check_known(vocab, tokens);
+            return overfill::detokenize(vocab, tokens, special);
+        },
+        std::move(end));
+}
+
+void engine::encode(std::string line, bool close_response, completion<example> end) {
+    on_text_thread<example>(
+        [this, line = std::move(line), close_response] { return encode_with(text_encoder_, line, close_response); },
+        std::move(end));
 }
 
 std::shared_ptr<session_handle> engine::create_session() {

@@ -67,13 +67,19 @@ class engine : public std::enable_shared_from_this<engine> {
 
     void abort_load();
 
-    // After the load has ended well. Both are safe beside a running stage: a vocabulary does not change.
+    // After the load has ended well. All are safe beside a running stage: a vocabulary does not change. Without
+    // `add_special` a text is one that goes on (text_place::continuation).
     std::vector<llama_token> tokenize(const std::string & text, bool add_special, bool parse_special) const;
     std::string detokenize(const std::vector<llama_token> & tokens, bool special) const;
     // A line of a data file as training reads it, in at most as many tokens as a session holds. Throws
     // ERR_DATA_INVALID, ERR_MODEL_UNSUPPORTED.
-    // On the thread that calls the engine.
     example encode(const std::string & line, bool close_response);
+
+    // The same on a thread for texts, one after the other, so that a long one holds nothing up. Each throws ERR_DISPOSED
+    // at once; all other errors reach the completion, which is called there.
+    void tokenize(std::string text, bool add_special, bool parse_special, completion<std::vector<llama_token>> end);
+    void detokenize(std::vector<llama_token> tokens, bool special, completion<std::string> end);
+    void encode(std::string line, bool close_response, completion<example> end);
 
     // Throws ERR_SESSION_LIMIT if max_sessions are open.
     std::shared_ptr<session_handle> create_session();
@@ -90,16 +96,20 @@ class engine : public std::enable_shared_from_this<engine> {
 
     explicit engine(const pair_options & options);
     const pair & loaded() const;
+    example encode_with(std::optional<example_tokenizer> & encoder, const std::string & line, bool close_response) const;
+    template <class T> void on_text_thread(std::function<T()> work, completion<T> end);
     void give_back(llama_seq_id sequence);
 
     pair_options options_;
     std::atomic<bool> disposed_{ false };
     std::unique_ptr<pair> pair_;                // made and freed on the engine thread
-    std::optional<example_tokenizer> encoder_;  // made for the first record; refers to the pair's model
+    // Made for the first record; they refer to the pair's model. One for each thread.
+    std::optional<example_tokenizer> encoder_, text_encoder_;
     std::function<void()> on_disposed_;
     std::mutex mutex_;  // guards the sequences and on_disposed_
     std::vector<llama_seq_id> free_sequences_;
     std::weak_ptr<task> load_;
+    std::unique_ptr<scheduler> texts_;  // made for the first long text
     // Last, so that the thread ends before what it uses.
     std::unique_ptr<scheduler> scheduler_;
 };

@@ -159,19 +159,11 @@ static llama_token closing_token(const llama_vocab * vocab) {
     return llama_vocab_get_add_eos(vocab) ? llama_vocab_eos(vocab) : LLAMA_TOKEN_NULL;
 }
 
-// A text that brings BOS or the closing token itself gets no second one.
-static void drop_doubled(const llama_vocab * vocab, const std::string & text, std::vector<llama_token> & tokens,
-                         bool closed) {
-    const auto is_twice = [&](llama_token token, llama_token a, llama_token b) {
-        return token != LLAMA_TOKEN_NULL && a == token && b == token;
-    };
-    const auto text_of = [&](llama_token token) { return std::string(llama_vocab_get_text(vocab, token)); };
-    const llama_token bos = llama_vocab_bos(vocab), eos = closing_token(vocab);
-    if (tokens.size() >= 2 && is_twice(bos, tokens[0], tokens[1]) && text.rfind(text_of(bos), 0) == 0)
-        tokens.erase(tokens.begin());
-    if (!closed || tokens.size() < 2 || !is_twice(eos, tokens[tokens.size() - 2], tokens.back())) return;
-    const std::string end = text_of(eos);
-    if (text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0) tokens.pop_back();
+// A text that brings BOS itself gets no second one.
+static void drop_doubled_bos(const llama_vocab * vocab, const std::string & text, std::vector<llama_token> & tokens) {
+    const llama_token bos = llama_vocab_bos(vocab);
+    if (bos == LLAMA_TOKEN_NULL || tokens.size() < 2 || tokens[0] != bos || tokens[1] != bos) return;
+    if (text.rfind(llama_vocab_get_text(vocab, bos), 0) == 0) tokens.erase(tokens.begin());
 }
 
 std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string & text, text_place place,
@@ -195,7 +187,7 @@ std::vector<llama_token> tokenize(const llama_vocab * vocab, const std::string &
     }
     if (!begins) return tokens;
     if (place == text_place::beginning && !tokens.empty() && tokens.back() == closing_token(vocab)) tokens.pop_back();
-    if (parse_special) drop_doubled(vocab, text, tokens, /*closed*/ place == text_place::whole);
+    if (parse_special) drop_doubled_bos(vocab, text, tokens);
     return tokens;
 }
 

@@ -61,7 +61,6 @@ posixTest("an interrupted --json prints no half object", async (t) => {
   child.kill("SIGINT");
   const { stdout, stderr, exitCode } = await finishCommand(child);
   t.deepEqual({ stdout, stderr, exitCode }, { stdout: "", stderr: "", exitCode: 130 });
-  await remove();
 });
 
 posixTest("SIGINT ends the wait for stdin", async (t) => {

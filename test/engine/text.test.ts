@@ -2,9 +2,9 @@
 
 import test from "ava";
 import fc from "fast-check";
-import { bool } from "../support/gguf-format.js";
-import type { TokenizerKind } from "../support/tokenizers.js";
-import { answer, greedy, openPair, openSession, readAnswer } from "./fixtures.js";
+import { bool, i32Array } from "../support/gguf-format.js";
+import { builtInTokenizer, type TokenizerKind, tokenTypes } from "../support/tokenizers.js";
+import { answer, greedy, openPair, openSession, readAnswer, refusal } from "./fixtures.js";
 
 const prompts = [
   "The cat sat on the mat.",
@@ -133,6 +133,103 @@ test("an end token that the vocabulary puts behind every text is not part of a p
   const metadata = { "tokenizer.ggml.add_eos_token": bool(true) };
   const session = await openSession(t, { prefill: { tokenizer: "spm", metadata } });
   const around = session.tokenize("hello", { addSpecial: true });
-  t.is(around.length, 2 + session.tokenize("hello").length);
+  // SentencePiece puts a space before it, too.
+  t.is(around.length, 2 + session.tokenize(" hello").length);
   t.is((await session.prefill("hello")).promptTokens, around.length - 1);
+});
+
+const spm = { prefill: { tokenizer: "spm" } } as const;
+
+test("a prompt in several parts reads the text of all of them, and so does a later turn", async (t) => {
+  const pair = await openPair(t, { ...spm, maxSessions: 2 });
+  for (const parts of [
+    ["the cat", ", in a house"],
+    ["User: the\n", "cat:"],
+    ["the", " cat", "s"],
+  ]) {
+    const [whole, several] = [await pair.createSession(), await pair.createSession()];
+    await whole.prefill(parts.join(""));
+    for (const part of parts) await several.prefill(part);
+    const tokens = parts.flatMap((part, i) => pair.tokenize(part, { addSpecial: i === 0 }));
+    t.is(several.stats().contextTokens, tokens.length);
+    t.is(pair.detokenize(tokens), parts.join(""));
+    // A letter that the vocabulary joins with the next one may be a token more, a space would be another.
+    t.true(several.stats().contextTokens - whole.stats().contextTokens <= parts.length - 1);
+    await several.switch();
+    await several.decode({ ...greedy, maxTokens: 1, ignoreEos: true }).result;
+    const before = several.stats().contextTokens;
+    await several.prefill("sat");
+    t.is(several.stats().contextTokens - before, pair.tokenize("sat").length);
+    await whole.dispose();
+    await several.dispose();
+  }
+});
+
+test("text behind a control token begins as in one piece", async (t) => {
+  const pair = await openPair(t, { ...spm, maxSessions: 2 });
+  const [whole, several] = [await pair.createSession(), await pair.createSession()];
+  await whole.prefill("the</s>cat");
+  for (const part of ["the", "</s>", "cat"]) await several.prefill(part);
+  t.is(several.stats().contextTokens, whole.stats().contextTokens);
+});
+
+for (const tokenizer of ["bpe", "spm"] satisfies TokenizerKind[])
+  test(`${tokenizer}: a text that begins with BOS itself gets no second one`, async (t) => {
+    const pair = await openPair(t, { prefill: { tokenizer }, maxSessions: 3 });
+    const [bos = 0] = pair.tokenize("", { addSpecial: true });
+    const mark = pair.detokenize([bos], { special: true });
+    const both = { addSpecial: true, parseSpecial: true };
+    t.deepEqual(pair.tokenize(`${mark}the cat`, both), pair.tokenize("the cat", both));
+    const counts: number[] = [];
+    for (const prompt of ["the cat", `${mark}the cat`])
+      counts.push((await (await pair.createSession()).prefill(prompt)).promptTokens);
+    t.is(counts[0], counts[1]);
+    t.deepEqual(
+      pair.encode({ prompt: `${mark}the`, response: " cat" }),
+      pair.encode({ prompt: "the", response: " cat" }),
+    );
+    // As text, or written twice, it is what was asked for.
+    t.true(pair.tokenize(`${mark}the`, { addSpecial: true }).length > 3);
+    t.deepEqual(pair.tokenize(`${mark}${mark}`, both), [bos, bos]);
+  });
+
+test("a zero byte is a character like any other", async (t) => {
+  const pair = await openPair(t);
+  t.is(pair.detokenize(pair.tokenize("the\0cat")), "the\0cat");
+  const { promptTokens } = await (await pair.createSession()).prefill("the\0cat");
+  t.is(promptTokens, 1 + pair.tokenize("the\0cat").length);
+});
+
+/** A SentencePiece vocabulary without byte tokens. */
+function withoutBytes(hasUnknown: boolean) {
+  const types = builtInTokenizer("spm").types.map((type) =>
+    type === tokenTypes.byte || (type === tokenTypes.unknown && !hasUnknown) ? tokenTypes.normal : type,
+  );
+  return {
+    tokenizer: "spm",
+    vocabEdit: (tokens: string[]) => tokens.map((token, i) => (/^<0x/.test(token) ? `<spare${i}>` : token)),
+    metadata: { "tokenizer.ggml.token_type": i32Array(types) },
+  } as const;
+}
+
+test("a character that the vocabulary lacks is its unknown token", async (t) => {
+  const pair = await openPair(t, { prefill: withoutBytes(true) });
+  const [unknown = -1] = pair.tokenize("é");
+  t.deepEqual(pair.tokenize("the é ü cat"), [
+    ...[...pair.tokenize("the "), unknown, ...pair.tokenize(" ")],
+    ...[unknown, ...pair.tokenize(" cat")],
+  ]);
+  t.is((await (await pair.createSession()).prefill("éü")).promptTokens, 2);
+  const error = await refusal(t, "ERR_DATA_INVALID", () => pair.encode({ prompt: "the é", response: " cat" }));
+  t.regex(error.message, /é/);
+});
+
+test("a character that the vocabulary lacks is refused where there is no unknown token", async (t) => {
+  const pair = await openPair(t, { prefill: withoutBytes(false) });
+  const error = await refusal(t, "ERR_INVALID_ARGUMENT", () => pair.tokenize("the é"));
+  t.like(error.details, { parameter: "text", actual: "é" });
+  const session = await pair.createSession();
+  const ofPrompt = await refusal(t, "ERR_INVALID_ARGUMENT", () => session.prefill("the é"));
+  t.like(ofPrompt.details, { parameter: "prompt", actual: "é" });
+  t.is((await session.prefill("the cat")).contextTokens, 1 + pair.tokenize(" the cat").length);
 });

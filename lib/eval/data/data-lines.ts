@@ -1,7 +1,8 @@
 /**
  * The lines of a data file, as they are needed: the file may be larger than memory. Bytes that are no UTF-8 make a bad
  * line; they never become U+FFFD in silence. A byte order mark of UTF-8 is passed over; files in UTF-16 and UTF-32 are
- * refused as a whole, since their line breaks are others.
+ * refused as a whole, since their line breaks are others. native/base/text_check.h has the same rules and words for what
+ * training, importance and fitting read.
  */
 
 import { createReadStream } from "node:fs";
@@ -73,10 +74,14 @@ async function* readChunks(path: string, signal: AbortSignal | undefined): Async
 
 /** By the byte order mark, or by the zero bytes beside the first character of ASCII. */
 function refuseWideEncoding(start: Buffer, path: string): void {
-  const [a = 1, b = 1] = start;
-  const marked = (a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff);
-  if (!marked && a !== 0 && b !== 0) return;
-  const message = `${path}:1: the file is in UTF-16 or UTF-32, or no text; expected UTF-8`;
+  const [a = -1, b = -1, c = -1, d = -1] = start;
+  const isWide = (a === 0xff && b === 0xfe && c === 0 && d === 0) || (a === 0 && b === 0);
+  const isWideLittle = a > 0 && b === 0 && c === 0 && d === 0;
+  const isLittle = (a === 0xff && b === 0xfe) || (a > 0 && b === 0);
+  const isBig = (a === 0xfe && b === 0xff) || (a === 0 && b > 0);
+  if (!isWide && !isWideLittle && !isLittle && !isBig) return;
+  const encoding = isWide || isWideLittle ? "UTF-32" : isLittle ? "UTF-16LE" : "UTF-16BE";
+  const message = `${path}:1: the file is in ${encoding}, or no text; expected UTF-8`;
   throw createError("ERR_DATA_INVALID", message, { path, line: 1 });
 }
 
@@ -89,6 +94,6 @@ function decodeLine(parts: readonly Buffer[], number: number): DataLine | undefi
     if (text.includes("\0")) return { number, problem: "there is a zero byte in it" };
     return text.trim() === "" ? undefined : { number, text };
   } catch {
-    return { number, problem: "it is not UTF-8" };
+    return { number, problem: "it is not UTF-8 (probably Latin-1 or Windows-1252)" };
   }
 }

@@ -1,7 +1,7 @@
 /** Lines of JSON as records: which shape a line has, by the names of its fields, and whether it is whole. */
 
 import { explain, inWords } from "../../internal/expectations.js";
-import { text as filledText, list } from "../../internal/option-schemas.js";
+import { text as filledText, kind, list } from "../../internal/option-schemas.js";
 import * as z from "../../internal/schema.js";
 import { choiceShapeOf } from "./choice-shapes.js";
 import type { ParsedRecord, TaskRecord } from "./records.js";
@@ -30,10 +30,33 @@ const content = inWords(
   ]),
 );
 
-const message = z.object({ role: filled, content });
+/** Templates get role and content alone: a chat would be read without its tools. */
+const noTools = z.optional(
+  inWords(
+    "no tools: chats with tools cannot be read",
+    z.union([z.literal(null), list("an empty list", z.unknown(), 0, 0)]),
+  ),
+);
+const speaker = inWords(
+  "a role that is neither a tool nor a function: chats with tools cannot be read",
+  kind<string>("", (role) => typeof role === "string" && role !== "" && role !== "tool" && role !== "function"),
+);
+
+const message = z.object({
+  tool_calls: noTools,
+  function_call: noTools,
+  tool_call_id: noTools,
+  role: speaker,
+  content,
+});
 const chat = become(
-  z.object({ messages: list("a list of two messages or more", message, 2) }),
-  ({ messages }, refuse): TaskRecord => {
+  z.object({
+    tools: noTools,
+    functions: noTools,
+    messages: list("a list of two messages or more", message, 2),
+  }),
+  (fields, refuse): TaskRecord => {
+    const messages = fields.messages.map(({ role, content }) => ({ role, content }));
     const last = messages.at(-1);
     if (last?.role !== "assistant") refuse("the last message is not the assistant's");
     else if (last.content === "") refuse("the assistant's message is empty");
@@ -62,6 +85,24 @@ const references = inWords(
   ]),
 );
 
+/**
+ * A question about a passage (SQuAD's "context", BoolQ's and DROP's "passage"), put as lm-evaluation-harness puts SQuAD.
+ *
+ * @param passage the field that has it; @param answer the field with what is right
+ */
+const passageAnswer = (passage: string, answer: string) =>
+  become(
+    z.object({ title: z.optional(z.string()), [passage]: filled, question: filled, [answer]: references }),
+    (fields: Fields): TaskRecord => {
+      const title = fields.title ? `Title: ${fields.title}\n\n` : "";
+      return {
+        kind: "answer",
+        prompt: `${title}Background: ${fields[passage]}\n\nQuestion: ${fields.question}\n\nAnswer:`,
+        references: fields[answer] as readonly string[],
+      };
+    },
+  );
+
 /** @param prompt the field that is read; @param answer the field with what is right */
 const answer = (prompt: string, answer: string) =>
   become(z.object({ [prompt]: filled, [answer]: references }), (fields: Fields): TaskRecord => {
@@ -69,11 +110,12 @@ const answer = (prompt: string, answer: string) =>
   });
 
 const promptFields = ["prompt", "question", "input"] as const;
+const passageFields = ["context", "passage"] as const;
 const answerFields = ["answers", "answer", "target"] as const;
 
 const known =
   '"messages", "prompt" with "response" or "completion", "text", "prompt", "question" or "input" with "answer", ' +
-  '"answers" or "target", "choices" or "endings"';
+  '"answers" or "target", "context" or "passage" with "question" and its answer, "choices" or "endings"';
 
 /** The schema for a line with these fields. */
 function shapeOf(fields: Fields): z.Schema<TaskRecord> | undefined {
@@ -84,6 +126,8 @@ function shapeOf(fields: Fields): z.Schema<TaskRecord> | undefined {
   if (completion !== undefined) return response(completion);
   const prompt = promptFields.find((name) => name in fields);
   const right = answerFields.find((name) => name in fields);
+  const passage = passageFields.find((name) => name in fields);
+  if (passage !== undefined && prompt === "question" && right !== undefined) return passageAnswer(passage, right);
   if (prompt !== undefined && right !== undefined) return answer(prompt, right);
   if ("text" in fields) return text;
   // What is there says what is missing.
