@@ -75,8 +75,8 @@ class engine : public std::enable_shared_from_this<engine> {
     // ERR_DATA_INVALID, ERR_MODEL_UNSUPPORTED.
     example encode(const std::string & line, bool close_response);
 
-    // The same on a thread for texts, one after the other, so that a long one holds nothing up. Each throws ERR_DISPOSED
-    // at once; all other errors reach the completion, which is called there.
+    // The same on a thread for texts, one after the other, so that a long one holds nothing up. Each throws
+    // ERR_DISPOSED at once; all other errors reach the completion, which is called there.
     void tokenize(std::string text, bool add_special, bool parse_special, completion<std::vector<llama_token>> end);
     void detokenize(std::vector<llama_token> tokens, bool special, completion<std::string> end);
     void encode(std::string line, bool close_response, completion<example> end);
@@ -96,13 +96,14 @@ class engine : public std::enable_shared_from_this<engine> {
 
     explicit engine(const pair_options & options);
     const pair & loaded() const;
-    example encode_with(std::optional<example_tokenizer> & encoder, const std::string & line, bool close_response) const;
+    example encode_with(std::optional<example_tokenizer> & encoder, const std::string & line,
+                        bool close_response) const;
     template <class T> void on_text_thread(std::function<T()> work, completion<T> end);
     void give_back(llama_seq_id sequence);
 
     pair_options options_;
     std::atomic<bool> disposed_{ false };
-    std::unique_ptr<pair> pair_;                // made and freed on the engine thread
+    std::unique_ptr<pair> pair_;  // made and freed on the engine thread
     // Made for the first record; they refer to the pair's model. One for each thread.
     std::optional<example_tokenizer> encoder_, text_encoder_;
     std::function<void()> on_disposed_;

@@ -142,3 +142,72 @@ TEST("random texts and stop strings agree with a search in the whole text") {
         }
     }
 }
+
+// --- control tokens, which are not shown ---
+
+namespace {
+
+// BOS stands in for any of them.
+struct with_control : vocabulary {
+    llama_token bos = llama_vocab_bos(get());
+    std::string name = llama_vocab_get_text(get(), bos);
+
+    shown show(const std::vector<llama_token> & tokens, const std::vector<std::string> & stop,
+               std::string * found = nullptr) const {
+        answer_text answer(get(), stop, false);
+        shown out;
+        for (const llama_token token : tokens) {
+            if (answer.append(token)) break;
+            answer.release(out.text, out.tokens);
+        }
+        if (found) *found = answer.stop();
+        out.n_after_stop = answer.n_tokens_after_stop();
+        answer.release_all(out.text, out.tokens, false);
+        return out;
+    }
+    std::vector<llama_token> joined(const std::string & before, const std::string & after) const {
+        std::vector<llama_token> tokens = spell(before);
+        tokens.push_back(bos);
+        for (const llama_token token : spell(after)) tokens.push_back(token);
+        return tokens;
+    }
+};
+
+}  // namespace
+
+TEST("a stop string that is a control token's text ends the answer before that token") {
+    const with_control v;
+    std::string found;
+    const shown out = v.show(v.joined("ab", "cd"), { v.name }, &found);
+    CHECK_EQUAL(out.text, std::string("ab"));
+    CHECK(out.tokens == v.spell("ab"));
+    CHECK_EQUAL(out.n_after_stop, (size_t) 1);
+    CHECK_EQUAL(found, v.name);
+}
+
+TEST("a stop string may have text around a control token, which is held back until it is whole") {
+    const with_control v;
+    const shown out = v.show(v.joined("a\n", "xyz"), { "\n" + v.name + "x" });
+    CHECK_EQUAL(out.text, std::string("a"));
+    CHECK(out.tokens == v.spell("a"));
+    CHECK_EQUAL(out.n_after_stop, (size_t) 3);
+    // It only looks like one: everything is shown in the end, each token once.
+    const shown other = v.show(v.joined("a\n", "yz"), { "\n" + v.name + "x" });
+    CHECK_EQUAL(other.text, std::string("a\nyz"));
+    CHECK(other.tokens == v.joined("a\n", "yz"));
+    CHECK_EQUAL(other.n_after_stop, (size_t) 0);
+}
+
+TEST("a part of a control token's text is no stop string") {
+    const with_control v;
+    const shown out = v.show(v.joined("ab", "cd"), { v.name.substr(0, 1), v.name.substr(1) });
+    CHECK_EQUAL(out.text, std::string("abcd"));
+    CHECK(out.tokens == v.joined("ab", "cd"));
+}
+
+TEST("a control token's text that is spelt is a stop string, too") {
+    const with_control v;
+    const shown out = v.show(v.spell("ab" + v.name + "c"), { v.name });
+    CHECK_EQUAL(out.text, std::string("ab"));
+    CHECK(out.tokens == v.spell("ab"));
+}

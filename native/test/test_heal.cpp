@@ -22,7 +22,8 @@ static double distance(const std::vector<float> & a, const std::vector<float> & 
 
 static std::vector<llama_token> tokens_of(const heal_case & work, const std::string & text, bool add_special) {
     const model_ptr model = load_model({ work.model.str(), 0 }, load_depth::metadata, [](float) { return true; });
-    return tokenize(llama_model_get_vocab(model.get()), text, add_special, true);
+    return tokenize(llama_model_get_vocab(model.get()), text,
+                    add_special ? text_place::whole : text_place::continuation, true);
 }
 
 TEST("a set that can be learnt by heart is, and the file that is written has the weights") {

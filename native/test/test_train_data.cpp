@@ -85,6 +85,24 @@ TEST("line ends, blank lines and a last line without an end are as editors write
         }
 }
 
+TEST("a byte order mark of UTF-8 is passed over, UTF-16 is refused") {
+    const temp_folder folder;
+    put_bytes(folder.file("data"), "\xEF\xBB\xBF"
+                                   "a\nb");
+    shuffled_lines lines(folder.file("data"), 1, 0);
+    for (int epoch = 0; epoch < 2; epoch++) {
+        CHECK_EQUAL(lines.next().text, std::string("a"));
+        CHECK_EQUAL(lines.next().text, std::string("b"));
+    }
+    for (const std::string & wide : { std::string("\xFF\xFE"
+                                                  "a\0",
+                                                  4),
+                                      std::string("a\0b\0", 4), std::string("\0a", 2) }) {
+        put_bytes(folder.file("wide"), wide);
+        CHECK_FAILURE(error_code::data_invalid, shuffled_lines(folder.file("wide"), 1, 0));
+    }
+}
+
 TEST("no file, no line, and another file than the one begun with are coded errors") {
     const temp_folder folder;
     CHECK_FAILURE(error_code::file_read_failed, shuffled_lines(folder.file("none"), 8, 0));
@@ -122,6 +140,14 @@ TEST("the three kinds of record are read, and other keys are left alone") {
     CHECK_EQUAL(*parse_data_record(R"({"text": ""})").text, std::string());
 }
 
+TEST("a chat whose list of tools is empty is a chat like any other") {
+    const data_record chat = parse_data_record(
+        R"({"tools": [], "messages": [{"role": "system", "content": ""}, {"role": "user", "content": "a"},
+            {"role": "assistant", "content": "b", "tool_calls": null}]})");
+    CHECK_EQUAL(chat.messages.size(), (size_t) 3);
+    CHECK_EQUAL(chat.messages[0].content, std::string());
+}
+
 TEST("a line that is no record says what is wrong with it") {
     const std::pair<const char *, const char *> cases[] = {
         { "", "no JSON" },
@@ -140,6 +166,13 @@ TEST("a line that is no record says what is wrong with it") {
         { R"({"messages": ["a"]})", "a message is no object" },
         { R"({"messages": [{"content": "a"}]})", "no \"role\"" },
         { R"({"messages": [{"role": "user"}]})", "no \"content\"" },
+        { R"({"messages": [{"role": "user", "content": null}]})", "is null" },
+        { R"({"messages": [{"role": "assistant", "content": "", "tool_calls": [{"id": "a"}]}]})", "tool_calls" },
+        { R"({"messages": [{"role": "assistant", "tool_calls": [{"id": "a"}]}]})", "chats with tools" },
+        { R"({"messages": [{"role": "assistant", "content": null, "function_call": {"name": "f"}}]})",
+          "function_call" },
+        { R"({"messages": [{"role": "tool", "content": "20 C"}]})", "a tool's answer" },
+        { R"({"tools": [{"type": "function"}], "messages": [{"role": "user", "content": "a"}]})", "\"tools\"" },
         { R"({"messages": [{"role": "user", "content": 1}]})", "neither a string nor a list" },
         { R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})", "is no text" },
     };
@@ -176,19 +209,19 @@ TEST("a prompt and its response are put together, the response closed") {
         return all;
     };
     const example made = with.of(R"({"prompt": "abc\n", "response": "de"})");
-    CHECK(made.prompt == tokenize(vocab, "abc\n", true, true));
+    CHECK(made.prompt == tokenize(vocab, "abc\n", text_place::whole, true));
     CHECK_EQUAL(made.response.back(), llama_vocab_eos(vocab));
     CHECK_EQUAL(with.text({ made.response.begin(), made.response.end() - 1 }), std::string("de"));
 
     // A token that spans the border belongs to the response.
     const example spanning = with.of(R"({"prompt": "abc", "response": "de"})");
-    std::vector<llama_token> whole = tokenize(vocab, "abcde", true, true);
+    std::vector<llama_token> whole = tokenize(vocab, "abcde", text_place::whole, true);
     whole.push_back(llama_vocab_eos(vocab));
     CHECK(joined(spanning) == whole);
 
     const example text = with.of(R"({"text": "abc de"})");
-    CHECK(joined(text) == tokenize(vocab, "abc de", true, true));
-    CHECK(text.prompt == tokenize(vocab, "", true, true));
+    CHECK(joined(text) == tokenize(vocab, "abc de", text_place::whole, true));
+    CHECK(text.prompt == tokenize(vocab, "", text_place::whole, true));
 }
 
 TEST("a response can be left open, but not if its end is all of it") {
