@@ -144,6 +144,6 @@ test.serial("a file in UTF-16 is told with its line", async (t) => {
   const data = join(withTempDir(t), "wide.jsonl");
   writeFileSync(data, Buffer.from('\uFEFF{"text": "a"}\n', "utf16le"));
   const { stderr, exitCode } = await runCommand(["eval", ...models, "--data", data, ...quick]);
-  t.is(stderr, `overfill: ${data}:1: the file is in UTF-16 or UTF-32, or no text; expected UTF-8 (ERR_DATA_INVALID)\n`);
+  t.is(stderr, `overfill: ${data}:1: the file is in UTF-16LE, or no text; expected UTF-8 (ERR_DATA_INVALID)\n`);
   t.is(exitCode, 1);
 });

@@ -1,5 +1,6 @@
 import { PassThrough } from "node:stream";
 import test from "ava";
+import { UsageError } from "../../lib/cli/exit.js";
 import { readText } from "../../lib/cli/prompt-source.js";
 
 const { signal } = new AbortController();
@@ -17,6 +18,17 @@ test("a byte-order mark is no part of a prompt", async (t) => {
   stream.end("\u{feff}Once");
   t.is(await readText(stream, { signal }), "Once");
 });
+
+for (const [title, bytes] of [
+  ["UTF-16", Buffer.from("\ufeffOnce", "utf16le")],
+  ["UTF-16 without a mark", Buffer.from("Once", "utf16le")],
+  ["Latin-1", Buffer.from("caf\xe9 au lait", "latin1")],
+] as const)
+  test(`a prompt in ${title} is refused`, async (t) => {
+    const stream = new PassThrough();
+    stream.end(bytes);
+    await t.throwsAsync(readText(stream, { signal }), { instanceOf: UsageError, message: /UTF-8/ });
+  });
 
 test("a stream that stays silent gives no text and is closed", async (t) => {
   const stream = new PassThrough();

@@ -139,3 +139,14 @@ test("with log-probabilities, a stopped answer has one row a token", async (t) =
     [...tokens],
   );
 });
+
+test("a stop string that is a control token's text ends the answer before that token", async (t) => {
+  const pair = await openPair(t, { maxSessions: 2 });
+  const [bos = 0] = pair.tokenize("", { addSpecial: true });
+  const mark = pair.detokenize([bos], { special: true });
+  const options = { ...greedy, logitBias: { [bos]: 1e6 }, stop: mark, maxTokens: 5 };
+  for (const special of [false, true]) {
+    const { text, tokens, result } = await answer(await pair.createSession(), "the cat", { ...options, special });
+    t.deepEqual([text, tokens, result.reason, result.stop], ["", [], "stop", mark]);
+  }
+});

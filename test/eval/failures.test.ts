@@ -64,7 +64,7 @@ test("lines that are no UTF-8 are told with their number", async (t) => {
   const latin1 = Buffer.from('{"prompt": "a", "response": "caf\xe9"}\n', "latin1");
   writeFileSync(data, Buffer.concat([Buffer.from(`${JSON.stringify(good[0])}\n`), latin1]));
   const report = await evaluate({ ...short, prefill: t.context.full, data });
-  t.deepEqual(report.badLines, [{ path: data, line: 2, reason: "it is not UTF-8" }]);
+  t.deepEqual(report.badLines, [{ path: data, line: 2, reason: "it is not UTF-8 (probably Latin-1 or Windows-1252)" }]);
 });
 
 test("a file in UTF-16 is refused as a whole", async (t) => {

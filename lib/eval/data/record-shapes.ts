@@ -126,7 +126,7 @@ function shapeOf(fields: Fields): z.Schema<TaskRecord> | undefined {
   if (completion !== undefined) return response(completion);
   const prompt = promptFields.find((name) => name in fields);
   const right = answerFields.find((name) => name in fields);
-  const passage = passageFields.find((name) => name in fields);
+  const passage = passageFields.find((name) => (fields[name] ?? "") !== "");
   if (passage !== undefined && prompt === "question" && right !== undefined) return passageAnswer(passage, right);
   if (prompt !== undefined && right !== undefined) return answer(prompt, right);
   if ("text" in fields) return text;

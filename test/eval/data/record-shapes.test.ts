@@ -36,6 +36,18 @@ const shapes: readonly (readonly [title: string, line: object, record: TaskRecor
   ["a question", { question: "Who?", answer: "He" }, question],
   ["a prompt with a target", { prompt: "Who?", target: "He" }, question],
   ["an input with answers", { input: "Who?", answers: ["He", "him"] }, { ...question, references: ["He", "him"] }],
+  [
+    "SQuAD's passage",
+    { id: "1", title: "T", context: "He did it.", question: "Who?", answers: { text: ["He"], answer_start: [0] } },
+    { ...question, prompt: "Title: T\n\nBackground: He did it.\n\nQuestion: Who?\n\nAnswer:" },
+  ],
+  [
+    "a passage without a title",
+    { passage: "He did it.", question: "Who?", answer: "He" },
+    { ...question, prompt: "Background: He did it.\n\nQuestion: Who?\n\nAnswer:" },
+  ],
+  ["an empty passage", { context: "", question: "Who?", answer: "He" }, question],
+  ["a chat with an empty list of tools", { messages: chat, tools: [] }, { kind: "chat", messages: chat }],
   ["SQuAD's answers", { question: "Who?", answers: { text: ["He"], answer_start: [5] } }, question],
   [
     "generic choices",
@@ -130,6 +142,22 @@ const broken: readonly (readonly [title: string, line: string | object, problem:
     /message is empty$/,
   ],
   ["a picture in a chat", { messages: [{ role: "user", content: [{ type: "image" }] }, chat[1]] }, /content/],
+  [
+    "a chat with tools",
+    { messages: chat, tools: [{ type: "function" }] },
+    /^"tools": chats with tools cannot be read$/,
+  ],
+  [
+    "a chat with a tool call",
+    { messages: [chat[0], { role: "assistant", content: null, tool_calls: [{ id: "a" }] }] },
+    /^"messages.1.tool_calls": chats with tools cannot be read$/,
+  ],
+  [
+    "a chat with a tool's answer",
+    { messages: [chat[0], { role: "tool", content: "20 C" }, chat[1]] },
+    /^"messages.1.role": chats with tools cannot be read$/,
+  ],
+  ["a passage that is no text", { context: { sentences: [] }, question: "a", answer: "b" }, /^"context": .*string/],
   ["messages that are none", { messages: "Hi" }, /^"messages": /],
   ["a single choice", { ...choices, choices: ["a"] }, /^"choices": /],
   ["an empty choice", { ...choices, choices: ["a", " "] }, /^"choices.1": expected a choice that is not empty$/],
