@@ -197,7 +197,10 @@ export interface SamplingOptions {
 export interface DecodeOptions extends SamplingOptions {
   /** 1 or more. @default until the answer ends or the context is full */
   readonly maxTokens?: number | undefined;
-  /** Strings that end the answer; they are not part of it, even where they span tokens. */
+  /**
+   * Strings that end the answer; they are not part of it, even where they span tokens. The text of a control token
+   * (`<|im_end|>`) ends it where the model writes that token, shown or not.
+   */
   readonly stop?: string | readonly string[] | undefined;
   /** Go on past end tokens, which are then never chosen. @default false */
   readonly ignoreEos?: boolean | undefined;

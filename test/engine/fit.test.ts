@@ -195,10 +195,10 @@ test("the options do what they say", async (t) => {
   for (const { errorK = 0, errorV = 0 } of flat.layers) t.true(errorK > 0.9 && errorV > 0.9);
 });
 
-test("a text in pieces and with any bytes is read to its end", async (t) => {
+test("a text in pieces and with any characters is read to its end", async (t) => {
   const { models } = t.context;
   const folder = withTempDir(t);
-  const run = async (content: string | Uint8Array, name: string) => {
+  const run = async (content: string, name: string) => {
     writeFileSync(join(folder, name), content);
     const { fitTokens, heldOutTokens } = await fitTranslator({
       ...quiet,
@@ -215,8 +215,8 @@ test("a text in pieces and with any bytes is read to its end", async (t) => {
   t.is(await run(" the".repeat(words), "words.txt"), words + Math.ceil(words / 511));
   const line = `${" the".repeat(15)}\n`;
   t.is(await run(line.repeat(words / 16), "lines.txt"), Math.floor(words / 16) * 16 + Math.ceil(words / 511));
-  const bytes = Uint8Array.from({ length: 3000 }, (_, i) => (i * 7919) % 256);
-  t.true((await run(bytes, "bytes.bin")) > 1000);
+  const characters = Array.from({ length: 3000 }, (_, i) => String.fromCodePoint(1 + ((i * 7919) % 0xd7ff)));
+  t.true((await run(characters.join(""), "characters.txt")) > 1000);
 });
 
 test("progress comes in stages, each from its beginning towards its end", async (t) => {

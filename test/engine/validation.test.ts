@@ -188,7 +188,7 @@ const prompts: readonly (readonly [title: string, prompt: unknown, actual?: stri
   ["a token outside the vocabulary", [50, 292], "292"],
   ["a token far outside the vocabulary", [2 ** 31 - 1], "2147483647"],
   ["a negative token in an Int32Array", Int32Array.of(50, -1), "-1"],
-  ["a token that an Int32Array cannot hold", Uint32Array.of(2 ** 32 - 1), "-1"],
+  ["a token that an Int32Array cannot hold", Uint32Array.of(2 ** 32 - 1), "4294967295"],
 ];
 
 for (const [title, prompt, actual] of prompts) {
