@@ -3,6 +3,7 @@
 #include "failure.h"
 #include "grammar_check.h"
 #include "llama_log.h"
+#include "log_softmax.h"
 
 #include <algorithm>
 #include <cmath>
@@ -145,10 +146,7 @@ void sampler::accept(llama_token token) {
 }
 
 std::vector<token_log_prob> sampler::log_probs(const float * logits, llama_token token, int32_t n) const {
-    const float largest = *std::max_element(logits, logits + n_vocab_);
-    double sum = 0;
-    for (int32_t i = 0; i < n_vocab_; i++) sum += std::exp((double) logits[i] - largest);
-    const double log_sum = largest + std::log(sum);
+    const double log_sum = log_sum_exp(logits, (size_t) n_vocab_);
 
     std::vector<token_log_prob> out = { { token, (float) (logits[token] - log_sum) } };
     const size_t k = (size_t) std::min(std::max(n, 0), n_vocab_);

@@ -1,6 +1,7 @@
 #include "score.h"
 
 #include "failure.h"
+#include "log_softmax.h"
 #include "prompt.h"
 
 #include <algorithm>
@@ -122,10 +123,8 @@ bool scorer::hold(size_t n_prefill, size_t n, reader next) {
 
 void scorer::distributions::add(const float * row, size_t n_vocab) {
     const float * largest = std::max_element(row, row + n_vocab);
-    double sum = 0;
-    for (size_t i = 0; i < n_vocab; i++) sum += std::exp((double) row[i] - (double) *largest);
     logits.insert(logits.end(), row, row + n_vocab);
-    log_sums.push_back(std::log(sum) + (double) *largest);
+    log_sums.push_back(log_sum_exp(row, n_vocab));
     likeliest.push_back((llama_token) (largest - row));
 }
 

@@ -1,15 +1,11 @@
 #include "token_loss.h"
 
-#include <algorithm>
-#include <cmath>
+#include "log_softmax.h"
 
 namespace overfill {
 
 double token_loss(const float * logits, int32_t n_vocab, llama_token token) {
-    const double largest = *std::max_element(logits, logits + n_vocab);
-    double sum = 0;
-    for (int32_t i = 0; i < n_vocab; i++) sum += std::exp(logits[i] - largest);
-    return std::log(sum) + largest - logits[token];
+    return log_sum_exp(logits, (size_t) n_vocab) - logits[token];
 }
 
 }  // namespace overfill
