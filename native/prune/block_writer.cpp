@@ -124,6 +124,25 @@ void block_writer::scale_rows(const tensor_cut & tensor, int64_t first_row, int6
     for (int64_t i = 0; i < n; i++) values[i] = (float) (values[i] * tensor.scale);
 }
 
+static bool all_finite(const std::vector<float> & values) {
+    // By the exponent, so that the compiler can use vector instructions: every value that is quantised comes by here.
+    constexpr uint32_t exponent = 0x7f800000;
+    uint32_t n_bad = 0;
+    for (const float value : values) {
+        uint32_t bits;
+        std::memcpy(&bits, &value, sizeof bits);
+        n_bad += (bits & exponent) == exponent;
+    }
+    return n_bad == 0;
+}
+
+void block_writer::refuse_values(const tensor_cut & tensor) const {
+    throw failure(error_code::model_invalid,
+                  parent_.path() + " has values in " + tensor.source->name + " that are not finite numbers as " +
+                      ggml_type_name(tensor.type),
+                  { { "path", parent_.path() }, { "tensor", tensor.source->name } });
+}
+
 void block_writer::make_rows(const tensor_cut & tensor, int64_t first_row, int64_t n_rows, uint8_t * out,
                              scratch & own) const {
     const ggml_type from = tensor.source->type;
@@ -156,12 +175,10 @@ void block_writer::make_rows(const tensor_cut & tensor, int64_t first_row, int64
         }
     }
     scale_rows(tensor, first_row, n_rows, own.gathered.data());
+    // Before any conversion: integers are made of the values, for which NaN and infinity are undefined.
+    if (ggml_is_quantized(tensor.type) && !all_finite(own.gathered)) refuse_values(tensor);
     from_floats(tensor.type, own.gathered.data(), out, n_rows, n_out);
-    if (!ggml_validate_row_data(tensor.type, out, (size_t) n_rows * out_bytes))
-        throw failure(error_code::model_invalid,
-                      parent_.path() + " has values in " + tensor.source->name + " that are no finite numbers as " +
-                          ggml_type_name(tensor.type),
-                      { { "path", parent_.path() } });
+    if (!ggml_validate_row_data(tensor.type, out, (size_t) n_rows * out_bytes)) refuse_values(tensor);
 }
 
 }  // namespace overfill

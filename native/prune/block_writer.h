@@ -33,6 +33,7 @@ class block_writer {
     };
 
     void make_block(const tensor_cut & tensor, int64_t first_row, int64_t n_rows);
+    [[noreturn]] void refuse_values(const tensor_cut & tensor) const;
     void make_rows(const tensor_cut & tensor, int64_t first_row, int64_t n_rows, uint8_t * out, scratch & own) const;
     void read_rows(const tensor_cut & tensor, int64_t first_row, int64_t n_rows, uint8_t * out) const;
     void to_floats(ggml_type type, const uint8_t * in, float * out, int64_t n) const;

@@ -10,6 +10,7 @@
 #include <ggml-cpp.h>
 #include <gguf.h>
 
+#include <cmath>
 #include <thread>
 
 #ifndef _WIN32
@@ -191,6 +192,31 @@ TEST("a type that cannot be had is refused") {
     }
 }
 
+TEST("values that are not finite are refused before anything is made of them, and the tensor is named") {
+    for (const char * type : { "q8_0", "q4_0", "q4_k_m", "q6_k", "iq4_nl", "f16" })
+        for (const float odd : { NAN, INFINITY, -INFINITY }) {
+            row_model broken;
+            broken.n_embd = 256;
+            broken.n_ff = 256;
+            broken.n_head = 16;
+            broken.n_head_kv = 2;
+            broken.change = [&](const std::string & name, std::vector<float> & values, int64_t, int64_t) {
+                if (name == "blk.1.ffn_up.weight") values[300] = odd;
+            };
+            rewrite_case work(broken);
+            work.options.type = type;
+            try {
+                work.run();
+                CHECK(false);
+            } catch (const failure & error) {
+                CHECK(error.code() == error_code::model_invalid);
+                CHECK(std::string(error.what()).find("blk.1.ffn_up.weight") != std::string::npos);
+                CHECK_EQUAL(error.details().back().second, "blk.1.ffn_up.weight");
+            }
+            CHECK_EQUAL(work.folder.n_files(), (size_t) 1);
+        }
+}
+
 TEST("parts that do not fit the model are refused") {
     const auto refused = [](const std::function<void(rewrite_case &)> & change) {
         rewrite_case work;
@@ -267,7 +293,7 @@ TEST("a parent that cannot be pruned is refused by what it is") {
                   }) });
     CHECK_FAILURE(error_code::model_not_found, parent_model{ work.folder.file("none.gguf") });
     const std::vector<std::string> parts = write_split_row_model({}, work.folder.file("p"), 9);
-    CHECK_FAILURE(error_code::model_invalid, parent_model{ parts[1] });
+    CHECK_FAILURE(error_code::model_unsupported, parent_model{ parts[1] });
     std::filesystem::remove(parts[2]);
     CHECK_FAILURE(error_code::model_not_found, parent_model{ parts[0] });
 }
