@@ -1,10 +1,8 @@
 #include "file_reader.h"
 
-#include "failure.h"
+#include "file_failure.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #ifdef _WIN32
@@ -18,9 +16,7 @@
 
 namespace overfill {
 
-void file_reader::fail(const std::string & why) const {
-    throw failure(error_code::file_read_failed, path_ + " cannot be read: " + why, { { "path", path_ } });
-}
+void file_reader::fail(const std::string & why) const { throw read_failure(path_, why); }
 
 // No system reads more than 2 GiB at once.
 static constexpr size_t max_read = (size_t) 1 << 30;
@@ -30,7 +26,7 @@ static constexpr size_t max_read = (size_t) 1 << 30;
 file_reader::file_reader(const std::string & path) : path_(path) {
     handle_ = CreateFileW(std::filesystem::u8path(path).c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING,
                           FILE_ATTRIBUTE_NORMAL, nullptr);
-    if (handle_ == INVALID_HANDLE_VALUE) fail("error " + std::to_string(GetLastError()));
+    if (handle_ == INVALID_HANDLE_VALUE) fail(std::error_code((int) GetLastError(), std::system_category()).message());
 }
 
 file_reader::~file_reader() { CloseHandle(handle_); }
@@ -43,7 +39,7 @@ void file_reader::read(uint64_t offset, void * data, size_t n_bytes) const {
         DWORD n = 0;
         if (!ReadFile(handle_, static_cast<char *>(data) + done, (DWORD) std::min(n_bytes - done, max_read), &n,
                       &place))
-            fail("error " + std::to_string(GetLastError()));
+            fail(std::error_code((int) GetLastError(), std::system_category()).message());
         if (n == 0) fail("it ends too early");
         done += n;
     }
@@ -53,7 +49,7 @@ void file_reader::read(uint64_t offset, void * data, size_t n_bytes) const {
 
 file_reader::file_reader(const std::string & path) : path_(path) {
     handle_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (handle_ < 0) fail(std::strerror(errno));
+    if (handle_ < 0) fail(system_reason());
 }
 
 file_reader::~file_reader() { close(handle_); }
@@ -63,7 +59,7 @@ void file_reader::read(uint64_t offset, void * data, size_t n_bytes) const {
         const ssize_t n = pread(handle_, static_cast<char *>(data) + done, std::min(n_bytes - done, max_read),
                                 (off_t) (offset + done));
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) fail(std::strerror(errno));
+        if (n < 0) fail(system_reason());
         if (n == 0) fail("it ends too early");
         done += (size_t) n;
     }

@@ -3,6 +3,9 @@
 #include "failure.h"
 #include "fingerprint.h"
 #include "gguf_metadata.h"
+#include "whole_number.h"
+
+#include <filesystem>
 
 namespace overfill {
 
@@ -30,14 +33,34 @@ static translator load_translator(const std::string & path, const std::string & 
     return out;
 }
 
-static std::string beside(const std::string & model, const std::string & name) {
-    const size_t slash = model.find_last_of("/\\");
-    return slash == std::string::npos ? name : model.substr(0, slash + 1) + name;
+static failure broken_metadata(const std::string & path, const std::string & why) {
+    return failure(error_code::model_invalid, path + " has " + why, { { "path", path } });
+}
+
+// A model comes from anywhere, and must not make this process read files of other folders.
+static bool is_plain_name(const std::string & name) {
+    return !name.empty() && name != "." && name != ".." && name.find_first_of("/\\:") == std::string::npos;
 }
 
 std::string translator_named_by(const std::string & decode_path) {
-    const auto file = gguf_metadata(decode_path).text("overfill.translator");
-    return file ? beside(decode_path, *file) : "";
+    const auto name = gguf_metadata(decode_path).text("overfill.translator");
+    if (!name) return "";
+    if (!is_plain_name(*name))
+        throw broken_metadata(decode_path,
+                              "overfill.translator = " + *name + ", which is not the plain name of a file beside it");
+    return (std::filesystem::u8path(decode_path).parent_path() / std::filesystem::u8path(*name)).u8string();
+}
+
+// What the pruner wrote down: the parent's layers that stayed.
+static std::vector<int32_t> layers_named_by(const std::string & decode_path) {
+    std::vector<int32_t> layers;
+    for (const double value : gguf_metadata(decode_path).numbers("overfill.layer_map")) {
+        const auto layer = whole_number(value, 0, INT32_MAX);
+        if (!layer)
+            throw broken_metadata(decode_path, "layer " + number_text(value) + " in overfill.layer_map, which is none");
+        layers.push_back((int32_t) *layer);
+    }
+    return layers;
 }
 
 translator find_translator(const translator_choice & choice, const std::string & prefill_path,
@@ -57,8 +80,7 @@ translator find_translator(const translator_choice & choice, const std::string &
         out.layers = choice.layers;
     } else {
         if (const std::string file = translator_named_by(decode_path); !file.empty()) return load(file);
-        for (const double layer : gguf_metadata(decode_path).numbers("overfill.layer_map"))
-            out.layers.push_back((int32_t) layer);
+        out.layers = layers_named_by(decode_path);
         // A pruned model may also meet another model than its parent.
         if (out.layers.size() != decode.n_layer) return {};
     }

@@ -2,11 +2,10 @@
 
 #include "failure.h"
 #include "gguf_metadata.h"
-
-#include <llama.h>
+#include "input_file.h"
+#include "split_parts.h"
 
 #include <cstdio>
-#include <filesystem>
 #include <map>
 #include <vector>
 
@@ -68,32 +67,10 @@ bool is_vector(const gguf_context * gguf, int64_t tensor) {
     return named && ne[1] == 1 && ne[2] == 1 && gguf_get_tensor_type(gguf, tensor) == GGML_TYPE_F32;
 }
 
-std::vector<std::string> parts_of(const std::string & path, const gguf_metadata & meta) {
-    const int n = (int) meta.number("split.count").value_or(0);
-    if (n <= 1) return { path };
-    std::vector<char> buffer(path.size() + 32);
-    if (n > 99999 || llama_split_prefix(buffer.data(), buffer.size(), path.c_str(), 0, n) <= 0)
-        throw failure(error_code::model_invalid, path + " is one part of a split model; name its first part",
-                      { { "path", path } });
-    const std::string prefix = buffer.data();
-    std::vector<std::string> parts;
-    for (int i = 0; i < n; i++) {
-        llama_split_path(buffer.data(), buffer.size(), prefix.c_str(), i, n);
-        parts.push_back(buffer.data());
-    }
-    return parts;
-}
-
-void check_exists(const std::string & path) {
-    std::error_code error;
-    if (!std::filesystem::is_regular_file(std::filesystem::u8path(path), error))
-        throw failure(error_code::model_not_found, path + " does not exist", { { "path", path } });
-}
-
 }  // namespace
 
 std::string model_fingerprint(const std::string & path) {
-    check_exists(path);
+    check_input_file(path, model_codes);
     const gguf_metadata first(path);
     const std::string architecture = first.text("general.architecture").value_or("");
     hash all;
@@ -102,8 +79,8 @@ std::string model_fingerprint(const std::string & path) {
 
     // By name, so that a split model and its merged file are one.
     std::map<std::string, uint64_t> vectors;
-    for (const std::string & part : parts_of(path, first)) {
-        check_exists(part);
+    for (const std::string & part : split_parts(path, first)) {
+        check_input_file(part, model_codes);
         const gguf_metadata meta(part);
         for (int64_t i = 0; i < gguf_get_n_tensors(meta.get()); i++) {
             if (!is_vector(meta.get(), i)) continue;

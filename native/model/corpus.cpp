@@ -1,6 +1,7 @@
 #include "corpus.h"
 
 #include "failure.h"
+#include "input_file.h"
 #include "text.h"
 
 #include <algorithm>
@@ -15,13 +16,8 @@ static constexpr size_t piece_bytes = 1 << 16;
 }
 
 void check_text_file(const std::string & path) {
-    namespace fs = std::filesystem;
-    const fs::path file = fs::u8path(path);
-    std::error_code error;
-    if (!fs::exists(file, error)) refuse(path, "it does not exist");
-    if (!fs::is_regular_file(file, error)) refuse(path, "it is not a file");
-    std::ifstream text(file, std::ios::binary);
-    if (!text) refuse(path, "the system refuses it");
+    check_input_file(path, data_codes);
+    std::ifstream text(std::filesystem::u8path(path), std::ios::binary);
     std::string start(4, '\0');
     text.read(&start[0], (std::streamsize) start.size());
     start.resize((size_t) text.gcount());

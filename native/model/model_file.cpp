@@ -3,6 +3,8 @@
 #include "architectures.h"
 #include "failure.h"
 #include "gguf_metadata.h"
+#include "input_file.h"
+#include "whole_number.h"
 
 #include <ggml.h>
 
@@ -15,8 +17,6 @@
 #include <unordered_set>
 
 namespace overfill {
-
-namespace fs = std::filesystem;
 
 // llama.cpp's own bounds, beyond which it aborts.
 static constexpr double max_layers = 512;
@@ -42,17 +42,8 @@ class inspection {
     explicit inspection(const std::string & path) : path_(path) {}
 
     uint64_t check_file() const {
-        std::error_code error;
-        const fs::path path = fs::u8path(path_);
-        if (!fs::exists(path, error))
-            throw failure(error_code::model_not_found, path_ + " does not exist", { { "path", path_ } });
-        if (!fs::is_regular_file(path, error))
-            throw failure(error_code::model_not_a_file, path_ + " is not a file", { { "path", path_ } });
-        const uint64_t n_bytes = fs::file_size(path, error);
-        std::ifstream file(path, std::ios::binary);
-        if (error || !file)
-            throw failure(error_code::model_load_failed, path_ + " cannot be read", { { "path", path_ } });
-
+        const uint64_t n_bytes = check_input_file(path_, model_codes);
+        std::ifstream file(std::filesystem::u8path(path_), std::ios::binary);
         char magic[4] = {};
         uint32_t version = 0;
         file.read(magic, sizeof magic);
@@ -65,6 +56,7 @@ class inspection {
     }
 
     std::string architecture_of(const gguf_metadata & meta) const {
+        check_first_part(meta);
         const auto architecture = meta.text("general.architecture");
         if (!architecture) refuse("names no architecture");
         return *architecture;
@@ -76,7 +68,6 @@ class inspection {
             unsupported("has the unknown architecture " + architecture, architecture);
         if (architecture == "clip") unsupported("is an image encoder", architecture);
         if (meta.text("general.type") == "adapter") unsupported("is an adapter, not a model", architecture);
-        check_split(meta, architecture);
         if (gguf_get_n_tensors(meta.get()) == 0) unsupported("holds a vocabulary only", architecture);
         check_tensors(meta, n_bytes);
         return architecture;
@@ -88,8 +79,8 @@ class inspection {
         const auto within = [&](const char * name, double low, double high) {
             for (const double value : meta.numbers(key(name)))
                 if (!(value >= low && value <= high))
-                    refuse("has " + key(name) + " = " + std::to_string(value) + ", expected " +
-                           std::to_string((int64_t) low) + " to " + std::to_string((int64_t) high));
+                    refuse("has " + key(name) + " = " + number_text(value) + ", expected " + number_text(low) + " to " +
+                           number_text(high));
         };
         const double many = 1 << 24, finite = 3e38, blocks = meta.number(key("block_count")).value_or(0);
         within("block_count", 1, max_layers);
@@ -106,7 +97,7 @@ class inspection {
             within(name, 0, finite);
         for (const char * name : { "rope.freq_base", "rope.freq_base_swa", "rope.scaling.original_context_length" })
             if (const auto value = meta.number(key(name)); value && !(*value > 0 && *value <= finite))
-                refuse("has " + key(name) + " = " + std::to_string(*value));
+                refuse("has " + key(name) + " = " + number_text(*value));
         const auto scaling = meta.text(key("rope.scaling.type"));
         if (scaling && *scaling != "none" && *scaling != "linear" && *scaling != "yarn" && *scaling != "longrope")
             refuse("has the unknown RoPE scaling " + *scaling);
@@ -145,10 +136,11 @@ class inspection {
                       { { "path", path_ }, { "architecture", architecture } });
     }
 
-    // llama.cpp finds the other parts by the name of the first one.
-    void check_split(const gguf_metadata & meta, const std::string & architecture) const {
+    // llama.cpp finds the other parts by the name of the first one, which alone has the model's metadata.
+    void check_first_part(const gguf_metadata & meta) const {
+        const std::string architecture = meta.text("general.architecture").value_or("");
         const double n_parts = meta.number("split.count").value_or(0);
-        if (n_parts <= 1) return;
+        if (!(n_parts > 1)) return;
         char ending[32];
         std::snprintf(ending, sizeof ending, "-00001-of-%05d.gguf", (int) std::min(n_parts, 99999.0));
         const std::string expected = ending;
@@ -205,20 +197,19 @@ class inspection {
                 : experts <= max_experts && used > 0 && used <= experts && groups < experts &&
                       (groups <= 1 || (std::fmod(experts, groups) == 0 && groups_used > 0 && groups_used < groups));
         if (!fits)
-            refuse("has an impossible choice of experts (" + std::to_string((int64_t) used) + " of " +
-                   std::to_string((int64_t) experts) + " in " + std::to_string((int64_t) groups) + " groups)");
+            refuse("has an impossible choice of experts (" + number_text(used) + " of " + number_text(experts) +
+                   " in " + number_text(groups) + " groups)");
     }
 
     void check_heads(const gguf_metadata & meta, const std::string & architecture) const {
         const auto key = [&](const char * name) { return architecture + "." + name; };
         const auto heads = meta.numbers(key("attention.head_count")),
                    heads_kv = meta.numbers(key("attention.head_count_kv"));
-        const auto text = [](double n) { return std::to_string((int64_t) n); };
         for (size_t i = 0; i < std::max(heads.size(), heads_kv.size()) && !heads.empty() && !heads_kv.empty(); i++) {
             const double n = heads[std::min(i, heads.size() - 1)], n_kv = heads_kv[std::min(i, heads_kv.size() - 1)];
             if (n_kv == 0 && n > 0) refuse("has a layer with heads but without KV heads");
             if (n_kv > 0 && std::fmod(n, n_kv) != 0)
-                refuse("has " + text(n) + " heads, no multiple of its " + text(n_kv) + " KV heads");
+                refuse("has " + number_text(n) + " heads, no multiple of its " + number_text(n_kv) + " KV heads");
         }
         // Without explicit head sizes llama.cpp divides the width by the number of heads and drops the rest.
         const auto width = meta.number(key("embedding_length"));
@@ -226,19 +217,20 @@ class inspection {
                    value_size = meta.number(key("attention.value_length"));
         if (!width || heads.empty() || heads[0] <= 0) return;
         if (!key_size && std::fmod(*width, heads[0]) != 0)
-            refuse("has a width of " + text(*width) + ", no multiple of its " + text(heads[0]) + " heads");
+            refuse("has a width of " + number_text(*width) + ", no multiple of its " + number_text(heads[0]) +
+                   " heads");
 
         const double head_size = key_size.value_or(*width / heads[0]);
         const bool latent = meta.has(key("attention.kv_lora_rank"));
         if (value_size.value_or(head_size) != head_size && rotates_whole_heads(architecture) && !latent)
-            refuse("has heads of " + text(head_size) + " for K and " + text(*value_size) + " for V");
+            refuse("has heads of " + number_text(head_size) + " for K and " + number_text(*value_size) + " for V");
         const double rotated = meta.number(key("rope.dimension_count")).value_or(head_size);
         if (meta.has(key("rope.freq_base")) || meta.has(key("rope.dimension_count"))) {
             if (rotated < 2 || std::fmod(rotated, 2) != 0 || (rotated > head_size && !latent) ||
                 (rotated != head_size && rotates_whole_heads(architecture) && !latent))
-                refuse("rotates " + text(rotated) + " dimensions of heads of " + text(head_size));
+                refuse("rotates " + number_text(rotated) + " dimensions of heads of " + number_text(head_size));
         } else if (rotates_whole_heads(architecture) && std::fmod(head_size, 2) != 0) {
-            refuse("has heads of an odd size, " + text(head_size));
+            refuse("has heads of an odd size, " + number_text(head_size));
         }
     }
 

@@ -2,6 +2,7 @@
 
 #include "failure.h"
 #include "quantization.h"
+#include "whole_number.h"
 
 namespace overfill {
 
@@ -45,7 +46,8 @@ static void choose_quantized(cut_layout & layout, const parent_model & parent, c
 void choose_output_types(cut_layout & layout, const parent_model & parent, const kept_counts & counts,
                          const std::string & type) {
     if (type == "same") {
-        layout.file_type = (int) parent.metadata().number("general.file_type").value_or(*find_file_type("f16"));
+        layout.file_type = (int) whole_number(parent.metadata().number("general.file_type").value_or(-1), 0, INT32_MAX)
+                               .value_or(*find_file_type("f16"));
         for (tensor_cut & tensor : layout.tensors) tensor.type = same_type(tensor);
         return;
     }

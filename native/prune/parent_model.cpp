@@ -2,14 +2,14 @@
 
 #include "failure.h"
 #include "file_reader.h"
+#include "input_file.h"
 #include "model_file.h"
+#include "split_parts.h"
 #include "tensor_axes.h"
-
-#include <llama.h>
+#include "whole_number.h"
 
 #include <algorithm>
 #include <cstring>
-#include <filesystem>
 #include <unordered_map>
 
 namespace overfill {
@@ -29,29 +29,18 @@ struct parent_model::files {
                       { { "path", path }, { "architecture", file.architecture } });
     }
 
+    [[noreturn]] void broken(const std::string & what) const {
+        throw failure(error_code::model_invalid, path + " " + what, { { "path", path } });
+    }
+
     std::string key(const char * name) const { return file.architecture + "." + name; }
 
     void read_parts() {
-        const int n_parts = (int) metadata.number("split.count").value_or(1);
-        names = { path };
-        if (n_parts > 1) {
-            // check_model_file has seen to it that this is the first part.
-            std::vector<char> buffer(path.size() + 32);
-            llama_split_prefix(buffer.data(), buffer.size(), path.c_str(), 0, n_parts);
-            const std::string prefix = buffer.data();
-            for (int i = 1; i < n_parts; i++) {
-                llama_split_path(buffer.data(), buffer.size(), prefix.c_str(), i, n_parts);
-                names.push_back(buffer.data());
-            }
-        }
+        names = split_parts(path, metadata);
         for (size_t part = 0; part < names.size(); part++) {
-            std::error_code error;
-            const std::filesystem::path name = std::filesystem::u8path(names[part]);
-            if (!std::filesystem::is_regular_file(name, error))
-                throw failure(error_code::model_not_found, names[part] + " does not exist",
-                              { { "path", names[part] } });
+            const uint64_t n_file = check_input_file(names[part], model_codes);
             const gguf_metadata meta(names[part]);
-            add_tensors(meta, part, names[part], std::filesystem::file_size(name, error));
+            add_tensors(meta, part, names[part], n_file);
             readers.push_back(std::make_unique<file_reader>(names[part]));
         }
     }
@@ -66,13 +55,13 @@ struct parent_model::files {
             tensor.part = part;
             tensor.offset = gguf_get_data_offset(gguf) + gguf_get_tensor_offset(gguf, i);
             tensor.n_bytes = gguf_get_tensor_size(gguf, i);
-            const auto broken = [&](const std::string & what) {
+            const auto refuse_part = [&](const std::string & what) {
                 throw failure(error_code::model_invalid, part_path + " " + what, { { "path", part_path } });
             };
             if (tensor.offset > n_file || tensor.n_bytes > n_file - tensor.offset)
-                broken("is truncated: tensor " + tensor.name + " ends behind the file");
+                refuse_part("is truncated: tensor " + tensor.name + " ends behind the file");
             if (!by_name.emplace(tensor.name, tensors.size()).second)
-                broken("has the tensor " + tensor.name + " twice");
+                refuse_part("has the tensor " + tensor.name + " twice");
             n_bytes += tensor.n_bytes;
             n_params += (uint64_t) (tensor.ne[0] * tensor.ne[1] * tensor.ne[2] * tensor.ne[3]);
             tensors.push_back(std::move(tensor));
@@ -95,16 +84,22 @@ struct parent_model::files {
         return (uint32_t) (values.empty() ? fallback : values[0]);
     }
 
+    // A number that all layers have in common by its meaning; check_model_file has seen to its range.
+    uint32_t single(const char * name) const {
+        const auto value = metadata.number(key(name));
+        const auto whole = value ? whole_number(*value, 1, UINT32_MAX) : std::nullopt;
+        if (!whole) broken("has no " + key(name) + " that is one whole number");
+        return (uint32_t) *whole;
+    }
+
     void read_shape() {
         const auto number = [&](const char * name) { return metadata.number(key(name)); };
         for (const char * name : { "attention.kv_lora_rank", "nextn_predict_layers", "embedding_length_out" })
             if (number(name).value_or(0) > 0) refuse("has " + key(name));
         if (metadata.has(key("deepstack_mapping"))) refuse("has " + key("deepstack_mapping"));
-        for (const char * name : { "block_count", "embedding_length", "attention.head_count" })
-            if (metadata.numbers(key(name)).empty())
-                throw failure(error_code::model_invalid, path + " has no " + key(name), { { "path", path } });
-        shape.n_layer = (uint32_t) *number("block_count");
-        shape.n_embd = (uint32_t) *number("embedding_length");
+        if (metadata.numbers(key("attention.head_count")).empty()) broken("has no " + key("attention.head_count"));
+        shape.n_layer = single("block_count");
+        shape.n_embd = single("embedding_length");
         shape.n_ff = common("feed_forward_length", 0);
         shape.n_head = common("attention.head_count", 0);
         shape.n_head_kv = common("attention.head_count_kv", shape.n_head);
@@ -117,8 +112,7 @@ struct parent_model::files {
                                            std::pair("attention.value_length_swa", shape.head_size_v) })
             if (number(name).value_or(size) != size) refuse("has layers of different head sizes");
         const auto embedding = by_name.find("token_embd.weight");
-        if (embedding == by_name.end())
-            throw failure(error_code::model_invalid, path + " has no token_embd.weight", { { "path", path } });
+        if (embedding == by_name.end()) broken("has no token_embd.weight");
         shape.n_vocab = (uint32_t) tensors[embedding->second].ne[1];
         if (row->rope_layers != 0 && shape.n_layer != row->rope_layers)
             refuse("has " + std::to_string(shape.n_layer) + " layers, with which " + row->name + " has no RoPE");

@@ -1,6 +1,7 @@
 #include "pruned_metadata.h"
 
 #include "fingerprint.h"
+#include "whole_number.h"
 
 #include <gguf.h>
 
@@ -121,7 +122,7 @@ class metadata_writer {
 
     // Without the zeros that the parent may have been padded with itself.
     uint32_t real_width(const char * name, uint32_t n_kept) const {
-        const auto real = parent_.metadata().number(name);
+        const auto real = whole_number(parent_.metadata().number(name).value_or(-1), 0, UINT32_MAX);
         return real && !cut_ ? (uint32_t) *real : n_kept;
     }
 

@@ -3,6 +3,8 @@
 #include "checkpoint_state.h"
 #include "failure.h"
 #include "gguf_metadata.h"
+#include "input_file.h"
+#include "whole_number.h"
 #include "word_hash.h"
 
 #include <algorithm>
@@ -27,8 +29,8 @@ class checkpoint_reader {
         if (file_->text("general.type") != file_type) refuse("is a GGUF file, but no checkpoint");
         const double version = file_->number(key_prefix + "version").value_or(0);
         if (version != file_version)
-            refuse("has checkpoint version " + std::to_string((int64_t) version) + "; version " +
-                   std::to_string(file_version) + " is supported");
+            refuse("has checkpoint version " + number_text(version) + "; version " + std::to_string(file_version) +
+                   " is supported");
         check_facts(facts);
         if (texts("tensors") != names_of(values.parameters)) refuse("holds the weights of other tensors");
         training_state state = read_state();
@@ -43,13 +45,8 @@ class checkpoint_reader {
     }
 
     void check_hash() {
-        const auto name = std::filesystem::u8path(path_);
-        std::error_code error;
-        const uint64_t n_bytes = std::filesystem::file_size(name, error);
-        std::ifstream in(name, std::ios::binary);
-        if (error || !in)
-            throw failure(error_code::file_read_failed, path_ + " cannot be read: the system refuses it",
-                          { { "path", path_ } });
+        const uint64_t n_bytes = check_input_file(path_, data_codes);
+        std::ifstream in(std::filesystem::u8path(path_), std::ios::binary);
         uint64_t expected = 0;
         if (n_bytes < sizeof expected || n_bytes % sizeof expected != 0) refuse("is no checkpoint, or is damaged");
         word_hash hash;
