@@ -1,53 +1,47 @@
 #include "atomic_file.h"
 
-#include "failure.h"
+#include "file_failure.h"
 
-#include <cerrno>
-#include <cstring>
-#include <random>
-#include <system_error>
+#include <cstdio>
+#include <memory>
 
 namespace overfill {
 
-namespace fs = std::filesystem;
-
-void atomic_file::fail(const std::string & why) const {
-    throw failure(error_code::file_write_failed, name_ + " cannot be written: " + why, { { "path", name_ } });
-}
-
-atomic_file::atomic_file(const std::string & path) : name_(path), path_(fs::u8path(path)) {
-    std::error_code error;
-    if (fs::is_directory(path_, error)) fail("it is a folder");
-    std::random_device random;
-    temporary_ = path_;
-    temporary_ += "." + std::to_string(random()) + ".part";
-    if (!file_.open(temporary_, /*buffered*/ true)) fail(std::strerror(errno));
-}
-
-atomic_file::~atomic_file() {
-    if (temporary_.empty()) return;
-    file_.abandon();
-    std::error_code error;
-    fs::remove(temporary_, error);
-}
-
 void atomic_file::write(const void * data, size_t n_bytes) {
-    if (!file_.write(data, n_bytes)) fail(std::strerror(errno));
+    files_.write(data, n_bytes);
     n_bytes_ += n_bytes;
 }
 
 void atomic_file::finish() {
     if (finished_) return;
-    if (!file_.close()) fail(std::strerror(errno));
+    files_.close();
     finished_ = true;
 }
 
 void atomic_file::commit() {
     finish();
-    std::error_code error;
-    fs::rename(temporary_, path_, error);
-    if (error) fail(error.message());
-    temporary_.clear();
+    files_.commit();
+}
+
+static void write_into(const output_target & target, std::string_view text) {
+    struct close_file {
+        void operator()(std::FILE * file) const { std::fclose(file); }
+    };
+#ifdef _WIN32
+    std::unique_ptr<std::FILE, close_file> file(_wfopen(target.path.c_str(), L"ab"));
+#else
+    std::unique_ptr<std::FILE, close_file> file(std::fopen(target.path.c_str(), "abe"));
+#endif
+    if (!file || std::fwrite(text.data(), 1, text.size(), file.get()) != text.size() || std::fflush(file.get()) != 0)
+        throw write_failure(target.name, system_reason());
+}
+
+void write_text(const std::string & path, std::string_view text) {
+    const output_target target = find_output(path);
+    if (target.stream) return write_into(target, text);
+    atomic_file file(path);
+    file.write(text.data(), text.size());
+    file.commit();
 }
 
 }  // namespace overfill

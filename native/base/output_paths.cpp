@@ -1,7 +1,7 @@
 #include "output_paths.h"
 
-#include "atomic_file.h"
 #include "failure.h"
+#include "staged_files.h"
 
 #include <filesystem>
 
@@ -21,14 +21,20 @@ static bool name_one_file(const std::string & a, const std::string & b) {
     return !error_a && !error_b && full_a == full_b;
 }
 
-void check_output(const std::string & option, const std::string & path, const std::vector<std::string> & taken) {
+void check_writable(const std::string & path, bool is_text) {
+    if (is_text && find_output(path).stream) return;
+    const staged_files writable({ path });
+}
+
+void check_output(const std::string & option, const std::string & path, const std::vector<std::string> & taken,
+                  bool is_text) {
     const std::string parameter = "options." + option;
     for (const std::string & other : taken)
         if (!other.empty() && name_one_file(path, other))
             throw failure(error_code::invalid_argument,
                           parameter + ": " + path + " is read or written by this job already",
                           { { "parameter", parameter }, { "path", path } });
-    const atomic_file writable(path);
+    check_writable(path, is_text);
 }
 
 }  // namespace overfill

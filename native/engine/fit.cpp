@@ -1,6 +1,5 @@
 #include "fit.h"
 
-#include "atomic_file.h"
 #include "cache_rows.h"
 #include "chunk_sample.h"
 #include "clock.h"
@@ -9,6 +8,7 @@
 #include "fingerprint.h"
 #include "model_file.h"
 #include "models.h"
+#include "output_paths.h"
 #include "ridge.h"
 #include "thread_team.h"
 #include "token_reader.h"
@@ -58,7 +58,7 @@ class fitting {
         const stopwatch watch;
         // What can be refused without the models is refused before the long load begins.
         check_text_file(options_.text_path);
-        { const atomic_file writable(options_.out_path); }
+        check_writable(options_.out_path, /*is_text*/ false);
         {
             const auto turn = wait_for_load_turn([this](float) { return !stop_; });
             load();

@@ -2,6 +2,9 @@
 
 #include "failure.h"
 #include "gguf_metadata.h"
+#include "gguf_writing.h"
+#include "input_file.h"
+#include "whole_number.h"
 
 #include <ggml-cpp.h>
 #include <gguf.h>
@@ -48,8 +51,8 @@ class translator_reader {
         if (meta_.text("general.type") != file_type) refuse("is a GGUF file, but no translator");
         const double version = meta_.number("translator.version").value_or(0);
         if (version != file_version)
-            refuse("has translator version " + std::to_string((int64_t) version) + "; version " +
-                   std::to_string(file_version) + " is supported");
+            refuse("has translator version " + number_text(version) + "; version " + std::to_string(file_version) +
+                   " is supported");
         read_facts();
         read_layers();
         for (int64_t i = 0; i < gguf_get_n_tensors(meta_.get()); i++) read_tensor(i);
@@ -98,7 +101,7 @@ class translator_reader {
         n_layer_ = (size_t) n;
         for (const double layer : by_layer("translator.layers")) {
             if (layer != std::floor(layer) || layer < 0 || layer >= max_layers)
-                refuse("maps from layer " + std::to_string(layer) + ", which no model has");
+                refuse("maps from layer " + number_text(layer) + ", which no model has");
             out_.layers.push_back((int32_t) layer);
         }
         for (auto [key, errors] :
@@ -221,14 +224,8 @@ bool is_translator_file(const std::string & path) {
 }
 
 translator read_translator(const std::string & path, translator_file_info * info) {
-    namespace fs = std::filesystem;
-    std::error_code error;
-    const fs::path file = fs::u8path(path);
-    if (!fs::exists(file, error))
-        throw failure(error_code::model_not_found, path + " does not exist", { { "path", path } });
-    if (!fs::is_regular_file(file, error))
-        throw failure(error_code::model_not_a_file, path + " is not a file", { { "path", path } });
-    if (info) info->n_bytes = fs::file_size(file, error);
+    const uint64_t n_bytes = check_input_file(path, model_codes);
+    if (info) info->n_bytes = n_bytes;
     return translator_reader(path).read(info);
 }
 
@@ -299,8 +296,7 @@ class translator_writer {
     }
 
     std::unique_ptr<atomic_file> write(const std::string & path) const {
-        std::vector<uint8_t> head(gguf_get_meta_size(gguf_.get()));
-        gguf_get_meta_data(gguf_.get(), head.data());
+        const std::vector<uint8_t> head = head_of(gguf_.get());
         auto file = std::make_unique<atomic_file>(path);
         const auto pad = [&] {
             static const uint8_t zeros[GGUF_DEFAULT_ALIGNMENT] = {};

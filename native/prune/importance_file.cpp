@@ -13,7 +13,10 @@
 #include "atomic_file.h"
 #include "failure.h"
 #include "gguf_metadata.h"
+#include "gguf_writing.h"
 #include "importance.h"
+#include "input_file.h"
+#include "whole_number.h"
 
 #include <ggml-cpp.h>
 #include <gguf.h>
@@ -80,8 +83,8 @@ class importance_reader {
         if (meta_.text("general.type") != file_type) refuse("is a GGUF file, but no importance file");
         const double version = meta_.number(key_prefix + "version").value_or(0);
         if (version != file_version)
-            refuse("has importance version " + std::to_string((int64_t) version) + "; version " +
-                   std::to_string(file_version) + " is supported");
+            refuse("has importance version " + number_text(version) + "; version " + std::to_string(file_version) +
+                   " is supported");
         read_facts();
         check_end();
         size_t n_arrays = 0;
@@ -170,12 +173,7 @@ bool is_importance_file(const std::string & path) {
 }
 
 importance read_importance(const std::string & path) {
-    std::error_code error;
-    const fs::path file = fs::u8path(path);
-    if (!fs::exists(file, error))
-        throw failure(error_code::file_read_failed, path + " does not exist", { { "path", path } });
-    if (!fs::is_regular_file(file, error))
-        throw failure(error_code::file_read_failed, path + " is not a file", { { "path", path } });
+    check_input_file(path, data_codes);
     return importance_reader(path).read();
 }
 
@@ -208,8 +206,7 @@ void write_importance(const std::string & path, const importance & measured) {
         gguf_add_tensor(gguf.get(), tensor);
     });
 
-    std::vector<uint8_t> head(gguf_get_meta_size(gguf.get()));
-    gguf_get_meta_data(gguf.get(), head.data());
+    const std::vector<uint8_t> head = head_of(gguf.get());
     atomic_file file(path);
     file.write(head.data(), head.size());
     each_array(measured, [&](const std::string &, const std::vector<double> & values, uint32_t, uint32_t) {

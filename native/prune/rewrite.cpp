@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "cut_layout.h"
 #include "failure.h"
+#include "gguf_writing.h"
 #include "model_file.h"
 #include "model_traits.h"
 #include "models.h"
@@ -85,18 +86,6 @@ model_traits traits_of_file(const std::string & path, const std::atomic<bool> & 
     return traits_of(model.get());
 }
 
-void add_tensor_info(gguf_context * gguf, const tensor_cut & cut) {
-    ggml_tensor tensor = {};
-    ggml_set_name(&tensor, cut.name.c_str());
-    tensor.type = cut.type;
-    std::copy_n(cut.ne, 2, tensor.ne);
-    tensor.ne[2] = tensor.ne[3] = 1;
-    tensor.nb[0] = ggml_type_size(cut.type);
-    tensor.nb[1] = ggml_row_size(cut.type, cut.ne[0]);
-    tensor.nb[2] = tensor.nb[3] = tensor.nb[1] * (size_t) cut.ne[1];
-    gguf_add_tensor(gguf, &tensor);
-}
-
 class writing {
   public:
     writing(const parent_model & parent, const cut_layout & layout, const std::vector<std::vector<size_t>> & parts,
@@ -119,7 +108,7 @@ class writing {
             for (const size_t tensor : parts_[i]) total_ += padded(layout_.tensors[tensor].n_bytes());
         }
         for (size_t i = 0; i < parts_.size(); i++) {
-            files_.open(i);
+            files_.open(i, /*buffered*/ false);
             blocks_.add_bytes(heads[i].data(), heads[i].size());
             for (const size_t tensor : parts_[i]) {
                 const uint64_t n = layout_.tensors[tensor].n_bytes();
@@ -142,10 +131,12 @@ class writing {
             gguf_set_val_u16(gguf.get(), "split.count", (uint16_t) parts_.size());
             gguf_set_val_i32(gguf.get(), "split.tensors.count", (int32_t) layout_.tensors.size());
         }
-        for (const size_t tensor : parts_[part]) add_tensor_info(gguf.get(), layout_.tensors[tensor]);
-        std::vector<uint8_t> bytes(gguf_get_meta_size(gguf.get()));
-        gguf_get_meta_data(gguf.get(), bytes.data());
-        return bytes;
+        for (const size_t i : parts_[part]) {
+            const tensor_cut & tensor = layout_.tensors[i];
+            const int64_t ne[GGML_MAX_DIMS] = { tensor.ne[0], tensor.ne[1], 1, 1 };
+            add_tensor_info(gguf.get(), tensor.name, tensor.type, ne);
+        }
+        return head_of(gguf.get());
     }
 
     const cut_layout & layout_;

@@ -3,6 +3,7 @@
 #include "checkpoint_layout.h"
 #include "checkpoint_state.h"
 #include "failure.h"
+#include "gguf_writing.h"
 #include "word_hash.h"
 
 #include <ggml-cpp.h>
@@ -115,8 +116,7 @@ void write_checkpoint(const std::string & path, const run_facts & facts, const t
     each_tensor(values, add_shape);
     for (size_t i = 0; i < values.best.size(); i++) add_shape(best_name(i), trained[i]);
 
-    std::vector<uint8_t> head(gguf_get_meta_size(gguf.get()));
-    gguf_get_meta_data(gguf.get(), head.data());
+    const std::vector<uint8_t> head = head_of(gguf.get());
     hashed_file file(path);
     file.write(head.data(), head.size());
     std::vector<float> copy;

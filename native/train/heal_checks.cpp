@@ -65,20 +65,20 @@ static void check_together(const heal_options & options) {
         refuse("patience", "needs data to evaluate on (options.evalData)");
 }
 
-// Calls use(name, path) for each file that is written.
+// Calls use(name, path, whether it is a text) for each file that is written.
 template <class F> static void each_output(const heal_options & options, F && use) {
-    use("out", options.out_path);
-    if (!options.translator_out_path.empty()) use("translatorOut", options.translator_out_path);
-    use("checkpoint", checkpoint_path_of(options));
-    if (!options.log_path.empty()) use("log", options.log_path);
+    use("out", options.out_path, false);
+    if (!options.translator_out_path.empty()) use("translatorOut", options.translator_out_path, false);
+    use("checkpoint", checkpoint_path_of(options), false);
+    if (!options.log_path.empty()) use("log", options.log_path, true);
 }
 
 static void check_files(const heal_options & options) {
     std::vector<std::string> taken = { options.student.path, options.full.path, options.data_path, options.eval_path,
                                        options.translator_path };
     if (options.out_path.empty()) refuse("out", "expected a path");
-    each_output(options, [&](const char * name, const std::string & path) {
-        check_output(name, path, taken);
+    each_output(options, [&](const char * name, const std::string & path, bool is_text) {
+        check_output(name, path, taken, is_text);
         taken.push_back(path);
     });
 }
@@ -86,7 +86,9 @@ static void check_files(const heal_options & options) {
 void check_named_translator(const heal_options & options) {
     if (options.sequences.mode != train_mode::overfill || !options.translator_path.empty()) return;
     const std::string named = translator_named_by(options.student.path);
-    each_output(options, [&](const char * name, const std::string & path) { check_output(name, path, { named }); });
+    each_output(options, [&](const char * name, const std::string & path, bool is_text) {
+        check_output(name, path, { named }, is_text);
+    });
 }
 
 static const std::set<std::string> & output_types() {

@@ -8,23 +8,11 @@ namespace overfill {
 
 static constexpr int64_t values_at_once = 1 << 20;
 
-void add_tensor_info(gguf_context * gguf, const std::string & name, ggml_type type, const int64_t * ne) {
-    ggml_tensor tensor = {};
-    ggml_set_name(&tensor, name.c_str());
-    tensor.type = type;
-    std::copy_n(ne, GGML_MAX_DIMS, tensor.ne);
-    tensor.nb[0] = ggml_type_size(type);
-    tensor.nb[1] = ggml_row_size(type, ne[0]);
-    for (int i = 2; i < GGML_MAX_DIMS; i++) tensor.nb[i] = tensor.nb[i - 1] * (size_t) ne[i - 1];
-    gguf_add_tensor(gguf, &tensor);
-}
-
 int64_t rows_at_once(int64_t n_per_row) { return std::max<int64_t>(1, values_at_once / n_per_row); }
 
 model_writer::model_writer(const gguf_context * head, const std::string & out_path)
     : file_(std::make_unique<atomic_file>(out_path)), alignment_(gguf_get_alignment(head)) {
-    std::vector<uint8_t> bytes(gguf_get_meta_size(head));
-    gguf_get_meta_data(head, bytes.data());
+    const std::vector<uint8_t> bytes = head_of(head);
     add_bytes(bytes.data(), bytes.size());
 }
 

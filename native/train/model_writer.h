@@ -3,6 +3,7 @@
 #pragma once
 
 #include "atomic_file.h"
+#include "gguf_writing.h"
 
 #include <ggml.h>
 #include <gguf.h>
@@ -14,9 +15,6 @@
 #include <vector>
 
 namespace overfill {
-
-// Describes a tensor whose data will follow.
-void add_tensor_info(gguf_context * gguf, const std::string & name, ggml_type type, const int64_t * ne);
 
 // How many rows to hold at a time.
 int64_t rows_at_once(int64_t n_per_row);

@@ -1,11 +1,10 @@
 #include "training_log.h"
 
-#include "failure.h"
+#include "file_failure.h"
+#include "output_target.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <locale>
 #include <sstream>
@@ -23,21 +22,18 @@ static std::FILE * open_to_append(const fs::path & path) {
 #endif
 }
 
-void training_log::fail(const std::string & why) const {
-    throw failure(error_code::file_write_failed, path_ + " cannot be written: " + why, { { "path", path_ } });
-}
-
 training_log::training_log(const std::string & path, uint64_t n_bytes) : path_(path) {
     if (path.empty()) return;
-    const fs::path name = fs::u8path(path);
-    file_.reset(open_to_append(name));
-    if (!file_) fail(std::strerror(errno));
+    const output_target target = find_output(path);
+    file_.reset(open_to_append(target.path));
+    if (!file_) throw write_failure(path, system_reason());
+    if (target.stream) return;  // what went into it cannot be taken back
     std::error_code error;
-    const uint64_t n_there = fs::file_size(name, error);
-    if (error) fail(error.message());
+    const uint64_t n_there = fs::file_size(target.path, error);
+    if (error) throw write_failure(path, error.message());
     n_bytes_ = std::min(n_there, n_bytes);
-    if (n_there > n_bytes_) fs::resize_file(name, n_bytes_, error);
-    if (error) fail(error.message());
+    if (n_there > n_bytes_) fs::resize_file(target.path, n_bytes_, error);
+    if (error) throw write_failure(path, error.message());
 }
 
 void training_log::write(const std::vector<std::pair<std::string, double>> & values) {
@@ -57,7 +53,7 @@ void training_log::write(const std::vector<std::pair<std::string, double>> & val
     line << "}\n";
     const std::string text = line.str();
     if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() || std::fflush(file_.get()) != 0)
-        fail(std::strerror(errno));
+        throw write_failure(path_, system_reason());
     n_bytes_ += text.size();
 }
 

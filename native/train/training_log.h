@@ -12,8 +12,8 @@ namespace overfill {
 
 class training_log {
   public:
-    // Without a path nothing is written. What the file holds behind `n_bytes` goes: a resumed run writes it again.
-    // Throws ERR_FILE_WRITE_FAILED.
+    // Without a path nothing is written. What the file holds behind `n_bytes` goes: a resumed run writes it again. A
+    // device or a pipe is written into. Throws ERR_FILE_WRITE_FAILED.
     training_log(const std::string & path, uint64_t n_bytes);
 
     // The line is with the system when this returns. Throws ERR_FILE_WRITE_FAILED.
@@ -22,8 +22,6 @@ class training_log {
     uint64_t n_bytes() const { return n_bytes_; }
 
   private:
-    [[noreturn]] void fail(const std::string & why) const;
-
     struct close_file {
         void operator()(std::FILE * file) const { std::fclose(file); }
     };
