@@ -13,6 +13,8 @@ export interface StreamSource {
   abort(): void;
   retract(tokens: number): Promise<void>;
   isDisposed(): boolean;
+  /** Whether each chunk tells its tokens' log-probabilities. */
+  readonly withLogProbs: boolean;
 }
 
 /**
@@ -53,7 +55,8 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
 
   /**
    * Starts the iteration. Throws ERR_STREAM_CONSUMED the second time. Iteration throws ERR_STAGE_ORDER, ERR_SESSION_BUSY,
-   * ERR_DISPOSED, ERR_GRAMMAR_INVALID or ERR_INFERENCE_FAILED, or `signal.reason`.
+   * ERR_DISPOSED, ERR_GRAMMAR_INVALID (also in the middle of an answer, where the grammar turns out too ambiguous) or
+   * ERR_INFERENCE_FAILED (the logits are NaN or infinite, or no token is allowed), or `signal.reason`.
    */
   [Symbol.asyncIterator](): AsyncIterator<DecodeChunk, DecodeResult> {
     if (this.#consumed) throw createError("ERR_STREAM_CONSUMED", "an answer can be read only once", {});
@@ -96,7 +99,7 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
         if (reading.result) this.#end(toResult(reading.result, reading.result.tokens));
         if (reading.tokens.length > 0 || reading.text !== "") {
           this.#delivered += reading.tokens.length;
-          return { done: false, value: toChunk(reading) };
+          return { done: false, value: toChunk(reading, this.#source.withLogProbs) };
         }
         if (this.#ended) return { done: true, value: this.#ended };
       }
@@ -200,10 +203,11 @@ function toResult(native: NativeDecodeResult, tokens: number): DecodeResult {
   };
 }
 
-function toChunk(reading: NativeReading): DecodeChunk {
+function toChunk(reading: NativeReading, withLogProbs: boolean): DecodeChunk {
   const chunk = { text: reading.text, tokens: Array.from(reading.tokens) };
-  if (!reading.logProbs) return chunk;
-  const pairs = reading.logProbs.map((row) =>
+  if (!withLogProbs) return chunk;
+  // A chunk may have text without a token of its own: what a stop string held back.
+  const pairs = (reading.logProbs ?? []).map((row) =>
     Array.from({ length: row.length / 2 }, (_, i) => ({ token: row[2 * i] ?? 0, logProb: row[2 * i + 1] ?? 0 })),
   );
   return {

@@ -185,11 +185,23 @@ export interface SamplingOptions {
   readonly frequencyPenalty?: number | undefined;
   /** How many tokens count as lately for the penalties, prompt included; 0 is none, -1 all. @default 64 */
   readonly repeatLastN?: number | undefined;
-  /** 0 to 2^32 - 2. Same seed, same output. @default chosen at random and told in the result */
+  /**
+   * 0 to 2^32 - 2. Same seed, same output.
+   * @default chosen at random and told in the result; where a call goes on with an answer, that answer's
+   */
   readonly seed?: number | undefined;
-  /** Added to the logits of single tokens; `-Infinity` forbids a token. */
+  /**
+   * Added to the logits of single tokens, before everything else; however large, it means what it says. `-Infinity`
+   * forbids a token; `Infinity` forces it: wherever the grammar allows it, it is chosen (of several, one by the others'
+   * rules). Values beyond what a 32-bit float holds are infinite.
+   */
   readonly logitBias?: ReadonlyMap<number, number> | Readonly<Record<number, number>> | undefined;
-  /** A GBNF grammar with a rule `root` that the answer must follow. */
+  /**
+   * A GBNF grammar with a rule `root` that the answer must follow; when it is complete and nothing can follow, the answer
+   * ends with the reason `eos`, also with `ignoreEos`. At most 1 MiB, 2000 repetitions of an item, groups 200 deep, no
+   * left recursion. ERR_GRAMMAR_INVALID tells the `line` and `column` of what is wrong; a grammar so ambiguous that one
+   * token would take seconds is refused with that code, too.
+   */
   readonly grammar?: string | undefined;
 }
 
@@ -241,6 +253,6 @@ export interface DecodeChunk {
   readonly text: string;
   /** Token ids whose text is in this chunk or, for a cut character, in an earlier one. */
   readonly tokens: readonly number[];
-  /** One entry a token, with {@link DecodeOptions.logProbs} only. */
+  /** One entry a token (none for a chunk without tokens), with {@link DecodeOptions.logProbs} only. */
   readonly logProbs?: readonly (TokenLogProb & { readonly top: readonly TokenLogProb[] })[];
 }

@@ -102,7 +102,7 @@ export interface HandoverReport {
 }
 
 /**
- * Why an answer ended: `eos` the model ended it, `stop` a stop string came, `length` maxTokens was reached, `context` the
+ * Why an answer ended: `eos` the model ended it or its grammar is complete, `stop` a stop string came, `length` maxTokens was reached, `context` the
  * context is full, `abort` the reader stopped it.
  */
 export type FinishReason = "eos" | "stop" | "length" | "context" | "abort";

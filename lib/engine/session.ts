@@ -107,7 +107,8 @@ export class Session implements AsyncDisposable {
   /**
    * Stage three: the answer as a stream of chunks. The first token comes from the prefill model's own logits, as in the
    * paper (arXiv 2508.08446); the decode model reads it and writes on. After `length`, `context` or an abort, another
-   * `decode` goes on with the answer; after `eos` or `stop` a new prefill comes first.
+   * `decode` goes on with the answer: with the same grammar and the same seed (or none) as if it had not been cut short;
+   * another grammar or seed begins there. After `eos` or `stop` a new prefill comes first.
    *
    * Throws ERR_INVALID_ARGUMENT at once; everything else is thrown by the iteration.
    */
@@ -201,6 +202,7 @@ export class Session implements AsyncDisposable {
         abort: () => this.#native.abort(),
         retract: (tokens) => this.#native.retract(tokens),
         isDisposed: () => this.disposed,
+        withLogProbs: options.logProbs >= 0,
       },
       signal,
     );

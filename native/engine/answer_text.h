@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace overfill {
@@ -28,8 +29,8 @@ class answer_text {
     // a begun character stay behind as `unfinished`; their tokens do not.
     void release_all(std::string & text, std::vector<llama_token> & tokens, bool goes_on);
 
-    // What the next part of the answer has to begin with.
-    const std::string & unfinished() const { return pending_; }
+    // What the next part of the answer has to begin with. Nothing may follow.
+    std::string take_unfinished() { return std::move(pending_); }
 
     // The stop string found; empty if none.
     const std::string & stop() const { return found_; }

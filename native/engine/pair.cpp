@@ -83,6 +83,7 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     const auto turn = wait_for_load_turn(on_progress);
     const stopwatch watch;
     models_ = load_and_compare(options, load_depth::weights, on_progress);
+    pieces_ = std::make_shared<token_pieces>(vocab());
     choose_handover(models_.plan, options.handover);
     make_thread_pool(options.n_threads);
     make_contexts(options, should_abort, abort_data);

@@ -4,6 +4,7 @@
 
 #include "models.h"
 #include "options.h"
+#include "token_pieces.h"
 
 #include <functional>
 #include <memory>
@@ -41,6 +42,7 @@ class pair {
 
     const pair_info & info() const { return info_; }
     const llama_vocab * vocab() const { return llama_model_get_vocab(models_.prefill.get()); }
+    const std::shared_ptr<token_pieces> & pieces() const { return pieces_; }
     bool one_cache() const { return info_.plan.kind == handover_kind::share; }
 
     // Whether the token ends an answer for either model.
@@ -80,6 +82,7 @@ class pair {
     // Freed from the bottom up: the batch, the handovers, the decode context (its cache refers to the prefill
     // context's), the prefill context, the thread pool both use, the models.
     compared_models models_;
+    std::shared_ptr<token_pieces> pieces_;
     std::unique_ptr<ggml_threadpool, free_thread_pool> thread_pool_;
     context_ptr prefill_;
     context_ptr decode_;

@@ -1,8 +1,6 @@
 #include "sampler.h"
 
 #include "failure.h"
-#include "grammar_check.h"
-#include "llama_log.h"
 #include "log_softmax.h"
 
 #include <algorithm>
@@ -27,8 +25,11 @@ llama_token argmax(const float * values, int32_t n) {
     return (llama_token) (std::find(values, values + n, largest) - values);
 }
 
-[[noreturn]] static void refuse_all() {
-    throw failure(error_code::inference_failed, "the logit bias and the grammar together allow no token here");
+[[noreturn]] static void refuse_all(bool by_grammar) {
+    throw failure(error_code::inference_failed,
+                  by_grammar ? "the grammar allows none of the vocabulary's tokens here, or only those that the logit "
+                               "bias or ignoreEos forbids"
+                             : "the logit bias forbids every token");
 }
 
 static uint32_t random_seed() {
@@ -37,112 +38,156 @@ static uint32_t random_seed() {
     return seed == LLAMA_DEFAULT_SEED ? 0 : seed;  // llama.cpp takes that value for "choose one"
 }
 
-sampler::sampler(const llama_vocab * vocab, const sampling_options & options, int32_t n_context)
-    : vocab_(vocab), n_vocab_(llama_vocab_n_tokens(vocab)), seed_(options.has_seed ? options.seed : random_seed()) {
-    std::vector<llama_logit_bias> bias;
+sampler::sampler(const llama_vocab * vocab, const sampling_options & options, int32_t n_context,
+                 std::shared_ptr<token_pieces> pieces, std::function<bool()> stopped)
+    : vocab_(vocab), n_vocab_(llama_vocab_n_tokens(vocab)), seed_(options.has_seed ? options.seed : random_seed()),
+      greedy_(options.temperature <= 0.0f), temperature_(options.temperature) {
+    const auto add_bias = [this](llama_token token, float value) {
+        if (bias_.empty()) bias_.resize((size_t) n_vocab_);
+        // What is forbidden stays so, whatever is added.
+        float & sum = bias_[(size_t) token];
+        sum = sum == -INFINITY || value == -INFINITY ? -INFINITY : sum + value;
+    };
     for (const auto & [token, value] : options.logit_bias) {
         if (token < 0 || token >= n_vocab_)
             throw failure(error_code::invalid_argument,
                           "logitBias names token " + std::to_string(token) + ", but the vocabulary has " +
                               std::to_string(n_vocab_) + " tokens",
                           { { "parameter", "logitBias" }, { "actual", std::to_string(token) } });
-        bias.push_back({ token, value });
+        add_bias(token, value);
     }
     int32_t n_suppressed = 0;
     const llama_token * suppressed = llama_vocab_get_suppress_tokens(vocab, &n_suppressed);
-    for (int32_t i = 0; i < n_suppressed; i++) bias.push_back({ suppressed[i], -INFINITY });
+    for (int32_t i = 0; i < n_suppressed; i++) add_bias(suppressed[i], -INFINITY);
     if (options.ignore_eos)
         for (llama_token token = 0; token < n_vocab_; token++)
-            if (llama_vocab_is_eog(vocab, token)) bias.push_back({ token, -INFINITY });
+            if (llama_vocab_is_eog(vocab, token)) add_bias(token, -INFINITY);
 
-    for (const llama_logit_bias & entry : bias)
-        if (entry.bias == -INFINITY) forbidden_.push_back(entry.token);
-    std::sort(forbidden_.begin(), forbidden_.end());
-
-    const bool greedy = options.temperature <= 0.0f;
     const int32_t n_last = options.repeat_last_n < 0 ? n_context : options.repeat_last_n;
     const bool penalties = n_last != 0 && (options.repeat_penalty != 1.0f || options.presence_penalty != 0.0f ||
                                            options.frequency_penalty != 0.0f);
-    plain_greedy_ = greedy && !penalties && bias.empty();
+    plain_greedy_ = greedy_ && !penalties && bias_.empty();
     n_observed_ = penalties ? n_last : 0;
 
-    llama_sampler_chain_params params = llama_sampler_chain_default_params();
-    params.no_perf = true;
-    chain_.reset(llama_sampler_chain_init(params));
-    if (!bias.empty()) add(llama_sampler_init_logit_bias(n_vocab_, (int32_t) bias.size(), bias.data()));
-    if (penalties)
-        add(llama_sampler_init_penalties(n_vocab_, n_last, options.repeat_penalty, options.frequency_penalty,
-                                         options.presence_penalty));
-    if (greedy) {
-        add(llama_sampler_init_greedy());
+    if (penalties) {
+        penalties_ = new_chain();
+        add(penalties_, llama_sampler_init_penalties(n_vocab_, n_last, options.repeat_penalty,
+                                                     options.frequency_penalty, options.presence_penalty));
+    }
+    chain_ = new_chain();
+    if (greedy_) {
+        add(chain_, llama_sampler_init_greedy());
     } else {
-        add(llama_sampler_init_top_k(options.top_k));
-        add(llama_sampler_init_typical(options.typical_p, 0));
-        add(llama_sampler_init_top_p(options.top_p, 0));
-        add(llama_sampler_init_min_p(options.min_p, 0));
-        add(llama_sampler_init_temp(options.temperature));
-        add(llama_sampler_init_dist(seed_));
+        add(chain_, llama_sampler_init_top_k(options.top_k));
+        add(chain_, llama_sampler_init_typical(options.typical_p, 0));
+        add(chain_, llama_sampler_init_top_p(options.top_p, 0));
+        add(chain_, llama_sampler_init_min_p(options.min_p, 0));
+        add(chain_, llama_sampler_init_temp(options.temperature));
+        add(chain_, llama_sampler_init_dist(seed_));
     }
 
     if (!options.grammar.empty()) {
-        check_grammar(options.grammar);
-        const log_capture log;
-        grammar_.reset(llama_sampler_init_grammar(vocab, options.grammar.c_str(), "root"));
-        if (!grammar_)
-            throw failure(error_code::grammar_invalid, "the GBNF grammar could not be parsed: " + log.errors(),
-                          { { "parameter", "grammar" } });
+        if (!pieces) pieces = std::make_shared<token_pieces>(vocab);
+        grammar_ = std::make_unique<grammar_matcher>(parse_grammar(options.grammar, vocab), vocab, std::move(pieces),
+                                                     std::move(stopped));
     }
     if (!plain_greedy_ || grammar_) candidates_.resize((size_t) n_vocab_);
 }
 
-void sampler::add(llama_sampler * step) {
-    if (!step) throw failure(error_code::out_of_memory, "no memory for a sampler");
-    llama_sampler_chain_add(chain_.get(), step);
+sampler::sampler_ptr sampler::new_chain() {
+    llama_sampler_chain_params params = llama_sampler_chain_default_params();
+    params.no_perf = true;
+    return sampler_ptr(llama_sampler_chain_init(params));
+}
+
+void sampler::add(sampler_ptr & chain, llama_sampler * step) {
+    if (!chain || !step) throw failure(error_code::out_of_memory, "no memory for a sampler");
+    llama_sampler_chain_add(chain.get(), step);
 }
 
 void sampler::observe(const std::vector<llama_token> & tokens) {
+    if (!penalties_) return;
     const size_t n = std::min(tokens.size(), (size_t) n_observed_);
-    for (size_t i = tokens.size() - n; i < tokens.size(); i++) llama_sampler_accept(chain_.get(), tokens[i]);
+    for (size_t i = tokens.size() - n; i < tokens.size(); i++) llama_sampler_accept(penalties_.get(), tokens[i]);
 }
 
-llama_token_data_array sampler::fill(const float * logits) {
-    for (int32_t i = 0; i < n_vocab_; i++) candidates_[(size_t) i] = { i, logits[i], 0.0f };
-    return { candidates_.data(), candidates_.size(), -1, false };
+void sampler::resume(const std::vector<llama_token> & followed, size_t n_drawn) {
+    if (grammar_)
+        for (const llama_token token : followed) grammar_->accept(token);
+    // With one candidate the distribution draws a number as well.
+    for (size_t i = 0; i < n_drawn; i++) {
+        llama_token_data single = { 0, 0.0f, 0.0f };
+        llama_token_data_array one = { &single, 1, -1, false };
+        llama_sampler_apply(chain_.get(), &one);
+    }
 }
 
-bool sampler::grammar_accepts(llama_token token) const {
-    llama_token_data single = { token, 1.0f, 0.0f };
-    llama_token_data_array one = { &single, 1, -1, false };
-    llama_sampler_apply(grammar_.get(), &one);
-    return single.logit != -INFINITY;
+// The candidates that the logit bias does not forbid; those that it forces, if there are any, and no others.
+size_t sampler::fill(const float * logits, const std::vector<uint8_t> * allowed) {
+    size_t n = 0;
+    bool forced = false;
+    for (int32_t token = 0; token < n_vocab_; token++) {
+        if ((allowed && !(*allowed)[(size_t) token]) || logits[token] == -INFINITY) continue;
+        const float bias = bias_.empty() ? 0.0f : bias_[(size_t) token];
+        if (bias == -INFINITY || (forced && bias != INFINITY)) continue;
+        if (bias == INFINITY && !forced) {
+            forced = true;
+            n = 0;
+        }
+        candidates_[n++] = { token, bias == INFINITY ? logits[token] : logits[token] + bias, 0.0f };
+    }
+    return n;
 }
 
-llama_token sampler::choose(llama_token_data_array & candidates) {
-    llama_sampler_apply(chain_.get(), &candidates);
-    return candidates.data[candidates.selected].id;
+// With a large bias the others' probability is 0 in any arithmetic, but llama.cpp sorts by fixed ranges of logits and
+// loses such values. So what has no chance goes first, and the rest is counted from the largest.
+size_t sampler::drop_hopeless(size_t n) {
+    // exp of less than this is no float; a temperature above 1 brings the logits closer together.
+    const float least = -104.0f * std::max(1.0f, temperature_);
+    float largest = -INFINITY;
+    for (size_t i = 0; i < n; i++) largest = std::max(largest, candidates_[i].logit);
+    size_t n_kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        const float logit = candidates_[i].logit - largest;
+        if (logit >= least) candidates_[n_kept++] = { candidates_[i].id, logit, 0.0f };
+    }
+    return n_kept;
 }
 
-llama_token sampler::sample(const float * logits) {
+llama_token sampler::choose(size_t n) {
+    if (penalties_) {
+        llama_token_data_array all = { candidates_.data(), n, -1, false };
+        llama_sampler_apply(penalties_.get(), &all);
+    }
+    if (!greedy_ && !bias_.empty()) n = drop_hopeless(n);
+    llama_token_data_array left = { candidates_.data(), n, -1, false };
+    llama_sampler_apply(chain_.get(), &left);
+    n_drawn_ += !greedy_;
+    return left.data[left.selected].id;
+}
+
+std::optional<llama_token> sampler::sample(const float * logits) {
+    n_drawn_ = 0;
     // The argmax refuses logits without a finite number, on which the chain would assert.
     llama_token token = argmax(logits, n_vocab_);
     if (!plain_greedy_) {
-        llama_token_data_array all = fill(logits);
-        token = choose(all);
+        const size_t n = fill(logits, nullptr);
+        if (n == 0) {
+            if (grammar_ && grammar_->may_end()) return std::nullopt;
+            refuse_all(false);
+        }
+        token = choose(n);
     }
-    if (grammar_ && !grammar_accepts(token)) {
-        llama_token_data_array all = fill(logits);
-        llama_sampler_apply(grammar_.get(), &all);
-        token = choose(all);
-        if (!grammar_accepts(token)) refuse_all();
-    }
-    // The chain chooses among impossible tokens where there are no others.
-    if (std::binary_search(forbidden_.begin(), forbidden_.end(), token)) refuse_all();
-    return token;
+    if (!grammar_ || grammar_->allows(token)) return token;
+    const size_t n = fill(logits, &grammar_->allowed());
+    if (n > 0) return choose(n);
+    if (grammar_->may_end()) return std::nullopt;
+    refuse_all(true);
 }
 
 void sampler::accept(llama_token token) {
-    llama_sampler_accept(chain_.get(), token);
-    if (grammar_) llama_sampler_accept(grammar_.get(), token);
+    if (penalties_) llama_sampler_accept(penalties_.get(), token);
+    if (grammar_) grammar_->accept(token);
 }
 
 std::vector<token_log_prob> sampler::log_probs(const float * logits, llama_token token, int32_t n) const {

@@ -6,11 +6,15 @@
 // kept for a while (llama-common's sampler reads from a context only).
 #pragma once
 
+#include "grammar_matcher.h"
 #include "options.h"
+#include "token_pieces.h"
 
 #include <llama.h>
 
+#include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace overfill {
@@ -24,15 +28,24 @@ struct token_log_prob {
 class sampler {
   public:
     // Throws ERR_GRAMMAR_INVALID or ERR_INVALID_ARGUMENT (a logit bias for a token outside the vocabulary).
-    // `n_context` is what a repeat_last_n of -1 stands for.
-    sampler(const llama_vocab * vocab, const sampling_options & options, int32_t n_context);
+    // `n_context` is what a repeat_last_n of -1 stands for. `pieces` are the vocabulary's, or made when they are
+    // needed. While `stopped` says so, what follows a grammar throws error_code::aborted.
+    sampler(const llama_vocab * vocab, const sampling_options & options, int32_t n_context,
+            std::shared_ptr<token_pieces> pieces = nullptr, std::function<bool()> stopped = nullptr);
 
     // Lets the penalties know the tokens already in the context.
     void observe(const std::vector<llama_token> & tokens);
 
-    // logits: [n_vocab]. Throws ERR_INFERENCE_FAILED if they hold no finite number, or if the logit bias and the
-    // grammar leave no token to choose.
-    llama_token sample(const float * logits);
+    // Goes on with an answer: the grammar has seen these tokens, and so many numbers were drawn.
+    void resume(const std::vector<llama_token> & followed, size_t n_drawn);
+
+    // Whether the grammar is complete, so that nothing can follow.
+    bool over() const { return grammar_ && grammar_->over(); }
+
+    // logits: [n_vocab]. Nothing if the grammar may end here and every way on is forbidden. Throws ERR_INFERENCE_FAILED
+    // if the logits hold no finite number, or if the logit bias and the grammar leave no token to choose;
+    // ERR_GRAMMAR_INVALID if the grammar is too ambiguous.
+    std::optional<llama_token> sample(const float * logits);
 
     // Records the token that was sampled.
     void accept(llama_token token);
@@ -41,6 +54,8 @@ class sampler {
     std::vector<token_log_prob> log_probs(const float * logits, llama_token token, int32_t n) const;
 
     uint32_t seed() const { return seed_; }
+    // Random numbers that the last `sample` drew.
+    uint8_t n_drawn() const { return n_drawn_; }
 
   private:
     struct free_sampler {
@@ -48,19 +63,24 @@ class sampler {
     };
     using sampler_ptr = std::unique_ptr<llama_sampler, free_sampler>;
 
-    void add(llama_sampler * step);
-    llama_token_data_array fill(const float * logits);
-    bool grammar_accepts(llama_token token) const;
-    llama_token choose(llama_token_data_array & candidates);
+    static sampler_ptr new_chain();
+    static void add(sampler_ptr & chain, llama_sampler * step);
+    size_t fill(const float * logits, const std::vector<uint8_t> * allowed);
+    llama_token choose(size_t n_candidates);
+    size_t drop_hopeless(size_t n);
 
     const llama_vocab * vocab_;
     int32_t n_vocab_;
     uint32_t seed_;
+    bool greedy_;
     bool plain_greedy_;  // nothing but an argmax over the raw logits
+    float temperature_;
     int32_t n_observed_ = 0;
-    std::vector<llama_token> forbidden_;  // sorted
+    uint8_t n_drawn_ = 0;
+    std::vector<float> bias_;  // [n_vocab], empty if there is none
+    sampler_ptr penalties_;    // null: none
     sampler_ptr chain_;
-    sampler_ptr grammar_;
+    std::unique_ptr<grammar_matcher> grammar_;
     std::vector<llama_token_data> candidates_;  // [n_vocab], reused by every step
 };
 

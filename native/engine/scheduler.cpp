@@ -2,7 +2,8 @@
 
 namespace overfill {
 
-static failure disposed() { return failure(error_code::disposed, "the pair was disposed"); }
+// Made while there is memory: the thread that reports it must not fail.
+static const failure disposed(error_code::disposed, "the pair was disposed");
 
 scheduler::scheduler(std::function<void()> on_exit)
     : on_exit_(std::move(on_exit)), thread_([this] { run(); }, [this] { stop(); }) {}
@@ -18,20 +19,21 @@ void scheduler::submit(std::shared_ptr<task> item) {
             return;
         }
     }
-    item->fail(disposed());
+    item->fail(disposed);
 }
 
 void scheduler::wake() {
     const std::lock_guard<std::mutex> lock(mutex_);
     n_wakes_++;
-    for (auto & item : parked_) ready_.push_back(std::move(item));
-    parked_.clear();
+    ready_.splice(ready_.end(), parked_);
     changed_.notify_one();
 }
 
 void scheduler::stop() {
     const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
+    // Under the lock the thread cannot let go of the task that runs.
+    if (task * running = running_.load()) running->abort();
     changed_.notify_one();
 }
 
@@ -46,38 +48,38 @@ void scheduler::run() noexcept {
     while (true) {
         changed_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
         if (stopping_) break;
-        std::shared_ptr<task> item = std::move(ready_.front());
-        ready_.pop_front();
+        std::list<std::shared_ptr<task>> current;
+        current.splice(current.begin(), ready_, ready_.begin());
+        task & item = *current.front();
         const uint64_t n_wakes = n_wakes_;
+        running_ = &item;
         lock.unlock();
 
-        running_ = item.get();
         task::turn turn = task::turn::done;
         try {
-            turn = item->step();
+            turn = item.step();
         } catch (...) {
-            item->fail(current_failure());
+            item.fail(current_failure());
         }
-        running_ = nullptr;
 
         lock.lock();
+        running_ = nullptr;
         if (turn == task::turn::parked && n_wakes == n_wakes_)
-            parked_.push_back(std::move(item));
+            parked_.splice(parked_.end(), current);
         else if (turn != task::turn::done)
-            ready_.push_back(std::move(item));
+            ready_.splice(ready_.end(), current);
         else {
             // The task's destructor may be long or call back: not under the lock.
             lock.unlock();
-            item.reset();
+            current.clear();
             lock.lock();
         }
     }
 
-    std::deque<std::shared_ptr<task>> left = std::move(ready_);
-    left.insert(left.end(), parked_.begin(), parked_.end());
-    parked_.clear();
+    std::list<std::shared_ptr<task>> left = std::move(ready_);
+    left.splice(left.end(), parked_);
     lock.unlock();
-    for (const auto & item : left) item->fail(disposed());
+    for (const auto & item : left) item->fail(disposed);
     left.clear();
     on_exit_();
 }

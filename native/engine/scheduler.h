@@ -7,10 +7,11 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 namespace overfill {
@@ -67,8 +68,8 @@ class scheduler {
     std::function<void()> on_exit_;
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<std::shared_ptr<task>> ready_;
-    std::vector<std::shared_ptr<task>> parked_;
+    // Lists: moving a task from one to another takes no memory, so the thread cannot fail at it.
+    std::list<std::shared_ptr<task>> ready_, parked_;
     uint64_t n_wakes_ = 0;  // counted, so that a wake during a step is not lost
     std::atomic<bool> stopping_{ false };
     std::atomic<task *> running_{ nullptr };

@@ -2,6 +2,7 @@
 
 #include "failure.h"
 #include "log_softmax.h"
+#include "logits.h"
 #include "prompt.h"
 
 #include <algorithm>
@@ -79,37 +80,43 @@ size_t scorer::n_alike(const std::vector<held_token> & held, size_t n_prefill, s
 }
 
 // Reads on to `end`. The distributions behind the tokens from `first` on go to `out`.
-bool scorer::read_on(reader by, size_t end, size_t first, distributions * out) {
+scorer::progress scorer::read_on(reader by, size_t end, size_t first, distributions * out) {
     llama_context * ctx = context_of(by);
     std::vector<held_token> & held = held_of(by);
     const size_t n_vocab = (size_t) llama_vocab_n_tokens(pair_.vocab());
     const size_t most = by == reader::prefill ? pair_.info().batch_size : pair_.decode_batch_size();
     while (held.size() < end) {
+        if (turn_taken_) return progress::more;
+        turn_taken_ = true;
         const size_t at = held.size(), n = std::min({ most, end - at, std::max(first, at) + most_logits - at });
         const size_t n_silent = std::min(n, first > at ? first - at : 0);
         if (!pair_.read(ctx, &tokens_[at], (uint32_t) n, (llama_pos) at, sequence_, (uint32_t) (n - n_silent)))
-            return false;
+            return progress::aborted;
         for (size_t i = 0; i < n; i++) held.push_back({ tokens_[at + i], by });
         for (size_t i = n_silent; i < n; i++) {
             const float * logits = llama_get_logits_ith(ctx, (int32_t) i);
-            if (!logits) throw failure(error_code::internal, "a step gave no logits");
+            if (!logits) throw failure(error_code::inference_failed, "a step gave no logits");
+            check_logits(logits, (int32_t) n_vocab, by == reader::prefill ? "prefill" : "decode", at + i + 1);
             out->add(logits, n_vocab);
         }
     }
-    return true;
+    return progress::done;
 }
 
 // Makes the cache of who reads next hold the first n tokens and no more, n_prefill of them read by the prefill model
 // and handed over, the others by the decode model.
-bool scorer::hold(size_t n_prefill, size_t n, reader next) {
+scorer::progress scorer::hold(size_t n_prefill, size_t n, reader next) {
     if (pair_.one_cache() || next == reader::prefill) {
         forget_from(reader::prefill, n_alike(held_, n_prefill, n));
-        if (!read_on(reader::prefill, n_prefill, n_prefill, nullptr)) return false;
-        return next == reader::prefill || read_on(reader::decode, n, n, nullptr);
+        const progress read = read_on(reader::prefill, n_prefill, n_prefill, nullptr);
+        return read != progress::done || next == reader::prefill ? read : read_on(reader::decode, n, n, nullptr);
     }
     size_t n_kept = n_alike(held_by_decode_, n_prefill, n);
     if (n_kept < n_prefill) {
-        if (!hold(n_prefill, n_prefill, reader::prefill)) return false;
+        const progress read = hold(n_prefill, n_prefill, reader::prefill);
+        if (read != progress::done) return read;
+        if (turn_taken_) return progress::more;
+        turn_taken_ = true;
         forget_from(reader::decode, n_kept);
         pair_.hand_over(sequence_, (uint32_t) n_prefill, (uint32_t) n_kept);
         held_by_decode_ = held_;
@@ -129,114 +136,127 @@ void scorer::distributions::add(const float * row, size_t n_vocab) {
 }
 
 // The distribution right behind the prompt, which every row by this reader has in common.
-bool scorer::add_first(reader by, distributions & out) {
+scorer::progress scorer::add_first(reader by, distributions & out) {
     std::vector<float> & first = first_logits_[by == reader::decode];
     if (first.empty()) {
         const size_t n = request_.prompt.size(), n_prefill = by == reader::prefill ? n : 0;
         // Its last token is read anew if it has been read without logits.
         forget_from(by, std::min(n - 1, n_alike(held_of(by), n_prefill, n)));
         distributions made;
-        if (!read_on(by, n, n - 1, &made)) return false;
+        const progress read = read_on(by, n, n - 1, &made);
+        if (read != progress::done) return read;
         first = std::move(made.logits);
     }
     out.add(first.data(), first.size());
-    return true;
+    return progress::done;
 }
 
 // What one reader by itself makes of the tokens [begin, end) of the response.
-bool scorer::read_alone(reader by, size_t begin, size_t end, distributions & out) {
+scorer::progress scorer::read_alone(reader by, size_t begin, size_t end, distributions & out) {
     const size_t n_prompt = request_.prompt.size();
     if (begin == 0) {
-        if (!add_first(by, out)) return false;
+        const progress read = add_first(by, out);
+        if (read != progress::done) return read;
         begin = 1;
     }
-    if (begin >= end) return true;
+    if (begin >= end) return progress::done;
     const size_t n = n_prompt + begin - 1;
-    return hold(by == reader::prefill ? n : 0, n, by) && read_on(by, n_prompt + end - 1, n, &out);
+    const progress read = hold(by == reader::prefill ? n : 0, n, by);
+    return read != progress::done ? read : read_on(by, n_prompt + end - 1, n, &out);
 }
 
-bool scorer::read_two_stage(size_t interval, size_t begin, size_t end, distributions & out) {
+scorer::progress scorer::read_two_stage(size_t interval, size_t begin, size_t end, distributions & out) {
     const size_t n_prompt = request_.prompt.size();
     for (size_t i = begin; i < end;) {
         const size_t refreshed = interval > 0 ? i / interval * interval : 0, n_clean = n_prompt + refreshed;
+        progress read;
+        size_t next = i + 1;
         if (i == 0) {
-            if (!add_first(reader::prefill, out)) return false;
-            i++;
+            read = add_first(reader::prefill, out);
         } else if (i == refreshed) {
             // As generation has it: what was written since the last refresh is read at once.
-            forget_from(reader::prefill, std::min(n_clean - interval, n_alike(held_, n_clean, n_clean)));
-            if (!read_on(reader::prefill, n_clean, n_clean - 1, &out)) return false;
-            i++;
+            if (!refreshing_)
+                forget_from(reader::prefill, std::min(n_clean - interval, n_alike(held_, n_clean, n_clean)));
+            refreshing_ = true;
+            read = read_on(reader::prefill, n_clean, n_clean - 1, &out);
+            refreshing_ = read != progress::done;
         } else {
-            const size_t stop = interval > 0 ? std::min(end, refreshed + interval) : end, n = n_prompt + i - 1;
-            if (!hold(n_clean, n, reader::decode) || !read_on(reader::decode, n_prompt + stop - 1, n, &out))
-                return false;
-            i = stop;
+            next = interval > 0 ? std::min(end, refreshed + interval) : end;
+            const size_t n = n_prompt + i - 1;
+            read = hold(n_clean, n, reader::decode);
+            if (read == progress::done) read = read_on(reader::decode, n_prompt + next - 1, n, &out);
         }
+        if (read != progress::done) return read;
+        i = next;
     }
-    return true;
+    return progress::done;
 }
 
-bool scorer::read_row(const score_row & row, size_t begin, size_t end, distributions & out) {
+scorer::progress scorer::read_row(const score_row & row, size_t begin, size_t end, distributions & out) {
     switch (row.reader) {
     case score_reader::prefill: return read_alone(reader::prefill, begin, end, out);
     case score_reader::decode: return read_alone(reader::decode, begin, end, out);
     case score_reader::two_stage: return read_two_stage(row.refresh_interval, begin, end, out);
     }
-    return true;
+    return progress::done;
 }
 
 // --- scores ---
 
-void scorer::compare(const distributions & row, size_t begin, row_scores & out) const {
+void scorer::compare(const distributions & row, size_t first, row_scores & out) const {
     const size_t n_vocab = (size_t) llama_vocab_n_tokens(pair_.vocab());
     const std::vector<llama_token> & response = request_.responses[response_];
-    for (size_t i = 0; i < row.log_sums.size(); i++) {
-        const float *own = &row.logits[i * n_vocab], *full = &full_.logits[i * n_vocab];
-        const double own_sum = row.log_sums[i], full_sum = full_.log_sums[i];
+    for (size_t i = 0; i < row.size(); i++) {
+        const float *own = &row.logits[i * n_vocab], *full = &full_.logits[(first + i) * n_vocab];
+        const double own_sum = row.log_sums[i], full_sum = full_.log_sums[first + i];
         double divergence = 0;
-        for (size_t t = 0; t < n_vocab; t++) {
+        for (size_t t = 0; t < n_vocab && &row != &full_; t++) {
             const double log_p = (double) full[t] - full_sum, log_q = (double) own[t] - own_sum;
             // Where p is 0 its logarithm may be infinite.
             if (const double p = std::exp(log_p); p > 0) divergence += p * (log_p - log_q);
         }
-        out.log_probs.push_back((double) own[response[begin + i]] - own_sum);
-        out.agrees.push_back(row.likeliest[i] == full_.likeliest[i]);
+        out.log_probs.push_back((double) own[response[begin_ + first + i]] - own_sum);
+        out.agrees.push_back(row.likeliest[i] == full_.likeliest[first + i]);
         out.divergences.push_back(std::max(divergence, 0.0));
     }
 }
 
-bool scorer::step() {
-    const std::vector<llama_token> & response = request_.responses[response_];
-    const size_t end = std::min(response.size(), begin_ + piece_size());
-    // Room for all of a piece at once: a vector that grows may take twice as much.
-    const size_t n_vocab = (size_t) llama_vocab_n_tokens(pair_.vocab());
-    if (row_ == 0) {
-        tokens_ = request_.prompt;
-        tokens_.insert(tokens_.end(), response.begin(), response.end());
-        full_ = {};
-        full_.logits.reserve((end - begin_) * n_vocab);
-        if (!read_row({}, begin_, end, full_)) return false;
-    }
-    if (row_ < request_.rows.size()) {
-        const score_row & row = request_.rows[row_];
-        row_scores & out = result_.scores[response_][row_];
-        if (row.reader == score_reader::prefill) {
-            compare(full_, begin_, out);
-        } else {
-            distributions own;
-            own.logits.reserve((end - begin_) * n_vocab);
-            if (!read_row(row, begin_, end, own)) return false;
-            compare(own, begin_, out);
-        }
-        row_++;
-    }
-    if (row_ < request_.rows.size()) return true;
+void scorer::next_row() {
+    if (++row_ < request_.rows.size()) return;
+    const size_t n = request_.responses[response_].size();
     row_ = 0;
-    begin_ = end;
-    if (begin_ < response.size()) return true;
+    begin_ = std::min(n, begin_ + piece_size());
+    full_ = {};
+    if (begin_ < n) return;
     begin_ = 0;
     response_++;
+}
+
+bool scorer::step() {
+    turn_taken_ = false;
+    const std::vector<llama_token> & response = request_.responses[response_];
+    const size_t end = std::min(response.size(), begin_ + piece_size());
+    if (full_.size() < end - begin_) {
+        if (full_.logits.empty()) {
+            tokens_ = request_.prompt;
+            tokens_.insert(tokens_.end(), response.begin(), response.end());
+            // Room for all of a piece at once: a vector that grows may take twice as much.
+            full_.logits.reserve((end - begin_) * (size_t) llama_vocab_n_tokens(pair_.vocab()));
+        }
+        return read_row({}, begin_ + full_.size(), end, full_) != progress::aborted;
+    }
+    const score_row & row = request_.rows[row_];
+    row_scores & out = result_.scores[response_][row_];
+    if (row.reader == score_reader::prefill) {
+        compare(full_, 0, out);
+    } else {
+        distributions own;
+        const size_t begin = out.log_probs.size();
+        const progress read = read_row(row, begin, end, own);
+        compare(own, begin - begin_, out);
+        if (read == progress::aborted) return false;
+    }
+    if (out.log_probs.size() == end) next_row();
     return true;
 }
 

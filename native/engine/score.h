@@ -52,14 +52,16 @@ class scorer {
     scorer(const scorer &) = delete;
     scorer & operator=(const scorer &) = delete;
 
-    // Reads one piece of one response for one row. False: it was aborted. Throws what pair::read and pair::hand_over
-    // throw.
+    // Reads at most one micro-batch, or hands the cache over once. False: it was aborted. Throws what pair::read,
+    // pair::hand_over and check_logits throw.
     bool step();
     bool done() const { return response_ == request_.responses.size(); }
     score_result take_result();
 
   private:
     enum class reader : uint8_t { prefill, decode };
+    // How far a step has come. What is left is found anew from what the caches hold and what there is of the row.
+    enum class progress { done, more, aborted };
     struct held_token {
         llama_token token;
         reader by;
@@ -71,19 +73,22 @@ class scorer {
         std::vector<double> log_sums;  // ln of the sum of exponentials
         std::vector<llama_token> likeliest;
         void add(const float * row, size_t n_vocab);
+        size_t size() const { return log_sums.size(); }
     };
 
-    bool read_row(const score_row & row, size_t begin, size_t end, distributions & out);
-    bool read_alone(reader by, size_t begin, size_t end, distributions & out);
-    bool read_two_stage(size_t interval, size_t begin, size_t end, distributions & out);
-    bool add_first(reader by, distributions & out);
-    bool read_on(reader by, size_t end, size_t first, distributions * out);
-    bool hold(size_t n_prefill, size_t n, reader next);
+    progress read_row(const score_row & row, size_t begin, size_t end, distributions & out);
+    progress read_alone(reader by, size_t begin, size_t end, distributions & out);
+    progress read_two_stage(size_t interval, size_t begin, size_t end, distributions & out);
+    progress add_first(reader by, distributions & out);
+    progress read_on(reader by, size_t end, size_t first, distributions * out);
+    progress hold(size_t n_prefill, size_t n, reader next);
     void forget_from(reader by, size_t n);
     size_t n_alike(const std::vector<held_token> & held, size_t n_prefill, size_t n) const;
     std::vector<held_token> & held_of(reader by);
     llama_context * context_of(reader by) const;
-    void compare(const distributions & row, size_t begin, row_scores & out) const;
+    // Of the rows from the first-th of the piece on.
+    void compare(const distributions & row, size_t first, row_scores & out) const;
+    void next_row();
     size_t piece_size() const;
 
     pair & pair_;
@@ -93,6 +98,8 @@ class scorer {
     size_t response_ = 0, begin_ = 0, row_ = 0;      // what the next step reads
     std::vector<llama_token> tokens_;                // the prompt and the response
     distributions full_;                             // of the piece
+    bool turn_taken_ = false;                        // the step has read a micro-batch
+    bool refreshing_ = false;                        // a refresh has begun: what it reads anew was forgotten
     std::vector<float> first_logits_[2];             // by reader: behind the prompt
     std::vector<held_token> held_, held_by_decode_;  // the second where the decode model has a cache of its own
 };

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "failure.h"
+#include "logits.h"
 #include "prompt.h"
 
 #include <algorithm>
@@ -231,14 +232,17 @@ const float * session::next_logits(uint32_t & n_steps) {
         set_decode_side(from + n);
         n_steps += n;
     }
-    if (n_steps > 0) return llama_get_logits_ith(ctx, -1);
-    return (tokens_.size() == n_before_answer_ ? first_logits_ : refreshed_logits_).data();
+    const std::vector<float> & prefilled = tokens_.size() == n_before_answer_ ? first_logits_ : refreshed_logits_;
+    const float * logits = n_steps > 0 ? llama_get_logits_ith(ctx, -1) : prefilled.data();
+    if (!logits) throw failure(error_code::inference_failed, "the decode step gave no logits");
+    check_logits(logits, llama_vocab_n_tokens(pair_.vocab()), n_steps > 0 ? "decode" : "prefill", tokens_.size());
+    return logits;
 }
 
 void session::append(llama_token token) { tokens_.push_back(token); }
 
-void session::end_decode(const decode_result & result, size_t n_tokens_dropped, const std::string & unfinished_text) {
-    unfinished_text_ = unfinished_text;
+void session::end_decode(const decode_result & result, size_t n_tokens_dropped, std::string unfinished_text) {
+    unfinished_text_ = std::move(unfinished_text);
     tokens_.resize(tokens_.size() - n_tokens_dropped);
     forget_from((uint32_t) tokens_.size());
     // Before its first token an answer can still be begun again; after it, it goes on from the token not read yet.

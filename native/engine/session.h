@@ -11,6 +11,7 @@
 // may read again what was written since n_clean_ (a refresh); the token after that is the prefill model's once more.
 #pragma once
 
+#include "answer_trace.h"
 #include "options.h"
 #include "pair.h"
 
@@ -45,17 +46,20 @@ class session {
     refresh_step refresh_some();
     // The logits of the next token, from the prefill model right after a switch or a refresh, else from the decode
     // model after it has read what was not read yet: the last token, or more after a refresh that was cut short. Null
-    // if the step was aborted. Valid until the pair's next step. `n_steps`: tokens that the decode model read.
+    // if the step was aborted. Valid until the pair's next step. `n_steps`: tokens that the decode model read. Throws
+    // what check_logits throws.
     const float * next_logits(uint32_t & n_steps);
     void append(llama_token token);
     // `unfinished_text` are the bytes of a character that the answer was cut in; the next decode begins with them.
-    void end_decode(const decode_result & result, size_t n_tokens_dropped, const std::string & unfinished_text);
+    void end_decode(const decode_result & result, size_t n_tokens_dropped, std::string unfinished_text);
     const std::string & unfinished_text() const { return unfinished_text_; }
     // Takes the last n tokens of the answer back: a reader who stopped early has not seen them. The answer can go on
     // from there. Throws ERR_STAGE_ORDER unless a decode came last, ERR_INVALID_ARGUMENT if it wrote fewer tokens.
     void retract(uint32_t n);
     bool context_full() const { return tokens_.size() >= pair_.info().context_size; }
     const std::vector<llama_token> & tokens() const { return tokens_; }
+    uint32_t n_before_answer() const { return n_before_answer_; }
+    answer_trace & trace() { return trace_; }
 
     void clear();
 
@@ -89,6 +93,7 @@ class session {
     std::string unfinished_text_;
     std::string unfinished_text_before_;  // as it was when the last decode began, at n_before_decode_ tokens
     size_t n_before_decode_ = 0;
+    answer_trace trace_;
 
     mutable std::mutex stats_mutex_;  // stats_ is read by other threads
     session_stats stats_;

@@ -4,6 +4,7 @@
 #include "text.h"
 
 #include <iterator>
+#include <new>
 
 namespace overfill {
 
@@ -71,25 +72,50 @@ decode_task::decode_task(slot_ptr slot, const pair & models, decode_options opti
                          std::shared_ptr<token_stream> stream)
     : slot_(std::move(slot)), pair_(models), options_(std::move(options)), stream_(std::move(stream)) {}
 
+// False: it was aborted.
+bool decode_task::begin() {
+    if (aborted()) return false;
+    session & s = slot_->state;
+    s.begin_decode();
+    answer_trace trace = s.trace();
+    const size_t n_before = s.n_before_answer();
+    const answer_trace::beginning from = trace.begin(options_.sampling, s.tokens().size() - n_before);
+    try {
+        sampler made(pair_.vocab(), options_.sampling, (int32_t) pair_.info().context_size, pair_.pieces(),
+                     [this] { return aborted(); });
+        made.observe(s.tokens());
+        made.resume({ s.tokens().begin() + (long) (n_before + from.n_before_grammar), s.tokens().end() }, from.n_drawn);
+        text_.emplace(pair_.vocab(), options_.stop, options_.special, s.unfinished_text());
+        sampler_.emplace(std::move(made));
+    } catch (const failure & error) {
+        if (error.code() != error_code::aborted) throw;
+        return false;
+    }
+    trace.set_seed(sampler_->seed());
+    s.trace() = std::move(trace);
+    result_.seed = sampler_->seed();
+    return true;
+}
+
 task::turn decode_task::step() {
-    if (!sampler_) {
-        if (aborted()) {
-            slot_->busy = false;
-            result_.reason = finish_reason::abort;
-            stream_->finish(result_);
-            return turn::done;
-        }
-        slot_->state.begin_decode();
-        text_.emplace(pair_.vocab(), options_.stop, options_.special, slot_->state.unfinished_text());
-        sampler_.emplace(pair_.vocab(), options_.sampling, (int32_t) pair_.info().context_size);
-        sampler_->observe(slot_->state.tokens());
-        result_.seed = sampler_->seed();
+    if (!sampler_ && !begin()) {
+        slot_->busy = false;
+        result_.reason = finish_reason::abort;
+        stream_->finish(result_);
+        return turn::done;
     }
     const stopwatch watch;
     const turn next = generate();
     // The last turn's time is booked by finish(), before the result goes out.
     if (next != turn::done) result_.milliseconds += watch.milliseconds();
     return next;
+}
+
+// Nothing if the grammar ends the answer here.
+std::optional<llama_token> decode_task::sample(const float * logits) {
+    std::optional<llama_token> token = sampler_->sample(logits);
+    const bool ends = token && pair_.ends_answer(*token) && !options_.sampling.ignore_eos;
+    return ends ? std::nullopt : token;
 }
 
 task::turn decode_task::generate() {
@@ -100,6 +126,7 @@ task::turn decode_task::generate() {
     };
     session & s = slot_->state;
     if (aborted()) return end(finish_reason::abort);
+    if (sampler_->over()) return end(finish_reason::eos);
     if (s.context_full()) return end(finish_reason::context);
 
     refreshing_ = refreshing_ || s.refresh_is_due(options_.refresh_interval);
@@ -117,15 +144,22 @@ task::turn decode_task::generate() {
     result_.n_decode_steps += n_steps;
     if (!logits) return end(finish_reason::abort);
 
-    const llama_token token = sampler_->sample(logits);
-    if (pair_.ends_answer(token) && !options_.sampling.ignore_eos) return end(finish_reason::eos);
-    if (options_.sampling.n_log_probs >= 0)
-        log_probs_.push_back(sampler_->log_probs(logits, token, options_.sampling.n_log_probs));
-    sampler_->accept(token);
-    s.append(token);
+    std::optional<llama_token> token;
+    try {
+        token = sample(logits);
+        if (!token) return end(finish_reason::eos);
+        if (options_.sampling.n_log_probs >= 0)
+            log_probs_.push_back(sampler_->log_probs(logits, *token, options_.sampling.n_log_probs));
+        sampler_->accept(*token);
+    } catch (const failure & error) {
+        if (error.code() != error_code::aborted) throw;
+        return end(finish_reason::abort);
+    }
+    s.append(*token);
+    s.trace().add(sampler_->n_drawn());
     n_tokens_++;
 
-    if (text_->append(token)) return end(finish_reason::stop);
+    if (text_->append(*token)) return end(finish_reason::stop);
     if (n_tokens_ == options_.max_tokens) return end(finish_reason::length);
     text_->release(piece_.text, piece_.tokens);
     return give() ? turn::again : turn::parked;
@@ -148,21 +182,27 @@ task::turn decode_task::finish(finish_reason reason) {
     result_.reason = reason;
     result_.stop = text_->stop();
     result_.n_tokens = n_tokens_ - (uint32_t) n_dropped;
-    slot_->state.end_decode(result_, n_dropped, text_->unfinished());
+    slot_->state.end_decode(result_, n_dropped, text_->take_unfinished());
     slot_->busy = false;
     stream_->finish(result_);
     return turn::done;
 }
 
-void decode_task::fail(const failure & error) noexcept {
-    if (sampler_) {
-        result_.reason = finish_reason::abort;
-        result_.n_tokens = n_tokens_;
-        // What was written before the failure is part of the session; the reader gets to see it.
+// What was written before a failure is part of the session; the reader gets to see it, where there is memory for it.
+void decode_task::end_early() noexcept {
+    result_.reason = finish_reason::abort;
+    result_.n_tokens = n_tokens_;
+    try {
         text_->release_all(piece_.text, piece_.tokens, true);
         give();
-        slot_->state.end_decode(result_, 0, text_->unfinished());
+    } catch (const std::bad_alloc &) {
+        piece_.clear();
     }
+    slot_->state.end_decode(result_, 0, text_->take_unfinished());
+}
+
+void decode_task::fail(const failure & error) noexcept {
+    if (sampler_) end_early();
     slot_->busy = false;
     stream_->fail(error);
 }

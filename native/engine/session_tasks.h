@@ -68,9 +68,12 @@ class decode_task final : public task {
     void fail(const failure & error) noexcept override;
 
   private:
+    bool begin();
+    std::optional<llama_token> sample(const float * logits);
     turn generate();
     turn finish(finish_reason reason);
     bool give();
+    void end_early() noexcept;
 
     slot_ptr slot_;
     const pair & pair_;

@@ -105,7 +105,7 @@ TEST("an answer cut inside a character goes on with its first bytes") {
         answer_text part(v.get(), {}, false, begun);
         part.append(token);
         part.release_all(text, tokens, true);
-        begun = part.unfinished();
+        begun = part.take_unfinished();
         CHECK_EQUAL(whole_utf8_prefix(text), text.size());
     }
     CHECK_EQUAL(text, "a" + grin + "b");

@@ -1,9 +1,12 @@
 // The sampler: exact argmax, llama.cpp's chain, grammar, log-probabilities.
+#include "answer_trace.h"
 #include "check.h"
+#include "logits.h"
 #include "models.h"
 #include "sampler.h"
 #include "tiny_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -62,8 +65,8 @@ TEST("temperature 0 is the argmax, with and without other options in the chain")
     with_bias.logit_bias = { { 5, 0.0f } };
     for (unsigned seed = 0; seed < 50; seed++) {
         const auto logits = f.random_logits(seed);
-        CHECK_EQUAL(sampler(f.vocab, greedy(), 1024).sample(logits.data()), argmax(logits.data(), f.n_vocab));
-        CHECK_EQUAL(sampler(f.vocab, with_bias, 1024).sample(logits.data()), argmax(logits.data(), f.n_vocab));
+        CHECK_EQUAL(sampler(f.vocab, greedy(), 1024).sample(logits.data()).value(), argmax(logits.data(), f.n_vocab));
+        CHECK_EQUAL(sampler(f.vocab, with_bias, 1024).sample(logits.data()).value(), argmax(logits.data(), f.n_vocab));
     }
 }
 
@@ -78,7 +81,7 @@ TEST("one seed gives one sequence, another seed another") {
         std::vector<llama_token> out;
         for (unsigned i = 0; i < 30; i++) {
             const auto logits = f.random_logits(i);
-            out.push_back(s.sample(logits.data()));
+            out.push_back(s.sample(logits.data()).value());
             s.accept(out.back());
         }
         return out;
@@ -92,22 +95,115 @@ TEST("a bias forces or forbids a token, and one outside the vocabulary is refuse
     const auto logits = f.random_logits(1);
     sampling_options options = greedy();
     options.logit_bias = { { 42, 1000.0f } };
-    CHECK_EQUAL(sampler(f.vocab, options, 1024).sample(logits.data()), 42);
+    CHECK_EQUAL(sampler(f.vocab, options, 1024).sample(logits.data()).value(), 42);
     const llama_token best = argmax(logits.data(), f.n_vocab);
     options.logit_bias = { { best, -INFINITY } };
-    CHECK(sampler(f.vocab, options, 1024).sample(logits.data()) != best);
+    CHECK(sampler(f.vocab, options, 1024).sample(logits.data()).value() != best);
     options.logit_bias = { { f.n_vocab, 1.0f } };
     CHECK_FAILURE(error_code::invalid_argument, sampler(f.vocab, options, 1024));
+}
+
+TEST("a bias counts whatever its size and whatever the other options are") {
+    const fixture f;
+    const auto logits = f.random_logits(7);
+    const llama_token worst = (llama_token) (std::min_element(logits.begin(), logits.end()) - logits.begin());
+    for (const float bias : { 100.0f, 1e6f, 1e10f, 1e30f, 3e38f, INFINITY })
+        for (const int32_t top_k : { 0, 1, 40, 200 })
+            for (const float temperature : { 0.0f, 0.8f }) {
+                sampling_options options;
+                options.temperature = temperature;
+                options.top_k = top_k;
+                options.repeat_penalty = 1.3f;
+                options.has_seed = true;
+                options.logit_bias = { { worst, bias } };
+                sampler s(f.vocab, options, 1024);
+                s.observe({ worst });
+                CHECK_EQUAL(s.sample(logits.data()).value(), worst);
+                options.logit_bias = { { worst, bias }, { worst, -INFINITY } };
+                CHECK(sampler(f.vocab, options, 1024).sample(logits.data()).value() != worst);
+            }
+}
+
+TEST("two forced tokens share the answer as their own logits say") {
+    const fixture f;
+    const auto logits = f.random_logits(8);
+    const llama_token better = logits[50] > logits[60] ? 50 : 60;
+    sampling_options options = greedy();
+    options.logit_bias = { { 50, INFINITY }, { 60, INFINITY } };
+    CHECK_EQUAL(sampler(f.vocab, options, 1024).sample(logits.data()).value(), better);
+}
+
+TEST("a small bias leaves every distribution as it would be with none") {
+    const fixture f;
+    sampling_options options;
+    options.temperature = 1.5f;
+    options.top_k = 0;
+    options.has_seed = true;
+    sampling_options biased = options;
+    biased.logit_bias = { { 17, 0.0f } };
+    sampler a(f.vocab, options, 1024), b(f.vocab, biased, 1024);
+    for (unsigned seed = 0; seed < 50; seed++) {
+        const auto logits = f.random_logits(seed);
+        CHECK_EQUAL(a.sample(logits.data()).value(), b.sample(logits.data()).value());
+    }
+}
+
+TEST("a complete grammar ends the answer where the end token is forbidden") {
+    const fixture f;
+    sampling_options options = greedy();
+    options.ignore_eos = true;
+    options.grammar = "root ::= \"a\"";
+    sampler s(f.vocab, options, 1024);
+    CHECK(!s.over());
+    const auto logits = f.random_logits(9);
+    s.accept(s.sample(logits.data()).value());
+    CHECK(s.over());
+    CHECK(!s.sample(logits.data()).has_value());
+}
+
+TEST("logits that are NaN or infinite are refused with the side and the place, forbidden ones are not") {
+    std::vector<float> logits(300, 1.0f);
+    logits[5] = -INFINITY;
+    check_logits(logits.data(), 300, "decode", 7);
+    for (const float broken : { std::nanf(""), (float) INFINITY }) {
+        logits[299] = broken;
+        const std::string message =
+            CHECK_FAILURE(error_code::inference_failed, check_logits(logits.data(), 300, "decode", 7));
+        CHECK(message.find("decode model") != std::string::npos && message.find("7 tokens") != std::string::npos);
+    }
+}
+
+TEST("an answer goes on with its grammar and its random numbers, and a new seed begins its own") {
+    answer_trace trace;
+    sampling_options first;
+    first.grammar = "root ::= [a-z]+";
+    first.has_seed = true;
+    first.seed = 5;
+    CHECK_EQUAL(trace.begin(first, 0).n_drawn, 0u);
+    trace.set_seed(5);
+    for (const uint8_t n : { 1, 2, 1 }) trace.add(n);
+    sampling_options next = first;
+    next.has_seed = false;
+    // The third token was taken back.
+    const answer_trace::beginning on = trace.begin(next, 2);
+    CHECK_EQUAL(on.n_drawn, 3u);
+    CHECK_EQUAL(on.n_before_grammar, 0u);
+    CHECK(next.has_seed && next.seed == 5u);
+    next.seed = 6;
+    next.grammar = "root ::= [0-9]+";
+    const answer_trace::beginning anew = trace.begin(next, 2);
+    CHECK_EQUAL(anew.n_drawn, 0u);
+    CHECK_EQUAL(anew.n_before_grammar, 2u);
 }
 
 TEST("ignore_eos never gives an end token") {
     const fixture f;
     auto logits = f.random_logits(3);
     logits[2] = 100.0f;
-    CHECK_EQUAL(sampler(f.vocab, greedy(), 1024).sample(logits.data()), 2);
+    CHECK_EQUAL(sampler(f.vocab, greedy(), 1024).sample(logits.data()).value(), 2);
     sampling_options options = greedy();
     options.ignore_eos = true;
-    CHECK(sampler(f.vocab, options, 1024).sample(logits.data()) != 2);
+    CHECK(sampler(f.vocab, options, 1024).sample(logits.data()).value() != 2);
 }
 
 TEST("a grammar allows only what it says, and a broken one is refused") {
@@ -117,7 +213,7 @@ TEST("a grammar allows only what it says, and a broken one is refused") {
     sampler s(f.vocab, options, 1024);
     for (unsigned seed = 0; seed < 10; seed++) {
         const auto logits = f.random_logits(seed);
-        const llama_token token = s.sample(logits.data());
+        const llama_token token = s.sample(logits.data()).value();
         const int byte = token - 3;
         CHECK((byte >= '0' && byte <= '9') || llama_vocab_is_eog(f.vocab, token));
         if (llama_vocab_is_eog(f.vocab, token)) break;
@@ -136,14 +232,14 @@ TEST("a grammar that would not end the parser's work is refused before it begins
     std::string chain = "root ::= r0\n";
     for (int i = 0; i < 20000; i++) chain += "r" + std::to_string(i) + " ::= r" + std::to_string(i + 1) + "\n";
     for (const std::string & hostile :
-         { std::string("root ::= \"a\"{3,1}"), "root ::= " + deep + "\"a\"" + back,
-           std::string("root ::= (((\"a\"{2000}){2000}){2000}){2000}"), chain,
+         { std::string("root ::= \"a\"{3,1}"), "root ::= " + deep + "\"a\"" + back, chain,
            std::string("root ::= \"a\"{99999999999999999999}"), std::string(2 << 20, ' ') }) {
         options.grammar = hostile;
         CHECK_FAILURE(error_code::grammar_invalid, sampler(f.vocab, options, 1024));
     }
-    for (const char * fine : { "root ::= \"(((({3,1}\" [({] # ({3,1}", "root ::= \"a\"{2,}",
-                               "root ::= (\"a\" | \"b\"){0,3}", "root ::= x{2,5}\nx ::= [a-z]" }) {
+    for (const char * fine :
+         { "root ::= \"(((({3,1}\" [({] # ({3,1}", "root ::= \"a\"{2,}", "root ::= (\"a\" | \"b\"){0,3}",
+           "root ::= (((\"a\"{2000}){2000}){2000}){2000}", "root ::= x{2,5}\nx ::= [a-z]" }) {
         options.grammar = fine;
         sampler(f.vocab, options, 1024);
     }
@@ -170,11 +266,11 @@ TEST("a repeat_last_n of -1 looks back over the whole context") {
     seen[0] = best;
     sampler near(f.vocab, options, 1024);
     near.observe(seen);
-    CHECK_EQUAL(near.sample(logits.data()), best);
+    CHECK_EQUAL(near.sample(logits.data()).value(), best);
     options.repeat_last_n = -1;
     sampler far(f.vocab, options, 1024);
     far.observe(seen);
-    CHECK(far.sample(logits.data()) != best);
+    CHECK(far.sample(logits.data()).value() != best);
 }
 
 TEST("penalties count what is in the context") {
@@ -184,9 +280,9 @@ TEST("penalties count what is in the context") {
     sampling_options options = greedy();
     options.presence_penalty = 100.0f;
     sampler s(f.vocab, options, 1024);
-    CHECK_EQUAL(s.sample(logits.data()), best);
+    CHECK_EQUAL(s.sample(logits.data()).value(), best);
     s.observe({ best });
-    CHECK(s.sample(logits.data()) != best);
+    CHECK(s.sample(logits.data()).value() != best);
 }
 
 TEST("log-probabilities are those of a softmax, likeliest first") {
