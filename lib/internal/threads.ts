@@ -44,18 +44,28 @@ function folders(root: string, path: string): string[] {
   return Array.from({ length: parts.length + 1 }, (_, i) => [root, ...parts.slice(0, parts.length - i)].join("/"));
 }
 
-/** The CPU quota of the process's cgroup in cores, over both cgroup versions. */
+/** `5:cpu,cpuacct:/docker/abc`; the path may hold colons of its own. */
+const cgroupLine = /^\d+:([^:]*):(\/.*)$/;
+
+/**
+ * The CPU quota of the process's cgroup in cores, over both cgroup versions and systems that mount both. A path that is
+ * not below the mounts, as a host's path seen in a container, counts with the folders on its way that are.
+ */
 export function cgroupQuota(read: ReadText = readText): number | undefined {
   const quotas: number[] = [];
   for (const line of (read("/proc/self/cgroup") ?? "").split("\n")) {
-    const [, controllers, path] = line.split(":", 3);
+    const [, controllers, path] = cgroupLine.exec(line) ?? [];
     if (controllers === undefined || path === undefined) continue;
-    if (controllers === "")
-      for (const folder of folders("/sys/fs/cgroup", path))
-        quotas.push(coresOfV2(read(`${folder}/cpu.max`)) ?? Infinity);
-    else if (controllers.split(",").includes("cpu"))
-      for (const folder of folders("/sys/fs/cgroup/cpu", path))
-        quotas.push(coresOfV1(read(`${folder}/cpu.cfs_quota_us`), read(`${folder}/cpu.cfs_period_us`)) ?? Infinity);
+    if (controllers === "") {
+      // Systems that mount both versions have the second in a folder of its own.
+      for (const root of ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"])
+        for (const folder of folders(root, path)) quotas.push(coresOfV2(read(`${folder}/cpu.max`)) ?? Infinity);
+    } else if (controllers.split(",").includes("cpu")) {
+      // Mounted under all its controllers' names; "cpu" is a link to that, and not there everywhere.
+      for (const root of new Set(["/sys/fs/cgroup/cpu", `/sys/fs/cgroup/${controllers}`]))
+        for (const folder of folders(root, path))
+          quotas.push(coresOfV1(read(`${folder}/cpu.cfs_quota_us`), read(`${folder}/cpu.cfs_period_us`)) ?? Infinity);
+    }
   }
   const smallest = Math.min(...quotas);
   return Number.isFinite(smallest) ? smallest : undefined;

@@ -40,6 +40,29 @@ test("a cgroup of version 1 limits by quota and period", (t) => {
   t.is(quota("-1\n"), undefined);
 });
 
+test("a controller of version 1 is found under the names of all controllers that it is mounted with", (t) => {
+  const folder = "/sys/fs/cgroup/cpu,cpuacct";
+  const files = {
+    "/proc/self/cgroup": "4:cpu,cpuacct:/\n0::/init.scope\n",
+    [`${folder}/cpu.cfs_quota_us`]: "100000\n",
+    [`${folder}/cpu.cfs_period_us`]: "100000\n",
+  };
+  t.is(cgroupQuota(reader(files)), 1);
+});
+
+test("beside version 1, version 2 is found in its own folder", (t) => {
+  const files = { "/proc/self/cgroup": "0::/a\n", "/sys/fs/cgroup/unified/a/cpu.max": "250000 100000\n" };
+  t.is(cgroupQuota(reader(files)), 2.5);
+});
+
+test("a cgroup's path may hold colons, or name a folder that the container does not see", (t) => {
+  const own = { "/sys/fs/cgroup/a:b/cpu.max": "100000 100000\n" };
+  t.is(cgroupQuota(reader({ "/proc/self/cgroup": "0::/a:b\n", ...own })), 1);
+  const mount = { "/sys/fs/cgroup/cpu.max": "200000 100000\n" };
+  t.is(cgroupQuota(reader({ "/proc/self/cgroup": "0::/../other\n", ...mount })), 2);
+  t.is(cgroupQuota(reader({ "/proc/self/cgroup": "hello\n\n0:", "/sys/fs/cgroup/cpu.max": "abc" })), undefined);
+});
+
 test("threads are the cores of the affinity, cut by the quota, and at least one", (t) => {
   t.is(chooseThreads(8, undefined).threads, 8);
   t.is(chooseThreads(8, 2.5).threads, 2);
