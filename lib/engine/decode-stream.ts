@@ -3,6 +3,7 @@
 import { setImmediate as immediate } from "node:timers/promises";
 import { createError } from "../errors/create-error.js";
 import type { NativeDecodeResult, NativeReading, NativeStream } from "../internal/binding-types.js";
+import { type CallSite, placedAt } from "../internal/caller-stack.js";
 import type { DecodeChunk } from "./options.js";
 import { type DecodeResult, perSecond } from "./results.js";
 
@@ -17,39 +18,59 @@ export interface StreamSource {
   readonly withLogProbs: boolean;
 }
 
+/** Makes a stream; for {@link Session} only. */
+export let makeDecodeStream: (source: StreamSource, signal: AbortSignal | undefined, site: CallSite) => DecodeStream;
+
 /**
  * The answer that {@link Session.decode} gives. Iterate it once with `for await`; leaving the loop early stops the native
  * work and takes back what was generated but not delivered, so that the session stands where the reader stopped.
- * Generation starts with the first read.
+ * Generation starts with the first read, or when {@link DecodeStream.result} is asked for.
  */
 export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
   readonly #source: StreamSource;
   readonly #signal: AbortSignal | undefined;
+  readonly #site: CallSite;
   readonly #onAbort: () => void;
   readonly #settled: PromiseWithResolvers<DecodeResult>;
   #native: NativeStream | undefined;
   #yieldedAt = performance.now();
   #turn: Promise<unknown> = Promise.resolve();
   #consumed = false;
-  #delivered = 0;
+  #driven = false;
+  #leaving = false;
+  /** Chunks that were read for `result` and that no reader has got yet. */
+  #waiting: DecodeChunk[] = [];
+  /** Tokens of all chunks that were read. */
+  #taken = 0;
   #ended: DecodeResult | undefined;
+  /** A failure that no reader has seen yet. */
+  #failure: { readonly error: unknown } | undefined;
 
-  /** @internal Made by {@link Session.decode}. */
-  constructor(source: StreamSource, signal: AbortSignal | undefined) {
+  private constructor(source: StreamSource, signal: AbortSignal | undefined, site: CallSite) {
     this.#source = source;
     this.#signal = signal;
+    this.#site = site;
     this.#onAbort = () => source.abort();
     this.#settled = withResolvers();
     // Whoever awaits `result` sees its rejection; nobody has to.
     this.#settled.promise.catch(() => {});
   }
 
+  static {
+    makeDecodeStream = (source, signal, site) => new DecodeStream(source, signal, site);
+  }
+
   /**
-   * How the answer ended. Reading it runs an answer that nobody iterates, without its chunks. An abort resolves it with
-   * the reason `abort`; an error rejects it.
+   * How the answer ended. Asking for it runs the answer, whether or not anybody iterates; what was read so is kept for a
+   * reader, who may begin before or after. Once a reader has begun, the answer goes on as it is read. An abort, or leaving
+   * the loop, resolves it with the reason `abort`; an error rejects it. An answer that has ended is left whole by a reader
+   * who leaves.
    */
   get result(): Promise<DecodeResult> {
-    if (!this.#consumed) this.#drain();
+    if (!this.#driven) {
+      this.#driven = true;
+      this.#drive(this.#consumed);
+    }
     return this.#settled.promise;
   }
 
@@ -64,6 +85,7 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
     return {
       next: () => this.#inTurn(() => this.#next()),
       return: async () => {
+        this.#leaving = true;
         if (this.#native && !this.#ended) this.#source.abort();
         return { done: true, value: await this.#inTurn(() => this.#leave()) };
       },
@@ -77,35 +99,52 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
     return result;
   }
 
-  #drain(): void {
-    const iterator = this[Symbol.asyncIterator]();
+  /**
+   * Reads on for `result`. A reader who comes takes over, so that a slow one holds the model back; one who asks for the
+   * result in the midst of reading may be waiting for it, and gets the answer read to its end.
+   */
+  #drive(besideReader: boolean): void {
     const pull = async () => {
-      while (!(await iterator.next()).done);
+      const goesOn = () => !this.#ended && !this.#leaving && (besideReader || !this.#consumed);
+      while (goesOn())
+        await this.#inTurn(async () => {
+          if (!goesOn()) return;
+          const chunk = await this.#pull();
+          if (chunk) this.#waiting.push(chunk);
+        });
     };
-    // The failure is in `result` already.
-    pull().catch(() => {});
+    pull().catch((error: unknown) => {
+      this.#failure = { error };
+    });
   }
 
   async #next(): Promise<IteratorResult<DecodeChunk, DecodeResult>> {
-    if (this.#ended) return { done: true, value: this.#ended };
+    const value = this.#waiting.shift() ?? (await this.#pull());
+    if (value) return { done: false, value };
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure) throw failure.error;
+    return { done: true, value: this.#ended ?? nothing };
+  }
+
+  /** The next chunk; undefined at the end. */
+  async #pull(): Promise<DecodeChunk | undefined> {
+    if (this.#ended) return undefined;
     try {
       while (true) {
         const reading = await this.#read();
         if (reading.result?.reason === "abort") {
           // What came with the end has just been taken back: it is not shown.
           await this.#stopped(reading);
-          return { done: true, value: this.#ended ?? nothing };
+          return undefined;
         }
+        this.#taken += reading.tokens.length;
         if (reading.result) this.#end(toResult(reading.result, reading.result.tokens));
-        if (reading.tokens.length > 0 || reading.text !== "") {
-          this.#delivered += reading.tokens.length;
-          return { done: false, value: toChunk(reading, this.#source.withLogProbs) };
-        }
-        if (this.#ended) return { done: true, value: this.#ended };
+        if (reading.tokens.length > 0 || reading.text !== "") return toChunk(reading, this.#source.withLogProbs);
+        if (this.#ended) return undefined;
       }
     } catch (error) {
-      if (!this.#ended) this.#fail(error);
-      throw error;
+      throw this.#failed(error);
     }
   }
 
@@ -128,7 +167,7 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
     return waited;
   }
 
-  /** The answer was cut short from outside: by the signal, or because the session went away. */
+  /** The answer was cut short: by the signal, because the session went away, or by a reader who leaves. */
   async #stopped(reading: NativeReading): Promise<void> {
     if (this.#source.isDisposed()) throw createError("ERR_DISPOSED", "the session was disposed during the answer", {});
     await this.#takeBack(reading.result);
@@ -137,25 +176,35 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
 
   /** The reader leaves the loop. */
   async #leave(): Promise<DecodeResult> {
-    if (this.#ended) return this.#ended;
+    if (this.#ended) {
+      this.#waiting = [];
+      return this.#ended;
+    }
     try {
       if (!this.#native) return this.#end(nothing);
       this.#source.abort();
       let reading = await this.#native.read();
       while (!reading.result) reading = await this.#native.read();
       if (this.#source.isDisposed())
-        return this.#end(toResult({ ...reading.result, reason: "abort" }, this.#delivered));
+        return this.#end(toResult({ ...reading.result, reason: "abort" }, this.#delivered()));
       return await this.#takeBack(reading.result);
     } catch (error) {
-      if (!this.#ended) this.#fail(error);
-      throw error;
+      throw this.#failed(error);
     }
+  }
+
+  /** Tokens that the session is left with: all that were read, but for a reader who leaves only those that were delivered. */
+  #delivered(): number {
+    if (!this.#leaving) return this.#taken;
+    return this.#taken - this.#waiting.reduce((sum, { tokens }) => sum + tokens.length, 0);
   }
 
   async #takeBack(result: NativeDecodeResult | undefined): Promise<DecodeResult> {
     if (!result) return this.#end(nothing);
-    if (result.tokens > this.#delivered) await this.#source.retract(result.tokens - this.#delivered);
-    return this.#end(toResult({ ...result, reason: "abort" }, this.#delivered));
+    const delivered = this.#delivered();
+    if (this.#leaving) this.#waiting = [];
+    if (result.tokens > delivered) await this.#source.retract(result.tokens - delivered);
+    return this.#end(toResult({ ...result, reason: "abort" }, delivered));
   }
 
   #end(result: DecodeResult): DecodeResult {
@@ -165,11 +214,15 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
     return this.#ended;
   }
 
-  #fail(error: unknown): void {
+  /** The error as it is thrown: with the stack of the call that began the answer. */
+  #failed(error: unknown): unknown {
+    placedAt(this.#site, error);
+    if (this.#ended) return error;
     this.#signal?.removeEventListener("abort", this.#onAbort);
     if (this.#signal?.aborted && error === this.#signal.reason) this.#settled.resolve(nothing);
     else this.#settled.reject(error);
     this.#ended = nothing;
+    return error;
   }
 }
 

@@ -1,6 +1,7 @@
 /** Fits a translator to two models: checks the options, chooses device and threads, and waits for the native fit. */
 
 import { abortable, guardCallback } from "../internal/abortable.js";
+import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
@@ -114,6 +115,10 @@ export interface TranslatorFit extends TranslatorInfo {
  * - `signal.reason` when aborted.
  */
 export async function fitTranslator(options: FitTranslatorOptions): Promise<TranslatorFit> {
+  return fromCaller(() => fitPair(options));
+}
+
+async function fitPair(options: FitTranslatorOptions): Promise<TranslatorFit> {
   const checked = checkFitOptions(options);
   checked.signal?.throwIfAborted();
   const path = toPath(checked.out, "options.out");

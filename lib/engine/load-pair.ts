@@ -1,11 +1,12 @@
 /** Loads a pair: checks the options, chooses device and threads, and waits for the native load. */
 
 import { abortable, guardCallback, runJob } from "../internal/abortable.js";
+import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
 import type { InspectOptions, LoadPairOptions } from "./options.js";
-import { Pair } from "./pair.js";
+import { makePair, type Pair } from "./pair.js";
 import type { PairInspection } from "./results.js";
 import { checkInspectOptions, checkLoadPairOptions, toNativeCaches } from "./validation.js";
 
@@ -26,6 +27,10 @@ import { checkInspectOptions, checkLoadPairOptions, toNativeCaches } from "./val
  * Nothing stays loaded after a rejection.
  */
 export async function loadPair(options: LoadPairOptions): Promise<Pair> {
+  return fromCaller(() => load(options));
+}
+
+async function load(options: LoadPairOptions): Promise<Pair> {
   const checked = checkLoadPairOptions(options);
   checked.signal?.throwIfAborted();
   const prefillPath = toPath(checked.prefill.model, "options.prefill.model");
@@ -60,7 +65,7 @@ export async function loadPair(options: LoadPairOptions): Promise<Pair> {
     progress.rethrow();
     // A small model may be there before the abort gets through.
     checked.signal?.throwIfAborted();
-    return new Pair(native, { ...info, gpu: gpu.kind });
+    return makePair(native, { ...info, gpu: gpu.kind });
   } catch (error) {
     await native.dispose();
     progress.rethrow();
@@ -73,6 +78,10 @@ export async function loadPair(options: LoadPairOptions): Promise<Pair> {
  * with the loader's codes; two models that are no pair are an answer, not an error.
  */
 export async function inspect(options: InspectOptions): Promise<PairInspection> {
+  return fromCaller(() => inspectFiles(options));
+}
+
+async function inspectFiles(options: InspectOptions): Promise<PairInspection> {
   const checked = checkInspectOptions(options);
   const native = {
     prefill: { path: toPath(checked.prefill.model, "options.prefill.model"), gpuLayers: 0 },

@@ -2,14 +2,24 @@
 
 import { createError } from "../errors/create-error.js";
 import type { NativePair } from "../internal/binding-types.js";
+import { fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, type EncodeOptions } from "./encode.js";
-import type { DetokenizeOptions, Prompt, TokenizeOptions } from "./options.js";
+import type { DetokenizeOptions, Prompt, SessionOptions, TokenizeOptions } from "./options.js";
 import type { PairInfo } from "./results.js";
 import { type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
 import { checkScore } from "./score-validation.js";
-import { Session } from "./session.js";
+import { makeSession, type Session } from "./session.js";
 import { refuseLongText, refuseManyTokens } from "./text-limits.js";
-import { checkDetokenizeOptions, checkText, checkTokenizeOptions, checkTokens } from "./validation.js";
+import {
+  checkDetokenizeOptions,
+  checkSessionOptions,
+  checkText,
+  checkTokenizeOptions,
+  checkTokens,
+} from "./validation.js";
+
+/** Makes a pair of what was loaded; for {@link loadPair} only. */
+export let makePair: (native: NativePair, info: PairInfo) => Pair;
 
 /** Made by {@link loadPair}. Owns native memory: dispose it, or use `await using`. */
 export class Pair implements AsyncDisposable {
@@ -18,10 +28,13 @@ export class Pair implements AsyncDisposable {
   readonly #native: NativePair;
   #disposed = false;
 
-  /** @internal Made by {@link loadPair}. */
-  constructor(native: NativePair, info: PairInfo) {
+  private constructor(native: NativePair, info: PairInfo) {
     this.#native = native;
     this.info = info;
+  }
+
+  static {
+    makePair = (native, info) => new Pair(native, info);
   }
 
   /** Whether the pair was disposed. */
@@ -30,25 +43,32 @@ export class Pair implements AsyncDisposable {
   }
 
   /**
-   * Opens a conversation. Rejects with ERR_SESSION_LIMIT if `maxSessions` are open, ERR_DISPOSED after `dispose`.
+   * Opens a conversation. Rejects with ERR_SESSION_LIMIT if `maxSessions` are open, ERR_DISPOSED after `dispose`,
+   * ERR_INVALID_ARGUMENT for an option: there are none yet.
    */
-  async createSession(): Promise<Session> {
-    this.#assertUsable();
-    return new Session(this, this.#native.createSession());
+  async createSession(options: SessionOptions = {}): Promise<Session> {
+    return fromCaller(async () => {
+      checkSessionOptions(options);
+      this.#assertUsable();
+      return makeSession(this, this.#native.createSession());
+    });
   }
 
   /**
    * The token ids of a text of up to 16,384 characters; {@link Pair.tokenizeAsync} takes any length. A character that the
    * vocabulary has no tokens for becomes its unknown token.
    *
-   * Throws ERR_INVALID_ARGUMENT: for a longer text, and for such a character where the vocabulary has no unknown token.
+   * Throws ERR_DISPOSED, and ERR_INVALID_ARGUMENT: also for a longer text, and for such a character where the vocabulary has
+   * no unknown token.
    */
   tokenize(text: string, options: TokenizeOptions = {}): number[] {
-    const checked = checkText(text);
-    const { addSpecial, parseSpecial } = checkTokenizeOptions(options);
-    this.#assertUsable();
-    refuseLongText(checked, "text");
-    return Array.from(this.#native.tokenize(checked, addSpecial, parseSpecial));
+    return syncFromCaller(() => {
+      const { addSpecial, parseSpecial } = checkTokenizeOptions(options);
+      const checked = checkText(text);
+      this.#assertUsable();
+      refuseLongText(checked, "text");
+      return Array.from(this.#native.tokenize(checked, addSpecial, parseSpecial));
+    });
   }
 
   /**
@@ -58,23 +78,27 @@ export class Pair implements AsyncDisposable {
    * Rejects with ERR_INVALID_ARGUMENT, ERR_OUT_OF_MEMORY or ERR_DISPOSED.
    */
   async tokenizeAsync(text: string, options: TokenizeOptions = {}): Promise<number[]> {
-    const checked = checkText(text);
-    const { addSpecial, parseSpecial } = checkTokenizeOptions(options);
-    this.#assertUsable();
-    return Array.from(await this.#native.tokenizeLater(checked, addSpecial, parseSpecial));
+    return fromCaller(async () => {
+      const { addSpecial, parseSpecial } = checkTokenizeOptions(options);
+      const checked = checkText(text);
+      this.#assertUsable();
+      return Array.from(await this.#native.tokenizeLater(checked, addSpecial, parseSpecial));
+    });
   }
 
   /**
    * The text of up to 65,536 token ids; {@link Pair.detokenizeAsync} takes any number. Where they begin with BOS it is
    * without the space that SentencePiece vocabularies put before a text. Throws ERR_INVALID_ARGUMENT for more, and for an id
-   * outside the vocabulary.
+   * outside the vocabulary; ERR_DISPOSED.
    */
   detokenize(tokens: readonly number[] | Int32Array | Uint32Array, options: DetokenizeOptions = {}): string {
-    const checked = checkTokens(tokens);
-    const { special } = checkDetokenizeOptions(options);
-    this.#assertUsable();
-    refuseManyTokens(checked);
-    return this.#native.detokenize(checked, special);
+    return syncFromCaller(() => {
+      const { special } = checkDetokenizeOptions(options);
+      const checked = checkTokens(tokens);
+      this.#assertUsable();
+      refuseManyTokens(checked);
+      return this.#native.detokenize(checked, special);
+    });
   }
 
   /** As {@link Pair.detokenize} for any number of tokens, off the JavaScript thread. Rejects with what that throws. */
@@ -82,10 +106,12 @@ export class Pair implements AsyncDisposable {
     tokens: readonly number[] | Int32Array | Uint32Array,
     options: DetokenizeOptions = {},
   ): Promise<string> {
-    const checked = checkTokens(tokens);
-    const { special } = checkDetokenizeOptions(options);
-    this.#assertUsable();
-    return await this.#native.detokenizeLater(checked, special);
+    return fromCaller(async () => {
+      const { special } = checkDetokenizeOptions(options);
+      const checked = checkTokens(tokens);
+      this.#assertUsable();
+      return await this.#native.detokenizeLater(checked, special);
+    });
   }
 
   /**
@@ -107,6 +133,10 @@ export class Pair implements AsyncDisposable {
     responses: readonly (string | readonly number[] | Int32Array | Uint32Array)[],
     options: ScoreOptions = {},
   ): Promise<ScoreResult> {
+    return fromCaller(() => this.#score(prompt, responses, options));
+  }
+
+  async #score(prompt: unknown, responses: unknown, options: ScoreOptions): Promise<ScoreResult> {
     const checked = checkScore(prompt, responses, options);
     this.#assertUsable();
     checked.options.signal?.throwIfAborted();
@@ -128,19 +158,23 @@ export class Pair implements AsyncDisposable {
    * ERR_INVALID_ARGUMENT for what is no object and for a longer record.
    */
   encode(record: DataRecord, options: EncodeOptions = {}): EncodedRecord {
-    const json = checkRecord(record);
-    const { closeResponse } = checkEncodeOptions(options);
-    this.#assertUsable();
-    refuseLongText(json, "record");
-    return toEncoded(this.#native.encode(json, closeResponse));
+    return syncFromCaller(() => {
+      const json = checkRecord(record);
+      const { closeResponse } = checkEncodeOptions(options);
+      this.#assertUsable();
+      refuseLongText(json, "record");
+      return toEncoded(this.#native.encode(json, closeResponse));
+    });
   }
 
   /** As {@link Pair.encode} for a record of any length, off the JavaScript thread. Rejects with what that throws. */
   async encodeAsync(record: DataRecord, options: EncodeOptions = {}): Promise<EncodedRecord> {
-    const json = checkRecord(record);
-    const { closeResponse } = checkEncodeOptions(options);
-    this.#assertUsable();
-    return toEncoded(await this.#native.encodeLater(json, closeResponse));
+    return fromCaller(async () => {
+      const json = checkRecord(record);
+      const { closeResponse } = checkEncodeOptions(options);
+      this.#assertUsable();
+      return toEncoded(await this.#native.encodeLater(json, closeResponse));
+    });
   }
 
   /** Ends what runs in all sessions (it rejects with ERR_DISPOSED) and frees everything. Idempotent; waits for the work. */

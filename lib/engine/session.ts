@@ -3,7 +3,8 @@
 import { createError } from "../errors/create-error.js";
 import { abortable, guardCallback } from "../internal/abortable.js";
 import type { NativeHandoverReport, NativeSession } from "../internal/binding-types.js";
-import { DecodeStream } from "./decode-stream.js";
+import { type CallSite, callSite, fromCaller, syncFromCaller } from "../internal/caller-stack.js";
+import { type DecodeStream, makeDecodeStream } from "./decode-stream.js";
 import type {
   DecodeOptions,
   DetokenizeOptions,
@@ -32,6 +33,9 @@ import {
   toNativePrefillOptions,
 } from "./validation.js";
 
+/** Makes a session; for {@link Pair.createSession} only. */
+export let makeSession: (pair: Pair, native: NativeSession) => Session;
+
 /**
  * Made by {@link Pair.createSession}. Runs one stage at a time: a second call while one runs is refused with
  * ERR_SESSION_BUSY, a call out of order with ERR_STAGE_ORDER, a call after `dispose` with ERR_DISPOSED.
@@ -42,10 +46,13 @@ export class Session implements AsyncDisposable {
   readonly #native: NativeSession;
   #disposed = false;
 
-  /** @internal Made by {@link Pair.createSession}. */
-  constructor(pair: Pair, native: NativeSession) {
+  private constructor(pair: Pair, native: NativeSession) {
     this.pair = pair;
     this.#native = native;
+  }
+
+  static {
+    makeSession = (pair, native) => new Session(pair, native);
   }
 
   /** Whether the session or its pair was disposed. */
@@ -65,6 +72,10 @@ export class Session implements AsyncDisposable {
    * is as it was before, except that a refresh may have begun: then another prefill has to follow.
    */
   async prefill(prompt: Prompt, options: PrefillOptions = {}): Promise<PrefillResult> {
+    return fromCaller(() => this.#prefill(prompt, options));
+  }
+
+  async #prefill(prompt: Prompt, options: PrefillOptions): Promise<PrefillResult> {
     const checked = checkPrefillOptions(options);
     const input = checkPrompt(prompt);
     this.#assertUsable();
@@ -93,6 +104,10 @@ export class Session implements AsyncDisposable {
    * copy failed, after which it can be tried again.
    */
   async switch(options: SwitchOptions = {}): Promise<HandoverReport> {
+    return fromCaller(() => this.#switch(options));
+  }
+
+  async #switch(options: SwitchOptions): Promise<HandoverReport> {
     const { signal } = checkSwitchOptions(options);
     this.#assertUsable();
     return toReport(
@@ -113,9 +128,11 @@ export class Session implements AsyncDisposable {
    * Throws ERR_INVALID_ARGUMENT at once; everything else is thrown by the iteration.
    */
   decode(options: DecodeOptions = {}): DecodeStream {
-    const checked = checkDecodeOptions(options);
-    this.#assertUsable();
-    return this.#stream(toNativeDecodeOptions(checked), checked.signal);
+    const checked = syncFromCaller(() => {
+      this.#assertUsable();
+      return checkDecodeOptions(options);
+    });
+    return this.#stream(toNativeDecodeOptions(checked), checked.signal, callSite());
   }
 
   /**
@@ -123,6 +140,10 @@ export class Session implements AsyncDisposable {
    * reject with, and with `signal.reason` when aborted.
    */
   async generate(prompt: Prompt, options: GenerateOptions = {}): Promise<GenerateResult> {
+    return fromCaller(() => this.#generate(prompt, options, callSite()));
+  }
+
+  async #generate(prompt: Prompt, options: GenerateOptions, site: CallSite): Promise<GenerateResult> {
     const {
       refresh,
       parseSpecial,
@@ -131,14 +152,14 @@ export class Session implements AsyncDisposable {
       ...decodeOptions
     } = checkGenerateOptions(options);
     const { signal } = decodeOptions;
-    const prefill = await this.prefill(prompt, {
+    const prefill = await this.#prefill(prompt, {
       refresh,
       parseSpecial,
       ...(options.onProgress && { onProgress: options.onProgress }),
       ...(signal && { signal }),
     });
-    const handover = await this.switch(signal ? { signal } : {});
-    const stream = this.#stream(toNativeDecodeOptions(decodeOptions), signal);
+    const handover = await this.#switch(signal ? { signal } : {});
+    const stream = this.#stream(toNativeDecodeOptions(decodeOptions), signal, site);
     const texts: string[] = [];
     const tokens: number[] = [];
     for await (const chunk of stream) {
@@ -192,8 +213,12 @@ export class Session implements AsyncDisposable {
     await this.dispose();
   }
 
-  #stream(options: ReturnType<typeof toNativeDecodeOptions>, signal: AbortSignal | undefined): DecodeStream {
-    return new DecodeStream(
+  #stream(
+    options: ReturnType<typeof toNativeDecodeOptions>,
+    signal: AbortSignal | undefined,
+    site: CallSite,
+  ): DecodeStream {
+    return makeDecodeStream(
       {
         begin: () => {
           this.#assertUsable();
@@ -205,6 +230,7 @@ export class Session implements AsyncDisposable {
         withLogProbs: options.logProbs >= 0,
       },
       signal,
+      site,
     );
   }
 

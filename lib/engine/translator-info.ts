@@ -2,6 +2,7 @@
 
 import { runJob } from "../internal/abortable.js";
 import type { NativeTranslator } from "../internal/binding-types.js";
+import { fromCaller } from "../internal/caller-stack.js";
 import { checkFilePath } from "../internal/check-options.js";
 import { loadBinding } from "../internal/load-binding.js";
 
@@ -71,6 +72,10 @@ export interface TranslatorInfo {
  * Rejects with ERR_TRANSLATOR_INVALID for a damaged translator, and with the loader's codes.
  */
 export async function inspectTranslator(path: string | URL): Promise<TranslatorInfo | undefined> {
+  return fromCaller(() => readTranslator(path));
+}
+
+async function readTranslator(path: string | URL): Promise<TranslatorInfo | undefined> {
   const file = checkFilePath(path, "path");
   const native = await runJob(() => loadBinding().inspectTranslator(file));
   return native && toTranslatorInfo(native, file);

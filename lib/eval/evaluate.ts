@@ -1,6 +1,7 @@
 /** Evaluates two-stage inference on a pair and data of one's own: opens both, runs the task, and puts the report together. */
 
 import type { ModelInfo } from "../engine/index.js";
+import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { evaluateAnswers } from "./answer-task.js";
 import { evaluateChoices } from "./choice-task.js";
@@ -37,6 +38,10 @@ const tasks: Readonly<Record<EvaluationTask, (tools: TaskTools) => Promise<TaskR
  * - `signal.reason` when aborted, or what a callback has thrown.
  */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluationReport> {
+  return fromCaller(() => run(options));
+}
+
+async function run(options: EvaluateOptions): Promise<EvaluationReport> {
   const checked = checkEvaluateOptions(options);
   const { signal } = checked;
   signal?.throwIfAborted();

@@ -34,7 +34,14 @@ export function chooseComputing(
 
 /** The threads that were asked for, else as many as the machine has for a model of this file's size. */
 export function chooseThreadsFor(path: string, asked?: number): number {
-  // A file that cannot be read is the native side's to report.
-  const weightBytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-  return asked ?? threadsForWeights(chooseThreads().threads, weightBytes);
+  return asked ?? threadsForWeights(chooseThreads().threads, sizeOf(path));
+}
+
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch {
+    // No such file, a file in place of a folder, a name that is too long: the native side reports it with a code.
+    return 0;
+  }
 }

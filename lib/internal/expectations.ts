@@ -97,8 +97,10 @@ function schemaAt(schema: Schema, [key, ...rest]: readonly PropertyKey[]): Schem
 }
 
 /** Whether an alternative was the one that was meant, because only something inside of the value is wrong. */
-const isInside = ([first]: readonly core.$ZodIssue[]) =>
-  first !== undefined && (first.path.length > 0 || first.code === "unrecognized_keys");
+const isInside = (issues: readonly core.$ZodIssue[]) =>
+  issues.some((issue) => issue.path.length > 0 || isUnknownName(issue));
+
+const isUnknownName = ({ code }: core.$ZodIssue) => code === "unrecognized_keys";
 
 /** What `schema` refused, from the issues that it gave. */
 export function explain(
@@ -106,7 +108,8 @@ export function explain(
   issues: readonly core.$ZodIssue[],
   outer: readonly PropertyKey[] = [],
 ): Refusal {
-  const [issue] = issues;
+  // A name that does not exist was probably meant to be one that is missing.
+  const issue = issues.find(isUnknownName) ?? issues[0];
   const path = issue?.path ?? [];
   const keys = [...outer, ...path];
   const at = schemaAt(schema, path);

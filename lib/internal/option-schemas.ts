@@ -78,4 +78,4 @@ export const modelSourceShape = {
   model: path,
   gpuLayers: z.optional(z.union([z.literal("all"), whole(0, 1_000_000)])),
 };
-export const modelSource = z.strictObject(modelSourceShape);
+export const modelSource = inWords("an object with a model", z.strictObject(modelSourceShape));

@@ -1,6 +1,7 @@
 /** Measures how much the parts of a model matter, apart from pruning, so that one measurement serves many sizes. */
 
 import { runJob as waitForJob } from "../internal/abortable.js";
+import { fromCaller } from "../internal/caller-stack.js";
 import { checkFilePath, toPath } from "../internal/check-options.js";
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
@@ -18,6 +19,10 @@ import { checkImportanceOptions } from "./validation.js";
  * Rejects with the codes of {@link prune} for the model, the texts and the files to merge, and with `signal.reason`.
  */
 export async function measureImportance(options: MeasureImportanceOptions): Promise<Importance> {
+  return fromCaller(() => measure(options));
+}
+
+async function measure(options: MeasureImportanceOptions): Promise<Importance> {
   const checked = checkImportanceOptions(options);
   checked.signal?.throwIfAborted();
   const model = toPath(checked.model, "options.model");
@@ -37,6 +42,10 @@ export async function measureImportance(options: MeasureImportanceOptions): Prom
  * with ERR_IMPORTANCE_INVALID for a damaged one, and with the loader's codes.
  */
 export async function readImportance(path: string | URL): Promise<Importance | undefined> {
+  return fromCaller(() => read(path));
+}
+
+async function read(path: string | URL): Promise<Importance | undefined> {
   const file = checkFilePath(path, "path");
   const native = await waitForJob(() => loadBinding().inspectImportance(file));
   return native && toImportance(native, file);

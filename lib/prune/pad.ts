@@ -1,5 +1,6 @@
 /** Makes a model of odd widths quantisable without changing what it computes. */
 
+import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { chooseThreadsFor } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
@@ -16,6 +17,10 @@ import { checkPadOptions } from "./validation.js";
  * Rejects with the codes of {@link prune} for the model and the file that is written, and with `signal.reason`.
  */
 export async function pad(options: PadOptions): Promise<PadResult> {
+  return fromCaller(() => runPad(options));
+}
+
+async function runPad(options: PadOptions): Promise<PadResult> {
   const checked = checkPadOptions(options);
   checked.signal?.throwIfAborted();
   const model = toPath(checked.model, "options.model");

@@ -1,6 +1,7 @@
 /** Makes a smaller model of a model: checks the options, chooses device and threads, and waits for the native work. */
 
 import { resolve } from "node:path";
+import { fromCaller } from "../internal/caller-stack.js";
 import { refusedArgument, toPath } from "../internal/check-options.js";
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
@@ -34,6 +35,10 @@ import { type CheckedPruneOptions, checkPruneOptions } from "./validation.js";
  * After a rejection there is no model at `out`, unless one was there before, and the parent is untouched always.
  */
 export async function prune(options: PruneOptions): Promise<PruneResult> {
+  return fromCaller(() => runPrune(options));
+}
+
+async function runPrune(options: PruneOptions): Promise<PruneResult> {
   const checked = checkPruneOptions(options);
   checked.signal?.throwIfAborted();
   const model = toPath(checked.model, "options.model");

@@ -1,6 +1,7 @@
 /** Makes a model with random weights, to be trained from scratch. */
 
 import { runJob } from "../internal/abortable.js";
+import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { loadBinding } from "../internal/load-binding.js";
 import { toNativeNewModelOptions } from "./native-options.js";
@@ -19,6 +20,10 @@ import { checkCreateModelOptions } from "./validation.js";
  * - `signal.reason` when aborted; nothing is left of the file then.
  */
 export async function createModel(options: CreateModelOptions): Promise<CreateModelResult> {
+  return fromCaller(() => writeModel(options));
+}
+
+async function writeModel(options: CreateModelOptions): Promise<CreateModelResult> {
   const checked = checkCreateModelOptions(options);
   checked.signal?.throwIfAborted();
   const files = { out: toPath(checked.out, "options.out"), tokenizer: toPath(checked.tokenizer, "options.tokenizer") };

@@ -1,6 +1,7 @@
 /** Trains a model: checks the options, chooses device and threads, and waits for the native work. */
 
 import type { NativeHealEvents } from "../internal/binding-types.js";
+import { fromCaller } from "../internal/caller-stack.js";
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
 import { runTraining } from "./job.js";
@@ -38,6 +39,10 @@ import { checkHealOptions } from "./validation.js";
  * After a rejection there is no model at `out` and no translator at `translatorOut`, unless one was there before; the checkpoint at `checkpoint` is whole.
  */
 export async function heal(options: HealOptions): Promise<HealResult> {
+  return fromCaller(() => train(options));
+}
+
+async function train(options: HealOptions): Promise<HealResult> {
   const checked = checkHealOptions(options);
   checked.signal?.throwIfAborted();
   const { student, full, ...files } = pathsOf(checked);

@@ -32,7 +32,7 @@ const patterns = (least: number) =>
 
 /** A path by itself is a model whose layers go where they fit. */
 const model = z.pipe(
-  z.union([path, inWords("an object with a model", modelSource)]),
+  z.union([path, modelSource]),
   z.transform(
     (value: string | URL | ModelSource): ModelSource =>
       typeof value === "string" || isUrl(value) ? { model: value } : value,

@@ -1,7 +1,10 @@
 /** The stream of an answer: read once, left early, gone on with, ended by a result. */
 
+import { setImmediate as immediate } from "node:timers/promises";
 import test from "ava";
+import type { DecodeChunk, DecodeStream } from "../../lib/index.js";
 import {
+  type Answer,
   answer,
   answerAlone,
   greedy,
@@ -101,7 +104,104 @@ test("the result alone runs the answer", async (t) => {
   t.is(await stream.result, await stream.result);
 });
 
-test("a stream can be read only once, by whichever of its two ways", async (t) => {
+const orders: readonly (readonly [title: string, read: (stream: DecodeStream) => Promise<Answer>])[] = [
+  [
+    "before the answer is read",
+    async (stream) => {
+      const result = await stream.result;
+      return { ...(await readAnswer(stream)), result };
+    },
+  ],
+  [
+    "when the reading begins",
+    async (stream) => {
+      const [result, answer] = await Promise.all([stream.result, readAnswer(stream)]);
+      return { ...answer, result };
+    },
+  ],
+  [
+    "in the midst of the reading",
+    async (stream) => {
+      const chunks: DecodeChunk[] = [];
+      for await (const chunk of stream) {
+        chunks.push(chunk);
+        await stream.result;
+      }
+      const logProbs = chunks.flatMap((chunk) => chunk.logProbs ?? []);
+      return {
+        text: "",
+        tokens: chunks.flatMap(({ tokens }) => tokens),
+        logProbs,
+        chunks,
+        result: await stream.result,
+      };
+    },
+  ],
+];
+
+for (const [title, read] of orders)
+  test(`a result asked for ${title} takes nothing from the reader`, async (t) => {
+    const pair = await openPair(t, { decode, maxSessions: 2 });
+    const whole = await answerAlone(pair, prompt, traced(30));
+    const session = await pair.createSession();
+    await session.prefill(prompt);
+    await session.switch();
+    const { tokens, logProbs, result } = await read(session.decode(traced(30)));
+    t.deepEqual(tokens, [...whole.tokens]);
+    t.deepEqual(logProbs, [...whole.logProbs]);
+    t.like(result, { reason: "length", tokens: 30 });
+    t.is(session.stats().decodeTokens, 30);
+  });
+
+test("a reader who leaves after the result was asked for stands where he stopped, or at the end", async (t) => {
+  const session = await openSession(t, { decode });
+  await session.prefill(prompt);
+  await session.switch();
+  const stream = session.decode(traced(200));
+  const { result } = stream;
+  let delivered = 0;
+  for await (const chunk of stream) {
+    delivered += chunk.tokens.length;
+    break;
+  }
+  t.like(await result, { reason: "abort", tokens: delivered });
+  t.is(session.stats().decodeTokens, delivered);
+
+  const ended = session.decode(traced(5));
+  t.is((await ended.result).tokens, 5);
+  for await (const _chunk of ended) break;
+  t.is(session.stats().decodeTokens, delivered + 5);
+});
+
+test("an answer that fails without a reader fails both ways", async (t) => {
+  const session = await openSession(t, { decode });
+  const stream = session.decode(greedy);
+  await refusal(t, "ERR_STAGE_ORDER", stream.result);
+  await refusal(t, "ERR_STAGE_ORDER", readAnswer(stream));
+});
+
+test("an abort of an answer without a reader keeps what was read", async (t) => {
+  const session = await openSession(t, { decode });
+  await session.prefill(prompt);
+  await session.switch();
+  const controller = new AbortController();
+  const stream = session.decode({ ...traced(3000), signal: controller.signal });
+  const { result } = stream;
+  // Several turns of the event loop, so that some of the answer has come.
+  for (let turns = 0; turns < 5; turns++) await immediate();
+  controller.abort(new RangeError("enough"));
+  const { reason, tokens } = await result;
+  t.is(reason, "abort");
+  t.is(session.stats().decodeTokens, tokens);
+  let read = 0;
+  const reading = (async () => {
+    for await (const chunk of stream) read += chunk.tokens.length;
+  })();
+  await t.throwsAsync(reading, { message: "enough" });
+  t.is(read, tokens);
+});
+
+test("a stream can be iterated only once", async (t) => {
   const session = await openSession(t, { decode });
   await session.prefill(prompt);
   await session.switch();
@@ -109,10 +209,6 @@ test("a stream can be read only once, by whichever of its two ways", async (t) =
   await readAnswer(read);
   await refusal(t, "ERR_STREAM_CONSUMED", readAnswer(read));
   t.is((await read.result).tokens, 3);
-
-  const drained = session.decode(traced(3));
-  await drained.result;
-  await refusal(t, "ERR_STREAM_CONSUMED", readAnswer(drained));
 
   const both = session.decode(traced(3));
   const iterator = both[Symbol.asyncIterator]();

@@ -1,6 +1,7 @@
 /** Options and arguments that are wrong: each is refused by name before anything is done. */
 
 import { join } from "node:path";
+import { createContext, runInContext } from "node:vm";
 import test from "ava";
 import {
   type DecodeOptions,
@@ -213,6 +214,12 @@ test("tokenize and detokenize refuse what they cannot take", async (t) => {
     const error = await refusal(t, "ERR_INVALID_ARGUMENT", () => session.detokenize(tokens as unknown as number[]));
     t.regex(String(error.details.parameter), /^tokens/);
   }
+  const wrong = [{ addSpecial: 1 }, { parseSpecial: null }, { special: true }, null, 5];
+  for (const options of wrong) {
+    const error = await refusal(t, "ERR_INVALID_ARGUMENT", () => session.tokenize("x", options as object));
+    t.regex(String(error.details.parameter), /^options/);
+  }
+  await refusal(t, "ERR_INVALID_ARGUMENT", () => session.detokenize([50], { special: "yes" } as object));
   t.is(session.detokenize([]), "");
   t.deepEqual(session.tokenize(""), []);
 });
@@ -228,4 +235,69 @@ test("a prompt longer than the context is refused with its sizes, and the sessio
   t.deepEqual(second.details, { promptTokens: 251, contextTokens: 6, contextSize: 256 });
   t.deepEqual(session.stats(), before);
   t.is((await session.prefill(long.slice(7))).contextTokens, 256);
+});
+
+test("createSession refuses options, of which there are none", async (t) => {
+  const { pair } = await openSession(t, { maxSessions: 2 });
+  const error = await refusal(t, "ERR_INVALID_ARGUMENT", pair.createSession({ contextSize: 256 } as never));
+  t.is(error.details.parameter, "options.contextSize");
+  await (await pair.createSession({})).dispose();
+});
+
+const wordings: readonly (readonly [options: object, message: string, suggestion?: string])[] = [
+  [
+    { gpu: "vulcan" },
+    'options.gpu: expected one of "auto", "cuda", "metal", "vulkan" or false; got "vulcan" (did you mean "vulkan"?)',
+    "vulkan",
+  ],
+  [{ gpu: true }, 'options.gpu: expected one of "auto", "cuda", "metal", "vulkan" or false; got true'],
+  [{ flashAttention: "on" }, 'options.flashAttention: expected one of true, false or "auto"; got "on"'],
+  [{ threads: 0 }, "options.threads: expected a whole number from 1 to 512; got 0"],
+  [{ threads: "2" }, 'options.threads: expected a whole number from 1 to 512; got "2"'],
+  [
+    { prefill: { model: "a", gpuLayers: "al" } },
+    'options.prefill.gpuLayers: expected "all" or a whole number from 0 to 1000000; got "al" (did you mean "all"?)',
+    "all",
+  ],
+  [{ prefill: "a.gguf" }, 'options.prefill: expected an object with a model; got "a.gguf"'],
+  [{ prefill: { model: 5 } }, "options.prefill.model: expected a path or a file: URL; got 5"],
+  [
+    { translator: { layer: "first" } },
+    'options.translator.layers: expected one of "first", "last", "firstlast", "spaced" or a list of layers; got undefined',
+  ],
+  [
+    { translator: { layers: [0, -1] } },
+    "options.translator.layers.1: expected a whole number from 0 to 1000000; got -1",
+  ],
+  [{ contextsize: 512 }, 'options.contextsize: no such option; got 512 (did you mean "contextSize"?)', "contextSize"],
+  [{ colour: 1 }, "options.colour: no such option; got 1"],
+  [
+    { cacheTypeK: "F16" },
+    'options.cacheTypeK: expected one of "f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0" or "iq4_nl"; got "F16" (did you mean "f16"?)',
+    "f16",
+  ],
+];
+
+for (const [options, message, suggestion] of wordings)
+  test(`what is wrong with ${JSON.stringify(options)} is told with all that would be right`, async (t) => {
+    const error = await refusal(
+      t,
+      "ERR_INVALID_ARGUMENT",
+      loadPair({ prefill: missing, ...options } as unknown as LoadPairOptions),
+    );
+    t.is(error.message, message);
+    t.is(error.details.suggestion, suggestion);
+  });
+
+test("options of another realm are taken", async (t) => {
+  const foreign: { tokens: Int32Array; bias: Map<number, number>; list: number[] } = runInContext(
+    "({ tokens: Int32Array.of(50, 51), bias: new Map([[60, -1]]), list: [50, 51] })",
+    createContext(),
+  );
+  const session = await openSession(t);
+  t.false(foreign.tokens instanceof Int32Array);
+  t.is((await session.prefill(foreign.tokens)).promptTokens, 2);
+  t.is((await session.prefill(foreign.list)).promptTokens, 2);
+  await session.switch();
+  t.is((await session.decode({ ...traced(2), logitBias: foreign.bias }).result).tokens, 2);
 });
