@@ -263,7 +263,13 @@ const wordings: readonly (readonly [options: object, message: string, suggestion
   [{ prefill: { model: 5 } }, "options.prefill.model: expected a path or a file: URL; got 5"],
   [
     { translator: { layer: "first" } },
-    'options.translator.layers: expected one of "first", "last", "firstlast", "spaced" or a list of layers; got undefined',
+    'options.translator.layer: no such option; got "first" (did you mean "layers"?)',
+    "layers",
+  ],
+  [
+    { translator: { layers: "frst" } },
+    'options.translator.layers: expected "first", "last", "firstlast", "spaced" or a list of layers; got "frst" (did you mean "first"?)',
+    "first",
   ],
   [
     { translator: { layers: [0, -1] } },
