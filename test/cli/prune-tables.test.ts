@@ -151,3 +151,9 @@ test("architectures are a table", (t) => {
   t.regex(text, /│ qwen2 +│ llama +│/);
   t.regex(text, /│ olmo2 +│ olmo2 +│ together only +│/);
 });
+
+test("a text that the full model does not know is told", (t) => {
+  const measured = { ...result, loss: { before: 7, after: 6, tokens: 100 } };
+  t.regex(renderPruned(measured, "f", 1000), /worse than a blind guess among its 1,000 tokens \(6\.91 nats\)/);
+  t.notRegex(renderPruned(measured, "f", 2000), /blind guess/);
+});

@@ -19,15 +19,25 @@ const posixTest = process.platform === "win32" ? test.skip : test;
 
 posixTest("the walk-through runs", async (t) => {
   const folder = withTempDir(t);
-  symlinkSync(join(root, "models"), join(folder, "models"), "junction");
+  symlinkSync(join(root, "test"), join(folder, "test"), "junction");
   const overfill = `overfill() { '${process.execPath}' '${join(root, "dist/cli/main.js")}' "$@"; }`;
-  const commands = blocks("sh");
+  const lookups = `'${process.execPath}' --import '${import.meta.resolve("tsx")}' '${join(root, "scripts/data/lookups.ts")}'`;
+  const commands = blocks("sh").map((block) => block.replace("npm run data:lookups --", lookups));
   t.true(commands.length >= 5);
   const script = ["set -e", overfill, ...commands].join("\n");
   const { stdout } = await promisify(execFile)("sh", ["-c", script], { cwd: folder, maxBuffer: 2 ** 24 });
   t.is([...stdout.matchAll(/^Pair: share, /gm)].length, 2);
-  const made = ["calibration.txt", "demo.importance.gguf", "half.gguf", "odd-padded.gguf", "odd.gguf", "shallow.gguf"];
-  t.deepEqual(readdirSync(folder).sort(), [...made, "models", "small.gguf", "tiny.gguf"].sort());
+  const [printed = ""] = blocks("text");
+  const [sizes = "", notes = "", losses = ""] = printed.split("\n\n");
+  t.true(stdout.includes(`${sizes}\n\n${notes}\n\n`));
+  const lossOf = (text: string, model: string) => Number(new RegExp(`${model} +│ +([\\d.]+)`).exec(text)?.[1]);
+  for (const model of ["the full model", "the pruned model, alone"]) {
+    const shown = lossOf(losses, model);
+    // Other kernels add up in another order.
+    t.true(Math.abs(lossOf(stdout, model) - shown) < 0.02 * shown, model);
+  }
+  const made = ["calibration.txt", "full.importance.gguf", "half.gguf", "odd-padded.gguf", "odd.gguf", "shallow.gguf"];
+  t.deepEqual(readdirSync(folder).sort(), [...made, "small.gguf", "test", "tiny.gguf"].sort());
 
   const [example, ...others] = blocks("js");
   t.is(others.length, 0);

@@ -6,8 +6,11 @@ import { formatCount } from "../../number-format.js";
 import { quoted } from "../../shell-words.js";
 import { prose, renderTable } from "../../tables.js";
 
-/** @param model the parent, as the user named it */
-export function renderPruned(result: PruneResult, model: string): string {
+/**
+ * @param model the parent, as the user named it
+ * @param vocabularySize tokens of its vocabulary, if it is known
+ */
+export function renderPruned(result: PruneResult, model: string, vocabularySize?: number): string {
   const { before, after, architecture, calibration, loss, paths } = result;
   const parts = [renderSizes(before, after, architecture)];
   const notes = roundingNotes(result);
@@ -17,6 +20,8 @@ export function renderPruned(result: PruneResult, model: string): string {
   }
   if (notes.length > 0) parts.push(prose(notes.join("\n")));
   if (loss) parts.push(renderLoss(loss));
+  if (loss && vocabularySize !== undefined && loss.before > Math.log(vocabularySize))
+    parts.push(prose(foreignText(vocabularySize)));
   parts.push(renderFiles(result, after), nextSteps(model, paths[0] ?? ""));
   return parts.join("\n\n");
 }
@@ -61,6 +66,9 @@ function renderLoss({ before, after, tokens }: PruneLoss): string {
   const head = [`next-token loss on ${formatCount(tokens)} held-out tokens`, "nats a token", "perplexity"];
   return renderTable(head, rows, [1, 2]);
 }
+
+const foreignText = (vocabularySize: number): string =>
+  `On this text the full model is worse than a blind guess among its ${formatCount(vocabularySize)} tokens (${Math.log(vocabularySize).toFixed(2)} nats): it was not trained on text of this kind, and the losses and the importance measured on it mean little.`;
 
 const nextSteps = (model: string, made: string): string =>
   [

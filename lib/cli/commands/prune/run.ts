@@ -1,5 +1,6 @@
 /** What `overfill prune` does: prunes with a progress bar, and tells what became of the model. */
 
+import { inspect } from "../../../engine/index.js";
 import { prunableArchitectures, prune } from "../../../prune/index.js";
 import { write } from "../../terminal.js";
 import { toJson, visibleText } from "../../visible.js";
@@ -10,10 +11,17 @@ import { renderArchitectures, renderPruned } from "./render.js";
 export async function runPrune(model: string | undefined, flags: PruneFlags): Promise<void> {
   if (flags.architectures) return listArchitectures(flags);
   const options = toPruneOptions(model, flags);
+  let vocabularySize: number | undefined;
   await runWork(
     flags,
-    (watch) => prune({ ...options, ...watch }),
-    (result) => renderPruned(result, visibleText(String(options.model))),
+    async (watch) => {
+      const result = await prune({ ...options, ...watch });
+      // What a loss is worth depends on how many tokens there are to choose from.
+      if (result.loss && !flags.json && !flags.quiet)
+        vocabularySize = (await inspect({ prefill: { model: options.model } })).prefill.vocabularySize;
+      return result;
+    },
+    (result) => renderPruned(result, visibleText(String(options.model)), vocabularySize),
   );
 }
 
