@@ -215,7 +215,7 @@ class parser : private grammar_text {
         const size_t end = text_.find('>', at_);
         if (end == std::string::npos || end - at_ >= max_token_text) refuse("expecting '>'");
         const std::string title = text_.substr(at_, end + 1 - at_);
-        const std::vector<llama_token> tokens = tokenize(vocab_, title, false, true);
+        const std::vector<llama_token> tokens = tokenize(vocab_, title, text_place::continuation, true);
         if (tokens.size() != 1) refuse("invalid token '" + title + "'");
         at_ = end + 1;
         return { is, (uint32_t) tokens[0] };

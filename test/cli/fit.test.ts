@@ -6,6 +6,7 @@ import anyTest, { type TestFn } from "ava";
 import { demoPair } from "../../lib/engine/demo-pair.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { writeTinyModel } from "../support/tiny-model.js";
+import { dotPlaces, dotsOf } from "./chart-marks.js";
 import { finishCommand, runCommand, showsProgress, startCommand } from "./command-process.js";
 
 const test = anyTest as TestFn<{ folder: string; remove: () => Promise<void> }>;
@@ -78,17 +79,17 @@ test.serial("--plot draws a dot for every layer's K and V", async (t) => {
   t.is(exitCode, 0, stderr);
   t.regex(stdout, /│ +0 │ +2 │/);
   const svg = readFileSync(plot, "utf8");
-  t.regex(svg, /^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg"[^>]*>\n/);
+  t.regex(svg, /^<svg [^>]*xmlns="http:\/\/www\.w3\.org\/2000\/svg"[^>]*>\n/);
   t.true(svg.endsWith("</svg>\n"));
   t.true(svg.includes("Deep &amp; &lt;wide&gt; to Shallow"));
-  t.is([...svg.matchAll(/<circle [^>]*r="3"/g)].length, 4);
+  t.is(dotsOf(svg), 4);
   t.notRegex(svg, /NaN|undefined/);
   // A dot stands as high as its error: the largest is the highest.
   const { layers } = JSON.parse((await runCommand(["inspect", out, "--json"])).stdout) as {
     layers: { errorK: number; errorV: number }[];
   };
   const errors = [...layers.map(({ errorK }) => errorK), ...layers.map(({ errorV }) => errorV)];
-  const heights = [...svg.matchAll(/<circle cx="[\d.]+" cy="([\d.]+)" r="3"/g)].map(([, cy]) => Number(cy));
+  const heights = dotPlaces(svg).map(({ y }) => y);
   t.is(errors.indexOf(Math.max(...errors)), heights.indexOf(Math.min(...heights)));
 });
 

@@ -3,6 +3,7 @@ import { renderCreated } from "../../lib/cli/commands/create/render.js";
 import { drawLosses, meansOf } from "../../lib/cli/commands/heal/plot.js";
 import { describeEvaluation, detailOf, RemainingTime, renderHealed } from "../../lib/cli/commands/heal/render.js";
 import type { HealOptions, HealProgress, HealResult } from "../../lib/index.js";
+import { dotsOf, linesOf } from "./chart-marks.js";
 
 const result: HealResult = {
   ...{ reason: "steps", steps: 1200, examples: 9600, tokens: 28_800, trainedParameters: 287_296 },
@@ -89,15 +90,17 @@ test("a new model is told by its size", (t) => {
 test("losses are drawn as lines, evaluations with dots", (t) => {
   const svg = drawLosses(result, "a < b & c\n.gguf");
   t.regex(svg, /^<svg [\s\S]*<\/svg>\n$/);
-  t.true(svg.includes("a &lt; b &amp; c .gguf"));
-  t.is([...svg.matchAll(/<path /g)].length, 2);
-  // Three evaluations and the two marks of the legend.
-  t.is([...svg.matchAll(/<circle /g)].length, 5);
+  t.true(svg.includes("a &lt; b &amp; c\\n.gguf"));
+  t.is(linesOf(svg, "#8fb3cf"), 1);
+  t.is(linesOf(svg, "#c0563b"), 1);
+  t.is(dotsOf(svg), 3);
   t.notRegex(svg, /NaN|undefined/);
   const plain = drawLosses({ losses: [1], evaluations: [] }, "s.gguf");
-  t.is([...plain.matchAll(/<path /g)].length, 1);
+  t.is(linesOf(plain, "#8fb3cf"), 1);
   t.notRegex(plain, /held-out|NaN/);
-  t.notRegex(drawLosses({ losses: [], evaluations: [] }, "s.gguf"), /<path |NaN/);
+  const empty = drawLosses({ losses: [], evaluations: [] }, "s.gguf");
+  t.is(linesOf(empty, "#8fb3cf") + linesOf(empty, "#c0563b"), 0);
+  t.notRegex(empty, /NaN/);
 });
 
 test("a long training is drawn by the means of its steps", (t) => {

@@ -11,8 +11,8 @@ const commandPackages = [
   "@commander-js/extra-typings",
   "cli-progress",
   "cli-table3",
-  "d3-scale",
-  "d3-shape",
+  "string-width",
+  "echarts",
 ];
 
 /** What a file imports at once and at run time: no types, no `import()`. */
@@ -82,4 +82,11 @@ test("no files of the command line import each other in a circle", (t) => {
         .join(" -> "),
       undefined,
     );
+});
+
+test("echarts loads with a plot only", (t) => {
+  const drawing = sourceFiles(join(lib, "cli")).filter((file) => /plot|chart/.test(file));
+  t.true(drawing.length > 4);
+  for (const file of sourceFiles(join(lib, "cli")).filter((file) => !drawing.includes(file)))
+    for (const specifier of staticImports(file)) t.notRegex(specifier, /^echarts|plot|chart/, file);
 });

@@ -2,7 +2,7 @@
 
 import type { ScoreRow } from "../../../engine/index.js";
 import type { EvaluationReport, RowReport } from "../../../eval/index.js";
-import { svgText } from "../../svg.js";
+import { chartTitle } from "../../chart.js";
 import { nameOfRow } from "./words.js";
 
 const colors = { prefill: "#3d7a4a", decode: "#8a8f98", "two-stage": "#2f6f9f" } as const;
@@ -18,17 +18,15 @@ export function colorsOf(rows: readonly { readonly row: ScoreRow }[]): string[] 
 }
 
 const legendColumns = 6;
-const legendLine = 18;
+const legendLine = 25;
 
-/** Entries beside each other, from `x` on; more of them than fit go on below. */
-export function drawLegend(rows: readonly RowReport[], x: number, y: number): string[] {
-  const palette = colorsOf(rows);
-  return rows.map(({ row }, i) => {
-    const left = x + (i % legendColumns) * 116;
-    const at = y + Math.floor(i / legendColumns) * legendLine;
-    return `<circle cx="${left}" cy="${at - 4}" r="4" fill="${palette[i]}"/>${svgText(left + 10, at, nameOfRow(row))}`;
-  });
-}
+/** A legend of the rows below the title; more of them than fit beside each other go on below. */
+export const legendOf = (rows: readonly RowReport[]) => ({
+  left: 16,
+  top: 60,
+  width: 728,
+  data: rows.map(({ row }) => ({ name: nameOfRow(row), icon: "circle" })),
+});
 
 /** What a legend of so many entries takes below its first line. */
 export function legendOverhang(rows: readonly RowReport[]): number {
@@ -36,12 +34,9 @@ export function legendOverhang(rows: readonly RowReport[]): number {
 }
 
 /** The models, and what they were measured on. */
-export function titleOf({ prefill, decode, data, examples }: EvaluationReport): string[] {
+export function titleOf({ prefill, decode, data, examples }: EvaluationReport) {
   const pair = decode ? `${fileOf(prefill.path)} and ${fileOf(decode.path)}` : fileOf(prefill.path);
-  return [
-    svgText(16, 26, pair, { "font-size": "15", "font-weight": "bold" }),
-    svgText(16, 46, `${fileOf(data)}, ${examples} ${examples === 1 ? "example" : "examples"}`, { fill: "#5a6570" }),
-  ];
+  return chartTitle(pair, `${fileOf(data)}, ${examples} ${examples === 1 ? "example" : "examples"}`);
 }
 
 const fileOf = (path: string) => path.replace(/^.*[/\\]/, "");

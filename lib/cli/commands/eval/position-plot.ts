@@ -3,85 +3,91 @@
  * interval as a band. Positions are the ranges of the report, which double: the axis is logarithmic.
  */
 
-import { scaleLinear } from "d3-scale";
-import { area, line } from "d3-shape";
+import type { CustomSeriesRenderItem } from "echarts";
 import type { Estimate, EvaluationReport, PositionFigures, RowReport } from "../../../eval/index.js";
-import { fixed, svgPage, svgText } from "../../svg.js";
-import { colorsOf, drawLegend, legendOverhang, titleOf } from "./plot-parts.js";
+import { axisName, renderChart } from "../../chart.js";
+import { colorsOf, legendOf, legendOverhang, titleOf } from "./plot-parts.js";
+import { nameOfRow } from "./words.js";
 
-const width = 760;
-const margin = { left: 64, right: 24 };
-const topWithLegend = 96;
+const topWithLegend = 116;
 const panelHeight = 200;
-const panelGap = 48;
+const panelGap = 56;
 
 interface Panel {
   readonly title: string;
-  readonly top: number;
-  readonly most: number;
+  readonly most?: number;
   readonly figure: (position: PositionFigures) => Estimate;
 }
+
+const panels: readonly Panel[] = [
+  { title: "KL from the full model, nats", figure: ({ divergence }) => divergence },
+  { title: "agreement with the full model", most: 1, figure: ({ agreement }) => agreement },
+];
 
 export function drawPositions(report: EvaluationReport): string {
   const rows = report.rows.filter(({ positions }) => positions);
   const top = topWithLegend + legendOverhang(rows);
-  const ranges = rows[0]?.positions ?? [];
-  const highest = Math.max(
-    1e-3,
-    ...rows.flatMap(({ positions = [] }) => positions.map(({ divergence }) => divergence.high ?? divergence.value)),
-  );
-  const x = scaleLinear([0, Math.max(1, ranges.length - 1)], [margin.left + 16, width - margin.right - 16]);
-  const panels: Panel[] = [
-    { title: "KL from the full model, nats", top, most: highest, figure: ({ divergence }) => divergence },
+  const ranges = (rows[0]?.positions ?? []).map(({ from, to }) => (from === to ? String(from) : `${from}-${to}`));
+  return renderChart(
     {
-      title: "agreement with the full model",
-      top: top + panelHeight + panelGap,
-      most: 1,
-      figure: ({ agreement }) => agreement,
+      title: titleOf(report),
+      legend: legendOf(rows),
+      grid: panels.map((_, i) => ({
+        top: top + i * (panelHeight + panelGap),
+        height: panelHeight,
+        left: 64,
+        right: 24,
+      })),
+      xAxis: panels.map((_, gridIndex) => ({
+        type: "category",
+        gridIndex,
+        data: ranges,
+        ...(gridIndex === panels.length - 1 && axisName("position in the response")),
+      })),
+      yAxis: panels.map(({ title, most }, gridIndex) => ({
+        type: "value",
+        gridIndex,
+        min: 0,
+        max: most,
+        name: title,
+        nameTextStyle: { align: "left" },
+      })),
+      series: panels.flatMap((panel, i) => seriesOf(panel, i, rows)),
     },
-  ];
-  const bottom = top + 2 * panelHeight + panelGap;
-  const labels = ranges.map(({ from, to }, i) =>
-    svgText(x(i), bottom + 18, from === to ? String(from) : `${from}-${to}`, { "text-anchor": "middle" }),
+    760,
+    top + panels.length * (panelHeight + panelGap),
   );
-  return svgPage(width, bottom + 56, [
-    ...titleOf(report),
-    ...drawLegend(rows, 16, 72),
-    ...panels.flatMap((panel) => drawPanel(panel, rows, x)),
-    ...labels,
-    svgText(width / 2, bottom + 38, "position in the response", { "text-anchor": "middle" }),
-  ]);
 }
 
-function drawPanel({ title, top, most, figure }: Panel, rows: readonly RowReport[], x: (index: number) => number) {
-  const y = scaleLinear([0, most], [top + panelHeight, top + 16]).nice();
-  const grid = y.ticks(5).map((tick) => {
-    const at = fixed(y(tick));
-    return (
-      `<line x1="${margin.left}" x2="${width - margin.right}" y1="${at}" y2="${at}" stroke="#e6e6e6"/>` +
-      svgText(margin.left - 8, y(tick) + 4, y.tickFormat(5)(tick), { "text-anchor": "end" })
-    );
-  });
+/** A line with dots for each row, and the band of its intervals behind it. */
+function seriesOf({ figure }: Panel, panel: number, rows: readonly RowReport[]) {
   const palette = colorsOf(rows);
-  const path = line<Estimate>(
-    (_, i) => x(i),
-    ({ value }) => y(value),
-  );
-  const band = area<Estimate>(
-    (_, i) => x(i),
-    ({ value, low = value }) => y(low),
-    ({ value, high = value }) => y(high),
-  );
-  const drawn = rows.flatMap(({ positions = [] }, i) => {
+  const axes = { xAxisIndex: panel, yAxisIndex: panel };
+  return rows.flatMap(({ row, positions = [] }, i) => {
     const estimates = positions.map(figure);
-    const color = palette[i];
+    const color = palette[i] ?? "#000000";
+    // One shape for all positions.
+    const band: CustomSeriesRenderItem = (_, api) => ({
+      type: "polygon",
+      shape: {
+        points: [
+          ...estimates.map(({ value, low = value }, at) => api.coord([at, low])),
+          ...estimates.map(({ value, high = value }, at) => api.coord([at, high])).reverse(),
+        ],
+      },
+      style: { fill: color, opacity: 0.14 },
+    });
     return [
-      `<path d="${band(estimates) ?? ""}" fill="${color}" fill-opacity="0.14" stroke="none"/>`,
-      `<path d="${path(estimates) ?? ""}" fill="none" stroke="${color}" stroke-width="1.8"/>`,
-      ...estimates.map(
-        ({ value }, at) => `<circle cx="${fixed(x(at))}" cy="${fixed(y(value))}" r="3" fill="${color}"/>`,
-      ),
+      { type: "custom", ...axes, renderItem: band, silent: true, data: [[0, 0]] },
+      {
+        name: nameOfRow(row),
+        type: "line",
+        ...axes,
+        symbol: "circle",
+        symbolSize: 6,
+        itemStyle: { color },
+        data: estimates.map(({ value }) => value),
+      },
     ];
   });
-  return [...grid, svgText(margin.left, top + 4, title, { fill: "#5a6570" }), ...drawn];
 }

@@ -1,14 +1,12 @@
 /** The scores of each row with their intervals: a line for each metric, a dot with its whiskers for each row. */
 
-import { scaleLinear } from "d3-scale";
+import type { CustomSeriesRenderItem } from "echarts";
 import type { EvaluationReport, MetricName } from "../../../eval/index.js";
-import { fixed, svgPage, svgText } from "../../svg.js";
-import { colorsOf, drawLegend, legendOverhang, titleOf } from "./plot-parts.js";
-import { metricWords } from "./words.js";
+import { renderChart } from "../../chart.js";
+import { colorsOf, legendOf, legendOverhang, titleOf } from "./plot-parts.js";
+import { metricWords, nameOfRow } from "./words.js";
 
-const width = 760;
-const margin = { left: 220, right: 32 };
-const topWithLegend = 92;
+const topWithLegend = 100;
 const rowHeight = 16;
 const metricGap = 14;
 
@@ -17,35 +15,55 @@ export function drawScores(report: EvaluationReport): string {
   const names = (Object.keys(metricWords) as MetricName[]).filter((name) => rows.some(({ figures }) => figures[name]));
   const estimates = rows.flatMap(({ figures }) => Object.values(figures));
   const highest = Math.max(1, ...estimates.map(({ value, high = value }) => high));
-  const x = scaleLinear([0, highest], [margin.left, width - margin.right]);
   const top = topWithLegend + legendOverhang(rows);
-  const metricHeight = rows.length * rowHeight + metricGap;
-  const bottom = top + names.length * metricHeight;
+  const height = Math.max(1, names.length) * (rows.length * rowHeight + metricGap);
   const palette = colorsOf(rows);
 
-  const grid = x.ticks(5).map((tick) => {
-    const at = fixed(x(tick));
-    return (
-      `<line x1="${at}" x2="${at}" y1="${top - 6}" y2="${bottom}" stroke="#e6e6e6"/>` +
-      svgText(x(tick), bottom + 18, x.tickFormat(5)(tick), { "text-anchor": "middle" })
-    );
-  });
-  const drawn = names.flatMap((name, metric) => {
-    const start = top + metric * metricHeight;
-    const label = svgText(margin.left - 16, start + (rows.length * rowHeight) / 2 + 4, metricWords[name].trim(), {
-      "text-anchor": "end",
-    });
-    const dots = rows.map(({ figures }, i) => {
+  const series = rows.flatMap(({ row, figures }, i) => {
+    const color = palette[i] ?? "#000000";
+    // Rows of one metric stand below each other.
+    const offset = (i - (rows.length - 1) / 2) * rowHeight;
+    const shown = names.flatMap((name, metric) => {
       const estimate = figures[name];
-      if (!estimate) return "";
-      const { value, low = value, high = value } = estimate;
-      const y = fixed(start + (i + 0.5) * rowHeight);
-      return (
-        `<line x1="${fixed(x(low))}" x2="${fixed(x(high))}" y1="${y}" y2="${y}" stroke="${palette[i]}" stroke-width="2"/>` +
-        `<circle cx="${fixed(x(value))}" cy="${y}" r="4" fill="${palette[i]}"/>`
-      );
+      return estimate ? [{ metric, ...estimate }] : [];
     });
-    return [label, ...dots];
+    const whiskers: CustomSeriesRenderItem = ({ dataIndex }, api) => {
+      const { metric, value, low = value, high = value } = shown[dataIndex] ?? { metric: 0, value: 0 };
+      const [[x1 = 0, y1 = 0], [x2 = 0] = []] = [api.coord([low, metric]), api.coord([high, metric])];
+      return {
+        type: "line",
+        shape: { x1, y1: y1 + offset, x2, y2: y1 + offset },
+        style: { stroke: color, lineWidth: 2 },
+      };
+    };
+    const points = shown.map(({ metric, value }) => [value, metric]);
+    return [
+      { type: "custom", renderItem: whiskers, silent: true, data: points },
+      {
+        name: nameOfRow(row),
+        type: "scatter",
+        symbolSize: 8,
+        symbolOffset: [0, offset],
+        itemStyle: { color, opacity: 1 },
+        data: points,
+      },
+    ];
   });
-  return svgPage(width, bottom + 36, [...titleOf(report), ...drawLegend(rows, 16, 72), ...grid, ...drawn]);
+  return renderChart(
+    {
+      title: titleOf(report),
+      legend: legendOf(rows),
+      grid: { top, height, left: 220, right: 32 },
+      xAxis: { type: "value", min: 0, max: highest },
+      yAxis: {
+        type: "category",
+        inverse: true,
+        data: names.map((name) => metricWords[name].trim()),
+        axisTick: { show: false },
+      },
+      series,
+    },
+    760,
+    top + height + 40,
+  );
 }
