@@ -4,6 +4,7 @@ import { fstatSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { UsageError } from "./exit.js";
+import { FileFault } from "./files.js";
 
 export interface PromptFlags {
   readonly prompt?: string;
@@ -38,7 +39,7 @@ export async function readTextFile(path: string, signal: AbortSignal): Promise<s
     return decode(await readFile(path, { signal }), path);
   } catch (error) {
     signal.throwIfAborted();
-    throw error;
+    throw new FileFault(path, "read", error);
   }
 }
 

@@ -11,7 +11,7 @@ export interface StageResults {
 
 const endings: Readonly<Record<FinishReason, string>> = {
   eos: "the model ended the answer",
-  stop: "a stop text came",
+  stop: "a stop text was reached",
   length: "--max-tokens was reached",
   context: "the context is full",
   abort: "stopped",

@@ -20,7 +20,8 @@ export function renderLayers({ layers }: TranslatorInfo): string {
   return renderTable(head, rows, [0, 1, 4, 5]) + legend;
 }
 
-const describeMap = (map: LinearMapShape | undefined): string => (map ? `${map.inputs} to ${map.outputs}` : "as it is");
+const describeMap = (map: LinearMapShape | undefined): string =>
+  map ? `${map.inputs} to ${map.outputs}` : "unchanged";
 
 const errorsOf = ({ errorK, errorV, k, v }: TranslatorLayer): string[] => [
   describeError(k && errorK),

@@ -88,11 +88,11 @@ test("positions, differences and what the intervals are follow", (t) => {
   const text = renderReport(responses);
   t.regex(text, /│ position │ tokens │ +prefill alone │/);
   t.regex(text, /│ 2-3 +│ +200 │ +0, 0\.9000 │ +0\.1000, 0\.9000 │/);
-  t.regex(text, /│ two-stage +│ +less decode alone │ +less prefill alone │/);
+  t.regex(text, /│ two-stage +│ +minus decode alone │ +minus prefill alone │/);
   t.regex(text, /│ perplexity +│ +-1\.5000 │ +\+0\.5000 │/);
-  t.regex(text, /│ \[-1\.6000, -1\.4000\] │ \[\+0\.4000, \+0\.6000\] │/);
+  t.regex(text, /│ +\[-1\.6000, -1\.4000\] │ +\[\+0\.4000, \+0\.6000\] │/);
   t.regex(text, /^\[low, high\]: 95% intervals from 1,000 resamples of the examples \(BCa bootstrap\)\.$/m);
-  t.regex(text, /^In two-stage inference the full model gives the first token/m);
+  t.regex(text, /^In two-stage inference the full model writes the first token/m);
   t.notRegex(text, /undefined|NaN|bad line/);
 });
 
@@ -101,7 +101,7 @@ test("what is not there is not told", (t) => {
   t.regex(text, /generating answers, 1 example, 9,400 tokens of prompts\n/);
   t.regex(text, /│ F1 +│ +0\.7500 │/);
   t.regex(text, /│ BLEU +│ +0 │/);
-  t.regex(text, /│ two-stage │ less decode alone │ relative to decode alone │/);
+  t.regex(text, /│ two-stage │ minus decode alone │ relative to decode alone │/);
   t.regex(text, /│ F1 +│ +\+0\.5000 │ +\+83\.2% │/);
   t.regex(text, /^One example is too few for confidence intervals\.$/m);
   t.notRegex(text, /reads|writes|position|\[|undefined|NaN/);

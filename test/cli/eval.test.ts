@@ -43,7 +43,7 @@ test.serial("the rows stand side by side, and the report, its picture and each r
   t.regex(stdout, /│ +prefill alone │ +decode alone │ +two-stage │ +refresh 1 │ +refresh 2 │/);
   t.regex(stdout, /│ perplexity +│ +1\.\d{4} │/);
   t.regex(stdout, /│ writes +│ +[\d,.]+ tokens\/s │/);
-  t.regex(stdout, /│ two-stage +│ +less decode alone │/);
+  t.regex(stdout, /│ two-stage +│ +minus decode alone │/);
   t.regex(stdout, /^1 bad line was skipped\.$/m);
 
   const report = JSON.parse(readFileSync(out, "utf8")) as EvaluationReport;
@@ -128,7 +128,7 @@ const failures: readonly (readonly [title: string, more: readonly string[], stde
     /:1: a line of this kind .*\(ERR_DATA/,
     1,
   ],
-  ["a report in no folder", ["--out", "/none/at/all/report.json"], /\(ENOENT\)$/, 1],
+  ["a report in no folder", ["--out", "/none/at/all/report.json"], /\(ERR_FILE_WRITE_FAILED\)$/, 1],
 ];
 
 for (const [title, more, stderr, exitCode] of failures)

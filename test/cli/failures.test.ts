@@ -25,10 +25,10 @@ const failures: readonly (readonly [
   [
     "a prompt file that is not there",
     ["run", "-f", "none.txt"],
-    /^overfill: no such file or directory, open 'none\.txt' \(ENOENT\)$/,
+    /^overfill: none\.txt cannot be read: it does not exist \(ERR_FILE_READ_FAILED\)$/,
     1,
   ],
-  ["a grammar file that is not there", ["run", "--grammar-file", "none.gbnf"], /\(ENOENT\)$/, 1],
+  ["a grammar file that is not there", ["run", "--grammar-file", "none.gbnf"], /\(ERR_FILE_READ_FAILED\)$/, 1],
   ["a prompt that does not fit", ["run", "-p", " ball".repeat(2000)], /\(ERR_CONTEXT_OVERFLOW\)$/, 1],
   ["no such command", ["walk"], /^overfill: unknown command 'walk'$/, 2],
   ["no such flag", ["run", "--fast"], /^overfill: unknown option '--fast'$/, 2],
@@ -94,3 +94,18 @@ for (const args of [["--help"], ["run", "--help"], ["help", "inspect"], ["--vers
     t.is(stderr, "");
     t.is(exitCode, 0);
   });
+
+test("a file that cannot be read or written is told alike by every command", async (t) => {
+  const model = String(demoPair.prefill.model);
+  const written = "overfill: missing/x cannot be written: No such file or directory (ERR_FILE_WRITE_FAILED)\n";
+  const read = "overfill: missing.txt cannot be read: it does not exist (ERR_FILE_READ_FAILED)\n";
+  for (const [stderr, ...args] of [
+    [written, "eval", "--prefill", model, "--data", "d.jsonl", "-o", "missing/x"],
+    [written, "heal", model, "--data", "d.jsonl", "-o", "y", "--plot", "missing/x"],
+    [written, "prune", model, "-o", "missing/x", "--layers", "2"],
+    [read, "run", "--prefill", model, "-f", "missing.txt"],
+    [read, "run", "--prefill", model, "-p", "x", "--grammar-file", "missing.txt"],
+    [read, "prune", model, "-o", "x", "--hidden", "0.5", "--text", "missing.txt"],
+  ] as const)
+    t.like(await runCommand(args), { stderr, exitCode: 1 }, args.join(" "));
+});

@@ -125,7 +125,7 @@ const failures: readonly (readonly [title: string, more: readonly string[], stde
   ["maps without a file", ["--full", full, "--train-translator"], /^overfill: --train-translator: .*translatorOut/, 2],
   ["no evaluation to wait for", ["--full", full, "--patience", "2"], /^overfill: --patience: expected evalData/, 2],
   ["layers without meaning", ["--full", full, "--gpu-layers", "-1"], /^overfill: --gpu-layers: /, 2],
-  ["a plot in no folder", ["--full", full, "--plot", "/none/at/all/loss.svg"], /\(ENOENT\)$/, 1],
+  ["a plot in no folder", ["--full", full, "--plot", "/none/at/all/loss.svg"], /\(ERR_FILE_WRITE_FAILED\)$/, 1],
   ["data that is not there", ["--full", full], /^overfill: .*none\.jsonl.* \(ERR_FILE_READ_FAILED\)$/, 1],
 ];
 

@@ -107,7 +107,7 @@ test.serial("pad names its file after the model, and does not replace one that n
   t.regex(stdout, /│ hidden size +│ +70 │ +96 │/);
   t.true(existsSync(join(folder, "decode-padded.gguf")));
   const again = await runCommand(["pad", odd, "--multiple", "32"]);
-  t.regex(again.stderr, /^overfill: .*decode-padded\.gguf is there already: name a file with --out\n$/);
+  t.regex(again.stderr, /^overfill: .*decode-padded\.gguf already exists: name another file with --out\n$/);
   t.is(again.exitCode, 2);
   const named = await runCommand([
     ...["pad", odd, "-o", join(folder, "decode-padded.gguf"), "--multiple", "32", "--quantize", "Q8_0", "--json"],

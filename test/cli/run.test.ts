@@ -77,7 +77,12 @@ test.serial("--json prints one object and nothing else", async (t) => {
 
 const endings: readonly (readonly [title: string, args: readonly string[], text: string, finish: RegExp])[] = [
   ["--max-tokens ends the answer", ["--max-tokens", "1"], " 3", /^finish +length: --max-tokens was reached$/m],
-  ["--stop ends the answer before its text", ["--stop", " gray"], " 3", /^finish +stop " gray": a stop text came$/m],
+  [
+    "--stop ends the answer before its text",
+    ["--stop", " gray"],
+    " 3",
+    /^finish +stop " gray": a stop text was reached$/m,
+  ],
   ["--stop can be repeated", ["--stop", "x", "--stop", " lamps"], " 3 gray", /^finish +stop " lamps"/m],
 ];
 

@@ -8,6 +8,6 @@ export type DoctorFlags = FlagsOf<typeof addDoctorCommand>;
 export function addDoctorCommand(program: Command) {
   return program
     .command("doctor")
-    .description("what this installation found, and whether it works; exit status 1 if it does not")
+    .description("show what this installation consists of and whether it works; exit status 1 if it does not")
     .option("--json", "print one JSON object instead of the tables");
 }

@@ -94,7 +94,7 @@ export function problemOfTrial({ text, expected }: Trial): Problem | undefined {
   if (text === expected) return undefined;
   return {
     code: "ERR_INTERNAL",
-    message: `the demo pair answered ${JSON.stringify(text)} in place of ${JSON.stringify(expected)}: please report it`,
+    message: `the demo pair answered ${JSON.stringify(text)} instead of ${JSON.stringify(expected)}: please report this`,
     details: { text, expected },
   };
 }

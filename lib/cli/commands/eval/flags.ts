@@ -52,24 +52,32 @@ export function addEvalCommand(program: Command) {
       ).choices(["responses", "generate", "choices"] as const),
     )
     .option("--max-examples <n>", "examples, from the beginning (default: all)", parseNumber)
-    .option("--max-bad-lines <n>", "bad lines that are skipped (default: 10)", parseNumber)
+    .option("--max-bad-lines <n>", "bad lines to skip before giving up (default: 10)", parseNumber)
     .optionsGroup("What is measured:")
-    .option("--refresh <tokens>", "two-stage with a refresh every so often, too; a list such as 8,32", parseNumbers)
+    .option(
+      "--refresh <tokens>",
+      "also two-stage with a refresh after every n tokens; a list such as 8,32",
+      parseNumbers,
+    )
     .option("--metrics <names>", "metrics to report, with commas between them (default: all of the task's)", parseNames)
-    .option("--max-tokens <n>", "tokens of a generated answer at most (default: 256)", parseNumber)
+    .option("--max-tokens <n>", "maximum tokens of a generated answer (default: 256)", parseNumber)
     .option("--stop <text>", "end a generated answer before this text; repeatable", appendText)
-    .option("--window <tokens>", "windows that plain text is read in (default: 512, or the context)", parseNumber)
-    .option("--timed-tokens <n>", "tokens written to time the rows; 0 is none (default: 32)", parseNumber)
+    .option(
+      "--window <tokens>",
+      "size of the windows that plain text is read in (default: 512, or the context)",
+      parseNumber,
+    )
+    .option("--timed-tokens <n>", "tokens to write for timing each row; 0 for no timing (default: 32)", parseNumber)
     .optionsGroup("Confidence intervals:")
-    .option("--confidence <share>", "how often an interval holds the truth (default: 0.95)", parseNumber)
+    .option("--confidence <share>", "confidence level of the intervals (default: 0.95)", parseNumber)
     .option("--resamples <n>", "draws of the bootstrap (default: 1000)", parseNumber)
-    .option("--seed <n>", "of the bootstrap (default: 1)", parseNumber);
+    .option("--seed <n>", "seed of the bootstrap (default: 1)", parseNumber);
   const computing = computingFlags(command)
     .addOption(decodeGpuLayersFlag())
     .option("--context <tokens>", "room for prompt and response (default: as trained, at most 4096)", parseNumber)
     .option("--batch <tokens>", "prompt tokens read at once (default: 512)", parseNumber);
   return outputFlags(handoverFlags(cacheFlags(computing)))
-    .option("-o, --out <file>", "write the report as JSON, too")
+    .option("-o, --out <file>", "also write the report as JSON")
     .option("--plot <file>", "draw the figures as SVG: by position in the response, or the scores")
     .option("--samples <file>", "write a line of JSON for each row's result on each example");
 }

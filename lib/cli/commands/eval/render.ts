@@ -55,7 +55,7 @@ function renderFoot({ confidence, resamples, examples, rows }: EvaluationReport)
       : "One example is too few for confidence intervals.",
   ];
   if (rows.some(({ positions }) => positions))
-    lines.push("In two-stage inference the full model gives the first token of a response.");
+    lines.push("In two-stage inference the full model writes the first token of a response.");
   return prose(lines.join("\n"));
 }
 
@@ -83,7 +83,7 @@ function renderRows(rows: readonly RowReport[]): string {
 
 function renderComparisons(name: string, comparisons: readonly RowComparison[]): string {
   const columns = comparisons.flatMap(({ against, differences, improvements }) => [
-    { head: `less ${against} alone`, figures: differences, format: formatDifference },
+    { head: `minus ${against} alone`, figures: differences, format: formatDifference },
     ...(improvements
       ? [{ head: `relative to ${against} alone`, figures: improvements, format: formatImprovement }]
       : []),

@@ -1,9 +1,8 @@
 /** What `overfill eval` does: evaluates with a progress bar, tells the report and writes it where it was asked for. */
 
-import { constants } from "node:fs";
-import { access, open, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { open } from "node:fs/promises";
 import { type EvaluationReport, type ExampleResult, evaluate } from "../../../eval/index.js";
+import { checkFolderOf, FileFault, writeText } from "../../files.js";
 import { Progress } from "../../progress.js";
 import { graceOfFiles, listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
@@ -16,9 +15,7 @@ const barSize = 24;
 
 export async function runEval(flags: EvalFlags): Promise<void> {
   const options = toEvaluateOptions(flags);
-  // Now, not after hours of evaluation.
-  for (const file of [flags.out, flags.plot, flags.samples])
-    if (file !== undefined) await access(dirname(file), constants.W_OK);
+  for (const file of [flags.out, flags.plot, flags.samples]) if (file !== undefined) await checkFolderOf(file);
   const { signal, release } = listenForStop({ graceMs: graceOfFiles });
   const progress = await Progress.open(flags.progress && !flags.quiet, barSize);
   // At once: a second Ctrl-C may leave no time later.
@@ -48,10 +45,10 @@ export async function runEval(flags: EvalFlags): Promise<void> {
 }
 
 async function writeFiles({ out, plot }: EvalFlags, report: EvaluationReport): Promise<void> {
-  if (out !== undefined) await writeFile(out, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (out !== undefined) await writeText(out, `${JSON.stringify(report, undefined, 2)}\n`);
   if (plot === undefined) return;
   const { drawReport } = await import("./plot.js");
-  await writeFile(plot, drawReport(report));
+  await writeText(plot, drawReport(report));
 }
 
 /** A file that gets a line for each result, in the order of the results. */
@@ -65,7 +62,10 @@ class SampleFile {
   }
 
   static async create(path: string): Promise<SampleFile> {
-    return new SampleFile(await open(path, "w"));
+    const file = await open(path, "w").catch((error) => {
+      throw new FileFault(path, "written", error);
+    });
+    return new SampleFile(file);
   }
 
   add(result: ExampleResult): void {

@@ -10,11 +10,11 @@ export function nameOfRow(row: ScoreRow): string {
 
 export const metricWords: Readonly<Record<MetricName, string>> = {
   perplexity: "perplexity",
-  perplexityAfterFirst: "  behind the first token",
+  perplexityAfterFirst: "  after the first token",
   agreement: "agreement with the full model",
-  agreementAfterFirst: "  behind the first token",
+  agreementAfterFirst: "  after the first token",
   divergence: "KL from the full model",
-  divergenceAfterFirst: "  behind the first token",
+  divergenceAfterFirst: "  after the first token",
   accuracy: "accuracy",
   accuracyNorm: "accuracy, by length",
   exactMatch: "exact match",

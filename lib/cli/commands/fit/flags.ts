@@ -19,8 +19,8 @@ export type FitFlags = FlagsOf<typeof addFitCommand>;
 
 const explanation = `
 Both models read the text. For every layer of the decode model, ridge regression finds the linear maps that take the
-prefill model's K and V to the decode model's; a part of the text is held out to measure them. The file goes to
-overfill run --translator, and overfill inspect explains it.
+prefill model's K and V to the decode model's; a part of the text is held out to measure them. Give the file to
+overfill run --translator; overfill inspect describes it.
 
 Example:
   overfill fit --prefill 3b.gguf --decode 1b.gguf --text corpus.txt -o 3b-to-1b.gguf
@@ -35,9 +35,9 @@ export function addFitCommand(program: Command) {
     .optionsGroup("Models and files:")
     .requiredOption("--prefill <file>", "GGUF file of the model that reads")
     .requiredOption("--decode <file>", "GGUF file of the model that writes; the vocabularies must be equal")
-    .requiredOption("--text <file>", "text of the kind that prompts will be, better a hundred thousand tokens than ten")
+    .requiredOption("--text <file>", "text of the kind that prompts will be, ideally a hundred thousand tokens or more")
     .requiredOption("-o, --out <file>", "where to write the translator")
-    .option("--max-tokens <n>", "read no more than so many tokens of the text (default: all)", parseNumber)
+    .option("--max-tokens <n>", "read at most n tokens of the text (default: all)", parseNumber)
     .optionsGroup("Maps:")
     .addOption(
       layerMapFlag(
@@ -51,8 +51,12 @@ export function addFitCommand(program: Command) {
       ] as const),
     )
     .option("--no-before-rope", "map K as it is stored, with its position encoding")
-    .option("--lambda <x>", "ridge relative to the variance; larger for little text (default: 0.0001)", parseNumber)
-    .option("--held-out <share>", "share of the text to measure on (default: 0.1)", parseNumber)
+    .option(
+      "--lambda <x>",
+      "regularisation relative to the variance; take more for little text (default: 0.0001)",
+      parseNumber,
+    )
+    .option("--held-out <share>", "share of the text to hold out for measuring (default: 0.1)", parseNumber)
     .addOption(
       new Option("--weight-type <type>", "type of the weights in the file (default: f16)").choices([
         "f32",

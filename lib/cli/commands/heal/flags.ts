@@ -47,7 +47,7 @@ export function addHealCommand(program: Command) {
     .option("--decode <file>", "the same as the argument")
     .option("--eval <file>", "what to evaluate on: JSONL or *.txt, held out from the data")
     .option("--checkpoint <file>", "where to write checkpoints (default: <out>.checkpoint)")
-    .option("--resume", "go on from the checkpoint, if it is there")
+    .option("--resume", "continue from the checkpoint, if there is one")
     .option("--log <file>", "write a line of JSON for every step")
     .option("--plot <file>", "draw the losses as SVG")
     .option("--translator <file>", "file that turns the full model's KV cache into the student's")
@@ -56,58 +56,56 @@ export function addHealCommand(program: Command) {
     .addOption(
       new Option(
         "--mode <mode>",
-        "on the full model's cache, the same model alone, or any model whole (default: overfill)",
+        "train on the full model's cache, the same model alone, or any model as a whole (default: overfill)",
       ).choices(["overfill", "sft", "full"] as const),
     )
     .option("--prompt-ratio <share>", "share of the prompt that the full model reads (default: 1)", parseNumber)
-    .option("--random-cutoff <share>", "the full model reads up to so much of the response (default: 0)", parseNumber)
-    .option("--refresh-interval <tokens>", "the full model reads the response again every so often", parseNumber)
+    .option(
+      "--random-cutoff <share>",
+      "the full model also reads up to this share of the response (default: 0)",
+      parseNumber,
+    )
+    .option("--refresh-interval <tokens>", "the full model reads the response again after every n tokens", parseNumber)
     .option("--distil-share <share>", "share of the loss that is the full model's distribution", parseNumber)
     .option("--distil-temperature <t>", "temperature of both distributions (default: 2)", parseNumber)
     .option("--lora-rank <n>", "train low-rank products instead of the matrices", parseNumber)
     .option("--lora-alpha <x>", "a product counts alpha / rank (default: the rank)", parseNumber)
     .option(
       "--lora-target <pattern>",
-      "tensors that get one; may be repeated (default: all matrices of the layers)",
+      "tensors that get one; repeatable (default: all matrices of the layers)",
       appendText,
     )
-    .option(
-      "--freeze <pattern>",
-      "the student's tensors that are not trained, with * and ?; may be repeated",
-      appendText,
-    )
-    .option("--train-translator", "train the translator's linear maps, too; needs --translator-out")
+    .option("--freeze <pattern>", "tensors of the student not to train, with * and ?; repeatable", appendText)
+    .option("--train-translator", "also train the translator's linear maps; needs --translator-out")
     .option(
       "--translator-type <type>",
       "type of the translator that is written: f32, f16, q8_0 or same (default: same)",
     )
     .option("--type <type>", "type of the model that is written: f32, f16, bf16, q8_0 or same (default: same)")
     .optionsGroup("Data and steps:")
-    .option("--context <tokens>", "tokens of an example at most (default: 2048, or as trained if less)", parseNumber)
+    .option("--context <tokens>", "maximum tokens of an example (default: 2048, or as trained if less)", parseNumber)
     .option("--batch <n>", "examples of a step (default: 8)", parseNumber)
     .option("--micro-batch-tokens <n>", "tokens computed at once; fewer need less memory (default: 2048)", parseNumber)
     .addOption(
-      new Option("--epochs <n>", "how often to go through the data (default: 1)")
-        .argParser(parseNumber)
-        .conflicts("maxSteps"),
+      new Option("--epochs <n>", "passes through the data (default: 1)").argParser(parseNumber).conflicts("maxSteps"),
     )
-    .option("--max-steps <n>", "steps, in place of epochs", parseNumber)
-    .option("--shuffle-window <lines>", "lines among which the next one is drawn (default: 10000)", parseNumber)
-    .option("--max-bad-lines <n>", "bad lines that are skipped (default: 10)", parseNumber)
-    .option("--seed <n>", "of the data's order and of what is drawn (default: 1)", parseNumber)
+    .option("--max-steps <n>", "number of steps, instead of epochs", parseNumber)
+    .option("--shuffle-window <lines>", "number of lines to shuffle among (default: 10000)", parseNumber)
+    .option("--max-bad-lines <n>", "bad lines to skip before giving up (default: 10)", parseNumber)
+    .option("--seed <n>", "seed of the data's order and of all random choices (default: 1)", parseNumber)
     .option("--checkpoint-interval <steps>", "steps between checkpoints (default: ten minutes)", parseNumber)
     .optionsGroup("Optimiser (AdamW):")
-    .option("--learning-rate <x>", "at its peak (default: 2e-5)", parseNumber)
+    .option("--learning-rate <x>", "peak learning rate (default: 2e-5)", parseNumber)
     .addOption(
-      new Option("--schedule <kind>", "of the rate behind the warm-up (default: cosine)").choices([
+      new Option("--schedule <kind>", "of the learning rate after the warm-up (default: cosine)").choices([
         "constant",
         "linear",
         "cosine",
       ] as const),
     )
-    .option("--warm-up <share>", "share of the steps in which the rate grows (default: 0.01)", parseNumber)
-    .option("--rate-floor <share>", "share of the peak that the rate ends at (default: 0)", parseNumber)
-    .option("--weight-decay <x>", "of matrices (default: 0)", parseNumber)
+    .option("--warm-up <share>", "share of the steps in which the rate rises (default: 0.01)", parseNumber)
+    .option("--rate-floor <share>", "final learning rate as a share of the peak (default: 0)", parseNumber)
+    .option("--weight-decay <x>", "weight decay of matrices (default: 0)", parseNumber)
     .option("--beta1 <x>", "decay of the first moment (default: 0.9)", parseNumber)
     .option("--beta2 <x>", "decay of the second moment (default: 0.95)", parseNumber)
     .option("--epsilon <x>", "added to the root of the second moment (default: 1e-8)", parseNumber)
@@ -118,7 +116,7 @@ export function addHealCommand(program: Command) {
       "steps between evaluations (default: at the beginning and at the end)",
       parseNumber,
     )
-    .option("--patience <n>", "end after so many evaluations without a better loss (default: never)", parseNumber)
+    .option("--patience <n>", "stop after n evaluations without a better loss (default: never)", parseNumber)
     .option("--max-eval-examples <n>", "examples that are evaluated (default: 256)", parseNumber);
   return outputFlags(
     computingFlags(command, {

@@ -1,9 +1,8 @@
 /** What `overfill heal` does: trains with a progress bar, tells what happens on the way, and what came of it. */
 
-import { constants, existsSync } from "node:fs";
-import { access, writeFile } from "node:fs/promises";
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
 import { type HealOptions, type HealProgress, type HealResult, heal } from "../../../train/index.js";
+import { checkFolderOf, writeText } from "../../files.js";
 import { formatCount } from "../../number-format.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
@@ -17,8 +16,7 @@ const barSize = 16;
 
 export async function runHeal(student: string | undefined, flags: HealFlags): Promise<void> {
   const options = toHealOptions(student, flags);
-  // Now, not after hours of training.
-  if (flags.plot !== undefined) await access(dirname(flags.plot), constants.W_OK);
+  if (flags.plot !== undefined) await checkFolderOf(flags.plot);
   // A checkpoint of a large model takes its time.
   const { signal, release } = listenForStop({ graceMs: Number.POSITIVE_INFINITY });
   const progress = await Progress.open(flags.progress && !flags.quiet, barSize);
@@ -47,7 +45,7 @@ function studentOf({ student }: HealOptions): string {
 
 async function plotLosses(file: string, result: HealResult, student: string): Promise<void> {
   const { drawLosses } = await import("./plot.js");
-  await writeFile(file, drawLosses(result, student));
+  await writeText(file, drawLosses(result, student));
 }
 
 /** Shows the news of a training on stderr. */

@@ -16,8 +16,8 @@ import {
 export type ImportanceFlags = FlagsOf<typeof addImportanceCommand>;
 
 const explanation = `
-The model reads the texts; how much each of its channels, heads and layers matters goes to a file, from which
-overfill prune --importance makes models of any size. overfill inspect explains the file.
+The model reads the texts; how much each of its channels, heads and layers matters is written to a file, from which
+overfill prune --importance makes models of any size. overfill inspect describes the file.
 
 Examples:
   overfill importance full.gguf -o full.importance.gguf --text a.txt --text b.txt
@@ -38,7 +38,7 @@ export function addImportanceCommand(program: Command) {
     .optionsGroup("Samples:")
     .option("--window <tokens>", "tokens of a sample (default: 512, or as trained if less)", parseNumber)
     .option("--windows-per-batch <n>", "samples read at once (default: as many as make 512 tokens)", parseNumber)
-    .option("--max-samples <n>", "measure no more than so many samples of each text (default: all)", parseNumber);
+    .option("--max-samples <n>", "measure at most n samples of each text (default: all)", parseNumber);
   return outputFlags(computingFlags(command, { layers: "layers of the model on the GPU, or all (default: all)" }));
 }
 

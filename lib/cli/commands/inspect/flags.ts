@@ -17,7 +17,7 @@ export function addInspectCommand(program: Command) {
   const command = program
     .command("inspect")
     .description(
-      "what one or two models are, whether they make a pair and why, and the memory they take; or what a translator or an importance file holds",
+      "describe one or two models, whether they make a pair and why, and the memory they need; or a translator or an importance file",
     )
     .argument("[prefill]", "GGUF file of a model (of a pair, the one that reads), of a translator or of importance")
     .argument("[decode]", "GGUF file of the model that writes")

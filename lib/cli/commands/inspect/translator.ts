@@ -1,8 +1,8 @@
 /** What `overfill inspect` does with a translator file. */
 
-import { writeFile } from "node:fs/promises";
 import type { TranslatorInfo, TranslatorModel } from "../../../engine/index.js";
 import { UsageError } from "../../exit.js";
+import { writeText } from "../../files.js";
 import { formatBytes, formatCount } from "../../number-format.js";
 import { renderTable } from "../../tables.js";
 import { write } from "../../terminal.js";
@@ -15,15 +15,15 @@ export async function inspectTranslatorFile(info: TranslatorInfo, flags: Inspect
   if (flags.plot !== undefined) {
     const { drawLayerErrors } = await import("./plot.js");
     const svg = drawLayerErrors(info);
-    if (svg === undefined) throw new UsageError(`--plot: ${info.path} tells no errors that could be drawn`);
-    await writeFile(flags.plot, svg);
+    if (svg === undefined) throw new UsageError(`--plot: ${info.path} has no errors to draw`);
+    await writeText(flags.plot, svg);
   }
   const text = flags.json ? toJson(info, 2) : render(visible(info));
   await write(process.stdout, `${text}\n`);
 }
 
 const mapKinds: Readonly<Record<TranslatorInfo["maps"], string>> = {
-  none: "a layer map only: K and V are taken as they are",
+  none: "a layer map only: K and V stay unchanged",
   common: "one linear map with bias per layer, for K and V alike",
   separate: "linear maps with bias per layer, one for K and one for V",
 };
@@ -38,7 +38,10 @@ function render(info: TranslatorInfo): string {
   ];
   if (info.maps !== "none")
     facts.push(
-      ["K is mapped", info.beforeRope ? "without its position encoding, which is done again" : "as it is stored"],
+      [
+        "K is mapped",
+        info.beforeRope ? "without its position encoding, which is applied again afterwards" : "as it is stored",
+      ],
       ["weights", info.weightType],
       ["fitted to", info.fitTokens > 0 ? `${formatCount(info.fitTokens)} tokens` : "unknown"],
     );
@@ -49,6 +52,6 @@ function render(info: TranslatorInfo): string {
 }
 
 function describeModel({ name, fingerprint }: TranslatorModel): string {
-  if (fingerprint === "") return name === "" ? "any of fitting shape" : `${name}, or any of fitting shape`;
+  if (fingerprint === "") return name === "" ? "any of the same shape" : `${name}, or any of the same shape`;
   return name === "" ? fingerprint : `${name} (${fingerprint})`;
 }

@@ -19,13 +19,13 @@ The result goes to stdout, the progress to stderr. Exit status: 0 done, 1 failed
 export function addPadCommand(program: Command) {
   const command = program
     .command("pad")
-    .description("make a model of odd widths quantisable without changing what it computes")
+    .description("make a model with odd widths quantisable without changing what it computes")
     .argument("<model>", "GGUF file of the model")
     .addHelpText("after", helpText(explanation))
-    .option("-o, --out <file>", "where to write the model (default: <model>-padded.gguf, which must not be there)")
-    .option("--multiple <n>", "bring widths up to the next multiple (default: 256)", parseNumber)
+    .option("-o, --out <file>", "where to write the model (default: <model>-padded.gguf, which must not exist)")
+    .option("--multiple <n>", "round widths up to a multiple of n (default: 256)", parseNumber)
     .option("--quantize <type>", "type of the model that is written: f16, q8_0, q4_k_m, ... (default: same)")
-    .option("--max-part-size <n>", "split it into files of at most so many bytes: 2GB (default: one file)")
+    .option("--max-part-size <n>", "split it into files of at most this size, such as 2GB (default: one file)")
     .option("--name <text>", "its general.name (default: made from the model's)")
     .addOption(threadsFlag());
   return outputFlags(command);

@@ -23,7 +23,7 @@ function freeName(model: string): string {
   const isTaken = (name: string) => name.startsWith(stem) && /^(-\d{5}-of-\d{5})?\.gguf$/.test(name.slice(stem.length));
   const taken = names.find(isTaken);
   if (taken !== undefined)
-    throw new UsageError(`${join(dirname(out), taken)} is there already: name a file with --out`);
+    throw new UsageError(`${join(dirname(out), taken)} already exists: name another file with --out`);
   return out;
 }
 

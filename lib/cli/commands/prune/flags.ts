@@ -18,9 +18,10 @@ import {
 export type PruneFlags = FlagsOf<typeof addPruneCommand>;
 
 const explanation = `
-A size is a share that goes, below 1 (0.45 leaves 55%), or a whole number that stays. The model reads the text, the
-channels, heads and layers that matter least go, and the rest is written. The KV cache keeps its shape unless --kv-heads
-asks otherwise, and the file tells which layers went, so that overfill run shares the cache between the two models.
+A size below 1 is the share to remove (0.45 leaves 55%); a whole number is how many to keep. The model reads the text, the
+channels, heads and layers that matter least are removed, and the rest is written. The KV cache keeps its shape unless
+--kv-heads asks otherwise, and the file says which layers were removed, so that overfill run shares the cache between the
+two models.
 
 Examples:
   overfill prune full.gguf -o decode.gguf --hidden 0.45 --ffn 0.45 --text calibration.txt
@@ -39,17 +40,17 @@ export function addPruneCommand(program: Command) {
     .optionsGroup("Files:")
     .option("-o, --out <file>", "where to write the model")
     .option("--text <file>", "text of the kind that the model is for, to measure importance and losses on")
-    .option("--importance <file>", "importance measured before, in place of measuring it")
+    .option("--importance <file>", "importance that was measured before, instead of measuring it again")
     .option("--save-importance <file>", "write what was measured, for other sizes later")
-    .option("--architectures", "list the architectures that can be pruned, and end")
+    .option("--architectures", "list the architectures that can be pruned, and exit")
     .optionsGroup("Sizes:")
     .option("--hidden <size>", "width of the residual stream", parseNumber)
     .option("--ffn <size>", "width of the feed-forward networks", parseNumber)
-    .option("--heads <size>", "query heads, of each KV head equally many", parseNumber)
+    .option("--heads <size>", "query heads, equally many for each KV head", parseNumber)
     .option("--kv-heads <size>", "KV heads: the pair then needs a translator", parseNumber)
-    .option("--layers <size>", "layers, or a list of those that stay such as 0,1,5", parseLayersKept)
+    .option("--layers <size>", "layers, or a list of those to keep such as 0,1,5", parseLayersKept)
     .addOption(
-      new Option("--layer-rule <rule>", "which layers stay (default: firstlast)").choices([
+      new Option("--layer-rule <rule>", "which layers are kept (default: firstlast)").choices([
         "first",
         "last",
         "firstlast",
@@ -57,18 +58,19 @@ export function addPruneCommand(program: Command) {
       ] as const),
     )
     .addOption(
-      new Option("--target-size <n>", "find the widths for at most so many parameters: 1.0B, 350M").conflicts(
-        "targetBytes",
-      ),
+      new Option(
+        "--target-size <n>",
+        "choose the widths for at most this many parameters, such as 1.0B or 350M",
+      ).conflicts("targetBytes"),
     )
-    .option("--target-bytes <n>", "find the widths for at most so many bytes: 900MB, 1.5GiB")
+    .option("--target-bytes <n>", "choose the widths for at most this size, such as 900MB or 1.5GiB")
     .option("--multiple <n>", "round widths to a multiple (default: 256, less for a small model)", parseNumber)
     .optionsGroup("Importance:")
     .addOption(
-      new Option("--statistic <kind>", "a channel's mean, or the mean of its size (default: signed)").choices([
-        "signed",
-        "absolute",
-      ] as const),
+      new Option(
+        "--statistic <kind>",
+        "score a channel by its mean or by the mean of its absolute values (default: signed)",
+      ).choices(["signed", "absolute"] as const),
     )
     .addOption(
       new Option(
@@ -77,26 +79,27 @@ export function addPruneCommand(program: Command) {
       ).choices(["model", "layers"] as const),
     )
     .addOption(
-      new Option("--ffn-scope <scope>", "feed-forward channels of each layer's own or common (default: layer)").choices(
-        ["layer", "model"],
-      ),
+      new Option(
+        "--ffn-scope <scope>",
+        "choose feed-forward channels for each layer or for all layers alike (default: layer)",
+      ).choices(["layer", "model"]),
     )
     .addOption(
-      new Option("--select <what>", "what stays; the others are baselines (default: important)").choices([
+      new Option("--select <what>", "what is kept; the other choices are baselines (default: important)").choices([
         "important",
         "random",
         "unimportant",
       ] as const),
     )
-    .option("--seed <n>", "of a random choice (default: 1)", parseNumber)
+    .option("--seed <n>", "seed of a random choice (default: 1)", parseNumber)
     .option("--window <tokens>", "tokens of a sample (default: 512, or as trained if less)", parseNumber)
     .option("--windows-per-batch <n>", "samples read at once (default: as many as make 512 tokens)", parseNumber)
-    .option("--max-samples <n>", "measure no more than so many samples (default: all)", parseNumber)
+    .option("--max-samples <n>", "measure at most n samples (default: all)", parseNumber)
     .option("--no-measure", "do not measure the losses before and after")
     .optionsGroup("Model that is written:")
     .option("--quantize <type>", "its type: f32, f16, bf16, q8_0, q4_k_m, ..., same (default: f16)")
-    .option("--no-compensate", "slice the norms as the reference does, without scaling them for the channels that go")
-    .option("--max-part-size <n>", "split it into files of at most so many bytes: 2GB (default: one file)")
+    .option("--no-compensate", "slice the norms as the reference does, without scaling them for the removed channels")
+    .option("--max-part-size <n>", "split it into files of at most this size, such as 2GB (default: one file)")
     .option("--name <text>", "its general.name (default: made from the full model's)");
   return outputFlags(computingFlags(command, { layers: "layers of the model on the GPU, or all (default: all)" }));
 }

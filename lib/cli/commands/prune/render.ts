@@ -72,7 +72,7 @@ const foreignText = (vocabularySize: number): string =>
 
 const nextSteps = (model: string, made: string): string =>
   [
-    `Next: overfill inspect ${quoted(model)} ${quoted(made)} tells how the two models pair.`,
+    `Next: overfill inspect ${quoted(model)} ${quoted(made)} shows how the two models pair.`,
     prose(
       "Pruning loses what was cut: the model has to be healed by training before it writes well again: overfill heal.",
     ),

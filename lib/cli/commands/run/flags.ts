@@ -24,7 +24,7 @@ export type RunFlags = FlagsOf<typeof addRunCommand>;
 
 const examples = `
 Examples:
-  overfill run                                        the demo pair on a little table
+  overfill run                                        the demo pair: a story and questions about it
   overfill run --prefill full.gguf --decode small.gguf -p "Once upon a time"
   overfill run --prefill q8_0.gguf --decode q4_0.gguf -f prompt.txt --temp 0 --max-tokens 200
   cat prompt.txt | overfill run --prefill model.gguf --json
@@ -45,13 +45,25 @@ export function addRunCommand(program: Command) {
     .addOption(new Option("-p, --prompt <text>", "the prompt").conflicts("file"))
     .option("-f, --file <file>", 'file with the prompt, "-" for stdin (default: stdin if it is piped)')
     .optionsGroup("Answer:")
-    .option("--max-tokens <n>", "end after so many tokens", parseNumber)
+    .option("--max-tokens <n>", "end after n tokens", parseNumber)
     .option("--stop <text>", "end before this text; repeatable", appendText)
-    .option("--refresh-interval <n>", "let the full model read every n tokens again (default: never)", parseNumber)
-    .option("--temp <t>", "temperature; 0 takes the likeliest token (default: 0.8; demo pair: 0)", parseNumber)
-    .option("--top-k <k>", "sample from the k likeliest tokens; 0 is off (default: 40)", parseNumber)
-    .option("--top-p <p>", "sample from the likeliest that reach this probability (default: 0.95)", parseNumber)
-    .option("--min-p <p>", "least share of the likeliest token's probability (default: 0.05)", parseNumber)
+    .option(
+      "--refresh-interval <n>",
+      "let the full model read the answer again after every n tokens (default: never)",
+      parseNumber,
+    )
+    .option("--temp <t>", "temperature; 0 takes the most likely token (default: 0.8; demo pair: 0)", parseNumber)
+    .option("--top-k <k>", "sample from the k most likely tokens; 0 is off (default: 40)", parseNumber)
+    .option(
+      "--top-p <p>",
+      "sample from the most likely tokens that together reach this probability (default: 0.95)",
+      parseNumber,
+    )
+    .option(
+      "--min-p <p>",
+      "drop tokens below this share of the most likely token's probability (default: 0.05)",
+      parseNumber,
+    )
     .option("--typical-p <p>", "locally typical sampling; 1 is off (default: 1)", parseNumber)
     .option("--repeat-penalty <x>", "divides the logits of recent tokens; 1 is off (default: 1)", parseNumber)
     .option("--presence-penalty <x>", "subtracted once from recent tokens (default: 0)", parseNumber)
