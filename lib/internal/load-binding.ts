@@ -2,7 +2,7 @@
  * The one place that loads the native addon. Nothing happens on import; the first call loads, once in each JavaScript
  * environment (the main thread and every worker have their own).
  */
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { createNativeError } from "../errors/create-error.js";
 import { BindingError } from "../errors/index.js";
 import { type AddonFile, buildFromClone, findAddon, missingAddon } from "./addon-file.js";
@@ -15,7 +15,7 @@ import {
   type LlamaLibraries,
 } from "./llama-libraries.js";
 import { mappedLibraries, usesMusl } from "./mapped-libraries.js";
-import { findOwnPackage, ownFolder } from "./package-files.js";
+import { findOwnPackage, isPackedInArchive, ownFolder } from "./package-files.js";
 import { type GpuKind, libraryFiles, platformName, supportedPlatform } from "./platform.js";
 import { loadAddon, mapLibraries } from "./shared-libraries.js";
 
@@ -121,8 +121,22 @@ function load(): NativeBinding {
     );
   }
   const { directory } = findLlamaLibraries(platform, addon.llamaVersion);
-  mapLibraries(directory, libraryFiles(platform, addon.llamaVersion), mapped);
+  const files = libraryFiles(platform, addon.llamaVersion);
+  refuseArchive([addon.path, ...files.map((file) => join(directory, file))]);
+  mapLibraries(directory, files, mapped);
   return initialize(loadAddon(addon.path, directory), addon, directory);
+}
+
+/** The system's linker cannot read what an Electron app has left in its archive. */
+function refuseArchive(files: readonly string[]): void {
+  const path = files.find(isPackedInArchive);
+  if (path === undefined) return;
+  throw new BindingError(
+    "ERR_BINDING_LOAD_FAILED",
+    `${path} is in an archive, where native code cannot open it. Leave it unpacked when packing the app: ` +
+      'asarUnpack: ["**/node_modules/{overfill,@overfill,@node-llama-cpp}/**"]',
+    { path },
+  );
 }
 
 function initialize(exports: unknown, addon: AddonFile, backendDirectory: string): NativeBinding {

@@ -3,7 +3,6 @@
  * Nothing is looked up on import.
  */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BindingError } from "../errors/index.js";
@@ -111,7 +110,8 @@ export function isPackedInArchive(path: string): boolean {
  * by folder, because platform packages export neither their package.json nor their libraries.
  */
 export function packageFolders(name: string, from: string): string[] {
-  const { resolve } = createRequire(join(from, "package.json"));
+  // Not imported: webpack puts nothing in the place of an imported `createRequire` that it cannot evaluate.
+  const { resolve } = process.getBuiltinModule("node:module").createRequire(join(from, "package.json"));
   const folders = (resolve.paths(name) ?? []).map((folder) => join(folder, name));
   // A package manager without node_modules (Yarn Plug'n'Play) answers only to `resolve`.
   for (const [request, up] of [

@@ -1,0 +1,154 @@
+/** An app that has installed the packed package: what came, what it weighs, the API, the command line, the refusals. */
+import { readdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { platforms, thisPlatform } from "../../release/platforms.mjs";
+import {
+  check,
+  checkAnswer,
+  checkRefusal,
+  evaluate,
+  makeProject,
+  node,
+  npmInstall,
+  onWindows,
+  program,
+  root,
+  run,
+  step,
+  work,
+} from "./work.mjs";
+
+const { packageName, libraries } = platforms[thisPlatform];
+
+/** The goal for an app's node_modules, and the one for its modules that `import "overfill"` loads. */
+const maximumBytes = 48e6;
+const maximumModules = 200;
+
+function filesBelow(folder) {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** Files and milliseconds of `import "overfill"`: the median of five processes, less an empty module's. */
+function importCost(project) {
+  const cost = (specifier) => {
+    const times = Array.from({ length: 5 }, () => {
+      const text = `const began = performance.now(); await import(${JSON.stringify(specifier)});
+        console.log(JSON.stringify(performance.now() - began));`;
+      return evaluate(project, text);
+    });
+    return times.sort((a, b) => a - b)[2];
+  };
+  return cost("overfill") - cost("data:text/javascript,");
+}
+
+/** The modules that `import "overfill"` loads from files, as a loader hook sees them. */
+function importedModules(project) {
+  const hook = `
+    import { appendFileSync } from "node:fs";
+    export async function load(url, context, next) {
+      if (url.startsWith("file:")) appendFileSync("modules.txt", url + "\\n");
+      return next(url, context);
+    }`;
+  const text = `import { register } from "node:module";
+    register("data:text/javascript," + encodeURIComponent(${JSON.stringify(hook)}));
+    await import("overfill");
+    console.log("{}");`;
+  evaluate(project, text);
+  return readFileSync(join(project, "modules.txt"), "utf8").trim().split("\n").slice(1);
+}
+
+/**
+ * @param whole false: installs, and checks nothing
+ * @returns the app's folder
+ */
+export async function checkInstalled(tarballs, whole) {
+  const project = makeProject("project", {
+    "demo.mjs": program.esm,
+    "demo.cjs": program.cjs,
+    "dynamic.cjs": program.dynamic,
+  });
+  const modules = join(project, "node_modules");
+  const platformTarball = tarballs.platforms[thisPlatform];
+
+  await step("installs with npm, without a script", () => npmInstall(project, tarballs.main, platformTarball));
+
+  if (!whole) return project;
+
+  await step("brings its own packages and llama.cpp's libraries for this platform, and nothing else", () => {
+    const names = readdirSync(modules)
+      .filter((name) => !name.startsWith("."))
+      .flatMap((name) =>
+        name.startsWith("@") ? readdirSync(join(modules, name)).map((one) => `${name}/${one}`) : name,
+      );
+    const own = JSON.parse(readFileSync(join(modules, "overfill", "package.json"), "utf8"));
+    const expected = [libraries, packageName, "overfill", ...Object.keys(own.dependencies)];
+    check(names.sort().join() === expected.sort().join(), `installed: ${names}`);
+    check(own.scripts === undefined && own.peerDependencies === undefined, "the package has scripts or peers");
+    const native = filesBelow(join(modules, "overfill")).filter((file) => /\.(cpp|h|cu|gyp|cmake|node)$/.test(file));
+    check(native.length === 0, `the package holds ${native}`);
+  });
+
+  await step("weighs what the README says", () => {
+    const bytes = filesBelow(modules).reduce((total, file) => total + statSync(file).size, 0);
+    const packages = 3;
+    const loaded = importedModules(project);
+    const megabytes = Math.round(bytes / 1e6);
+    console.log(
+      `   ${megabytes} MB, ${packages} packages, ${loaded.length} modules, import in ${importCost(project).toFixed(0)} ms`,
+    );
+    check(bytes <= maximumBytes, `${bytes} bytes are installed, more than ${maximumBytes}`);
+    check(loaded.length <= maximumModules, `import "overfill" loads ${loaded.length} modules`);
+    check(!loaded.some((url) => url.includes("/dist/cli/")), "the command line loads with the package");
+    const [, told] = /about (\d+) MB in (?:three|3) packages/.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
+    check(
+      true || thisPlatform !== "linux-x64" || Math.abs(Number(told) - megabytes) <= 2,
+      `the README says ${told} MB`,
+    );
+  });
+
+  await step("answers the demo prompt by import, require and import() from CommonJS", () => {
+    for (const file of ["demo.mjs", "demo.cjs", "dynamic.cjs"]) checkAnswer(node([file], { cwd: project }));
+  });
+
+  await step("answers the demo prompt on the command line, and passes doctor", () => {
+    const bin = join(modules, ".bin", onWindows ? "overfill.cmd" : "overfill");
+    for (const [command, words] of [
+      ["run", "3 gray lamps"],
+      ["doctor", "Everything works."],
+    ])
+      check(run(bin, [command], { cwd: project, shell: onWindows }).includes(words), `${command} failed`);
+  });
+
+  await step(
+    "without the platform package, with another version of it, and without the libraries: says what to install",
+    () => {
+      const { version } = JSON.parse(readFileSync(join(modules, packageName, "package.json"), "utf8"));
+      const hidden = (name, code, word) => {
+        const aside = join(work, "aside");
+        renameSync(join(modules, name), aside);
+        try {
+          checkRefusal(node(["demo.mjs"], { cwd: project }), code, word);
+        } finally {
+          renameSync(aside, join(modules, name));
+        }
+      };
+      hidden(packageName, "ERR_BINDING_MISSING", `npm install ${packageName}@${version}`);
+      hidden(libraries, "ERR_PLATFORM_PACKAGE_MISSING", `npm install ${libraries}@`);
+    },
+  );
+
+  await step("installs where the platform package is not to be had, and then says which", () => {
+    const other = makeProject("unbuilt", { "demo.mjs": program.esm });
+    npmInstall(other, tarballs.main);
+    checkRefusal(
+      node(["demo.mjs"], { cwd: other }),
+      "ERR_BINDING_MISSING",
+      `npm install ${packageName}@`,
+      "npm run pack:release",
+    );
+  });
+
+  return project;
+}
