@@ -17,7 +17,14 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import test, { type ExecutionContext } from "ava";
 import { findLlamaLibraries } from "../../lib/internal/llama-libraries.js";
-import { libraryFiles, platformName, type SupportedPlatform, supportedPlatform } from "../../lib/internal/platform.js";
+import {
+  addonPackageName,
+  libraryFiles,
+  platformName,
+  type SupportedPlatform,
+  supportedPlatform,
+} from "../../lib/internal/platform.js";
+import { ownVersion } from "../../lib/internal/versions.js";
 import { withTempDir } from "../support/temp-dir.js";
 
 export const llamaVersion = "0.5.0";
@@ -89,6 +96,16 @@ export function placeOtherVersion(folder: string, version: string): void {
   for (const name of libraryFiles(platform, version)) writeFileSync(join(bins, name), "");
   const metadata = { buildOptions: { llamaCpp: { repo: "ggml-org/llama.cpp", release: `v${version}` } } };
   writeFileSync(join(bins, "_nlcBuildMetadata.json"), JSON.stringify(metadata));
+}
+
+/** The name of this platform's package with the addon. */
+export const addonPackage = addonPackageName(platformName()) ?? "";
+
+/** Puts this platform's package with the addon into `folder`. */
+export function placeAddonPackage(folder: string, version: string = ownVersion): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: addonPackage, version }));
+  placeFile(join(root, "build", "Release", "overfill.node"), join(folder, "overfill.node"));
 }
 
 /** A folder link as a package manager makes it. */

@@ -1,11 +1,13 @@
 /** The loader in each layout of an install, and what it says when something is missing or of the wrong kind. */
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { ExecutionContext } from "ava";
 import { platformName } from "../../lib/internal/platform.js";
+import { ownVersion } from "../../lib/internal/versions.js";
 import { withTempDir } from "../support/temp-dir.js";
 import {
+  addonPackage,
   flatLayout,
   type LoadOutcome,
   libraries,
@@ -13,6 +15,7 @@ import {
   llamaVersion,
   loadInChild,
   placeAddon,
+  placeAddonPackage,
   placeLink,
   placeOtherVersion,
   placePackage,
@@ -134,11 +137,81 @@ testPrebuilt("with another llama.cpp that has no metadata: reads the version in 
   t.like((await loadInChild(packageFolder)).details, { expected: llamaVersion, actual: "0.9.9" });
 });
 
-testPrebuilt("without an addon: says how to build one", async (t) => {
-  const { packageFolder } = flatLayout(t, "none");
+testPrebuilt(
+  "loads the addon of the platform's own package, and prefers it to one packed with the package",
+  async (t) => {
+    const { modules, packageFolder, platformFolder } = flatLayout(t);
+    placeAddonPackage(join(modules, addonPackage));
+    const outcome = await loadInChild(packageFolder);
+    loads(t, outcome, bins(platformFolder));
+    t.is(outcome.addonPath, join(modules, addonPackage, "overfill.node"));
+  },
+);
+
+testPrebuilt("in pnpm's store: finds the libraries from the addon's package, which alone can see them", async (t) => {
+  const modules = join(realpathSync(withTempDir(t)), "node_modules");
+  const store = (name: string) => join(modules, ".pnpm", name, "node_modules");
+  const [own, addon, libraries] = [
+    join(store("overfill"), "overfill"),
+    join(store("addon"), addonPackage),
+    join(store("libraries"), platform.packageName),
+  ] as const;
+  placePackage(own, "none");
+  placeAddonPackage(addon);
+  placePlatformPackage(libraries);
+  placeLink(libraries, join(store("addon"), platform.packageName));
+  placeLink(addon, join(store("overfill"), addonPackage));
+  placeLink(own, join(modules, "overfill"));
+  const outcome = await loadInChild(join(modules, "overfill"));
+  loads(t, outcome, bins(libraries));
+  t.is(outcome.addonPath, join(addon, "overfill.node"));
+});
+
+testPrebuilt(
+  "without an addon: names the package, with the command of npm and of pnpm, and how to build it",
+  async (t) => {
+    const { packageFolder } = flatLayout(t, "none");
+    const outcome = await loadInChild(packageFolder);
+    t.is(outcome.code, "ERR_BINDING_MISSING", outcome.message);
+    const wanted = `${addonPackage}@${ownVersion}`;
+    for (const words of [`npm install ${wanted}`, `pnpm add ${wanted}`, "npm run pack:release"])
+      t.true(outcome.message?.includes(words), outcome.message);
+  },
+);
+
+testPrebuilt("with the addon of another version: names both versions and what to install", async (t) => {
+  const { modules, packageFolder } = flatLayout(t, "none");
+  placeAddonPackage(join(modules, addonPackage), "0.0.1");
   const outcome = await loadInChild(packageFolder);
   t.is(outcome.code, "ERR_BINDING_MISSING", outcome.message);
-  t.true(outcome.message?.includes("npm rebuild overfill"), outcome.message);
+  t.like(outcome.details, { expected: ownVersion, actual: "0.0.1" });
+  t.true(outcome.message?.includes(`npm install ${addonPackage}@${ownVersion}`), outcome.message);
+});
+
+testPrebuilt("passes over a nearer addon of another version", async (t) => {
+  const { modules, packageFolder } = flatLayout(t, "none");
+  placeAddonPackage(join(packageFolder, "node_modules", addonPackage), "0.0.1");
+  placeAddonPackage(join(modules, addonPackage));
+  t.is((await loadInChild(packageFolder)).addonPath, join(modules, addonPackage, "overfill.node"));
+});
+
+testPrebuilt("in a clone that was not built: says how to build it", async (t) => {
+  const { packageFolder } = flatLayout(t, "none");
+  writeFileSync(join(packageFolder, "binding.gyp"), "{}");
+  const outcome = await loadInChild(packageFolder);
+  t.is(outcome.code, "ERR_BINDING_MISSING", outcome.message);
+  t.true(outcome.message?.includes("npm run build:native"), outcome.message);
+});
+
+testPrebuilt("in Electron, from an archive that has left nothing unpacked: says what to unpack", async (t) => {
+  const packed = join(withTempDir(t), "app.asar", "node_modules");
+  placePackage(join(packed, "overfill"));
+  placePlatformPackage(join(packed, platform.packageName));
+  const outcome = await loadInChild(join(packed, "overfill"), {
+    before: 'Object.defineProperty(process, "versions", { value: { ...process.versions, electron: "40.0.0" } });',
+  });
+  t.is(outcome.code, "ERR_BINDING_LOAD_FAILED", outcome.message);
+  t.true(outcome.message?.includes("asarUnpack"), outcome.message);
 });
 
 testPrebuilt("with an addon that is no library: passes on what the system says", async (t) => {

@@ -69,6 +69,6 @@ export async function checkElectron(_tarballs, project) {
 
   await step("from an archive that has left nothing unpacked: says what to unpack", () => {
     const target = pack("packed", "");
-    checkRefusal(inElectron(join(target, "main.mjs")), "ERR_BINDING_LOAD_FAILED", "asarUnpack");
+    checkRefusal(inElectron(join(target, "main.mjs")), "ERR_INVALID_ARGUMENT", "asarUnpack");
   });
 }
