@@ -68,10 +68,10 @@ export function addonOrigins(): readonly string[] {
   return addonPackages().map(({ directory }) => directory);
 }
 
-/** How an addon is built where none is published: from a clone, as a package of its own that needs no script to install. */
+/** How an addon is built where none is published: in a clone, as a tarball with the addon in it, which needs no script to install. */
 export const buildFromClone =
-  "in a clone of https://github.com/overfill/overfill run `npm ci && npm run pack:release`, and install the tarballs " +
-  "that it names (docs/platforms.md)";
+  "in a clone of https://github.com/overfill/overfill run `npm ci && npm pack`, and install the tarball that this makes " +
+  "(docs/platforms.md)";
 
 /** The error for a platform that has prebuilt addons, and none is here. The commands run no install script. */
 export function missingAddon(): BindingError {

@@ -51,7 +51,8 @@ function platformManifest(platform) {
     engines,
     os: [os],
     cpu: [cpu],
-    libc: libc && [libc],
+    // An addon with llama.cpp linked in fits the C library that it was built with.
+    libc: libc && !isFromSource(platform) ? [libc] : undefined,
     files: ["overfill.node", "overfill.json"],
     preferUnplugged: true,
     // An addon with llama.cpp linked in needs no libraries.

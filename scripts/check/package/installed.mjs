@@ -146,7 +146,7 @@ export async function checkInstalled(tarballs, whole) {
       node(["demo.mjs"], { cwd: other }),
       "ERR_BINDING_MISSING",
       `npm install ${packageName}@`,
-      "npm run pack:release",
+      "npm ci && npm pack",
     );
   });
 
