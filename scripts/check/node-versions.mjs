@@ -68,7 +68,7 @@ const versions = known.filter(({ version }) => named.length === 0 || named.inclu
 if (versions.length < named.length)
   throw new Error(`this script knows ${known.map(({ version }) => version).join(", ")}`);
 try {
-  for (const version of versions) await step(`Node ${version}`, () => checkVersion(version));
+  for (const one of versions) await step(`Node ${one.version}`, () => checkVersion(one));
 } finally {
   removeWork();
 }

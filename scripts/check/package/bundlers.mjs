@@ -18,7 +18,7 @@ if (tool === "esbuild") {
   const { default: webpack } = await import("webpack");
   const esm = format === "esm";
   const config = {
-    mode: "production", target: "node", entry: "./main.js", experiments: { outputModule: esm },
+    mode: "production", target: "node", optimization: { minimize: false }, entry: "./main.js", experiments: { outputModule: esm },
     externals: Object.fromEntries(outside.map((name) => [name, (esm ? "module " : "commonjs ") + name])),
     output: { path: process.cwd(), filename: outfile, module: esm, library: esm ? { type: "module" } : undefined },
   };
