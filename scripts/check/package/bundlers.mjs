@@ -32,7 +32,7 @@ if (tool === "esbuild") {
 } else {
   const { build } = await import("vite");
   await build({
-    logLevel: "error", ssr: { noExternal: outside.length === 0 },
+    logLevel: "error", ssr: { noExternal: outside.length === 0 || [] },
     build: { ssr: "main.js", emptyOutDir: false, outDir: ".", rollupOptions: { output: { entryFileNames: outfile, format } } },
   });
 }
