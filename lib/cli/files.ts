@@ -11,14 +11,16 @@ export class FileFault extends Error {
   readonly code: "ERR_FILE_READ_FAILED" | "ERR_FILE_WRITE_FAILED";
 
   constructor(path: string, verb: "read" | "written", cause: unknown) {
-    super(`${path} cannot be ${verb}: ${reasonOf(cause, verb)}`, { cause });
+    const fault = verb === "read" && isMissing(cause) ? "does not exist" : `cannot be ${verb}: ${reasonOf(cause)}`;
+    super(`${path} ${fault}`, { cause });
     this.code = verb === "read" ? "ERR_FILE_READ_FAILED" : "ERR_FILE_WRITE_FAILED";
   }
 }
 
-function reasonOf(cause: unknown, verb: "read" | "written"): string {
-  const { errno, code, message } = cause as NodeJS.ErrnoException;
-  if (verb === "read" && code === "ENOENT") return "it does not exist";
+const isMissing = (cause: unknown) => (cause as NodeJS.ErrnoException).code === "ENOENT";
+
+function reasonOf(cause: unknown): string {
+  const { errno, message } = cause as NodeJS.ErrnoException;
   const [, words = message] = getSystemErrorMap().get(errno ?? 0) ?? [];
   return `${words.slice(0, 1).toUpperCase()}${words.slice(1)}`;
 }

@@ -25,7 +25,7 @@ const failures: readonly (readonly [
   [
     "a prompt file that is not there",
     ["run", "-f", "none.txt"],
-    /^overfill: none\.txt cannot be read: it does not exist \(ERR_FILE_READ_FAILED\)$/,
+    /^overfill: none\.txt does not exist \(ERR_FILE_READ_FAILED\)$/,
     1,
   ],
   ["a grammar file that is not there", ["run", "--grammar-file", "none.gbnf"], /\(ERR_FILE_READ_FAILED\)$/, 1],
@@ -98,7 +98,7 @@ for (const args of [["--help"], ["run", "--help"], ["help", "inspect"], ["--vers
 test("a file that cannot be read or written is told alike by every command", async (t) => {
   const model = String(demoPair.prefill.model);
   const written = "overfill: missing/x cannot be written: No such file or directory (ERR_FILE_WRITE_FAILED)\n";
-  const read = "overfill: missing.txt cannot be read: it does not exist (ERR_FILE_READ_FAILED)\n";
+  const read = "overfill: missing.txt does not exist (ERR_FILE_READ_FAILED)\n";
   for (const [stderr, ...args] of [
     [written, "eval", "--prefill", model, "--data", "d.jsonl", "-o", "missing/x"],
     [written, "heal", model, "--data", "d.jsonl", "-o", "y", "--plot", "missing/x"],

@@ -142,6 +142,6 @@ for (const [title, more, stderr, exitCode] of failures)
 test.serial("a shape that no model has is told by its flag", async (t) => {
   const args = "create -o o.gguf --tokenizer t.gguf --hidden 70 --ffn 8 --layers 1 --heads 4 --kv-heads 2".split(" ");
   const { stderr, exitCode } = await runCommand(args);
-  t.regex(stderr, /^overfill: --head-size: expected one, since 70 \/ 4 is no even number/);
+  t.regex(stderr, /^overfill: --head-size: expected one, since 70 \/ 4 is not an even number/);
   t.is(exitCode, 2);
 });

@@ -134,7 +134,7 @@ const failures: readonly (readonly [title: string, more: readonly string[], stde
   ["a layer that is not there", ["--layers", "0,9"], /^overfill: --layers: .*layer 9/, 2],
   ["a size without meaning", ["--target-size", "big"], /^overfill: --target-size: expected a number of parameters/, 2],
   ["a target that is too small", ["--target-size", "1K"], /^overfill: --target-size: .*smallest model/, 2],
-  ["an unknown type", ["--quantize", "q9"], /^overfill: --quantize: expected one of same, f32, .*"q9"/, 2],
+  ["an unknown type", ["--quantize", "q9"], /^overfill: --quantize: expected one of "same", "f32", .*"q9"/, 2],
   ["two targets", ["--target-size", "1M", "--target-bytes", "1MB"], /^overfill: option '--target-size <n>' cannot/, 2],
 ];
 
