@@ -280,7 +280,7 @@ const refusals: readonly (readonly [
   message: RegExp,
   options: Partial<Record<keyof FitTranslatorOptions, unknown>>,
 ])[] = [
-  ["a text that is not there", "ERR_FILE_READ_FAILED", /none\.txt cannot be read/, { text: "none.txt" }],
+  ["a text that is not there", "ERR_FILE_READ_FAILED", /none\.txt does not exist/, { text: "none.txt" }],
   ["a folder as text", "ERR_FILE_READ_FAILED", /not a file/, { text: import.meta.dirname }],
   ["a folder that is not there", "ERR_FILE_WRITE_FAILED", /cannot be written/, { out: "/none/at/all/t.gguf" }],
   ["a folder as result", "ERR_FILE_WRITE_FAILED", /is a folder/, { out: import.meta.dirname }],

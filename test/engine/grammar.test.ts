@@ -67,13 +67,15 @@ for (const [title, grammar] of invalid) {
   });
 }
 
-test("a grammar that has ended and an end that is forbidden give an error, and the session can be used again", async (t) => {
+test("a grammar that has ended ends the answer, also where the end token is forbidden, and the session goes on", async (t) => {
   const session = await openSession(t);
   for (const options of [greedy, { temperature: 1, seed: 1 }]) {
     await session.prefill(prompt);
     await session.switch();
-    const stream = session.decode({ ...options, grammar: 'root ::= "ab"', ignoreEos: true });
-    await refusal(t, "ERR_INFERENCE_FAILED", readAnswer(stream));
+    const { text, result } = await readAnswer(
+      session.decode({ ...options, grammar: 'root ::= "ab"', ignoreEos: true }),
+    );
+    t.like({ text, reason: result.reason }, { text: "ab", reason: "eos" });
     t.is((await answer(session, prompt, traced(4))).tokens.length, 4);
   }
 });
