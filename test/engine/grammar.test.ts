@@ -67,16 +67,28 @@ for (const [title, grammar] of invalid) {
   });
 }
 
-test("a grammar that has ended ends the answer, also where the end token is forbidden, and the session goes on", async (t) => {
+test("a complete grammar ends the answer where the end token is forbidden, and the session can be used again", async (t) => {
   const session = await openSession(t);
   for (const options of [greedy, { temperature: 1, seed: 1 }]) {
-    await session.prefill(prompt);
-    await session.switch();
-    const { text, result } = await readAnswer(
-      session.decode({ ...options, grammar: 'root ::= "ab"', ignoreEos: true }),
-    );
-    t.like({ text, reason: result.reason }, { text: "ab", reason: "eos" });
+    const { text, result } = await answer(session, prompt, { ...options, grammar: 'root ::= "ab"', ignoreEos: true });
+    t.is(text, "ab");
+    t.is(result.reason, "eos");
     t.is((await answer(session, prompt, traced(4))).tokens.length, 4);
+  }
+});
+
+test("an answer that was cut short goes on with its grammar and its random numbers", async (t) => {
+  const pair = await openPair(t, { maxSessions: 2 });
+  for (const grammar of ['root ::= "{" [a-z]{20,30} "}"', undefined]) {
+    const options = { temperature: 1.5, seed: 7, topK: 0, ignoreEos: true, ...(grammar && { grammar }) };
+    const whole = await answerAlone(pair, prompt, { ...options, maxTokens: 18 });
+    const session = await pair.createSession();
+    const first = await answer(session, prompt, { ...options, maxTokens: 5 });
+    const { seed: _seed, ...unseeded } = options;
+    const second = await readAnswer(session.decode({ ...unseeded, maxTokens: 13 }));
+    t.deepEqual([...first.tokens, ...second.tokens], [...whole.tokens]);
+    t.is(second.result.seed, 7);
+    await session.dispose();
   }
 });
 
