@@ -106,7 +106,8 @@ uint32_t grammar_matcher::intern(std::vector<uint32_t> nodes, bool may_end) {
 
 // Forgets what earlier tokens led to, once that is a lot.
 void grammar_matcher::shrink_tables() {
-    if (nodes_.size() <= max_kept_nodes && n_positions_ <= max_kept_positions) return;
+    // A deep answer needs many nodes itself: the tables may double before they are gone through again.
+    if (nodes_.size() <= std::max(max_kept_nodes, 2 * n_nodes_kept_) && n_positions_ <= max_kept_positions) return;
     const state now = states_[at_.state];
     const std::vector<node> old = std::move(nodes_);
     std::vector<uint32_t> moved(old.size(), UINT32_MAX);
@@ -120,6 +121,7 @@ void grammar_matcher::shrink_tables() {
     for (const uint32_t id : now.nodes) nodes.push_back(moved[id]);
     std::sort(nodes.begin(), nodes.end());
     at_.state = intern(std::move(nodes), now.may_end);
+    n_nodes_kept_ = nodes_.size();
 }
 
 // --- characters ---

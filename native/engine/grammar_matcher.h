@@ -78,6 +78,7 @@ class grammar_matcher {
     std::unordered_map<uint64_t, uint32_t> node_ids_;  // by element and parent
     std::vector<state> states_;
     size_t n_positions_ = 0;                                 // of all states
+    size_t n_nodes_kept_ = 0;                                // by the last shrink_tables
     std::unordered_multimap<uint64_t, uint32_t> state_ids_;  // by hash
     std::unordered_map<uint64_t, uint32_t> next_;            // by state and interval of code points
 
