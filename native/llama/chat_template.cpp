@@ -1,7 +1,9 @@
 #include "chat_template.h"
 
 #include "chat.h"
+#include "deep_stack.h"
 #include "failure.h"
+#include "template_meter.h"
 
 #include <exception>
 
@@ -13,7 +15,28 @@ namespace overfill {
 struct chat_template::state {
     std::string source, bos, eos;
     bool adds_bos = false;
+    error_code blame = error_code::model_unsupported;  // whose template it is
     jinja::program program;
+
+    void parse(const std::string & text) {
+        jinja::lexer lexer;
+        const auto tokens = lexer.tokenize(text);
+        check_tokens(tokens);
+        // Kept only when it is not too deep to be destroyed on any stack.
+        jinja::program parsed = jinja::parse_from_tokens(tokens);
+        meter(parsed);
+        program = std::move(parsed);
+        source = tokens.source;
+    }
+
+    std::string render(const common_json & variables, std::time_t now) const {
+        const template_budget budget;
+        jinja::context context(source);
+        context.current_time = now;
+        jinja::global_from_json(context, variables, /*mark_input*/ false);
+        jinja::runtime runtime(context);
+        return jinja::runtime::gather_string_parts(runtime.execute(program))->as_string().str();
+    }
 };
 
 static std::string text_of(const llama_vocab * vocab, llama_token token) {
@@ -28,14 +51,15 @@ chat_template::chat_template(const llama_model * model, const std::string & sour
     state_->bos = text_of(vocab, llama_vocab_bos(vocab));
     state_->eos = text_of(vocab, llama_vocab_eos(vocab));
     state_->adds_bos = llama_vocab_get_add_bos(vocab);
+    if (!source.empty()) state_->blame = error_code::invalid_argument;
     try {
-        jinja::lexer lexer;
-        const auto tokens = lexer.tokenize(source.empty() ? own : source);
-        state_->program = jinja::parse_from_tokens(tokens);
-        state_->source = tokens.source;
+        with_stack(template_stack_bytes, [&] { state_->parse(source.empty() ? own : source); });
+    } catch (const template_limit & limit) {
+        throw failure(state_->blame, "the chat template is refused: " + limit.what);
+    } catch (const failure &) {
+        throw;
     } catch (const std::exception & error) {
-        throw failure(source.empty() ? error_code::model_unsupported : error_code::invalid_argument,
-                      std::string("the chat template cannot be parsed: ") + error.what());
+        throw failure(state_->blame, std::string("the chat template cannot be parsed: ") + error.what());
     }
 }
 
@@ -59,11 +83,11 @@ std::string chat_template::apply(const std::vector<chat_message> & messages, boo
 
     std::string text;
     try {
-        jinja::context context(state_->source);
-        context.current_time = now;
-        jinja::global_from_json(context, variables, /*mark_input*/ false);
-        jinja::runtime runtime(context);
-        text = jinja::runtime::gather_string_parts(runtime.execute(state_->program))->as_string().str();
+        with_stack(template_stack_bytes, [&] { text = state_->render(variables, now); });
+    } catch (const template_limit & limit) {
+        throw failure(state_->blame, "the chat template is refused: " + limit.what);
+    } catch (const failure &) {
+        throw;
     } catch (const std::exception & error) {
         throw failure(error_code::invalid_argument,
                       std::string("the chat template refuses these messages: ") + error.what());
