@@ -26,6 +26,14 @@ void share_kv_cache(llama_context * owner, llama_context * borrower, const std::
 
     const auto share = [&layer_map](int32_t layer) { return layer_map.empty() ? layer : layer_map[(size_t) layer]; };
 
+    // As llama_model::create_memory has it: the last layers of these architectures have no K and V of their own.
+    const auto reuse = [&hparams](int32_t layer) {
+        const int32_t first = hparams.n_layer_kv_from_start;
+        return layer < first ? -1 : first - (hparams.is_swa((uint32_t) layer) ? 2 : 1);
+    };
+    llama_memory_i::layer_reuse_cb reused = nullptr;
+    if (model.arch == LLM_ARCH_GEMMA3N || model.arch == LLM_ARCH_GEMMA4) reused = reuse;
+
     std::unique_ptr<llama_memory_i> memory;
     llama_memory_i * theirs = owner->get_memory();
     if (auto * both = dynamic_cast<llama_kv_cache_iswa *>(theirs)) {
@@ -33,7 +41,7 @@ void share_kv_cache(llama_context * owner, llama_context * borrower, const std::
         auto view = std::make_unique<llama_kv_cache_iswa>(model, base.type_k(), base.type_v(), v_transposed(base),
                                                           cparams.offload_kqv, /*swa_full*/ true, cparams.kv_unified,
                                                           base.get_size(), cparams.n_seq_max, source.n_ubatch,
-                                                          /*n_pad*/ 1, both, nullptr, nullptr, share);
+                                                          /*n_pad*/ 1, both, nullptr, reused, share);
         own(*view->get_base());
         own(*view->get_swa());
         memory = std::move(view);
@@ -41,7 +49,7 @@ void share_kv_cache(llama_context * owner, llama_context * borrower, const std::
         auto view = std::make_unique<llama_kv_cache>(model, hparams, one->type_k(), one->type_v(), v_transposed(*one),
                                                      cparams.offload_kqv, cparams.kv_unified, one->get_size(),
                                                      cparams.n_seq_max, /*n_pad*/ 1, hparams.n_swa, hparams.swa_type,
-                                                     one, nullptr, nullptr, share);
+                                                     one, nullptr, reused, share);
         own(*view);
         memory = std::move(view);
     } else {

@@ -17,6 +17,7 @@ gguf_metadata::gguf_metadata(const std::string & path, error_code broken) : path
 static std::optional<double> element(gguf_type type, const void * data, size_t i) {
     switch (type) {
     case GGUF_TYPE_UINT8: return static_cast<const uint8_t *>(data)[i];
+    case GGUF_TYPE_BOOL:
     case GGUF_TYPE_INT8: return static_cast<const int8_t *>(data)[i];
     case GGUF_TYPE_UINT16: return static_cast<const uint16_t *>(data)[i];
     case GGUF_TYPE_INT16: return static_cast<const int16_t *>(data)[i];
@@ -60,7 +61,7 @@ std::vector<double> gguf_metadata::numbers(const std::string & key) const {
         return one ? std::vector<double>{ *one } : std::vector<double>{};
     }
     const gguf_type type = gguf_get_arr_type(gguf_.get(), id);
-    if (type == GGUF_TYPE_STRING || type == GGUF_TYPE_BOOL) return {};
+    if (type == GGUF_TYPE_STRING) return {};
     std::vector<double> out;
     for (size_t i = 0; i < gguf_get_arr_n(gguf_.get(), id); i++)
         if (const auto value = element(type, gguf_get_arr_data(gguf_.get(), id), i)) out.push_back(*value);

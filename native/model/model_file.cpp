@@ -69,6 +69,11 @@ class inspection {
         if (architecture == "clip") unsupported("is an image encoder", architecture);
         if (meta.text("general.type") == "adapter") unsupported("is an adapter, not a model", architecture);
         if (gguf_get_n_tensors(meta.get()) == 0) unsupported("holds a vocabulary only", architecture);
+        // llama.cpp asserts that tensors in a mapped file lie as its own do.
+        if (const size_t alignment = gguf_get_alignment(meta.get()); alignment < GGUF_DEFAULT_ALIGNMENT)
+            unsupported("has tensors aligned to " + std::to_string(alignment) + " bytes; llama.cpp needs " +
+                            std::to_string(GGUF_DEFAULT_ALIGNMENT),
+                        architecture);
         check_tensors(meta, n_bytes);
         return architecture;
     }
@@ -104,6 +109,7 @@ class inspection {
 
         check_experts(meta, architecture);
         check_heads(meta, architecture);
+        check_shared_layers(meta, architecture);
     }
 
     void check_vocabulary(const gguf_metadata & meta, const std::string & architecture) const {
@@ -199,6 +205,23 @@ class inspection {
         if (!fits)
             refuse("has an impossible choice of experts (" + number_text(used) + " of " + number_text(experts) +
                    " in " + number_text(groups) + " groups)");
+    }
+
+    // The last layers may read the cache of earlier ones: of the second last before them if they slide, else of the
+    // last.
+    void check_shared_layers(const gguf_metadata & meta, const std::string & architecture) const {
+        if (architecture != "gemma4") return;
+        const double blocks = meta.number(architecture + ".block_count").value_or(0);
+        const double shared = meta.number(architecture + ".attention.shared_kv_layers").value_or(0);
+        if (!(shared >= 0 && shared <= blocks - 2))
+            refuse("has " + std::to_string((int64_t) shared) + " layers of " + std::to_string((int64_t) blocks) +
+                   " that use the KV cache of others; two must have their own");
+        const std::vector<double> sliding = meta.numbers(architecture + ".attention.sliding_window_pattern");
+        if (shared == 0 || sliding.size() < (size_t) blocks) return;
+        const size_t first = (size_t) (blocks - shared);
+        for (size_t i = first; i < (size_t) blocks; i++)
+            if ((sliding[i] != 0) != (sliding[first - (sliding[i] != 0 ? 2 : 1)] != 0))
+                refuse("has layer " + std::to_string(i) + " use the KV cache of a layer with another attention");
     }
 
     void check_heads(const gguf_metadata & meta, const std::string & architecture) const {

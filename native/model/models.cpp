@@ -3,7 +3,9 @@
 #include "failure.h"
 #include "llama_log.h"
 #include "model_file.h"
+#include "model_traits.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace overfill {
@@ -27,6 +29,17 @@ static llama_model * load_once(const model_options & options, load_depth depth,
     return llama_model_load_from_file(options.path.c_str(), params);
 }
 
+// llama.cpp's cache for sliding windows has a part for the other layers, and its graphs write there even if there are
+// none.
+static void check_layers(const llama_model * model, const std::string & path) {
+    const model_traits traits = traits_of(model);
+    const auto & layers = traits.layers;
+    if (!layers.empty() && std::all_of(layers.begin(), layers.end(), [](const auto & layer) { return layer.sliding; }))
+        throw failure(error_code::model_unsupported,
+                      path + ": all its layers have sliding-window attention; llama.cpp needs one without",
+                      { { "path", path }, { "architecture", traits.architecture } });
+}
+
 model_ptr load_model(const model_options & options, load_depth depth, const std::function<bool(float)> & on_progress) {
     check_model_file(options.path);
 
@@ -37,7 +50,10 @@ model_ptr load_model(const model_options & options, load_depth depth, const std:
     };
     const log_capture log;
     model_ptr model(load_once(options, depth, &progress));
-    if (model) return model;
+    if (model) {
+        check_layers(model.get(), options.path);
+        return model;
+    }
     if (stopped) throw failure(error_code::aborted, "the load was aborted");
 
     // Only the file's structure is read again: if that fails as well, the file is to blame.
