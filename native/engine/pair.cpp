@@ -37,9 +37,10 @@ static model_traits traits_at(const llama_model * model, load_depth depth, const
 
 compared_models load_and_compare(const pair_options & options, load_depth depth,
                                  const std::function<bool(float)> & on_progress) {
-    const bool one = options.decode.path.empty() ||
-                     (same_file(options.prefill.path, options.decode.path) &&
-                      options.prefill.n_gpu_layers == options.decode.n_gpu_layers && !options.asks_for_two_caches());
+    const bool two_caches = options.asks_for_two_caches() || options.handover == handover_choice::translate;
+    const bool one =
+        options.decode.path.empty() || (same_file(options.prefill.path, options.decode.path) &&
+                                        options.prefill.n_gpu_layers == options.decode.n_gpu_layers && !two_caches);
     // The file sizes weigh the progress of the two loads. A missing decode model is found before the long load begins.
     const double a_bytes = (double) check_model_file(options.prefill.path).n_bytes;
     const double b_bytes = one ? 0 : (double) check_model_file(options.decode.path).n_bytes;
@@ -75,7 +76,12 @@ compared_models load_and_compare(const pair_options & options, load_depth depth,
 // Settles on what the caller and the plan allow, or refuses.
 static void choose_handover(pair_plan & plan, handover_choice choice) {
     check_handover(plan, choice);
-    if (choice == handover_choice::translate && !plan.one_model) plan.kind = handover_kind::translate;
+    if (choice != handover_choice::translate) return;
+    if (plan.one_model)
+        throw failure(error_code::handover_unavailable,
+                      "a pair of one model has one cache, and nothing to translate; name the decode model too",
+                      { { "kind", handover_kind_name(plan.kind) } });
+    plan.kind = handover_kind::translate;
 }
 
 pair::pair(const pair_options & options, ggml_abort_callback should_abort, void * abort_data,
