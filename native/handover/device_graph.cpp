@@ -278,7 +278,13 @@ class ggml_device_graph final : public device_graph {
         return g;
     }
 
+    // ggml_get_rows takes 32-bit indices: of rows, and for V that lies transposed of single values.
     void check_supported(const built & g, const translate_step & step) const {
+        const int64_t n_indices =
+            step.from.transposed ? ggml_nelements(step.from.tensor) : ggml_nrows(step.from.tensor);
+        if (n_indices > INT32_MAX)
+            throw failure(error_code::handover_unavailable,
+                          step_name(step) + " is too large a cache for a graph to translate");
         for (int i = 0; i < ggml_graph_n_nodes(g.graph); i++) {
             const ggml_tensor * node = ggml_graph_node(g.graph, i);
             if (ggml_backend_supports_op(backend_.get(), node)) continue;
@@ -316,7 +322,7 @@ class ggml_device_graph final : public device_graph {
         std::vector<int32_t> from, positions;
         std::vector<int64_t> to;
         for (const cell_move & move : moves) {
-            from.push_back((int32_t) (from_stream * any.from.n_cells + move.from));
+            from.push_back((int32_t) ((int64_t) from_stream * any.from.n_cells + move.from));
             to.push_back((int64_t) to_stream * any.to.n_cells + move.to);
             positions.push_back(move.position);
         }
