@@ -43,17 +43,29 @@ const char * error_code_name(error_code code) {
     return "ERR_INTERNAL";
 }
 
-failure current_failure() {
+// Made when the library is loaded; a copy shares its message.
+static const failure no_memory(error_code::out_of_memory, "out of memory");
+
+static failure failure_in_flight() {
     try {
         throw;
     } catch (const failure & error) {
         return error;
     } catch (const std::bad_alloc &) {
-        return failure(error_code::out_of_memory, "out of memory");
+        return no_memory;
     } catch (const std::exception & error) {
         return failure(error_code::internal, error.what());
     } catch (...) {
         return failure(error_code::internal, "an unknown exception reached a thread's edge");
+    }
+}
+
+// Called where nothing may be thrown any more.
+failure current_failure() {
+    try {
+        return failure_in_flight();
+    } catch (...) {
+        return no_memory;
     }
 }
 

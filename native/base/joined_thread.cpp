@@ -10,6 +10,13 @@
 #include <utility>
 #include <vector>
 
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#elif defined(__APPLE__)
+#include <pthread.h>
+#endif
+
 namespace overfill {
 
 static thread_local bool working = false;
@@ -51,8 +58,37 @@ struct joined_thread::registry {
     }
 };
 
+// Handlers run in the opposite order of their making, and llama.cpp makes static objects inside its functions, at their
+// first use: those are destroyed before an atexit handler that is older. The thread-local objects of the thread that
+// calls exit() go before all of them. That thread is the main one but for odd cases, for which the handler is there; on
+// another thread such an object would be destroyed whenever the thread ends.
+static bool is_main_thread() {
+#ifdef __linux__
+    return syscall(SYS_gettid) == getpid();
+#elif defined(__APPLE__)
+    return pthread_main_np() != 0;
+#else
+    return false;
+#endif
+}
+
+namespace {
+
+struct main_thread_end {
+    ~main_thread_end() { joined_thread::join_all(); }
+    void watch() {}
+};
+
+}  // namespace
+
+static void watch_main_thread() {
+    static thread_local main_thread_end end;
+    end.watch();
+}
+
 joined_thread::joined_thread(std::function<void()> run, std::function<void()> stop)
     : state_(std::make_shared<state>()) {
+    if (is_main_thread()) watch_main_thread();
     registry & all = registry::get();
     const std::lock_guard<std::mutex> lock(all.mutex);
     if (all.ending) throw failure(error_code::disposed, "the process is ending");

@@ -25,8 +25,8 @@ class joined_thread {
     // Asks the thread to stop and waits for its end. Any thread but this one; idempotent.
     void join();
 
-    // At the end of the process: stops and joins every thread of this kind, and lets no more begin. Called by an
-    // atexit handler; a test may call it earlier.
+    // At the end of the process: stops and joins every thread of this kind, and lets no more begin. Called
+    // by exit(); a test may call it earlier.
     static void join_all();
 
   private:

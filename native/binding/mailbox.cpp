@@ -35,12 +35,19 @@ mailbox::call mailbox::open(Napi::Env env, Napi::Function on_progress) {
     return { id, deferred.Promise() };
 }
 
-void mailbox::resolve(uint64_t id, make_value value) { events_.post(resolved{ id, std::move(value) }); }
 void mailbox::tell(uint64_t id, make_arguments arguments) { events_.post(progressed{ id, std::move(arguments) }); }
 
+void mailbox::resolve(uint64_t id, make_value value) noexcept {
+    settle(id, [&] { return resolved{ id, std::move(value) }; });
+}
+
 void mailbox::reject(uint64_t id, const failure & error) noexcept {
+    settle(id, [&] { return rejected{ id, error }; });
+}
+
+template <class Settled> void mailbox::settle(uint64_t id, const Settled & make) noexcept {
     try {
-        events_.post(rejected{ id, error });
+        events_.post(make());
     } catch (const std::bad_alloc &) {
         {
             const std::lock_guard<std::mutex> lock(lost_mutex_);

@@ -44,8 +44,8 @@ class mailbox {
 
     // --- any thread ---
 
-    void resolve(uint64_t id, make_value value);
-    // Where even the error cannot be kept, the call is rejected with ERR_OUT_OF_MEMORY.
+    // These two must get through: where there is no memory to keep the answer, it is ERR_OUT_OF_MEMORY.
+    void resolve(uint64_t id, make_value value) noexcept;
     void reject(uint64_t id, const failure & error) noexcept;
     void progress(uint64_t id, std::vector<double> arguments);
     void tell(uint64_t id, make_arguments arguments);
@@ -71,6 +71,7 @@ class mailbox {
     };
 
     mailbox() = default;
+    template <class Settled> void settle(uint64_t id, const Settled & make) noexcept;
     void deliver(Napi::Env env);
     void deliver_one(Napi::Env env, const event & item);
     std::vector<uint64_t> take_lost();

@@ -37,9 +37,14 @@ static mailbox::make_value take_from(std::weak_ptr<token_stream> source) {
     };
 }
 
-void stream_wrapper::reader::on_readable() {
+void stream_wrapper::reader::on_readable() noexcept {
     const uint64_t id = waiting.exchange(rang);
-    if (id != nobody && id != rang) box->resolve(id, take_from(stream));
+    if (id == nobody || id == rang) return;
+    try {
+        box->resolve(id, take_from(stream));
+    } catch (...) {
+        box->reject(id, current_failure());
+    }
 }
 
 Napi::Value stream_wrapper::read(const Napi::CallbackInfo & info) {

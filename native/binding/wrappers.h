@@ -92,7 +92,7 @@ class stream_wrapper : public Napi::ObjectWrap<stream_wrapper> {
         std::weak_ptr<token_stream> stream;
         std::atomic<uint64_t> waiting{ nobody };  // the call that waits, or one of the two above
 
-        void on_readable();
+        void on_readable() noexcept;
     };
 
     Napi::ObjectReference session_;  // keeps the session alive

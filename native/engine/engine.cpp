@@ -3,6 +3,8 @@
 #include "failure.h"
 #include "text.h"
 
+#include <new>
+
 namespace overfill {
 
 // --- engine ---
@@ -186,7 +188,11 @@ void engine::dispose(std::function<void()> done) {
 // --- session_handle ---
 
 session_handle::~session_handle() {
-    dispose([] {});
+    try {
+        dispose([] {});
+    } catch (const std::bad_alloc &) {
+        // Nobody is left to be told. The place in the caches stays taken until the pair goes.
+    }
 }
 
 void session_handle::start(std::shared_ptr<task> item) {

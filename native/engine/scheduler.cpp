@@ -22,7 +22,7 @@ void scheduler::submit(std::shared_ptr<task> item) {
     item->fail(disposed);
 }
 
-void scheduler::wake() {
+void scheduler::wake() noexcept {
     const std::lock_guard<std::mutex> lock(mutex_);
     n_wakes_++;
     ready_.splice(ready_.end(), parked_);
@@ -76,7 +76,8 @@ void scheduler::run() noexcept {
         }
     }
 
-    std::list<std::shared_ptr<task>> left = std::move(ready_);
+    std::list<std::shared_ptr<task>> left;
+    left.splice(left.end(), ready_);
     left.splice(left.end(), parked_);
     lock.unlock();
     for (const auto & item : left) item->fail(disposed);

@@ -42,7 +42,8 @@ class task {
 
 class scheduler {
   public:
-    // `on_exit` runs on the engine thread after its last task: the place to free what only that thread may touch.
+    // `on_exit` runs on the engine thread after its last task: the place to free what only that thread may touch. It
+    // must not throw.
     explicit scheduler(std::function<void()> on_exit);
 
     ~scheduler() { join(); }
@@ -51,7 +52,7 @@ class scheduler {
     void submit(std::shared_ptr<task> item);
 
     // Any thread. Lets parked tasks take turns again.
-    void wake();
+    void wake() noexcept;
 
     // Any thread. Aborts the running step; tasks that wait fail with ERR_DISPOSED.
     void stop();

@@ -1,6 +1,7 @@
 #include "token_stream.h"
 
 #include <iterator>
+#include <new>
 
 namespace overfill {
 
@@ -40,9 +41,13 @@ void token_stream::finish(const decode_result & result) {
     notify(lock);
 }
 
-void token_stream::fail(const failure & error) {
+void token_stream::fail(const failure & error) noexcept {
     std::unique_lock<std::mutex> lock(mutex_);
-    error_ = error;
+    try {
+        error_ = error;
+    } catch (const std::bad_alloc &) {
+        error_ = current_failure();
+    }
     notify(lock);
 }
 

@@ -28,14 +28,14 @@ class token_stream {
     // Tokens that may wait for the reader before the writer has to.
     static constexpr size_t capacity = 256;
 
-    // `on_readable` is called on the writer's thread when a waiting reader has something to take, `on_drained` on the
-    // reader's thread when a writer that was told to wait may go on.
+    // `on_readable` is called on the writer's thread when a waiting reader has something to take, and must not throw;
+    // `on_drained` on the reader's thread when a writer that was told to wait may go on.
     token_stream(std::function<void()> on_readable, std::function<void()> on_drained);
 
     // Writer. Moves the piece in; returns false when the writer should wait for `on_drained`.
     bool write(decode_chunk & piece);
     void finish(const decode_result & result);
-    void fail(const failure & error);
+    void fail(const failure & error) noexcept;
 
     // Reader. Takes what there is. If there is nothing and the answer goes on, returns nothing, and `on_readable` will
     // be called once. At the end `result` is set, or, after the last chunk, `error`.

@@ -1,7 +1,11 @@
 #include "thread_team.h"
 
+#include "joined_thread.h"
+
 #include <algorithm>
+#include <new>
 #include <system_error>
+#include <utility>
 
 namespace overfill {
 
@@ -12,6 +16,8 @@ thread_team::thread_team(int32_t n_threads) {
         for (size_t i = 0; i < n_more; i++) threads_.emplace_back([this, i] { run(i + 1); });
     } catch (const std::system_error &) {
         // The system has no more threads to give: those there are do the work.
+    } catch (const std::bad_alloc &) {
+        // Nor memory for one.
     }
 }
 
@@ -25,7 +31,13 @@ thread_team::~thread_team() {
 }
 
 void thread_team::take(size_t member) {
-    for (size_t i = next_++; i < n_items_; i = next_++) (*work_)(i, member);
+    try {
+        for (size_t i = next_++; i < n_items_; i = next_++) (*work_)(i, member);
+    } catch (...) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!error_) error_ = std::current_exception();
+        next_ = n_items_;
+    }
 }
 
 void thread_team::each(size_t n_items, const std::function<void(size_t, size_t)> & work) {
@@ -42,9 +54,11 @@ void thread_team::each(size_t n_items, const std::function<void(size_t, size_t)>
     take(0);
     std::unique_lock<std::mutex> lock(mutex_);
     end_.wait(lock, [this] { return n_running_ == 0; });
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 void thread_team::run(size_t member) {
+    const own_work scope;
     size_t seen = 0;
     while (true) {
         {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
@@ -21,8 +22,9 @@ class thread_team {
 
     size_t size() const { return threads_.size() + 1; }
 
-    // Calls work(item, member) for every item below n_items, each once, by any member in [0, size()). `work` must not
-    // throw.
+    // Calls work(item, member) for every item below n_items, each once, by any member in [0, size()). When `work`
+    // throws, the items that nobody has taken yet are left out, and the first exception leaves here when all members
+    // have ended.
     void each(size_t n_items, const std::function<void(size_t item, size_t member)> & work);
 
   private:
@@ -38,6 +40,7 @@ class thread_team {
     size_t round_ = 0;
     size_t n_running_ = 0;
     bool stop_ = false;
+    std::exception_ptr error_;
 };
 
 }  // namespace overfill

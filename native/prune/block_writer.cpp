@@ -45,23 +45,15 @@ void block_writer::make_block(const tensor_cut & tensor, int64_t first_row, int6
     const size_t n_pieces = (size_t) ((n_rows + n_piece - 1) / n_piece);
     filling_.resize((size_t) n_rows * row_bytes);
 
-    std::mutex mutex;
-    std::exception_ptr error;
     team_.each(n_pieces + 1, [&](size_t item, size_t member) {
-        try {
-            if (item == 0) {
-                if (!waiting_.empty()) out_.write(waiting_.data(), waiting_.size());
-                return;
-            }
-            const int64_t begin = (int64_t) (item - 1) * n_piece;
-            make_rows(tensor, first_row + begin, std::min(n_piece, n_rows - begin),
-                      filling_.data() + (size_t) begin * row_bytes, scratches_[member]);
-        } catch (...) {
-            const std::lock_guard<std::mutex> lock(mutex);
-            if (!error) error = std::current_exception();
+        if (item == 0) {
+            if (!waiting_.empty()) out_.write(waiting_.data(), waiting_.size());
+            return;
         }
+        const int64_t begin = (int64_t) (item - 1) * n_piece;
+        make_rows(tensor, first_row + begin, std::min(n_piece, n_rows - begin),
+                  filling_.data() + (size_t) begin * row_bytes, scratches_[member]);
     });
-    if (error) std::rethrow_exception(error);
     on_written_(waiting_.size());
     std::swap(filling_, waiting_);
 }
