@@ -44,9 +44,9 @@ TEST("links in a circle have a code and the system's reason") {
         CHECK(false);
     } catch (const failure & error) {
         CHECK(error.code() == error_code::model_load_failed);
-        CHECK_EQUAL(error.details()[0].second, circle);
+        CHECK_EQUAL(*error.details()[0].second.text(), circle);
         CHECK_EQUAL(error.details()[1].first, "reason");
-        CHECK(!error.details()[1].second.empty());
+        CHECK(!error.details()[1].second.text()->empty());
     }
     CHECK_FAILURE(error_code::file_read_failed, check_text_file(circle));
 }

@@ -33,13 +33,13 @@ const content = inWords(
 /** Templates get role and content alone: a chat would be read without its tools. */
 const noTools = z.optional(
   inWords(
-    "no tools: chats with tools cannot be read",
+    "none: chats with tools cannot be read",
     z.union([z.literal(null), list("an empty list", z.unknown(), 0, 0)]),
   ),
 );
-const speaker = inWords(
-  "a role that is neither a tool nor a function: chats with tools cannot be read",
-  kind<string>("", (role) => typeof role === "string" && role !== "" && role !== "tool" && role !== "function"),
+const speaker = kind<string>(
+  "the role of a system, a user or an assistant: chats with tools cannot be read",
+  (role) => typeof role === "string" && role !== "" && role !== "tool" && role !== "function",
 );
 
 const message = z.object({
