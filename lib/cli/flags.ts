@@ -42,6 +42,13 @@ export function parseLayersKept(text: string): number | readonly number[] {
   throw new InvalidArgumentError("Expected a share such as 0.5, a number of layers or a list such as 0,1,5.");
 }
 
+/** A file that is whole before it gets its name, which stdout can never be. */
+export function parseModelFile(text: string): string {
+  if (text === "-")
+    throw new InvalidArgumentError("Expected the name of a file: a model is complete before it gets its name.");
+  return text;
+}
+
 /** One more text of a flag that may come several times. */
 export function appendText(text: string, previous: readonly string[] | undefined): readonly string[] {
   return [...(previous ?? []), text];
@@ -133,7 +140,7 @@ export const layerMapFlag = (description: string) =>
   );
 
 /**
- * Flags for where and with how many threads to compute.
+ * Flags for where and with how many threads to compute, and for how the models get into memory.
  *
  * @param tiny what gets fewer threads by default
  * @param layers what `--gpu-layers` counts
@@ -147,7 +154,9 @@ export function computingFlags<Args extends unknown[], Own extends OptionValues>
       .optionsGroup("Computing:")
       .addOption(threadsFlag(tiny))
       .addOption(new Option("--gpu <kind>", "device family to run on (default: auto)").choices(gpus))
-      .option("--gpu-layers <n>", layers, parseLayers),
+      .option("--gpu-layers <n>", layers, parseLayers)
+      .option("--mmap", "map the models' files instead of reading them; they must stay as they are meanwhile")
+      .addOption(new Option("--no-mmap", "read them (default)").hideHelp()),
   );
 }
 
@@ -201,6 +210,7 @@ export function toTranslator(flags: {
 export interface DecodeFlags {
   readonly gpuLayers?: number | "all";
   readonly decodeGpuLayers?: number | "all";
+  readonly mmap?: boolean;
   readonly decodeCacheTypeK?: CacheType;
   readonly decodeCacheTypeV?: CacheType;
   readonly decodeFlashAttention?: (typeof switches)[number];
@@ -211,6 +221,7 @@ export function toDecodeSource(model: DecodeSource["model"], flags: DecodeFlags)
   return given<DecodeSource>({
     model,
     gpuLayers: flags.decodeGpuLayers ?? flags.gpuLayers,
+    mmap: flags.mmap,
     cacheTypeK: flags.decodeCacheTypeK,
     cacheTypeV: flags.decodeCacheTypeV,
     flashAttention: toFlashAttention(flags.decodeFlashAttention),

@@ -126,13 +126,13 @@ async function fitPair(options: FitTranslatorOptions): Promise<TranslatorFit> {
   const decode = toPath(checked.decode.model, "options.decode.model");
   const text = toPath(checked.text, "options.text");
   const binding = loadBinding();
-  const { threads, gpuLayers } = chooseComputing(checked, prefill);
+  const { threads, modelAt } = chooseComputing(checked, prefill);
 
   const progress = guardCallback(options.onProgress, () => native.abort());
   const native = binding.fit(
     {
-      prefill: { path: prefill, gpuLayers: gpuLayers(checked.prefill) },
-      decode: { path: decode, gpuLayers: gpuLayers(checked.decode) },
+      prefill: modelAt(prefill, checked.prefill),
+      decode: modelAt(decode, checked.decode),
       text,
       out: path,
       layerMap: typeof checked.layers === "string" ? checked.layers : "",

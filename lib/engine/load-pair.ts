@@ -36,16 +36,13 @@ async function load(options: LoadPairOptions): Promise<Pair> {
   const prefillPath = toPath(checked.prefill.model, "options.prefill.model");
   const decodePath = checked.decode && toPath(checked.decode.model, "options.decode.model");
   const binding = loadBinding();
-  const { gpu, threads, gpuLayers } = chooseComputing(checked, prefillPath);
+  const { gpu, threads, modelAt } = chooseComputing(checked, prefillPath);
 
   const progress = guardCallback(options.onProgress, () => native.abortLoad());
   const native = binding.loadPair(
     {
-      prefill: { path: prefillPath, gpuLayers: gpuLayers(checked.prefill) },
-      decode:
-        checked.decode && decodePath !== undefined
-          ? { path: decodePath, gpuLayers: gpuLayers(checked.decode) }
-          : undefined,
+      prefill: modelAt(prefillPath, checked.prefill),
+      decode: checked.decode && decodePath !== undefined ? modelAt(decodePath, checked.decode) : undefined,
       ...toNativeCaches(checked),
       contextSize: checked.contextSize ?? 0,
       maxSessions: checked.maxSessions,
@@ -84,8 +81,8 @@ export async function inspect(options: InspectOptions): Promise<PairInspection> 
 async function inspectFiles(options: InspectOptions): Promise<PairInspection> {
   const checked = checkInspectOptions(options);
   const native = {
-    prefill: { path: toPath(checked.prefill.model, "options.prefill.model"), gpuLayers: 0 },
-    decode: checked.decode && { path: toPath(checked.decode.model, "options.decode.model"), gpuLayers: 0 },
+    prefill: { path: toPath(checked.prefill.model, "options.prefill.model"), gpuLayers: 0, mmap: false },
+    decode: checked.decode && { path: toPath(checked.decode.model, "options.decode.model"), gpuLayers: 0, mmap: false },
     ...toNativeCaches(checked),
   };
   return runJob(() => loadBinding().inspect(native));

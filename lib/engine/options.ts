@@ -95,7 +95,7 @@ export interface LoadPairOptions {
 /** Options of {@link inspect}. */
 export interface InspectOptions {
   readonly prefill: Pick<ModelSource, "model">;
-  readonly decode?: Omit<DecodeSource, "gpuLayers"> | undefined;
+  readonly decode?: Omit<DecodeSource, "gpuLayers" | "mmap"> | undefined;
   /** @default "f16" */
   readonly cacheTypeK?: CacheType | undefined;
   /** @default "f16" */

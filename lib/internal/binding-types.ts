@@ -83,6 +83,10 @@ export interface NativeBinding {
   prunableArchitectures(): NativeArchitecture[];
   /** Begins to train on a thread of its own. */
   heal(options: NativeHealOptions, listener: NativeHealListener): NativeJob<NativeHealResult>;
+  /** Rejects with ERR_FILE_WRITE_FAILED for a place that no text can be written to. Leaves it as it is. */
+  checkTextOutput(path: string): NativeJob<undefined>;
+  /** Writes a text whole or not at all, or into a device or a pipe. */
+  writeText(path: string, text: string): NativeJob<undefined>;
   /** Writes a model with random weights. */
   createModel(options: NativeNewModelOptions): NativeJob<NativeNewModelResult>;
   /** Begins to load on the new pair's own thread. */
@@ -109,6 +113,7 @@ export interface NativeModelOptions {
   readonly path: string;
   /** Negative: all. */
   readonly gpuLayers: number;
+  readonly mmap: boolean;
 }
 
 export interface NativeInspectOptions {

@@ -1,17 +1,24 @@
 /** Where models are computed and by how many threads, from what a caller asked for and what the machine has. */
 
 import { statSync } from "node:fs";
+import type { NativeModelOptions } from "./binding-types.js";
 import { type GpuChoice, loadGpu } from "./load-binding.js";
 import type { GpuOption, ModelSource } from "./model-source.js";
 import { chooseThreads, threadsForWeights } from "./threads.js";
 
 const allLayers = -1;
 
+/** What a caller may say of a model beside its path. */
+export interface AskedModel {
+  readonly gpuLayers?: ModelSource["gpuLayers"] | undefined;
+  readonly mmap?: ModelSource["mmap"] | undefined;
+}
+
 export interface Computing {
   readonly gpu: GpuChoice;
   readonly threads: number;
-  /** As the binding takes it; negative is all. */
-  gpuLayers(source: { readonly gpuLayers?: ModelSource["gpuLayers"] | undefined }): number;
+  /** A model as the binding takes it. */
+  modelAt(path: string, source: AskedModel): NativeModelOptions;
 }
 
 /**
@@ -27,8 +34,11 @@ export function chooseComputing(
   return {
     gpu,
     threads: chooseThreadsFor(path, asked.threads),
-    gpuLayers: ({ gpuLayers }) =>
-      gpu.kind === false ? 0 : gpuLayers === undefined || gpuLayers === "all" ? allLayers : gpuLayers,
+    modelAt: (file, { gpuLayers = "all", mmap = false }) => ({
+      path: file,
+      gpuLayers: gpu.kind === false ? 0 : gpuLayers === "all" ? allLayers : gpuLayers,
+      mmap,
+    }),
   };
 }
 

@@ -12,4 +12,12 @@ export interface ModelSource {
    * @default "all" if a GPU back end was found, else 0
    */
   readonly gpuLayers?: number | "all" | undefined;
+  /**
+   * Maps the file into memory instead of reading it: the load is quicker, and processes that have the same model open
+   * share its memory. The file must then stay as it is for as long as the model is in use: one that is cut short ends the
+   * process with SIGBUS, and one that is written over changes the weights. A file that is read may be changed, replaced
+   * or removed once it is loaded.
+   * @default false
+   */
+  readonly mmap?: boolean | undefined;
 }

@@ -77,5 +77,6 @@ export const tokenList = z.union([
 export const modelSourceShape = {
   model: path,
   gpuLayers: z.optional(z.union([z.literal("all"), whole(0, 1_000_000)])),
+  mmap: z.optional(z.boolean()),
 };
 export const modelSource = inWords("an object with a model", z.strictObject(modelSourceShape));

@@ -30,8 +30,8 @@ async function measure(options: MeasureImportanceOptions): Promise<Importance> {
   const texts = checked.text.map((text) => toPath(text, "options.text"));
   const merge = checked.merge.map((file) => toPath(file, "options.merge"));
   const binding = loadBinding();
-  const { threads, gpuLayers } = chooseComputing(checked, model);
-  const source = { path: model, gpuLayers: gpuLayers(checked) };
+  const { threads, modelAt } = chooseComputing(checked, model);
+  const source = modelAt(model, checked);
   const native = { model: source, texts, merge, out, calibration: toNativeCalibration(checked), threads };
   const work = { signal: checked.signal, onProgress: options.onProgress };
   return toImportance(await runJob((onProgress) => binding.measureImportance(native, onProgress), work), out);

@@ -44,8 +44,8 @@ async function runPrune(options: PruneOptions): Promise<PruneResult> {
   const model = toPath(checked.model, "options.model");
   const paths = pathsOf(checked);
   const binding = loadBinding();
-  const { threads, gpuLayers } = chooseComputing(checked, model);
-  const source = { path: model, gpuLayers: gpuLayers(checked) };
+  const { threads, modelAt } = chooseComputing(checked, model);
+  const source = modelAt(model, checked);
   const native = toNativePruneOptions(checked, source, paths, threads);
   const work = { signal: checked.signal, onProgress: options.onProgress };
   return toPruneResult(await runJob((onProgress) => binding.prune(native, onProgress), work));

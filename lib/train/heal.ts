@@ -47,10 +47,10 @@ async function train(options: HealOptions): Promise<HealResult> {
   checked.signal?.throwIfAborted();
   const { student, full, ...files } = pathsOf(checked);
   const binding = loadBinding();
-  const { threads, gpuLayers } = chooseComputing(checked, student);
+  const { threads, modelAt } = chooseComputing(checked, student);
   const models = {
-    student: { path: student, gpuLayers: gpuLayers(checked.student) },
-    full: checked.full && { path: full, gpuLayers: gpuLayers(checked.full) },
+    student: modelAt(student, checked.student),
+    full: checked.full && modelAt(full, checked.full),
   };
   const native = toNativeHealOptions(checked, models, files, threads);
   const { onProgress, onBadLine, onEvaluation } = options;

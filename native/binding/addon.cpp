@@ -1,4 +1,5 @@
 // The addon's entry: registers the classes and the calls that belong to no pair.
+#include "atomic_file.h"
 #include "convert.h"
 #include "cuda/translate_cuda.h"
 #include "devices.h"
@@ -12,6 +13,7 @@
 #include "llama_log.h"
 #include "loaded_module.h"
 #include "log_wrapper.h"
+#include "output_paths.h"
 #include "prune_wrapper.h"
 #include "version_gate.h"
 #include "wrappers.h"
@@ -76,6 +78,31 @@ static Napi::Value inspect(const Napi::CallbackInfo & info) {
         });
 }
 
+// --- texts ---
+
+static Napi::Value from_nothing(Napi::Env env, bool) { return env.Undefined(); }
+
+static Napi::Value begin_check_text_output(const Napi::CallbackInfo & info) {
+    return job_wrapper::begin_quiet<bool>(
+        info.Env(),
+        [path = info[0].As<Napi::String>().Utf8Value()](const std::atomic<bool> &) {
+            check_writable(path, /*is_text*/ true);
+            return true;
+        },
+        from_nothing);
+}
+
+static Napi::Value begin_write_text(const Napi::CallbackInfo & info) {
+    return job_wrapper::begin_quiet<bool>(
+        info.Env(),
+        [path = info[0].As<Napi::String>().Utf8Value(),
+         text = info[1].As<Napi::String>().Utf8Value()](const std::atomic<bool> &) {
+            write_text(path, text);
+            return true;
+        },
+        from_nothing);
+}
+
 static Napi::Object start(Napi::Env env, Napi::Object exports) {
     auto data = std::make_unique<environment>();
     data->pair_class = Napi::Persistent(pair_wrapper::define(env));
@@ -107,6 +134,8 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     set_function<inspect_importance>(exports, "inspectImportance");
     set_function<prunable_architectures>(exports, "prunableArchitectures");
     set_function<begin_heal>(exports, "heal");
+    set_function<begin_check_text_output>(exports, "checkTextOutput");
+    set_function<begin_write_text>(exports, "writeText");
     set_function<begin_create_model>(exports, "createModel");
     set_function<pair_wrapper::load>(exports, "loadPair");
     return exports;

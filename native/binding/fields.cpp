@@ -83,7 +83,7 @@ std::vector<float> fields::reals(const char * name) const {
 model_options fields::model(const char * name) const {
     if (!has(name)) return {};
     const fields in = object(name);
-    return { in.text("path"), in.integer("gpuLayers") };
+    return { in.text("path"), in.integer("gpuLayers"), in.flag("mmap") };
 }
 
 }  // namespace overfill

@@ -16,10 +16,12 @@ static llama_model * load_once(const model_options & options, load_depth depth,
     ggml_backend_dev_t none[] = { nullptr };
     params.n_gpu_layers = options.n_gpu_layers;
     if (options.n_gpu_layers == 0) params.devices = none;
-    if (depth == load_depth::metadata) {
-        params.no_alloc = true;
-        params.load_mode = LLAMA_LOAD_MODE_NONE;
-    }
+    if (depth == load_depth::metadata) params.no_alloc = true;
+    const bool map = options.use_mmap && depth == load_depth::weights;
+    // AUTO maps where the device gains by it.
+    params.load_mode = map ? LLAMA_LOAD_MODE_AUTO : LLAMA_LOAD_MODE_NONE;
+    // Very large tables of some architectures would be mapped whatever the mode.
+    params.lazy_mode = map ? LLAMA_LAZY_MODE_AUTO : LLAMA_LAZY_MODE_OFF;
     if (on_progress) {
         params.progress_callback = [](float progress, void * data) {
             return (*static_cast<const std::function<bool(float)> *>(data))(progress);

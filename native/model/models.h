@@ -14,6 +14,9 @@ namespace overfill {
 struct model_options {
     std::string path;
     int32_t n_gpu_layers = 0;  // layers on a GPU device; negative: all; 0: CPU only
+    // Maps the file instead of reading it: less memory and a quicker start, but a file that is cut off while it is
+    // mapped ends the process (SIGBUS), and one that is written over changes the weights.
+    bool use_mmap = false;
 };
 
 struct free_model {

@@ -3,7 +3,10 @@ import { toNativeHealOptions, toNativeNewModelOptions } from "../../lib/train/na
 import type { HealOptions } from "../../lib/train/options.js";
 import { checkCreateModelOptions, checkHealOptions } from "../../lib/train/validation.js";
 
-const models = { full: { path: "full.gguf", gpuLayers: 0 }, student: { path: "student.gguf", gpuLayers: -1 } };
+const models = {
+  full: { path: "full.gguf", gpuLayers: 0, mmap: false },
+  student: { path: "student.gguf", gpuLayers: -1, mmap: false },
+};
 const paths = {
   ...{ data: "d.jsonl", evalData: "e.jsonl", out: "o.gguf", checkpoint: "", log: "", translator: "" },
   translatorOut: "",

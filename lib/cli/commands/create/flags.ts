@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "@commander-js/extra-typings";
 import type { CreateModelOptions } from "../../../train/index.js";
-import { type FlagsOf, given, helpText, parseNumber } from "../../flags.js";
+import { type FlagsOf, given, helpText, parseModelFile, parseNumber } from "../../flags.js";
 
 export type CreateFlags = FlagsOf<typeof addCreateCommand>;
 
@@ -19,7 +19,7 @@ export function addCreateCommand(program: Command) {
     .command("create")
     .description("make a model with random weights, to be trained from scratch")
     .addHelpText("after", helpText(explanation))
-    .requiredOption("-o, --out <file>", "where to write the model")
+    .requiredOption("-o, --out <file>", "where to write the model", parseModelFile)
     .requiredOption("--tokenizer <file>", "GGUF file of a model or vocabulary to take the tokenizer from")
     .requiredOption("--hidden <n>", "width of the residual stream", parseNumber)
     .requiredOption("--ffn <n>", "width of the feed-forward networks", parseNumber)

@@ -77,7 +77,7 @@ export function addEvalCommand(program: Command) {
     .option("--context <tokens>", "room for prompt and response (default: as trained, at most 4096)", parseNumber)
     .option("--batch <tokens>", "prompt tokens read at once (default: 512)", parseNumber);
   return outputFlags(handoverFlags(cacheFlags(computing)))
-    .option("-o, --out <file>", "also write the report as JSON")
+    .option("-o, --out <file>", "also write the report as JSON; - is stdout")
     .option("--plot <file>", "draw the figures as SVG: by position in the response, or the scores")
     .option("--samples <file>", "write a line of JSON for each row's result on each example");
 }
@@ -90,7 +90,7 @@ function parseNames(text: string): readonly MetricName[] {
 /** Options of `evaluate`, but the signal and the callbacks. */
 export function toEvaluateOptions(flags: EvalFlags): EvaluateOptions {
   return given<Omit<EvaluateOptions, "onProgress" | "onBadLine" | "onExample" | "signal">>({
-    prefill: given<ModelSource>({ model: flags.prefill, gpuLayers: flags.gpuLayers }),
+    prefill: given<ModelSource>({ model: flags.prefill, gpuLayers: flags.gpuLayers, mmap: flags.mmap }),
     decode: flags.decode === undefined ? undefined : toDecodeSource(flags.decode, flags),
     data: flags.data,
     task: flags.task,

@@ -1,8 +1,7 @@
 /** What `overfill eval` does: evaluates with a progress bar, tells the report and writes it where it was asked for. */
 
-import { open } from "node:fs/promises";
-import { type EvaluationReport, type ExampleResult, evaluate } from "../../../eval/index.js";
-import { checkFolderOf, FileFault, writeText } from "../../files.js";
+import { type EvaluationReport, evaluate } from "../../../eval/index.js";
+import { checkOutputs, isStdout, LineOutput, writeOutput } from "../../outputs.js";
 import { Progress } from "../../progress.js";
 import { graceOfFiles, listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
@@ -15,16 +14,17 @@ const barSize = 24;
 
 export async function runEval(flags: EvalFlags): Promise<void> {
   const options = toEvaluateOptions(flags);
-  for (const file of [flags.out, flags.plot, flags.samples]) if (file !== undefined) await checkFolderOf(file);
+  // Now, not after hours of evaluation.
+  await checkOutputs([flags.out, flags.plot]);
   const { signal, release } = listenForStop({ graceMs: graceOfFiles });
   const progress = await Progress.open(flags.progress && !flags.quiet, barSize);
   // At once: a second Ctrl-C may leave no time later.
   signal.addEventListener("abort", () => progress.stop());
-  const samples = flags.samples === undefined ? undefined : await SampleFile.create(flags.samples);
+  const samples = flags.samples === undefined ? undefined : await LineOutput.create(flags.samples);
   try {
     const report = await evaluate({
       ...options,
-      ...(samples && { onExample: (result) => samples.add(result) }),
+      ...(samples && { onExample: (result) => samples.add(toJson(result)) }),
       // Also with --quiet: data that is left out is never left out silently.
       onBadLine: ({ path, line, reason }) => progress.note(`${path}:${line}: ${reason}`),
       onProgress: (news) => {
@@ -34,9 +34,10 @@ export async function runEval(flags: EvalFlags): Promise<void> {
     });
     progress.stop();
     await samples?.close();
-    await writeFiles(flags, report);
+    await writeFiles(flags, report, signal);
     if (flags.json) await write(process.stdout, `${toJson(report, 2)}\n`, signal);
-    else if (!flags.quiet) await write(process.stdout, `${renderReport(visible(report))}\n`, signal);
+    else if (!flags.quiet && ![flags.out, flags.plot, flags.samples].some(isStdout))
+      await write(process.stdout, `${renderReport(visible(report))}\n`, signal);
   } finally {
     progress.stop();
     await samples?.close();
@@ -44,44 +45,9 @@ export async function runEval(flags: EvalFlags): Promise<void> {
   }
 }
 
-async function writeFiles({ out, plot }: EvalFlags, report: EvaluationReport): Promise<void> {
-  if (out !== undefined) await writeText(out, `${JSON.stringify(report, undefined, 2)}\n`);
+async function writeFiles({ out, plot }: EvalFlags, report: EvaluationReport, signal: AbortSignal): Promise<void> {
+  if (out !== undefined) await writeOutput(out, `${toJson(report, 2)}\n`, signal);
   if (plot === undefined) return;
   const { drawReport } = await import("./plot.js");
-  await writeText(plot, drawReport(report));
-}
-
-/** A file that gets a line for each result, in the order of the results. */
-class SampleFile {
-  readonly #file: Awaited<ReturnType<typeof open>>;
-  #written: Promise<unknown> = Promise.resolve();
-  #closed = false;
-
-  private constructor(file: Awaited<ReturnType<typeof open>>) {
-    this.#file = file;
-  }
-
-  static async create(path: string): Promise<SampleFile> {
-    const file = await open(path, "w").catch((error) => {
-      throw new FileFault(path, "written", error);
-    });
-    return new SampleFile(file);
-  }
-
-  add(result: ExampleResult): void {
-    this.#written = this.#written.then(() => this.#file.appendFile(`${JSON.stringify(result)}\n`));
-    // Told by `close`, which waits for all of them; until then it is handled.
-    this.#written.catch(() => {});
-  }
-
-  /** Rejects with what kept a line from being written, the first time. Idempotent. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    try {
-      await this.#written;
-    } finally {
-      await this.#file.close();
-    }
-  }
+  await writeOutput(plot, drawReport(report), signal);
 }

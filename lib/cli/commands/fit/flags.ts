@@ -10,6 +10,7 @@ import {
   helpText,
   layerMapFlag,
   outputFlags,
+  parseModelFile,
   parseNumber,
   toDecodeSource,
   toGpu,
@@ -36,7 +37,7 @@ export function addFitCommand(program: Command) {
     .requiredOption("--prefill <file>", "GGUF file of the model that reads")
     .requiredOption("--decode <file>", "GGUF file of the model that writes; the vocabularies must be equal")
     .requiredOption("--text <file>", "text of the kind that prompts will be, ideally a hundred thousand tokens or more")
-    .requiredOption("-o, --out <file>", "where to write the translator")
+    .requiredOption("-o, --out <file>", "where to write the translator", parseModelFile)
     .option("--max-tokens <n>", "read at most n tokens of the text (default: all)", parseNumber)
     .optionsGroup("Maps:")
     .addOption(
@@ -74,7 +75,7 @@ export function addFitCommand(program: Command) {
 /** Options of `fitTranslator`, but the signal and the progress. */
 export function toFitOptions(flags: FitFlags): FitTranslatorOptions {
   return given<FitTranslatorOptions>({
-    prefill: given<ModelSource>({ model: flags.prefill, gpuLayers: flags.gpuLayers }),
+    prefill: given<ModelSource>({ model: flags.prefill, gpuLayers: flags.gpuLayers, mmap: flags.mmap }),
     decode: toDecodeSource(flags.decode, flags),
     text: flags.text,
     out: flags.out,

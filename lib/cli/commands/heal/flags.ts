@@ -12,6 +12,7 @@ import {
   helpText,
   oneOf,
   outputFlags,
+  parseModelFile,
   parseNumber,
   toGpu,
 } from "../../flags.js";
@@ -42,16 +43,16 @@ export function addHealCommand(program: Command) {
     .addHelpText("after", helpText(explanation))
     .optionsGroup("Files:")
     .requiredOption("--data <file>", "what to train on: JSONL or *.txt")
-    .requiredOption("-o, --out <file>", "where to write the trained model")
+    .requiredOption("-o, --out <file>", "where to write the trained model", parseModelFile)
     .option("--prefill, --full <file>", "GGUF file of the full model, which reads the prompts or is distilled from")
     .option("--decode <file>", "the same as the argument")
     .option("--eval <file>", "what to evaluate on: JSONL or *.txt, held out from the data")
-    .option("--checkpoint <file>", "where to write checkpoints (default: <out>.checkpoint)")
+    .option("--checkpoint <file>", "where to write checkpoints (default: <out>.checkpoint)", parseModelFile)
     .option("--resume", "continue from the checkpoint, if there is one")
     .option("--log <file>", "write a line of JSON for every step")
     .option("--plot <file>", "draw the losses as SVG")
     .option("--translator <file>", "file that turns the full model's KV cache into the student's")
-    .option("--translator-out <file>", "where to write the translator for the trained model")
+    .option("--translator-out <file>", "where to write the translator for the trained model", parseModelFile)
     .optionsGroup("What is learned:")
     .addOption(
       new Option(
@@ -131,7 +132,7 @@ export function addHealCommand(program: Command) {
 export function toHealOptions(studentArgument: string | undefined, flags: HealFlags): HealOptions {
   const student = oneOf("decode", studentArgument, flags.decode);
   if (student === undefined) throw new UsageError("missing required argument 'student'");
-  const source = (model: string) => given<ModelSource>({ model, gpuLayers: flags.gpuLayers });
+  const source = (model: string) => given<ModelSource>({ model, gpuLayers: flags.gpuLayers, mmap: flags.mmap });
   const distillation = given<DistillationOptions>({ share: flags.distilShare, temperature: flags.distilTemperature });
   // Without a rank the API tells that it is missing.
   const lora = given<Partial<LoraOptions>>({ rank: flags.loraRank, alpha: flags.loraAlpha, targets: flags.loraTarget });

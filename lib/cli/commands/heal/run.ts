@@ -2,8 +2,8 @@
 
 import { existsSync } from "node:fs";
 import { type HealOptions, type HealProgress, type HealResult, heal } from "../../../train/index.js";
-import { checkFolderOf, writeText } from "../../files.js";
 import { formatCount } from "../../number-format.js";
+import { checkOutputs, isStdout, writeOutput } from "../../outputs.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
@@ -16,7 +16,8 @@ const barSize = 16;
 
 export async function runHeal(student: string | undefined, flags: HealFlags): Promise<void> {
   const options = toHealOptions(student, flags);
-  if (flags.plot !== undefined) await checkFolderOf(flags.plot);
+  // Now, not after hours of training.
+  await checkOutputs([flags.plot]);
   // A checkpoint of a large model takes its time.
   const { signal, release } = listenForStop({ graceMs: Number.POSITIVE_INFINITY });
   const progress = await Progress.open(flags.progress && !flags.quiet, barSize);
@@ -26,9 +27,10 @@ export async function runHeal(student: string | undefined, flags: HealFlags): Pr
   try {
     const result = await heal({ ...options, ...watch.callbacks, signal });
     progress.stop();
-    if (flags.plot !== undefined) await plotLosses(flags.plot, result, studentOf(options));
+    if (flags.plot !== undefined) await plotLosses(flags.plot, result, studentOf(options), signal);
     if (flags.json) await write(process.stdout, `${toJson(result, 2)}\n`, signal);
-    else if (!flags.quiet) await write(process.stdout, `${renderHealed(visible(result), visible(options))}\n`, signal);
+    else if (!flags.quiet && !isStdout(flags.plot))
+      await write(process.stdout, `${renderHealed(visible(result), visible(options))}\n`, signal);
   } catch (error) {
     if (signal.aborted && !flags.quiet) await write(process.stderr, `${visibleText(watch.describeStop())}\n`);
     throw error;
@@ -43,9 +45,9 @@ function studentOf({ student }: HealOptions): string {
   return String(typeof student === "string" || student instanceof URL ? student : student.model);
 }
 
-async function plotLosses(file: string, result: HealResult, student: string): Promise<void> {
+async function plotLosses(file: string, result: HealResult, student: string, signal: AbortSignal): Promise<void> {
   const { drawLosses } = await import("./plot.js");
-  await writeText(file, drawLosses(result, student));
+  await writeOutput(file, drawLosses(result, student), signal);
 }
 
 /** Shows the news of a training on stderr. */

@@ -9,6 +9,7 @@ import {
   given,
   helpText,
   outputFlags,
+  parseModelFile,
   parseNumber,
   toGpu,
 } from "../../flags.js";
@@ -32,7 +33,7 @@ export function addImportanceCommand(program: Command) {
     .argument("<model>", "GGUF file of the full model")
     .addHelpText("after", helpText(explanation))
     .optionsGroup("Files:")
-    .requiredOption("-o, --out <file>", "where to write the importance")
+    .requiredOption("-o, --out <file>", "where to write the importance", parseModelFile)
     .option("--text <file>", "text of the kind that the model is for; repeatable", appendText)
     .option("--merge <file>", "importance of the same model to add; repeatable", appendText)
     .optionsGroup("Samples:")
@@ -47,6 +48,7 @@ export function toImportanceOptions(model: string, flags: ImportanceFlags): Meas
   return given<MeasureImportanceOptions>({
     model,
     gpuLayers: flags.gpuLayers,
+    mmap: flags.mmap,
     out: flags.out,
     text: flags.text,
     merge: flags.merge,

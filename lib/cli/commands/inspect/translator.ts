@@ -2,8 +2,8 @@
 
 import type { TranslatorInfo, TranslatorModel } from "../../../engine/index.js";
 import { UsageError } from "../../exit.js";
-import { writeText } from "../../files.js";
 import { formatBytes, formatCount } from "../../number-format.js";
+import { isStdout, writeOutput } from "../../outputs.js";
 import { renderTable } from "../../tables.js";
 import { write } from "../../terminal.js";
 import { renderLayers, renderLosses } from "../../translator-tables.js";
@@ -16,7 +16,8 @@ export async function inspectTranslatorFile(info: TranslatorInfo, flags: Inspect
     const { drawLayerErrors } = await import("./plot.js");
     const svg = drawLayerErrors(info);
     if (svg === undefined) throw new UsageError(`--plot: ${info.path} has no errors to draw`);
-    await writeText(flags.plot, svg);
+    await writeOutput(flags.plot, svg);
+    if (isStdout(flags.plot)) return;
   }
   const text = flags.json ? toJson(info, 2) : render(visible(info));
   await write(process.stdout, `${text}\n`);

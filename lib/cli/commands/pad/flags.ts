@@ -2,7 +2,16 @@
 
 import type { Command } from "@commander-js/extra-typings";
 import type { PadOptions } from "../../../prune/index.js";
-import { type FlagsOf, given, helpText, outputFlags, parseNumber, threadsFlag, toModelType } from "../../flags.js";
+import {
+  type FlagsOf,
+  given,
+  helpText,
+  outputFlags,
+  parseModelFile,
+  parseNumber,
+  threadsFlag,
+  toModelType,
+} from "../../flags.js";
 
 export type PadFlags = FlagsOf<typeof addPadCommand>;
 
@@ -22,7 +31,11 @@ export function addPadCommand(program: Command) {
     .description("make a model with odd widths quantisable without changing what it computes")
     .argument("<model>", "GGUF file of the model")
     .addHelpText("after", helpText(explanation))
-    .option("-o, --out <file>", "where to write the model (default: <model>-padded.gguf, which must not exist)")
+    .option(
+      "-o, --out <file>",
+      "where to write the model (default: <model>-padded.gguf, which must not exist)",
+      parseModelFile,
+    )
     .option("--multiple <n>", "round widths up to a multiple of n (default: 256)", parseNumber)
     .option("--quantize <type>", "type of the model that is written: f16, q8_0, q4_k_m, ... (default: same)")
     .option("--max-part-size <n>", "split it into files of at most this size, such as 2GB (default: one file)")

@@ -10,6 +10,7 @@ import {
   helpText,
   outputFlags,
   parseLayersKept,
+  parseModelFile,
   parseNumber,
   toGpu,
   toModelType,
@@ -38,10 +39,10 @@ export function addPruneCommand(program: Command) {
     .argument("[model]", "GGUF file of the full model")
     .addHelpText("after", helpText(explanation))
     .optionsGroup("Files:")
-    .option("-o, --out <file>", "where to write the model")
+    .option("-o, --out <file>", "where to write the model", parseModelFile)
     .option("--text <file>", "text of the kind that the model is for, to measure importance and losses on")
     .option("--importance <file>", "importance that was measured before, instead of measuring it again")
-    .option("--save-importance <file>", "write what was measured, for other sizes later")
+    .option("--save-importance <file>", "write what was measured, for other sizes later", parseModelFile)
     .option("--architectures", "list the architectures that can be pruned, and exit")
     .optionsGroup("Sizes:")
     .option("--hidden <size>", "width of the residual stream", parseNumber)
@@ -116,6 +117,7 @@ export function toPruneOptions(model: string | undefined, flags: PruneFlags): Pr
   return given<PruneOptions>({
     model,
     gpuLayers: flags.gpuLayers,
+    mmap: flags.mmap,
     out: flags.out,
     hidden,
     ffn,

@@ -93,7 +93,11 @@ export function toLoadOptions(
   const demo = flags.prefill === undefined;
   const decode = demo ? demoPair.decode.model : flags.decode;
   return given<LoadPairOptions>({
-    prefill: given<ModelSource>({ model: flags.prefill ?? demoPair.prefill.model, gpuLayers: flags.gpuLayers }),
+    prefill: given<ModelSource>({
+      model: flags.prefill ?? demoPair.prefill.model,
+      gpuLayers: flags.gpuLayers,
+      mmap: flags.mmap,
+    }),
     decode: decode === undefined ? undefined : toDecodeSource(decode, flags),
     contextSize: flags.context,
     threads: flags.threads,
