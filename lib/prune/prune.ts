@@ -14,7 +14,7 @@ import { type CheckedPruneOptions, checkPruneOptions } from "./validation.js";
 /**
  * Prunes a model: measures on a text how much its channels, heads and layers matter, keeps the ones that matter most, and
  * writes a GGUF file of what stays. The KV cache's shape stays as it is unless `kvHeads` asks otherwise, and a layer map in
- * the file tells which layers went, so that the two models share a cache. Works off the JavaScript thread; memory holds the mapped model while importance is measured
+ * the file tells which layers went, so that the two models share a cache. Works off the JavaScript thread; memory holds the model while importance is measured
  * and losses are, and a few tensors while the file is written.
  *
  * The method is that of OverFill (arXiv 2508.08446), which takes it from Minitron (arXiv 2407.14679); block influence is
