@@ -74,3 +74,12 @@ for (const what of [...works, ...calls]) {
     t.deepEqual({ code, signal, stdout }, { code: 0, signal: null, stdout: "alive 3\n" }, stderr);
   });
 }
+
+for (const what of ["importance", "generate", "load"]) {
+  test(`the status is kept when the main thread exits while a worker is in the middle of: ${what}`, async (t) => {
+    const { code, signal, stderr } = await runChild("exit-beside-worker.mjs", {
+      input: JSON.stringify({ what, ...files() }),
+    });
+    t.deepEqual({ code, signal }, { code: 7, signal: null }, stderr);
+  });
+}

@@ -44,6 +44,23 @@ test("a new model has the shape that was asked for and another's tokenizer, and 
   t.is((await answerAlone(pair, "bcd", { ...greedy, maxTokens: 5, ignoreEos: true })).tokens.length, 5);
 });
 
+test("an abort ends the making, and leaves nothing of the file", async (t) => {
+  const folder = withTempDir(t);
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  // Half a gigabyte of numbers to be drawn, which takes seconds: the abort comes first.
+  const large = { hiddenSize: 1024, feedForwardSize: 4096, layers: 8, heads: 8, kvHeads: 8 };
+  const made = createModel({
+    ...large,
+    out: join(folder, "new.gguf"),
+    tokenizer: t.context.model,
+    signal: controller.signal,
+  });
+  setImmediate(() => controller.abort(reason));
+  t.is(await t.throwsAsync(made), reason);
+  t.deepEqual(readdirSync(folder), []);
+});
+
 test("equal seeds give equal files", async (t) => {
   const folder = withTempDir(t);
   const tokenizer = t.context.model;
