@@ -65,7 +65,7 @@ TEST("a folder, a missing folder and a file in place of one are refused with the
         write_file(folder.file("none/a"), "new");
     } catch (const failure & error) {
         CHECK_EQUAL(error.details().size(), (size_t) 2);
-        CHECK_EQUAL(error.details()[0].second, folder.file("none/a"));
+        CHECK_EQUAL(*error.details()[0].second.text(), folder.file("none/a"));
         CHECK_EQUAL(error.details()[1].first, "reason");
     }
     CHECK_EQUAL(folder.n_files(), (size_t) 1);

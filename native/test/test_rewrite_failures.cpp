@@ -211,7 +211,7 @@ TEST("values that are not finite are refused before anything is made of them, an
             } catch (const failure & error) {
                 CHECK(error.code() == error_code::model_invalid);
                 CHECK(std::string(error.what()).find("blk.1.ffn_up.weight") != std::string::npos);
-                CHECK_EQUAL(error.details().back().second, "blk.1.ffn_up.weight");
+                CHECK_EQUAL(*error.details().back().second.text(), "blk.1.ffn_up.weight");
             }
             CHECK_EQUAL(work.folder.n_files(), (size_t) 1);
         }
