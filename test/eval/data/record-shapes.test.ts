@@ -157,7 +157,11 @@ const broken: readonly (readonly [title: string, line: string | object, problem:
     { messages: [chat[0], { role: "tool", content: "20 C" }, chat[1]] },
     /^"messages.1.role": expected .*: chats with tools cannot be read$/,
   ],
-  ["a passage that is no text", { context: { sentences: [] }, question: "a", answer: "b" }, /^"context": expected a text/],
+  [
+    "a passage that is no text",
+    { context: { sentences: [] }, question: "a", answer: "b" },
+    /^"context": expected a text/,
+  ],
   ["messages that are none", { messages: "Hi" }, /^"messages": /],
   ["a single choice", { ...choices, choices: ["a"] }, /^"choices": /],
   ["an empty choice", { ...choices, choices: ["a", " "] }, /^"choices.1": expected a choice that is not empty$/],
