@@ -19,7 +19,7 @@ void feed(const std::string & text, size_t n_piece) {
 
 std::string detail(const failure & error, const std::string & wanted) {
     for (const auto & [key, value] : error.details())
-        if (key == wanted) return value;
+        if (key == wanted) return *value.text();
     return "";
 }
 
