@@ -94,7 +94,7 @@ TEST("a split model has the fingerprint of its merged file") {
 TEST("a broken model has no fingerprint") {
     const temp_folder folder;
     CHECK_FAILURE(error_code::model_not_found, model_fingerprint(folder.file("none.gguf")));
-    CHECK_FAILURE(error_code::model_not_found, model_fingerprint(folder.path.string()));
+    CHECK_FAILURE(error_code::model_not_a_file, model_fingerprint(folder.path.string()));
     put_bytes(folder.file("text.gguf"), "This is no GGUF file.");
     CHECK_FAILURE(error_code::model_invalid, model_fingerprint(folder.file("text.gguf")));
     const std::string whole = bytes_of(model_path(tiny_model()).str());
