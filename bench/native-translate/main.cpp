@@ -49,7 +49,7 @@ class cache {
                 parts.push_back(storage);
             }
         buffer_.reset(ggml_backend_alloc_ctx_tensors_from_buft(ctx_.get(), ggml_backend_cpu_buffer_type()));
-        if (!buffer_) throw failure(error_code::out_of_memory, "no memory for a cache");
+        if (!buffer_) throw failure(error_code::out_of_memory, "not enough memory for a cache");
         ggml_backend_buffer_clear(buffer_.get(), 0);  // touches every page
     }
 

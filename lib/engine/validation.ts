@@ -163,9 +163,9 @@ function logitBiasOf(
   for (const [token, value] of entries) {
     const isId = isMap(bias) ? typeof token === "number" : true;
     if (!isId || !/^\d+$/.test(String(token)) || Number(token) > maxInt32)
-      refuse(`expected token ids; ${String(token)} is none`);
+      refuse(`expected token ids; ${String(token)} is not one`);
     if (typeof value !== "number" || Number.isNaN(value))
-      refuse(`expected a number for each token; that of ${String(token)} is none`);
+      refuse(`expected a number for each token; the value for ${String(token)} is not one`);
   }
   return {
     tokens: Int32Array.from(entries, ([token]) => Number(token)),

@@ -52,7 +52,7 @@ class Base extends Error {
 
   static fromJSON(json: unknown): Error {
     if (!isErrorJson(json)) {
-      const [parameter, expected, actual] = ["json", "expected what an error's toJSON gives", typeof json];
+      const [parameter, expected, actual] = ["json", "expected what an error's toJSON returns", typeof json];
       const details = { parameter, expected, actual };
       throw new InvalidArgumentError("ERR_INVALID_ARGUMENT", `${parameter}: ${expected}; got ${actual}`, details);
     }

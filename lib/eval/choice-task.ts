@@ -33,7 +33,7 @@ export async function evaluateChoices({ evaluation, encoder, pair }: TaskTools):
 }
 
 async function toChoices(encoder: ExampleEncoder, line: number, record: TaskRecord): Promise<ChoiceExample> {
-  if (record.kind !== "choices") throw new UnusableRecord("there are no choices in it");
+  if (record.kind !== "choices") throw new UnusableRecord("it has no choices");
   return await encoder.toChoices(line, record);
 }
 

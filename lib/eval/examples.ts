@@ -78,7 +78,7 @@ export class ExampleEncoder {
 
   async toAnswer(line: number, record: TaskRecord): Promise<AnswerExample> {
     const [prompt, references] = await this.#questionOf(record);
-    if (prompt.length === 0) throw new UnusableRecord("the prompt has no token");
+    if (prompt.length === 0) throw new UnusableRecord("the prompt has no tokens");
     // The first token of the answer needs no place of its own; a second one does.
     this.#refuseLong(prompt.length + 1);
     return { line, prompt, references };

@@ -82,7 +82,7 @@ export function missingAddon(): BindingError {
   if (own !== undefined && existsSync(join(own.directory, "binding.gyp")))
     return new BindingError(
       "ERR_BINDING_MISSING",
-      `overfill has no native addon for ${platform}: ${own.directory} is a clone that was not built yet. ` +
+      `overfill has no native addon for ${platform}: ${own.directory} is a clone that has not been built yet. ` +
         "Build it: npm run build:native",
       details,
     );

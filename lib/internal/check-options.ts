@@ -65,7 +65,7 @@ export function toPath(file: string | URL, parameter: string): string {
     throw notAPath(
       path,
       parameter,
-      "a file that Electron's archive leaves unpacked (asarUnpack), for native code opens it",
+      "a file that Electron's archive leaves unpacked (asarUnpack), because native code opens it",
     );
   return unpacked;
 }

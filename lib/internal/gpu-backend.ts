@@ -44,13 +44,13 @@ function tryBackend(
   if (found === undefined || found.libraryPaths.length === 0)
     return `${known.packageName} is not installed: ${install}`;
   if (found.llamaVersion !== binding.llamaVersionLoaded)
-    return `${known.packageName} is of llama.cpp ${found.llamaVersion ?? "(unknown)"}, not ${binding.llamaVersionLoaded}: ${install}`;
+    return `${known.packageName} is for llama.cpp ${found.llamaVersion ?? "(unknown)"}, not ${binding.llamaVersionLoaded}: ${install}`;
 
   const failures: string[] = [];
   for (const path of found.libraryPaths) {
     try {
       if (binding.loadGpuBackend(path)) return undefined;
-      failures.push(`${path} finds no device`);
+      failures.push(`${path} found no device`);
     } catch (error) {
       if (!OverfillError.isInstance(error)) throw error;
       failures.push(error.message);

@@ -15,7 +15,7 @@ export const maxInt32 = 2 ** 31 - 1;
 export const maxUint32 = 2 ** 32 - 1;
 
 const inRange = (least: number, most: number) =>
-  most >= Number.MAX_SAFE_INTEGER ? `from ${least} on` : `from ${least} to ${most}`;
+  most >= Number.MAX_SAFE_INTEGER ? `of at least ${least}` : `from ${least} to ${most}`;
 
 /** A whole number; without `most` as large as a number can be told from its neighbours. */
 export const whole = (least: number, most: number = Number.MAX_SAFE_INTEGER) =>

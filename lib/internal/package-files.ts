@@ -77,7 +77,7 @@ export function ownFolder(): string {
     "ERR_BINDING_MISSING",
     found === undefined
       ? `${ownName} was bundled, and its other files are not installed beside the bundle: ${fix}`
-      : `this code is of ${ownName} ${ownVersion}, but ${found.directory} holds ${found.version}: ${fix}`,
+      : `this code is from ${ownName} ${ownVersion}, but ${found.directory} holds ${found.version}: ${fix}`,
     { searched: bundleFolders(), expected: ownVersion, actual: found?.version },
   );
 }

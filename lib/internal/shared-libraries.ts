@@ -30,7 +30,7 @@ export function mapLibraries(directory: string, files: readonly string[], mapped
     if (found.state === "conflict") {
       throw new BindingError(
         "ERR_LIBRARY_CONFLICT",
-        `a different ${file} is in this process already (${found.path}), and only one can be. ` +
+        `a different ${file} is already loaded in this process (${found.path}), and only one can be. ` +
           `Another package has loaded another build of llama.cpp: use node-llama-cpp ${llamaPackagesVersion}, which brings ` +
           "the same one, or run one of the two in a process of its own.",
         { library: file, loaded: found.path, wanted: path },

@@ -61,6 +61,6 @@ function pathsOf({ out, text, importance, saveImportance }: CheckedPruneOptions)
     saveImportance: given(saveImportance, "saveImportance"),
   };
   if (paths.saveImportance !== "" && resolve(paths.saveImportance) === resolve(paths.out))
-    throw refusedArgument("options.saveImportance", "expected another file than out", paths.saveImportance);
+    throw refusedArgument("options.saveImportance", "expected a file other than out", paths.saveImportance);
   return paths;
 }

@@ -30,7 +30,7 @@ import type {
 import { parseByteCount, parseParameterCount } from "./sizes.js";
 
 const isSize = (value: number) => value >= 0 && (value < 1 || (Number.isInteger(value) && value <= maxInt32));
-const sizeWords = "a share from 0 to below 1, or a whole number from 1 on that stays";
+const sizeWords = "a share to cut, from 0 to below 1, or a whole number to keep";
 const size = inWords(sizeWords, z.number().check(z.refine(isSize, `expected ${sizeWords}`)));
 
 const isAscending = (list: readonly number[]) => list.every((layer, i) => i === 0 || layer > (list[i - 1] ?? 0));
@@ -129,7 +129,7 @@ function contradiction(options: CheckedSizes): { path: string[]; message: string
   if (needsImportance(options) && text === undefined && importance === undefined)
     return { path: ["text"], message: "expected a text to measure importance on, or importance" };
   if (saveImportance !== undefined && (text === undefined || importance !== undefined))
-    return { path: ["saveImportance"], message: "expected a text to measure, and no importance that takes its place" };
+    return { path: ["saveImportance"], message: "expected a text to measure importance on, and no importance file" };
   return undefined;
 }
 

@@ -32,5 +32,5 @@ const named = (files: Names) => Object.entries(files).filter(([, file]) => file 
 /** That no other of the files is this one, which is written. */
 function refuseShared(name: string, file: string, all: Names): void {
   const other = named(all).find(([each, path]) => each !== name && resolve(path) === resolve(file));
-  if (other) throw refusedArgument(`options.${name}`, `expected another file than ${other[0]}`, file);
+  if (other) throw refusedArgument(`options.${name}`, `expected a file other than ${other[0]}`, file);
 }

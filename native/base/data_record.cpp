@@ -12,7 +12,7 @@ using json = nlohmann::json;
 
 static std::string string_at(const json & object, const std::string & key) {
     const json & value = object.at(key);
-    if (!value.is_string()) refuse("\"" + key + "\" is no string");
+    if (!value.is_string()) refuse("\"" + key + "\" is not a string");
     return value.get<std::string>();
 }
 
@@ -40,19 +40,19 @@ static std::string content_of(const json & message) {
         const json & part = content.at(i);
         if (!part.is_object() || !part.contains("type") || !part.at("type").is_string() ||
             part.at("type").get<std::string>() != "text" || !part.contains("text"))
-            refuse("a part of a message's \"content\" is no text");
+            refuse("a part of a message's \"content\" is not text");
         text += string_at(part, "text");
     }
     return text;
 }
 
 static std::vector<chat_message> messages_of(const json & list) {
-    if (!list.is_array()) refuse("\"messages\" is no list");
+    if (!list.is_array()) refuse("\"messages\" is not a list");
     if (list.size() == 0) refuse("\"messages\" is empty");
     std::vector<chat_message> messages;
     for (size_t i = 0; i < list.size(); i++) {
         const json & message = list.at(i);
-        if (!message.is_object()) refuse("a message is no object");
+        if (!message.is_object()) refuse("a message is not an object");
         if (!message.contains("role")) refuse("a message has no \"role\"");
         refuse_tools(message);
         messages.push_back({ string_at(message, "role"), content_of(message) });
@@ -62,15 +62,15 @@ static std::vector<chat_message> messages_of(const json & list) {
 
 data_record parse_data_record(const std::string & line) {
     const json object = json::parse(line, nullptr, /*allow_exceptions*/ false);
-    if (object.is_discarded()) refuse("no JSON in UTF-8");
-    if (!object.is_object()) refuse("no JSON object");
+    if (object.is_discarded()) refuse("it is not valid JSON in UTF-8");
+    if (!object.is_object()) refuse("it is not a JSON object");
 
     const bool chat = object.contains("messages"), text = object.contains("text");
     const char * answer = object.contains("response") ? "response" : "completion";
     const bool pair = object.contains("prompt") || object.contains(answer);
-    if (chat + text + pair == 0) refuse("none of \"messages\", \"prompt\" with \"response\", and \"text\" is there");
+    if (chat + text + pair == 0) refuse("it has none of \"messages\", \"prompt\" with \"response\", and \"text\"");
     if (chat + text + pair > 1)
-        refuse("only one of \"messages\", \"prompt\" with \"response\", and \"text\" can be there");
+        refuse("it may have only one of \"messages\", \"prompt\" with \"response\", and \"text\"");
 
     data_record record;
     if (chat) {

@@ -34,7 +34,7 @@ struct call {
 
 [[noreturn]] static void refuse(size_t n_bytes) {
     throw failure(error_code::out_of_memory,
-                  "the system gives no thread with a stack of " + std::to_string(n_bytes >> 20) + " MiB");
+                  "the system could not start a thread with a stack of " + std::to_string(n_bytes >> 20) + " MiB");
 }
 
 #ifdef _WIN32

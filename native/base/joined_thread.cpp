@@ -105,7 +105,7 @@ joined_thread::joined_thread(std::function<void()> run, std::function<void()> st
         try {
             throw;
         } catch (const std::system_error &) {
-            throw failure(error_code::out_of_memory, "the system has no thread to give");
+            throw failure(error_code::out_of_memory, "the system could not start a thread");
         }
     }
 }

@@ -32,7 +32,7 @@ void check_output(const std::string & option, const std::string & path, const st
     for (const std::string & other : taken)
         if (!other.empty() && name_one_file(path, other))
             throw failure(error_code::invalid_argument,
-                          parameter + ": " + path + " is read or written by this job already",
+                          parameter + ": " + path + " is already read or written by this job",
                           { { "parameter", parameter }, { "path", path } });
     check_writable(path, is_text);
 }

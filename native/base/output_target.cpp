@@ -87,7 +87,7 @@ output_target find_output_file(const std::string & path) {
     output_target target = find_output(path);
     if (target.stream)
         throw write_failure(path, std::string("it is ") + kind_of(target) +
-                                      ", and this must be complete before it gets its name; name a file");
+                                      ", but this output needs a regular file, which gets its name once complete");
     return target;
 }
 

@@ -76,7 +76,7 @@ staging_folder::staging_folder(const fs::path & output, const std::string & name
         fs::remove(path_, ignored);
         if (error) throw write_failure(name, error.message());
     }
-    throw write_failure(name, "its temporary folder does not stay");
+    throw write_failure(name, "its temporary folder keeps disappearing");
 }
 
 staging_folder::~staging_folder() { remove_folder(path_, lock_); }

@@ -5,7 +5,7 @@
 namespace overfill {
 
 static const char * const not_utf8 = "it is not UTF-8 (probably Latin-1 or Windows-1252)";
-static const char * const zero_byte = "there is a zero byte in it";
+static const char * const zero_byte = "it contains a zero byte";
 
 size_t byte_order_mark(const std::string & start) { return start.compare(0, 3, "\xEF\xBB\xBF") == 0 ? 3 : 0; }
 
@@ -27,7 +27,7 @@ void text_check::look_at_start(const std::string & start) const {
     const bool big = (a == 0xFE && b == 0xFF) || (a == 0 && b > 0);
     if (!wide && !little && !big) return;
     const std::string encoding = wide ? "UTF-32" : little ? "UTF-16LE" : "UTF-16BE";
-    refuse("the file is in " + encoding + ", or no text; expected UTF-8", 0, encoding);
+    refuse("the file is in " + encoding + ", or is not text; expected UTF-8", 0, encoding);
 }
 
 // Whether the byte may stand here.

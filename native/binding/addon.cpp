@@ -32,7 +32,7 @@ static Napi::Value initialize(const Napi::CallbackInfo & info) {
     check_llama_version();
     // A worker's end unloads the addons that only it has loaded. llama.cpp, which stays, would call into a hole.
     if (!keep_loaded((const void *) &initialize))
-        throw failure(error_code::binding_load_failed, "the system does not keep the addon in memory");
+        throw failure(error_code::binding_load_failed, "the system could not keep the addon in memory");
     install_llama_log();
     static std::once_flag once;
     std::call_once(once, [] { llama_backend_init(); });

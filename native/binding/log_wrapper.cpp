@@ -49,8 +49,7 @@ class log_wrapper::listener final : public log_listener {
     void deliver(Napi::Env env, Napi::Function on_line) {
         std::vector<log_line> lines = lines_.take();
         if (const uint64_t n = n_dropped_.exchange(0))
-            lines.push_back(
-                { log_level::warn, std::to_string(n) + " lines of the log came too fast and were left out" });
+            lines.push_back({ log_level::warn, std::to_string(n) + " log lines came too fast and were dropped" });
         deliver_all(lines, [&](const log_line & line) {
             const Napi::HandleScope scope(env);
             on_line.Call({ Napi::String::New(env, log_level_name(line.level)), Napi::String::New(env, line.text) });

@@ -106,7 +106,7 @@ class fitting {
         const auto difference = compare_vocabularies(llama_model_get_vocab(prefill_model_.get()),
                                                      llama_model_get_vocab(decode_model_.get()));
         if (!difference.equal)
-            throw failure(error_code::pair_incompatible, "the two models are no pair: " + difference.message,
+            throw failure(error_code::pair_incompatible, "the two models do not make a pair: " + difference.message,
                           { { "vocabulary", difference.prefill + " | " + difference.decode } });
         out().source_fingerprint = model_fingerprint(options_.prefill.path);
         out().target_fingerprint = model_fingerprint(options_.decode.path);
@@ -157,7 +157,7 @@ class fitting {
             const cached_layer * from = source_->layer(layer);
             if (!from) refuse("layers", "layer " + std::to_string(layer) + " of the prefill model has no KV cache");
             if (options_.common_map && (from->n_embd_k != from->n_embd_v || to->n_embd_k != to->n_embd_v))
-                refuse("maps", "K and V differ in size, so that they have no map in common");
+                refuse("maps", "K and V differ in size, so they cannot share a map");
             for (const uint32_t n_in : { from->n_embd_k, from->n_embd_v })
                 check_weight_type(options_.weight_type, n_in);
             fits_.push_back(std::make_unique<layer_fit>(i, layer, *from, *to, options_.common_map));
@@ -184,7 +184,8 @@ class fitting {
         }
         if (n_chunks < 2)
             refuse("text", "the text has " + std::to_string(n_tokens_) + " tokens; at least " +
-                               std::to_string(chunk_size_ + smallest_chunk) + " are needed, better a hundred thousand");
+                               std::to_string(chunk_size_ + smallest_chunk) +
+                               " are needed, and a hundred thousand are better");
     }
 
     void read_chunk(const std::vector<llama_token> & chunk, bool held_out) {
@@ -264,7 +265,7 @@ class fitting {
         out().loss.unmapped = unmapped ? unmapped->sum().mean() : without_prompt.mean();
         for (const double loss : { out().loss.alone, out().loss.mapped, out().loss.unmapped })
             if (!std::isfinite(loss))
-                throw failure(error_code::inference_failed, "the models' logits are no finite numbers");
+                throw failure(error_code::inference_failed, "the models' logits are not finite numbers");
     }
 
     const fit_options & options_;

@@ -95,7 +95,7 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     make_contexts(options, should_abort, abort_data);
 
     batch_ = llama_batch_init((int32_t) info_.batch_size, 0, 1);
-    if (!batch_.token) throw failure(error_code::out_of_memory, "no memory for a batch");
+    if (!batch_.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
     info_.prefill = models_.prefill_traits;
     info_.decode = models_.decode_traits;
     info_.plan = models_.plan;
@@ -149,7 +149,8 @@ static context_ptr make_context(llama_model * model, const llama_context_params 
     const log_capture log;
     context_ptr ctx(llama_init_from_model(model, params));
     if (ctx) return ctx;
-    throw failure(error_code::out_of_memory, std::string("no context for the ") + which + " model: " + log.errors(),
+    throw failure(error_code::out_of_memory,
+                  std::string("could not create a context for the ") + which + " model: " + log.errors(),
                   { { "model", which } });
 }
 
@@ -165,10 +166,10 @@ static void check_cache_types(ggml_type type_k, ggml_type type_v, flash_attentio
     for (const layer_traits & layer : model.layers) {
         if (layer.head_size_k % (uint32_t) ggml_blck_size(type_k) != 0)
             refuse("cacheTypeK", std::string("the head size ") + std::to_string(layer.head_size_k) +
-                                     " is no multiple of the block size of " + ggml_type_name(type_k));
+                                     " is not a multiple of the block size of " + ggml_type_name(type_k));
         if (layer.head_size_v % (uint32_t) ggml_blck_size(type_v) != 0)
             refuse("cacheTypeV", std::string("the head size ") + std::to_string(layer.head_size_v) +
-                                     " is no multiple of the block size of " + ggml_type_name(type_v));
+                                     " is not a multiple of the block size of " + ggml_type_name(type_v));
     }
 }
 
@@ -223,7 +224,7 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
     if (kv_memory_kind(prefill_.get()) != memory_kind::attention &&
         kv_memory_kind(prefill_.get()) != memory_kind::sliding_window)
         throw failure(error_code::model_unsupported,
-                      "the prefill model's memory is no KV cache that can be handed over",
+                      "the prefill model's memory is not a KV cache that can be handed over",
                       { { "architecture", models_.prefill_traits.architecture } });
 
     if (models_.decode) make_decode_context(options, params);
@@ -271,7 +272,7 @@ bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, lla
     forget(ctx, sequence, position);
     switch (status) {
     case 2: return false;
-    case -2: throw failure(error_code::out_of_memory, "no memory for a step of inference: " + log.errors());
+    case -2: throw failure(error_code::out_of_memory, "not enough memory for a step of inference: " + log.errors());
     default:
         throw failure(error_code::inference_failed,
                       "llama.cpp failed with status " + std::to_string(status) + ": " + log.errors(),
@@ -301,8 +302,8 @@ void pair::hand_back(llama_seq_id sequence, llama_pos from) {
         translation plan = inverse_of(resolve_translation(prefill_.get(), decode_.get(), models_.how), prefill_.get());
         if (plan.steps.empty())
             throw failure(error_code::handover_unavailable,
-                          "what the decode model wrote cannot be translated back for the prefill model; let it be read "
-                          "again (refresh)",
+                          "what the decode model wrote cannot be translated back for the prefill model; have it read "
+                          "again (refresh: true)",
                           { { "parameter", "refresh" } });
         back_ = std::make_unique<translate_handover>(decode_.get(), prefill_.get(), std::move(plan), implementation_);
     }

@@ -101,7 +101,7 @@ sampler::sampler_ptr sampler::new_chain() {
 }
 
 void sampler::add(sampler_ptr & chain, llama_sampler * step) {
-    if (!chain || !step) throw failure(error_code::out_of_memory, "no memory for a sampler");
+    if (!chain || !step) throw failure(error_code::out_of_memory, "not enough memory for a sampler");
     llama_sampler_chain_add(chain.get(), step);
 }
 

@@ -72,7 +72,7 @@ void cache_rows::read_k_before_rope(uint32_t layer, uint32_t n, uint32_t head_si
     if (!rope.plain())
         throw failure(error_code::handover_unavailable,
                       "the position encoding of layer " + std::to_string(layer) +
-                          " has several dimensions and cannot be undone; fit with beforeRope false");
+                          " has several dimensions and cannot be undone; set beforeRope to false");
     const rotation undo(rope, rotation::direction::back);
     const uint32_t n_embd = layers_[layer].n_embd_k;
     std::vector<float> table(2 * undo.n_pairs());

@@ -46,8 +46,8 @@ std::string translator_named_by(const std::string & decode_path) {
     const auto name = gguf_metadata(decode_path).text("overfill.translator");
     if (!name) return "";
     if (!is_plain_name(*name))
-        throw broken_metadata(decode_path,
-                              "overfill.translator = " + *name + ", which is not the plain name of a file beside it");
+        throw broken_metadata(decode_path, "overfill.translator = " + *name +
+                                               ", which is not the plain name of a file in the same folder");
     return (std::filesystem::u8path(decode_path).parent_path() / std::filesystem::u8path(*name)).u8string();
 }
 
@@ -57,7 +57,7 @@ static std::vector<int32_t> layers_named_by(const std::string & decode_path) {
     for (const double value : gguf_metadata(decode_path).numbers("overfill.layer_map")) {
         const auto layer = whole_number(value, 0, INT32_MAX);
         if (!layer)
-            throw broken_metadata(decode_path, "layer " + number_text(value) + " in overfill.layer_map, which is none");
+            throw broken_metadata(decode_path, number_text(value) + " in overfill.layer_map, which is not a layer");
         layers.push_back((int32_t) *layer);
     }
     return layers;
@@ -74,7 +74,8 @@ translator find_translator(const translator_choice & choice, const std::string &
     translator out;
     if (!choice.layer_rule.empty()) {
         if (decode.n_layer > prefill.n_layer)
-            throw bad_layers("\"" + choice.layer_rule + "\" needs a decode model with no more layers");
+            throw bad_layers("\"" + choice.layer_rule +
+                             "\" needs a decode model with no more layers than the prefill model");
         out.layers = named_layer_map(choice.layer_rule, prefill.n_layer, decode.n_layer);
     } else if (!choice.layers.empty()) {
         out.layers = choice.layers;

@@ -126,7 +126,7 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
         const auto refuse = [&](const char * field, const std::string & why) {
             compare.add({ field, model == &a ? "yes" : "no", model == &b ? "yes" : "no", never, which + why });
         };
-        if (model->recurrent) refuse("recurrent", "has recurrent memory, which is no KV cache");
+        if (model->recurrent) refuse("recurrent", "has recurrent memory, which is not a KV cache");
         if (model->latent_kv) refuse("latentKv", "stores latent KV (MLA)");
     }
 
@@ -168,7 +168,7 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
                   std::string(ggml_type_name(cache_b.type_v)), true, "the cache types of V differ");
     compare.field("vTransposed", cache_a.v_transposed, cache_b.v_transposed, true,
                   "V is stored transposed on one side only (flash attention off)");
-    compare.field("device", cache_a.device, cache_b.device, true, "the caches lie on different devices");
+    compare.field("device", cache_a.device, cache_b.device, true, "the caches are on different devices");
 
     if (plan.kind != handover_kind::impossible) plan.notes = vocabulary_notes(vocab_a, vocab_b);
     return plan;
@@ -182,7 +182,7 @@ void check_handover(const pair_plan & plan, handover_choice choice) {
         throw failure(code, why, details);
     };
     if (plan.kind == handover_kind::impossible)
-        refuse(error_code::pair_incompatible, "the two models are no pair: " + summarize(plan));
+        refuse(error_code::pair_incompatible, "the two models do not make a pair: " + summarize(plan));
     if (choice == handover_choice::share && plan.kind != handover_kind::share)
         refuse(error_code::handover_unavailable, "the pair cannot share its KV cache: " + summarize(plan));
     if (plan.kind == handover_kind::translate && !plan.available)
@@ -205,7 +205,7 @@ void check_supported(const model_traits & model, const std::string & path) {
                       { { "path", path }, { "architecture", model.architecture } });
     };
     if (model.encoder || !model.causal) refuse("an encoder (" + model.architecture + ") does not generate text");
-    if (model.embedding) refuse("a model that embeds text (" + model.architecture + ") does not generate any");
+    if (model.embedding) refuse("an embedding model (" + model.architecture + ") does not generate text");
     if (model.diffusion) refuse("a diffusion model (" + model.architecture + ") does not write token by token");
     if (model.recurrent) refuse("the " + model.architecture + " architecture keeps recurrent memory, not a KV cache");
     if (model.latent_kv)

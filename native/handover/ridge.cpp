@@ -256,11 +256,11 @@ class ridge_system {
 };
 
 linear_map solve_ridge(thread_team & team, const moments & data, double lambda) {
-    if (data.n() == 0) throw failure(error_code::invalid_argument, "there are no data to fit a linear map to");
+    if (data.n() == 0) throw failure(error_code::invalid_argument, "there is no data to fit a linear map to");
     ridge_system system(team, data);
     const double scale = system.mean_diagonal();
     if (!std::isfinite(scale))
-        throw failure(error_code::inference_failed, "the KV cache holds values that are no finite numbers");
+        throw failure(error_code::inference_failed, "the KV cache holds values that are not finite numbers");
 
     linear_map map;
     if (scale <= 0) {
@@ -285,7 +285,7 @@ linear_map solve_ridge(thread_team & team, const moments & data, double lambda) 
     const auto finite = [](float value) { return std::isfinite(value); };
     if (!std::all_of(map.weight.begin(), map.weight.end(), finite) ||
         !std::all_of(map.bias.begin(), map.bias.end(), finite))
-        throw failure(error_code::inference_failed, "the KV cache holds values that are no finite numbers");
+        throw failure(error_code::inference_failed, "the KV cache holds values that are not finite numbers");
     return map;
 }
 
@@ -350,7 +350,7 @@ double relative_error(thread_team & team, const moments & data, const linear_map
         baseline += baselines[i];
     }
     if (!std::isfinite(residual) || !std::isfinite(baseline))
-        throw failure(error_code::inference_failed, "the KV cache holds values that are no finite numbers");
+        throw failure(error_code::inference_failed, "the KV cache holds values that are not finite numbers");
     if (baseline <= 0) return residual > 0 ? 1 : 0;
     return std::max(0.0, residual / baseline);
 }

@@ -66,7 +66,7 @@ class translate_cpu final : public translate_implementation {
             for (const prepared_step & p : steps_)
                 if (p.step->map || !on_host(*p.step)) run_alone(p, job, team);
         } catch (const std::bad_alloc &) {
-            throw failure(error_code::out_of_memory, "no memory to translate the KV cache");
+            throw failure(error_code::out_of_memory, "not enough memory to translate the KV cache");
         }
     }
 

@@ -45,7 +45,7 @@ class translate_graph final : public translate_implementation {
         try {
             for (group & g : groups) graphs_.push_back(make_device_graph(std::move(g.steps), g.device, n_threads));
         } catch (const std::bad_alloc &) {
-            throw failure(error_code::out_of_memory, "no memory for the graph that translates the KV cache");
+            throw failure(error_code::out_of_memory, "not enough memory for the graph that translates the KV cache");
         }
     }
 
@@ -60,7 +60,7 @@ class translate_graph final : public translate_implementation {
                            runs_of(job.of(*step)), staging_);
             for (const auto & graph : graphs_) graph->run(job);
         } catch (const std::bad_alloc &) {
-            throw failure(error_code::out_of_memory, "no memory to translate the KV cache");
+            throw failure(error_code::out_of_memory, "not enough memory to translate the KV cache");
         }
     }
 

@@ -86,7 +86,7 @@ translation resolve_translation(const llama_context * from, const llama_context 
             const auto rope_b = std::make_shared<const rope_parameters>(rope_of(to, layer));
             if (k.map ? translator.before_rope : *rope_a != *rope_b) {
                 if (!rope_a->plain() || !rope_b->plain())
-                    throw unavailable(layer, "its position encoding has several positions a token");
+                    throw unavailable(layer, "its position encoding has several positions per token");
                 if (!rope_a->none()) k.unrotate = rope_a;
                 if (!rope_b->none()) k.rerotate = rope_b;
             }
@@ -145,7 +145,7 @@ std::unique_ptr<translate_implementation> make_metal(const translation & plan) {
     return make_metal_translate(plan);
 #else
     (void) plan;
-    throw failure(error_code::handover_unavailable, "the Metal translation runs on macOS only",
+    throw failure(error_code::handover_unavailable, "Metal translation runs only on macOS",
                   { { "implementation", "metal" } });
 #endif
 }
@@ -153,7 +153,7 @@ std::unique_ptr<translate_implementation> make_metal(const translation & plan) {
 std::unique_ptr<translate_implementation> make_cuda(const translation & plan, const std::string & library) {
     if (library.empty())
         throw failure(error_code::handover_unavailable,
-                      "the CUDA translation library is not there; OVERFILL_CUDA=ON builds it",
+                      "the CUDA translation library was not found; build it with OVERFILL_CUDA=ON",
                       { { "implementation", "cuda" } });
     return make_cuda_translate(plan, library);
 }
@@ -189,7 +189,7 @@ chosen choose(const translation & plan, const implementation_options & options) 
         return { std::move(made), "both caches are on the Metal device" };
 #endif
     if (auto made = attempt([&] { return make_graph_translate(plan, options.n_threads); }))
-        return { std::move(made), refusals.empty() ? "a cache lies on a device" : refusals };
+        return { std::move(made), refusals.empty() ? "a cache is on a device" : refusals };
     return { make_cpu_translate(plan, options.n_threads), refusals };
 }
 

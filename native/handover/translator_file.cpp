@@ -48,7 +48,7 @@ class translator_reader {
     explicit translator_reader(const std::string & path) : path_(path), meta_(path, error_code::translator_invalid) {}
 
     translator read(translator_file_info * info) {
-        if (meta_.text("general.type") != file_type) refuse("is a GGUF file, but no translator");
+        if (meta_.text("general.type") != file_type) refuse("is a GGUF file, but not a translator");
         const double version = meta_.number("translator.version").value_or(0);
         if (version != file_version)
             refuse("has translator version " + number_text(version) + "; version " + std::to_string(file_version) +
@@ -148,10 +148,10 @@ class translator_reader {
     std::vector<float> values(int64_t id, const std::string & name) const {
         const ggml_type type = gguf_get_tensor_type(meta_.get(), id);
         const std::vector<uint8_t> bytes = meta_.tensor_bytes(id);
-        if (bytes.empty()) refuse("is truncated: tensor " + name + " ends behind the file");
+        if (bytes.empty()) refuse("is truncated: tensor " + name + " extends past the end of the file");
         std::vector<float> out(bytes.size() / ggml_type_size(type) * (size_t) ggml_blck_size(type));
         to_floats(type, bytes.data(), out.data(), (int64_t) out.size());
-        if (!all_finite(out)) refuse("has a value in " + name + " that is no finite number");
+        if (!all_finite(out)) refuse("has values in " + name + " that are not finite numbers");
         return out;
     }
 
@@ -161,7 +161,7 @@ class translator_reader {
             refuse("has " + name + " as " + ggml_type_name(type) + ", expected f32, f16 or q8_0");
         const int64_t * ne = gguf_get_tensor_ne(meta_.get(), id);
         if (ne[0] < 1 || ne[0] > max_width || ne[1] < 1 || ne[1] > max_width || ne[2] != 1 || ne[3] != 1)
-            refuse("has " + name + " in an impossible shape");
+            refuse("has " + name + " with an impossible shape");
         map.n_in = (uint32_t) ne[0];
         map.n_out = (uint32_t) ne[1];
         map.weight = values(id, name);
@@ -172,7 +172,7 @@ class translator_reader {
         const int64_t * ne = gguf_get_tensor_ne(meta_.get(), id);
         if (gguf_get_tensor_type(meta_.get(), id) != GGML_TYPE_F32 || ne[0] < 1 || ne[1] != 1 || ne[2] != 1 ||
             ne[3] != 1)
-            refuse("has " + name + ", which is no vector of f32");
+            refuse("has " + name + ", which is not a vector of f32");
         map.bias = values(id, name);
     }
 
@@ -190,7 +190,7 @@ class translator_reader {
             parts & of = parts_[i];
             for (const auto * map : { &of.k, &of.v, &of.kv }) check(map->get(), i);
             if (of.kv && (of.k || of.v))
-                refuse("has maps for K or V beside a common one in layer " + std::to_string(i));
+                refuse("has both a common map and maps for K or V in layer " + std::to_string(i));
             if (of.kv) of.k = of.v = of.kv;
             set(out_.k, i, of.k);
             set(out_.v, i, of.v);

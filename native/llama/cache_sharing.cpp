@@ -62,7 +62,7 @@ void share_kv_cache(llama_context * owner, llama_context * borrower, const std::
         borrower->sched_reserve();
     } catch (const std::exception & error) {
         throw failure(error_code::out_of_memory,
-                      std::string("no memory for the decode model's compute buffers: ") + error.what());
+                      std::string("not enough memory for the decode model's compute buffers: ") + error.what());
     }
 }
 

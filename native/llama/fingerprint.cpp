@@ -88,7 +88,8 @@ std::string model_fingerprint(const std::string & path) {
             const std::string name = gguf_get_tensor_name(meta.get(), i);
             if (bytes.empty())
                 throw failure(error_code::model_invalid,
-                              part + " is truncated: tensor " + name + " ends behind the file", { { "path", part } });
+                              part + " is truncated: tensor " + name + " extends past the end of the file",
+                              { { "path", part } });
             hash values;
             values.add(bytes.data(), bytes.size());
             vectors[name] = values.value();

@@ -30,7 +30,7 @@ corpus::corpus(const std::string & path, const llama_vocab * vocab, uint32_t chu
     std::error_code error;
     n_bytes_ = std::filesystem::file_size(std::filesystem::u8path(path), error);
     file_.open(std::filesystem::u8path(path), std::ios::binary);
-    if (error || !file_) refuse(path, "the system refuses it");
+    if (error || !file_) refuse(path, "the system refused access");
 
     prefix_ = tokenize(vocab, "", text_place::beginning, /*parse_special*/ false);
 }
@@ -54,7 +54,7 @@ std::vector<llama_token> corpus::next() {
 bool corpus::read_piece() {
     std::string text(piece_bytes, '\0');
     file_.read(&text[0], (std::streamsize) text.size());
-    if (file_.bad()) refuse(path_, "the system refuses it");
+    if (file_.bad()) refuse(path_, "the system refused access");
     text.resize((size_t) file_.gcount());
     check_.feed(text.data(), text.size());
     if (n_read_ == 0) {

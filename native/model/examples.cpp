@@ -29,7 +29,7 @@ static text_parts split(const llama_vocab * vocab, const std::string & before, c
 
 static example to_parts(text_parts parts) {
     // Some vocabularies drop characters, so that a text may come to nothing.
-    if (parts.after.empty()) refuse("the response comes to no tokens");
+    if (parts.after.empty()) refuse("the response has no tokens");
     return { std::move(parts.before), std::move(parts.after), false };
 }
 
@@ -47,7 +47,7 @@ example example_tokenizer::from_chat(const std::vector<chat_message> & messages)
         refuse(error.what());
     }
     if (whole.compare(0, prompt.size(), prompt) != 0)
-        refuse("the chat template does not put the answer where it asks for one");
+        refuse("the chat template does not put the answer after its generation prompt");
     std::string response = whole.substr(prompt.size());
     // Templates end a turn with a newline that the model never has to write: it stops at the token before.
     while (!response.empty() && (response.back() == '\n' || response.back() == ' ')) response.pop_back();
@@ -69,8 +69,8 @@ example example_tokenizer::to_example(const data_record & record, bool close_res
         if (end != LLAMA_TOKEN_NULL && !llama_vocab_is_eog(vocab_, made.response.back())) made.response.push_back(end);
     }
     if (!close_response && !made.is_text && llama_vocab_is_eog(vocab_, made.response.back())) made.response.pop_back();
-    if (made.response.empty()) refuse("the response is nothing but its end");
-    if (made.prompt.empty() && made.response.size() < 2) refuse("a single token has no token before it");
+    if (made.response.empty()) refuse("the response consists of an end token only");
+    if (made.prompt.empty() && made.response.size() < 2) refuse("a single token leaves nothing to predict it from");
     const size_t n = made.prompt.size() + made.response.size();
     if (n > max_tokens_)
         refuse(std::to_string(n) + " tokens, more than the " + std::to_string(max_tokens_) + " of the context");

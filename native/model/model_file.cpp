@@ -58,7 +58,7 @@ class inspection {
     std::string architecture_of(const gguf_metadata & meta) const {
         check_first_part(meta);
         const auto architecture = meta.text("general.architecture");
-        if (!architecture) refuse("names no architecture");
+        if (!architecture) refuse("does not name its architecture");
         return *architecture;
     }
 
@@ -68,7 +68,7 @@ class inspection {
             unsupported("has the unknown architecture " + architecture, architecture);
         if (architecture == "clip") unsupported("is an image encoder", architecture);
         if (meta.text("general.type") == "adapter") unsupported("is an adapter, not a model", architecture);
-        if (gguf_get_n_tensors(meta.get()) == 0) unsupported("holds a vocabulary only", architecture);
+        if (gguf_get_n_tensors(meta.get()) == 0) unsupported("contains only a vocabulary", architecture);
         // llama.cpp asserts that tensors in a mapped file lie as its own do.
         if (const size_t alignment = gguf_get_alignment(meta.get()); alignment < GGUF_DEFAULT_ALIGNMENT)
             unsupported("has tensors aligned to " + std::to_string(alignment) + " bytes; llama.cpp needs " +
@@ -114,7 +114,7 @@ class inspection {
 
     void check_vocabulary(const gguf_metadata & meta, const std::string & architecture) const {
         const auto model = meta.text("tokenizer.ggml.model");
-        if (!model) refuse("holds no tokenizer");
+        if (!model) refuse("has no tokenizer");
         if (*model == "no_vocab" || *model == "none") unsupported("has no vocabulary of its own", architecture);
         const int64_t n_tokens = meta.array_length("tokenizer.ggml.tokens");
         const int64_t embedding = gguf_find_tensor(meta.get(), "token_embd.weight");
@@ -162,7 +162,8 @@ class inspection {
         for (int64_t i = 0; i < gguf_get_n_tensors(gguf); i++) {
             const std::string name = std::string("tensor ") + gguf_get_tensor_name(gguf, i);
             const uint64_t begin = data + gguf_get_tensor_offset(gguf, i), size = gguf_get_tensor_size(gguf, i);
-            if (begin > n_bytes || size > n_bytes - begin) refuse("is truncated: " + name + " ends behind the file");
+            if (begin > n_bytes || size > n_bytes - begin)
+                refuse("is truncated: " + name + " extends past the end of the file");
             const int64_t * ne = gguf_get_tensor_ne(gguf, i);
             for (int d = 0; d < GGML_MAX_DIMS; d++)
                 if (ne[d] <= 0) refuse("has an empty " + name);
@@ -177,7 +178,8 @@ class inspection {
             case GGML_TYPE_I64:
             case GGML_TYPE_F64:
             case GGML_TYPE_Q8_1:
-            case GGML_TYPE_Q8_K: refuse("has " + name + " as " + ggml_type_name(type) + ", which holds no weights");
+            case GGML_TYPE_Q8_K:
+                refuse("has " + name + " as " + ggml_type_name(type) + ", which is not a type for weights");
             default: break;
             }
         }
@@ -232,7 +234,8 @@ class inspection {
             const double n = heads[std::min(i, heads.size() - 1)], n_kv = heads_kv[std::min(i, heads_kv.size() - 1)];
             if (n_kv == 0 && n > 0) refuse("has a layer with heads but without KV heads");
             if (n_kv > 0 && std::fmod(n, n_kv) != 0)
-                refuse("has " + number_text(n) + " heads, no multiple of its " + number_text(n_kv) + " KV heads");
+                refuse("has " + number_text(n) + " heads, which is not a multiple of its " + number_text(n_kv) +
+                       " KV heads");
         }
         // Without explicit head sizes llama.cpp divides the width by the number of heads and drops the rest.
         const auto width = meta.number(key("embedding_length"));
@@ -240,18 +243,18 @@ class inspection {
                    value_size = meta.number(key("attention.value_length"));
         if (!width || heads.empty() || heads[0] <= 0) return;
         if (!key_size && std::fmod(*width, heads[0]) != 0)
-            refuse("has a width of " + number_text(*width) + ", no multiple of its " + number_text(heads[0]) +
-                   " heads");
+            refuse("has a width of " + number_text(*width) + ", which is not a multiple of its " +
+                   number_text(heads[0]) + " heads");
 
         const double head_size = key_size.value_or(*width / heads[0]);
         const bool latent = meta.has(key("attention.kv_lora_rank"));
         if (value_size.value_or(head_size) != head_size && rotates_whole_heads(architecture) && !latent)
-            refuse("has heads of " + number_text(head_size) + " for K and " + number_text(*value_size) + " for V");
+            refuse("has heads of size " + number_text(head_size) + " for K and " + number_text(*value_size) + " for V");
         const double rotated = meta.number(key("rope.dimension_count")).value_or(head_size);
         if (meta.has(key("rope.freq_base")) || meta.has(key("rope.dimension_count"))) {
             if (rotated < 2 || std::fmod(rotated, 2) != 0 || (rotated > head_size && !latent) ||
                 (rotated != head_size && rotates_whole_heads(architecture) && !latent))
-                refuse("rotates " + number_text(rotated) + " dimensions of heads of " + number_text(head_size));
+                refuse("rotates " + number_text(rotated) + " dimensions of heads of size " + number_text(head_size));
         } else if (rotates_whole_heads(architecture) && std::fmod(head_size, 2) != 0) {
             refuse("has heads of an odd size, " + number_text(head_size));
         }

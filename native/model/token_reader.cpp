@@ -27,15 +27,15 @@ token_reader::token_reader(llama_model * model, uint32_t n_tokens, int32_t n_thr
     params.no_perf = true;
     const log_capture log;
     ctx_.reset(llama_init_from_model(model, params));
-    if (!ctx_) throw failure(error_code::out_of_memory, "no context for a model: " + log.errors());
+    if (!ctx_) throw failure(error_code::out_of_memory, "could not create a context for the model: " + log.errors());
     const memory_kind kind = kv_memory_kind(ctx_.get());
     if (kind != memory_kind::attention && kind != memory_kind::sliding_window)
-        throw failure(error_code::model_unsupported, "the model's memory is no KV cache that can be handed over");
+        throw failure(error_code::model_unsupported, "the model's memory is not a KV cache that can be handed over");
     llama_set_abort_callback(
         ctx_.get(), [](void * stop) { return static_cast<const std::atomic<bool> *>(stop)->load(); },
         const_cast<std::atomic<bool> *>(&stop_));
     batch_ = llama_batch_init((int32_t) n_batch_, 0, 1);
-    if (!batch_.token) throw failure(error_code::out_of_memory, "no memory for a batch");
+    if (!batch_.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
 }
 
 token_reader::~token_reader() {

@@ -153,7 +153,7 @@ void activation_capture::each_of_scaling(const ggml_tensor * node, const give & 
         if (weight->part == "post_ffw_norm") give(activation::ffn_norm, weight->layer, node);
     } else if (weight->part == "attn_norm") {
         if (scaled->op != GGML_OP_RMS_NORM)
-            refuse("layer " + std::to_string(weight->layer) + " begins with no RMSNorm");
+            refuse("layer " + std::to_string(weight->layer) + " does not begin with an RMSNorm");
         give(activation::residual, weight->layer, scaled->src[0]);
         give(activation::attention_norm, weight->layer, node);
     }

@@ -13,7 +13,7 @@ static constexpr size_t absolute_sums = (size_t) activation_mean::absolute_value
 
 [[noreturn]] static void refuse_values(activation what, uint32_t layer) {
     throw failure(error_code::inference_failed, std::string("the model's ") + activation_name(what) + " in layer " +
-                                                    std::to_string(layer) + " has values that are no finite numbers");
+                                                    std::to_string(layer) + " has values that are not finite numbers");
 }
 
 static bool all_finite(const std::vector<double> & values) {

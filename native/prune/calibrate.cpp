@@ -110,13 +110,14 @@ class calibrating {
         params.abort_callback_data = this;
         const log_capture log;
         ctx_.reset(llama_init_from_model(model_, params));
-        if (!ctx_) throw failure(error_code::out_of_memory, "no context for a model: " + log.errors());
+        if (!ctx_)
+            throw failure(error_code::out_of_memory, "could not create a context for the model: " + log.errors());
         const memory_kind kind = kv_memory_kind(ctx_.get());
         if (kind != memory_kind::attention && kind != memory_kind::sliding_window)
-            throw failure(error_code::prune_unsupported, "the model's memory is no KV cache",
+            throw failure(error_code::prune_unsupported, "the model's memory is not a KV cache",
                           { { "architecture", traits_.architecture } });
         batch_ = llama_batch_init((int32_t) n_batch_, 0, 1);
-        if (!batch_.token) throw failure(error_code::out_of_memory, "no memory for a batch");
+        if (!batch_.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
     }
 
     void read_text() {
@@ -212,7 +213,7 @@ class calibrating {
             }
         }
         if (!std::isfinite(out.loss_sum))
-            throw failure(error_code::inference_failed, "the model's logits are no finite numbers");
+            throw failure(error_code::inference_failed, "the model's logits are not finite numbers");
     }
 
     llama_model * model_;

@@ -106,7 +106,7 @@ void check_kept(const model_shape & shape, const kept_parts & kept, const kept_c
             throw wrong("layers of different FFN widths");
         if (kept.heads[i].size() != counts.n_head || kept.kv_heads[i].size() != counts.n_head_kv ||
             counts.n_head % counts.n_head_kv != 0)
-            throw wrong("heads of another number");
+            throw wrong("a different number of heads");
         const uint32_t kept_group = counts.n_head / counts.n_head_kv;
         for (uint32_t h = 0; h < counts.n_head; h++)
             if (kept.heads[i][h] / group != kept.kv_heads[i][h / kept_group])
@@ -257,7 +257,7 @@ const architecture & target_architecture(const parent_model & parent, const kept
     const bool square = !row.square_attention || counts.n_embd == attention_width;
     const bool has_rope = row.rope_layers == 0 || counts.n_layer == row.rope_layers;
     if (square && has_rope) return row;
-    const std::string wanted = "llama.cpp's " + std::string(row.name) + " wants a width of heads x head size (" +
+    const std::string wanted = "llama.cpp's " + std::string(row.name) + " needs a width of heads x head size (" +
                                std::to_string(attention_width) + ", not " + std::to_string(counts.n_embd) + ")";
     if (!row.carrier)
         throw unsupported(parent, "cannot have such a width: " + wanted +
@@ -272,7 +272,7 @@ const architecture & target_architecture(const parent_model & parent, const kept
         obstacle = "long RoPE factors";
     if (obstacle)
         throw unsupported(parent, "cannot have such a width: " + wanted + ", and " + row.carrier +
-                                      ", which else computes the same, has no " + obstacle +
+                                      ", which otherwise computes the same, has no " + obstacle +
                                       "; prune heads in the same ratio");
     return *find_architecture(row.carrier);
 }
@@ -283,8 +283,8 @@ cut_layout lay_out(const parent_model & parent, const kept_parts & kept, const k
     if (const unsigned step = parent.arch().rope_free_step)
         for (size_t i = 0; i < kept.layers.size(); i++)
             if ((i + 1) % step == 0 ? (kept.layers[i] + 1) % step != 0 : (kept.layers[i] + 1) % step == 0)
-                throw unsupported(parent, "cannot lose these layers: every " + std::to_string(step) +
-                                              "th layer has no RoPE, and layer " + std::to_string(kept.layers[i]) +
+                throw unsupported(parent, "cannot lose these layers: one in every " + std::to_string(step) +
+                                              " layers has no RoPE, and layer " + std::to_string(kept.layers[i]) +
                                               " would become layer " + std::to_string(i));
     return layout_builder(parent, kept, counts, compensate).build();
 }

@@ -13,7 +13,7 @@ static void add(std::vector<double> & into, const std::vector<double> & other) {
 
 [[noreturn]] static void refuse(const std::string & what, const std::string & into, const std::string & other) {
     throw failure(error_code::importance_mismatch,
-                  "the measurements are not of one model: their " + what + " are " + into + " and " + other);
+                  "the measurements were not made on one model: their " + what + " are " + into + " and " + other);
 }
 
 static std::string sizes_of(const importance & measured) {

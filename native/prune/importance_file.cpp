@@ -80,7 +80,7 @@ class importance_reader {
     explicit importance_reader(const std::string & path) : path_(path), meta_(path, error_code::importance_invalid) {}
 
     importance read() {
-        if (meta_.text("general.type") != file_type) refuse("is a GGUF file, but no importance file");
+        if (meta_.text("general.type") != file_type) refuse("is a GGUF file, but not an importance file");
         const double version = meta_.number(key_prefix + "version").value_or(0);
         if (version != file_version)
             refuse("has importance version " + number_text(version) + "; version " + std::to_string(file_version) +
@@ -93,7 +93,8 @@ class importance_reader {
                        values = read_array(name, n_columns, n_rows);
                        n_arrays++;
                    });
-        if ((size_t) gguf_get_n_tensors(meta_.get()) != n_arrays) refuse("has tensors that no importance file has");
+        if ((size_t) gguf_get_n_tensors(meta_.get()) != n_arrays)
+            refuse("has tensors that do not belong in an importance file");
         return std::move(out_);
     }
 
@@ -104,13 +105,13 @@ class importance_reader {
 
     double number(const std::string & key, double least, double most) const {
         const double value = meta_.number(key_prefix + key).value_or(NAN);
-        if (!(value >= least && value <= most)) refuse("has no sound " + key_prefix + key);
+        if (!(value >= least && value <= most)) refuse("has no valid " + key_prefix + key);
         return value;
     }
 
     uint64_t count(const std::string & key, double least, double most) const {
         const double value = number(key, least, most);
-        if (value != std::floor(value)) refuse("has no sound " + key_prefix + key);
+        if (value != std::floor(value)) refuse("has no valid " + key_prefix + key);
         return (uint64_t) value;
     }
 
@@ -145,10 +146,11 @@ class importance_reader {
         const int64_t * ne = gguf_get_tensor_ne(meta_.get(), id);
         if (gguf_get_tensor_type(meta_.get(), id) != GGML_TYPE_F64 || ne[0] != n_columns || ne[1] != n_rows ||
             ne[2] != 1 || ne[3] != 1)
-            refuse("has " + name + " in another shape than its sizes say");
+            refuse("has " + name + " with a shape that contradicts its sizes");
         const std::vector<uint8_t> bytes = meta_.tensor_bytes(id);
         std::vector<double> values((size_t) n_columns * n_rows);
-        if (bytes.size() != values.size() * sizeof(double)) refuse("is truncated: " + name + " ends behind the file");
+        if (bytes.size() != values.size() * sizeof(double))
+            refuse("is truncated: " + name + " extends past the end of the file");
         std::memcpy(values.data(), bytes.data(), bytes.size());
         for (const double value : values)
             if (!std::isfinite(value) || value < 0) refuse("has " + std::to_string(value) + " in " + name);

@@ -39,8 +39,8 @@ class measuring {
             const std::string & other = stored_.back().fingerprint;
             if (other != fingerprint_)
                 throw failure(error_code::importance_mismatch,
-                              path + " is of another model: " + stored_.back().model_name + " (" + other + "), not " +
-                                  name_of(model_) + " (" + fingerprint_ + ")",
+                              path + " was measured on another model: " + stored_.back().model_name + " (" + other +
+                                  "), not " + name_of(model_) + " (" + fingerprint_ + ")",
                               { { "path", path }, { "fingerprint", other + " | " + fingerprint_ } });
         }
         // A file that is merged may be replaced by what it is merged into: it has been read by then.

@@ -57,7 +57,7 @@ model_loss measure_loss(llama_model * model, const token_windows & windows, int3
     on_progress(1);
     loss.nats = sum / (double) loss.n_tokens;
     if (!std::isfinite(loss.nats))
-        throw failure(error_code::inference_failed, "the model's logits are no finite numbers");
+        throw failure(error_code::inference_failed, "the model's logits are not finite numbers");
     return loss;
 }
 

@@ -24,7 +24,7 @@ static void choose_quantized(cut_layout & layout, const parent_model & parent, c
     for (const auto & [width, what] : { std::pair(counts.n_embd, "hidden"), std::pair(counts.n_ff, "FFN") })
         if (width % 32 != 0)
             throw bad_type(std::string("a ") + what + " width of " + std::to_string(width) +
-                           " cannot be quantised as " + type + ": it is no multiple of 32");
+                           " cannot be quantised as " + type + ": it is not a multiple of 32");
     const model_shape & shape = parent.shape();
     const quantized_shape target = { layout.target->name, counts.n_embd,    counts.n_ff,       counts.n_layer,
                                      counts.n_head,       counts.n_head_kv, shape.head_size_k, shape.head_size_v };

@@ -17,7 +17,7 @@ namespace overfill {
 struct parent_model::files {
     explicit files(const std::string & path) : path(path), file(check_model_file(path)), metadata(path) {
         row = find_architecture(file.architecture);
-        if (!row) refuse("has the architecture " + file.architecture + ", which is not in the table");
+        if (!row) refuse("has the architecture " + file.architecture + ", which is not supported");
         read_parts();
         refuse_experts();
         read_shape();
@@ -59,7 +59,7 @@ struct parent_model::files {
                 throw failure(error_code::model_invalid, part_path + " " + what, { { "path", part_path } });
             };
             if (tensor.offset > n_file || tensor.n_bytes > n_file - tensor.offset)
-                refuse_part("is truncated: tensor " + tensor.name + " ends behind the file");
+                refuse_part("is truncated: tensor " + tensor.name + " extends past the end of the file");
             if (!by_name.emplace(tensor.name, tensors.size()).second)
                 refuse_part("has the tensor " + tensor.name + " twice");
             n_bytes += tensor.n_bytes;
@@ -88,7 +88,7 @@ struct parent_model::files {
     uint32_t single(const char * name) const {
         const auto value = metadata.number(key(name));
         const auto whole = value ? whole_number(*value, 1, UINT32_MAX) : std::nullopt;
-        if (!whole) broken("has no " + key(name) + " that is one whole number");
+        if (!whole) broken("has no single whole number as " + key(name));
         return (uint32_t) *whole;
     }
 
@@ -115,13 +115,13 @@ struct parent_model::files {
         if (embedding == by_name.end()) broken("has no token_embd.weight");
         shape.n_vocab = (uint32_t) tensors[embedding->second].ne[1];
         if (row->rope_layers != 0 && shape.n_layer != row->rope_layers)
-            refuse("has " + std::to_string(shape.n_layer) + " layers, with which " + row->name + " has no RoPE");
+            refuse("has " + std::to_string(shape.n_layer) + " layers, for which " + row->name + " has no RoPE");
     }
 
     void check_axes() const {
         for (const stored_tensor & tensor : tensors) {
             const auto axes = axes_of(*row, tensor.name);
-            if (!axes) refuse("has the tensor " + tensor.name + ", which is not known");
+            if (!axes) refuse("has the unknown tensor " + tensor.name);
             const auto fits = [&](tensor_axis axis, int64_t n) {
                 return axis == tensor_axis::fixed || n == axis_length(axis, shape);
             };

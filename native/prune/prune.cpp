@@ -83,9 +83,9 @@ class pruning {
         importance_ = read_importance(options_.importance_path);
         if (importance_->fingerprint != result_.fingerprint)
             throw failure(error_code::importance_mismatch,
-                          options_.importance_path + " is of another model: " + importance_->model_name + " (" +
-                              importance_->fingerprint + "), not " + name_of(parent_) + " (" + result_.fingerprint +
-                              ")",
+                          options_.importance_path + " was measured on another model: " + importance_->model_name +
+                              " (" + importance_->fingerprint + "), not " + name_of(parent_) + " (" +
+                              result_.fingerprint + ")",
                           { { "path", options_.importance_path },
                             { "fingerprint", importance_->fingerprint + " | " + result_.fingerprint } });
     }
@@ -95,7 +95,7 @@ class pruning {
         if (options_.request.needs_importance() && !has_text() && options_.importance_path.empty())
             refuse("text", "choosing by importance needs a text or an importance file");
         if (!options_.save_importance.empty() && !measures_importance())
-            refuse("saveImportance", "no importance is measured that could be saved");
+            refuse("saveImportance", "there is no measured importance to save");
 
         std::vector<std::string> taken = parent_.paths();
         taken.push_back(options_.text_path);

@@ -27,7 +27,7 @@ uint32_t wished_of(const size_wish & wish, uint32_t n, const char * option, cons
         return stay;
     }
     if (!(wish.value >= 1) || wish.value != std::floor(wish.value))
-        refuse(option, "the number that stays must be a whole number, at least 1");
+        refuse(option, "the number to keep must be a whole number of at least 1");
     if (wish.value > n) refuse(option, "there are only " + std::to_string(n) + " " + what);
     return (uint32_t) wish.value;
 }
@@ -59,7 +59,7 @@ void count_heads(const prune_request & request, const model_shape & shape, resol
     const uint32_t group = shape.n_head / shape.n_head_kv, most = n_kv * group;
     const uint32_t wished = wished_of(request.heads, shape.n_head, "heads", "heads");
     if (request.heads.kind == size_wish::kind::count && wished > most)
-        refuse("heads", std::to_string(n_kv) + " KV heads have only " + std::to_string(most) + " heads");
+        refuse("heads", std::to_string(n_kv) + " KV heads serve only " + std::to_string(most) + " heads");
     out.counts.n_head_kv = out.wished.n_head_kv = n_kv;
     out.wished.n_head = std::min(wished, most);
     // The nearest number of heads a group, halves up.
@@ -80,7 +80,7 @@ class target_resolution {
         if (request_.target_params > 0 && request_.target_bytes > 0)
             refuse("targetBytes", "a model has one target, in parameters or in bytes");
         if (!hidden_is_free && !ffn_is_free)
-            refuse(option(), "the target has nothing to decide where both hidden and ffn are given");
+            refuse(option(), "the target has nothing to decide when both hidden and ffn are given");
 
         target_search search;
         search.fixed = out.counts;
@@ -97,7 +97,7 @@ class target_resolution {
                                  ", more than the target of " + amount(search.target));
         const bool nothing_goes = found.counts == search.fixed;
         if (nothing_goes && found.size < search.target)
-            refuse(option(), "the model is smaller than that already: it has " + amount(found.size));
+            refuse(option(), "the model is already smaller than that: it has " + amount(found.size));
         out.counts = found.counts;
         out.wished.n_embd = hidden_is_free ? found.counts.n_embd : out.wished.n_embd;
         out.wished.n_ff = ffn_is_free ? found.counts.n_ff : out.wished.n_ff;

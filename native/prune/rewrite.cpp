@@ -75,7 +75,7 @@ void refuse_parent_as_output(const parent_model & parent, const std::vector<std:
     for (const std::string & path : paths)
         for (const std::string & part : parent.paths())
             if (same_file(path, part))
-                throw failure(error_code::invalid_argument, "the model would be written over its parent, " + part,
+                throw failure(error_code::invalid_argument, "the model would overwrite its parent, " + part,
                               { { "parameter", "options.out" }, { "path", path } });
 }
 
@@ -156,12 +156,14 @@ void verify(const staged_files & files, const parent_model & parent, const model
     } catch (const failure & error) {
         if (error.code() != error_code::model_invalid && error.code() != error_code::model_unsupported) throw;
         throw failure(error_code::prune_unsupported,
-                      parent.path() + " cannot be pruned so, as llama.cpp refuses the outcome: " + error.what(),
+                      parent.path() +
+                          " cannot be pruned this way, because llama.cpp rejects the result: " + error.what(),
                       details);
     }
     const std::string difference = layer_difference(before, after, kept, counts);
     if (!difference.empty())
-        throw failure(error_code::prune_unsupported, parent.path() + " cannot be pruned so: " + difference, details);
+        throw failure(error_code::prune_unsupported, parent.path() + " cannot be pruned this way: " + difference,
+                      details);
 }
 
 }  // namespace

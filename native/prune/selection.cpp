@@ -53,7 +53,7 @@ class selecting {
         const auto check = [&](const char * what, uint32_t of_file, uint32_t of_model) {
             if (of_file != of_model)
                 throw failure(error_code::importance_mismatch,
-                              "the importance is of another model: its " + std::string(what) + " is " +
+                              "the importance was measured on another model: its " + std::string(what) + " is " +
                                   std::to_string(of_file) + ", the model's " + std::to_string(of_model),
                               { { what, std::to_string(of_file) + " | " + std::to_string(of_model) } });
         };

@@ -16,7 +16,7 @@ class comparison {
     }
 
     void flag(const std::string & what, bool same) {
-        if (found_.empty() && !same) found_ = what + " would be others";
+        if (found_.empty() && !same) found_ = what + " would change";
     }
 
     const std::string & found() const { return found_; }

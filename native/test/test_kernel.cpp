@@ -243,9 +243,9 @@ TEST("steps that the kernel does not do are refused with the layer and the reaso
     };
     case_shape shape;
     shape.rerotate = make_rope(LLAMA_ROPE_TYPE_MROPE, 64, 10000.0f);
-    refused(shape, "positions with more than one number");
+    refused(shape, "several positions per token");
     shape.rerotate = make_rope(LLAMA_ROPE_TYPE_NEOX, 66, 10000.0f);
-    refused(shape, "66 dimensions in heads of 64");
+    refused(shape, "66 dimensions in heads of size 64");
     shape = {};
     shape.to.head_size = 96;
     refused(shape, "rows of 128 and of 192 values");

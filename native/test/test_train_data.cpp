@@ -152,18 +152,18 @@ TEST("a line that is no record says what is wrong with it") {
     const std::pair<const char *, const char *> cases[] = {
         { "", "no JSON" },
         { "{\"text\": \"a\"", "no JSON" },
-        { "{\"text\": \"\xff\"}", "no JSON in UTF-8" },
-        { "[]", "no JSON object" },
-        { "7", "no JSON object" },
+        { "{\"text\": \"\xff\"}", "it is not valid JSON in UTF-8" },
+        { "[]", "it is not a JSON object" },
+        { "7", "it is not a JSON object" },
         { "{}", "none of" },
         { R"({"text": "a", "prompt": "b"})", "only one of" },
         { R"({"prompt": "b"})", "\"completion\" is missing" },
         { R"({"response": "b"})", "\"prompt\" is missing" },
-        { R"({"prompt": 1, "response": "b"})", "\"prompt\" is no string" },
-        { R"({"text": null})", "\"text\" is no string" },
+        { R"({"prompt": 1, "response": "b"})", "\"prompt\" is not a string" },
+        { R"({"text": null})", "\"text\" is not a string" },
         { R"({"messages": {}})", "no list" },
         { R"({"messages": []})", "is empty" },
-        { R"({"messages": ["a"]})", "a message is no object" },
+        { R"({"messages": ["a"]})", "a message is not an object" },
         { R"({"messages": [{"content": "a"}]})", "no \"role\"" },
         { R"({"messages": [{"role": "user"}]})", "no \"content\"" },
         { R"({"messages": [{"role": "user", "content": null}]})", "is null" },
@@ -174,7 +174,7 @@ TEST("a line that is no record says what is wrong with it") {
         { R"({"messages": [{"role": "tool", "content": "20 C"}]})", "a tool's answer" },
         { R"({"tools": [{"type": "function"}], "messages": [{"role": "user", "content": "a"}]})", "\"tools\"" },
         { R"({"messages": [{"role": "user", "content": 1}]})", "neither a string nor a list" },
-        { R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})", "is no text" },
+        { R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})", "is not text" },
     };
     for (const auto & [line, reason] : cases) {
         const std::string message = CHECK_FAILURE(error_code::data_invalid, parse_data_record(line));

@@ -322,12 +322,12 @@ TEST("a sound draft is read, and each fault in one is named") {
         file.add("blk.0.k.weight", 64, 32);
         file.add("blk.0.k.bias", 31, 1);
     });
-    alone("which is no vector of f32", [](draft & file) {
+    alone("which is not a vector of f32", [](draft & file) {
         file.add("blk.0.k.weight", 64, 32);
         file.add("blk.0.k.bias", 32, 1, GGML_TYPE_F16);
     });
     alone("expected f32, f16 or q8_0", [](draft & file) { file.add("blk.0.k.weight", 64, 32, GGML_TYPE_Q4_0); });
-    alone("in an impossible shape", [](draft & file) { file.add("blk.0.k.weight", 1 << 21, 1, GGML_TYPE_Q8_0); });
+    alone("with an impossible shape", [](draft & file) { file.add("blk.0.k.weight", 1 << 21, 1, GGML_TYPE_Q8_0); });
     for (const float odd : { NAN, INFINITY, -INFINITY }) {
         refuses("no finite number", [&](draft & file) { file.add("blk.0.kv.weight", 64, 32)[70] = odd; });
         refuses("no finite number", [&](draft & file) { file.add("blk.0.kv.bias", 32, 1)[31] = odd; });

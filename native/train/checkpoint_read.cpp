@@ -26,7 +26,7 @@ class checkpoint_reader {
     }
 
     training_state read(const run_facts & facts, const trained_values & values) {
-        if (file_->text("general.type") != file_type) refuse("is a GGUF file, but no checkpoint");
+        if (file_->text("general.type") != file_type) refuse("is a GGUF file, but not a checkpoint");
         const double version = file_->number(key_prefix + "version").value_or(0);
         if (version != file_version)
             refuse("has checkpoint version " + number_text(version) + "; version " + std::to_string(file_version) +
@@ -48,7 +48,7 @@ class checkpoint_reader {
         const uint64_t n_bytes = check_input_file(path_, data_codes);
         std::ifstream in(std::filesystem::u8path(path_), std::ios::binary);
         uint64_t expected = 0;
-        if (n_bytes < sizeof expected || n_bytes % sizeof expected != 0) refuse("is no checkpoint, or is damaged");
+        if (n_bytes < sizeof expected || n_bytes % sizeof expected != 0) refuse("is not a checkpoint, or is damaged");
         word_hash hash;
         std::vector<char> piece((size_t) 1 << 20);
         for (uint64_t rest = n_bytes - sizeof expected; rest > 0;) {
@@ -59,14 +59,14 @@ class checkpoint_reader {
             rest -= n;
         }
         in.read(reinterpret_cast<char *>(&expected), sizeof expected);
-        if (!in || hash.value() != expected) refuse("is no checkpoint, or is damaged");
+        if (!in || hash.value() != expected) refuse("is not a checkpoint, or is damaged");
     }
 
     void check_facts(const run_facts & facts) const {
         const std::vector<std::string> names = texts("facts.names"), values = texts("facts.values");
-        if (names.size() != values.size()) refuse("has no sound list of facts");
+        if (names.size() != values.size()) refuse("has no valid list of facts");
         const auto differs = [&](const std::string & name, const std::string & there, const std::string & here) {
-            refuse("is of another training: its " + name + " is " + there + ", this one's is " + here,
+            refuse("belongs to another training run: its " + name + " is " + there + ", not " + here,
                    { { "fact", name } });
         };
         for (size_t i = 0; i < std::max(names.size(), facts.size()); i++) {
@@ -81,7 +81,7 @@ class checkpoint_reader {
         const int64_t key = gguf_find_key(file_->get(), (key_prefix + name).c_str());
         if (key >= 0 &&
             (gguf_get_kv_type(file_->get(), key) != GGUF_TYPE_ARRAY || gguf_get_arr_type(file_->get(), key) != type))
-            refuse("has no sound " + name);
+            refuse("has no valid " + name);
         return key;
     }
 
@@ -105,7 +105,7 @@ class checkpoint_reader {
         each_number(state, [&](const char * name, uint64_t & value) {
             const int64_t key = gguf_find_key(file_->get(), (key_prefix + name).c_str());
             if (key < 0 || gguf_get_kv_type(file_->get(), key) != GGUF_TYPE_UINT64)
-                refuse(std::string("has no sound ") + name);
+                refuse(std::string("has no valid ") + name);
             value = gguf_get_val_u64(file_->get(), key);
         });
         state_lists lists;
@@ -114,7 +114,7 @@ class checkpoint_reader {
             [&](const char * name, auto & reals) {
                 reals = list<double>(name, GGUF_TYPE_FLOAT64);
                 for (const double value : reals)
-                    if (!std::isfinite(value)) refuse(std::string("has no sound ") + name);
+                    if (!std::isfinite(value)) refuse(std::string("has no valid ") + name);
             },
             [&](const char * name, auto & list) { list = texts(name); });
         if (!put_lists(lists, state)) refuse("has lists that do not belong together");
@@ -126,13 +126,14 @@ class checkpoint_reader {
         if (id < 0) refuse("has no tensor " + name);
         if (gguf_get_tensor_type(file_->get(), id) != GGML_TYPE_F32 ||
             !std::equal(like->ne, like->ne + GGML_MAX_DIMS, gguf_get_tensor_ne(file_->get(), id)))
-            refuse("has " + name + " in another shape than the model's");
+            refuse("has " + name + " with a different shape from the model's");
         const std::vector<uint8_t> bytes = file_->tensor_bytes(id);
         std::vector<float> values((size_t) ggml_nelements(like));
-        if (bytes.size() != values.size() * sizeof(float)) refuse("is truncated: " + name + " ends behind the file");
+        if (bytes.size() != values.size() * sizeof(float))
+            refuse("is truncated: " + name + " extends past the end of the file");
         std::memcpy(values.data(), bytes.data(), bytes.size());
         for (const float value : values)
-            if (!std::isfinite(value)) refuse("has values in " + name + " that are no finite numbers");
+            if (!std::isfinite(value)) refuse("has values in " + name + " that are not finite numbers");
         return values;
     }
 
@@ -140,7 +141,7 @@ class checkpoint_reader {
         const std::vector<ggml_tensor *> & trained = values.parameters.trained();
         const bool keeps_best = gguf_find_tensor(file_->get(), best_name(0).c_str()) >= 0;
         if ((size_t) gguf_get_n_tensors(file_->get()) != (keeps_best ? 4 : 3) * trained.size())
-            refuse("has tensors that no checkpoint has");
+            refuse("has tensors that do not belong in a checkpoint");
         each_tensor(values, [&](const std::string & name, ggml_tensor * tensor) {
             const std::vector<float> read = read_tensor(name, tensor);
             ggml_backend_tensor_set(tensor, read.data(), 0, read.size() * sizeof(float));

@@ -80,7 +80,7 @@ static void check_finite(const std::vector<float> & values, const std::string & 
     for (const float value : values)
         if (!std::isfinite(value))
             throw failure(error_code::training_diverged,
-                          "training diverged: the values of " + name + " are no finite numbers any more",
+                          "training diverged: the values of " + name + " are no longer finite numbers",
                           { { "tensor", name } });
 }
 

@@ -27,7 +27,7 @@ bool compute_device::is_cpu() const { return ggml_backend_dev_type(device_) == G
 ggml_backend_buffer_ptr compute_device::allocate(ggml_context * ctx) const {
     ggml_backend_buffer_ptr buffer(ggml_backend_alloc_ctx_tensors(ctx, backend_.get()));
     if (!buffer)
-        throw failure(error_code::out_of_memory, std::string("no memory for training on the device ") + name(),
+        throw failure(error_code::out_of_memory, std::string("not enough memory for training on the device ") + name(),
                       { { "device", name() } });
     return buffer;
 }

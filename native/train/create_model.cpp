@@ -62,16 +62,17 @@ new_model_options checked(new_model_options o) {
     check_count("contextSize", o.context_size, largest_context);
     if (o.n_head % o.n_head_kv != 0)
         refuse("kvHeads",
-               std::to_string(o.n_head) + " heads are no multiple of " + std::to_string(o.n_head_kv) + " KV heads");
+               std::to_string(o.n_head) + " heads are not a multiple of " + std::to_string(o.n_head_kv) + " KV heads");
     if (o.head_size == 0) {
         if (o.n_embd % o.n_head != 0)
-            refuse("heads", "a hidden size of " + std::to_string(o.n_embd) + " is no multiple of " +
-                                std::to_string(o.n_head) + " heads; give the head size");
+            refuse("heads", "a hidden size of " + std::to_string(o.n_embd) + " is not a multiple of " +
+                                std::to_string(o.n_head) + " heads; set headSize");
         o.head_size = o.n_embd / o.n_head;
     }
     check_count("headSize", o.head_size, largest_width / o.n_head);
     if (o.head_size % 2 != 0)
-        refuse("headSize", "a position encoding turns pairs, and heads of " + std::to_string(o.head_size) + " are odd");
+        refuse("headSize", "the position encoding rotates pairs of dimensions, but a head size of " +
+                               std::to_string(o.head_size) + " is odd");
     if (!(o.rope_base > 0) || !std::isfinite(o.rope_base)) refuse("ropeBase", "expected a positive number");
     if (!(o.norm_eps > 0) || !std::isfinite(o.norm_eps)) refuse("normEpsilon", "expected a positive number");
     if (o.type != "f32" && o.type != "f16" && o.type != "bf16")
@@ -90,7 +91,7 @@ int64_t copy_tokenizer(const std::string & path, gguf_context * to) {
     }
     gguf_set_kv(to, kept.get());
     const int64_t n_tokens = from.array_length("tokenizer.ggml.tokens");
-    if (n_tokens < 1) throw failure(error_code::model_invalid, path + " holds no list of tokens", { { "path", path } });
+    if (n_tokens < 1) throw failure(error_code::model_invalid, path + " has no list of tokens", { { "path", path } });
     return n_tokens;
 }
 

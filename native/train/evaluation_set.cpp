@@ -37,7 +37,7 @@ double evaluation_set::loss(student_model & student, const std::function<void(do
     const double loss = sum / (double) n_targets;
     if (!std::isfinite(loss))
         throw failure(error_code::training_diverged,
-                      "training diverged: the loss of an evaluation is no finite number");
+                      "training diverged: the loss of an evaluation is not a finite number");
     return loss;
 }
 

@@ -21,7 +21,7 @@ void example_stream::refuse(const drawn_example & drawn) {
     if (bad_lines_.size() <= max_bad_lines_) return;
     const std::string others =
         max_bad_lines_ > 0 ? " (" + std::to_string(max_bad_lines_) + " bad lines were skipped before it)" : "";
-    throw failure(error_code::data_invalid, path_ + ", line " + number + ": " + drawn.problem + others,
+    throw failure(error_code::data_invalid, path_ + ":" + number + ": " + drawn.problem + others,
                   { { "path", path_ }, { "line", drawn.number } });
 }
 

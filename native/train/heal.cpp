@@ -50,7 +50,8 @@ static training_state first_state(const heal_options & options, const run_facts 
         data.resume(state.data);
     } catch (const failure & problem) {
         if (problem.code() != error_code::data_invalid) throw;
-        throw failure(error_code::checkpoint_invalid, checkpoint + " is of another training: " + problem.what(),
+        throw failure(error_code::checkpoint_invalid,
+                      checkpoint + " belongs to another training run: " + problem.what(),
                       { { "path", checkpoint }, { "fact", "data" } });
     }
     return state;

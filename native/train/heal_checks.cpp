@@ -47,7 +47,7 @@ static void check_values(const heal_options & options) {
     check_range("clip", options.clip, 0, 1e30);
     check_positive("shuffleWindow", (double) options.shuffle_window);
     check_positive("threads", options.n_threads);
-    if (options.context_size == 1) refuse("contextSize", "a single token has nothing to ask for");
+    if (options.context_size == 1) refuse("contextSize", "a single token leaves nothing to predict");
     if (!options.eval_path.empty()) check_positive("maxEvalExamples", (double) options.max_eval_examples);
 }
 

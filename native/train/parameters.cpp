@@ -29,7 +29,7 @@ parameter_set::parameter_set(const std::string & path, const compute_device & de
         if (type != GGML_TYPE_F32 && !ggml_get_type_traits(type)->to_float)
             throw failure(error_code::model_invalid,
                           path + ": tensor " + name + " has the type " + ggml_type_name(type) +
-                              ", which is no weight's",
+                              ", which is not a type for weights",
                           { { "path", path }, { "tensor", name } });
         ggml_tensor * tensor =
             ggml_new_tensor(ctx_.get(), GGML_TYPE_F32, GGML_MAX_DIMS, gguf_get_tensor_ne(file.get(), i));
@@ -87,7 +87,7 @@ void parameter_set::add_factors(const low_rank & lora, const parameter_filter & 
         changed_.push_back(weight);
     }
     if (changed_.empty())
-        throw failure(error_code::invalid_argument, "options.lora.targets: no matrix of the model is one",
+        throw failure(error_code::invalid_argument, "options.lora.targets: they match no matrix of the model",
                       { { "parameter", "options.lora.targets" } });
 }
 

@@ -16,7 +16,7 @@ shuffled_lines::shuffled_lines(const std::string & path, uint64_t window, uint64
     scan_.open(file, std::ios::binary);
     pick_.open(file, std::ios::binary);
     if (!scan_ || !pick_)
-        throw failure(error_code::file_read_failed, path + " cannot be read: the system refuses it",
+        throw failure(error_code::file_read_failed, path + " cannot be read: the system refused access",
                       { { "path", path } });
     position_.random.value = seed;
     if (!fill()) throw failure(error_code::data_invalid, path + " holds no line", { { "path", path } });

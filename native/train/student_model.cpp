@@ -103,7 +103,7 @@ student_model::student_model(const heal_options & options, const llama_vocab * v
     // Also where only logits are read: a row of them is a row of the student's.
     const auto difference = compare_vocabularies(teacher_->vocab(), vocab);
     if (!difference.equal)
-        throw failure(error_code::pair_incompatible, "the two models are no pair: " + difference.message,
+        throw failure(error_code::pair_incompatible, "the two models do not make a pair: " + difference.message,
                       { { "vocabulary", difference.prefill + " | " + difference.decode } });
 }
 

@@ -11,8 +11,7 @@ text_windows::text_windows(const std::string & path, const llama_vocab * vocab, 
     : path_(path), vocab_(vocab), n_tokens_(n_tokens), size_(window) {
     position_.random.value = seed;
     rewind();
-    if (!fill())
-        throw failure(error_code::data_invalid, path + " holds no text to be trained on", { { "path", path } });
+    if (!fill()) throw failure(error_code::data_invalid, path + " holds no text to train on", { { "path", path } });
 }
 
 void text_windows::rewind() {

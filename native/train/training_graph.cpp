@@ -70,7 +70,7 @@ training_graph::training_graph(const training_shape & shape, const decoder & mod
     memory_.reset(ggml_gallocr_new(ggml_backend_get_default_buffer_type(device.backend())));
     if (!memory_ || !ggml_gallocr_alloc_graph(memory_.get(), graph_))
         throw failure(error_code::out_of_memory,
-                      "no memory for a training graph over " + std::to_string(n) + " tokens");
+                      "not enough memory for a training graph over " + std::to_string(n) + " tokens");
 }
 
 training_graph::~training_graph() = default;

@@ -23,7 +23,7 @@ static void refuse_unknown_facts(const std::string & path, const gguf_metadata &
     for (const char * key :
          { "expert_count", "attention.max_alibi_bias", "attention.clamp_kqv", "attention.temperature_scale" })
         if (metadata.number(std::string(row.name) + "." + key).value_or(0) != 0)
-            unsupported(path, row.name, "the training graph has no " + std::string(key));
+            unsupported(path, row.name, "the training graph does not support " + std::string(key));
     if (metadata.number("split.count").value_or(1) > 1) unsupported(path, row.name, "it is split into several files");
     // What such a model has instead is ALiBi.
     if (row.rope_layers && n_layer != row.rope_layers)
@@ -59,7 +59,7 @@ static context_ptr make_context(llama_model * model, uint32_t context_size) {
     params.no_perf = true;
     const log_capture log;
     context_ptr ctx(llama_init_from_model(model, params));
-    if (!ctx) throw failure(error_code::out_of_memory, "no context for a model: " + log.errors());
+    if (!ctx) throw failure(error_code::out_of_memory, "could not create a context for the model: " + log.errors());
     return ctx;
 }
 
@@ -73,7 +73,7 @@ training_shape training_shape_of(const std::string & path, uint32_t context_size
     const auto ctx = make_context(model.get(), context_size);
     const model_traits traits = traits_of(model.get());
     if (traits.recurrent || traits.encoder || !traits.causal || traits.latent_kv)
-        unsupported(path, name, "it is no causal decoder with a KV cache");
+        unsupported(path, name, "it is not a causal decoder with a KV cache");
     refuse_unknown_facts(path, metadata, *row, traits.n_layer);
 
     training_shape shape;

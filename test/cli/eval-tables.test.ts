@@ -107,7 +107,7 @@ test("what is not there is not told", (t) => {
   t.notRegex(text, /reads|writes|position|\[|undefined|NaN/);
   const { decode: _, ...one } = answers;
   t.regex(renderReport(one), /^The pair is one model\.$/m);
-  const skipped = { ...answers, badLines: [{ path: "d.jsonl", line: 2, reason: "it is no JSON" }] };
+  const skipped = { ...answers, badLines: [{ path: "d.jsonl", line: 2, reason: "it is not valid JSON" }] };
   t.regex(renderReport(skipped), /^1 bad line was skipped\.$/m);
 });
 

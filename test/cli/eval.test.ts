@@ -38,7 +38,7 @@ test.serial("the rows stand side by side, and the report, its picture and each r
   const args = ["eval", ...models, "--data", spoiled, "--refresh", "1,2", ...quick, ...files];
   const { stdout, stderr, exitCode } = await runCommand(args);
   t.is(exitCode, 0, stderr);
-  t.is(stderr, `${spoiled}:1: it is no JSON\n`);
+  t.is(stderr, `${spoiled}:1: it is not valid JSON\n`);
   t.true(stdout.startsWith(`${spoiled}: predicting responses, 12 examples, `), stdout);
   t.regex(stdout, /│ +prefill alone │ +decode alone │ +two-stage │ +refresh 1 │ +refresh 2 │/);
   t.regex(stdout, /│ perplexity +│ +1\.\d{4} │/);
@@ -144,6 +144,6 @@ test.serial("a file in UTF-16 is told with its line", async (t) => {
   const data = join(withTempDir(t), "wide.jsonl");
   writeFileSync(data, Buffer.from('\uFEFF{"text": "a"}\n', "utf16le"));
   const { stderr, exitCode } = await runCommand(["eval", ...models, "--data", data, ...quick]);
-  t.is(stderr, `overfill: ${data}:1: the file is in UTF-16LE, or no text; expected UTF-8 (ERR_DATA_INVALID)\n`);
+  t.is(stderr, `overfill: ${data}:1: the file is in UTF-16LE, or is not text; expected UTF-8 (ERR_DATA_INVALID)\n`);
   t.is(exitCode, 1);
 });

@@ -13,7 +13,7 @@ const result: HealResult = {
     { step: 600, loss: 2 },
     { step: 1200, loss: 2.5 },
   ],
-  badLines: [{ path: "d.jsonl", line: 7, reason: "no JSON" }],
+  badLines: [{ path: "d.jsonl", line: 7, reason: "it is not valid JSON in UTF-8" }],
   ...{ path: "healed.gguf", sizeBytes: 2 ** 20, tokensPerSecond: 1234, ms: 12_345 },
 };
 const options: HealOptions = {

@@ -74,14 +74,14 @@ test("a record that makes no example is refused as a data file's line is", async
   const records: readonly (readonly [record: object, message: RegExp])[] = [
     [{}, /none of/],
     [{ prompt: "a" }, /is missing/],
-    [{ prompt: "a", response: 5 }, /is no string/],
+    [{ prompt: "a", response: 5 }, /is not a string/],
     [{ prompt: "a", response: "" }, /the response is empty/],
     [{ text: "a", prompt: "b", response: "c" }, /only one of/],
     [{ messages: [] }, /is empty/],
     [{ messages: messages.slice(0, 2) }, /not the assistant's/],
     [{ messages: messages.slice(2) }, /nothing before/],
     [{ prompt: "a ".repeat(200), response: "b ".repeat(200) }, /more than the 256/],
-    [{ text: "\ud800" }, /no JSON in UTF-8/],
+    [{ text: "\ud800" }, /it is not valid JSON in UTF-8/],
   ];
   for (const [record, message] of records) {
     const error = await refusal(t, "ERR_DATA_INVALID", () => pair.encode(record as never), JSON.stringify(record));

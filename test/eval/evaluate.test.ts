@@ -393,7 +393,7 @@ test("as many examples are evaluated as were asked for, from the beginning", asy
   });
   t.deepEqual(lines, [2, 3, 4]);
   t.is(report.examples, 3);
-  t.deepEqual(report.badLines, [{ path: data, line: 1, reason: "it is no JSON" }]);
+  t.deepEqual(report.badLines, [{ path: data, line: 1, reason: "it is not valid JSON" }]);
   const one = await evaluate({ ...short, prefill: full, data, maxExamples: 1 });
   t.deepEqual(Object.keys(one.rows[0]?.figures.perplexity ?? {}), ["value"], "no interval for one");
 });

@@ -26,7 +26,7 @@ const badLines: readonly (readonly [
   reason: RegExp,
   more?: Partial<EvaluateOptions>,
 ])[] = [
-  ["no JSON", "{ no", /^it is no JSON$/],
+  ["no JSON", "{ no", /^it is not valid JSON$/],
   ["a missing field", { prompt: "a" }, /^"response" is missing$/],
   ["an empty answer", { prompt: "a", response: "" }, /^"response": expected/],
   ["a response longer than the context", long, /^\d+ tokens, more than the 256 of the context$/],

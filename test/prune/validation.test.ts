@@ -143,7 +143,7 @@ const contradictions: readonly (readonly [title: string, parameter: string, mess
     /no importance/,
     { importance: "i", saveImportance: "j" },
   ],
-  ["one file for two things", "options.saveImportance", /another file than out/, { saveImportance: usual.out }],
+  ["one file for two things", "options.saveImportance", /a file other than out/, { saveImportance: usual.out }],
 ];
 
 for (const [title, parameter, message, options] of contradictions)

@@ -23,7 +23,7 @@ function makeTraining() {
   const start = (events: NativeHealEvents) => {
     const tell = [
       () => events.onProgress(progress(0, 1)),
-      () => events.onBadLine({ path: "d.jsonl", line: 7, reason: "no JSON" }),
+      () => events.onBadLine({ path: "d.jsonl", line: 7, reason: "it is not valid JSON in UTF-8" }),
       () => events.onProgress(progress(1, 0.5)),
       () => events.onEvaluation({ step: 3, loss: 2 }),
       () => events.onProgress(progress(2, 0.25)),
@@ -63,7 +63,7 @@ test("news come by name, to those who ask for them", async (t) => {
     { stage: "evaluating", fraction: 0.25, ...numbers },
     { stage: "writing", fraction: 1, ...numbers },
   ]);
-  t.deepEqual(lines, [{ path: "d.jsonl", line: 7, reason: "no JSON" }]);
+  t.deepEqual(lines, [{ path: "d.jsonl", line: 7, reason: "it is not valid JSON in UTF-8" }]);
   t.deepEqual(evaluations, [{ step: 3, loss: 2 }]);
   t.is(await runTraining(makeTraining().start, {}), "done");
 });

@@ -6,7 +6,7 @@ const native = {
   ...{ steps: 3, firstStep: 0, examples: 24, tokens: 96, trainedParameters: 1000 },
   losses: Float64Array.of(3, 2, 1),
   evaluations: [{ step: 0, loss: 3.5 }],
-  badLines: [{ path: "d.jsonl", line: 7, reason: "no JSON" }],
+  badLines: [{ path: "d.jsonl", line: 7, reason: "it is not valid JSON in UTF-8" }],
   ...{ path: "o.gguf", sizeBytes: 5000, tokensPerSecond: 123, ms: 45 },
   ...{ translatorPath: "", translatorSizeBytes: 0 },
 } as const;

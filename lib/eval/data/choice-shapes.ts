@@ -31,7 +31,8 @@ const shapeOf = <Fields>(fields: z.Schema<Fields>, toChoices: (fields: Fields, r
         context.issues.push({ code: "custom", message, path: field?.split(".") ?? [], input: found });
       const record = toChoices(found, refuse);
       const beyond = record.right.find((choice) => choice >= record.continuations.length);
-      if (beyond !== undefined) refuse(`the right choice is ${beyond}, of ${record.continuations.length} from 0`);
+      if (beyond !== undefined)
+        refuse(`the right choice is ${beyond}, but the choices are 0 to ${record.continuations.length - 1}`);
       return record;
     }),
   );

@@ -40,7 +40,7 @@ export async function* readLines(path: string, signal?: AbortSignal): AsyncGener
     pending.push(chunk.subarray(start));
     pendingBytes += chunk.length - start;
     if (pendingBytes > mostLineBytes)
-      throw createError("ERR_DATA_INVALID", `${path}:${number + 1}: the line has more than 64 MiB`, {
+      throw createError("ERR_DATA_INVALID", `${path}:${number + 1}: the line is longer than 64 MiB`, {
         path,
         line: number + 1,
       });
@@ -81,7 +81,7 @@ function refuseWideEncoding(start: Buffer, path: string): void {
   const isBig = (a === 0xfe && b === 0xff) || (a === 0 && b > 0);
   if (!isWide && !isWideLittle && !isLittle && !isBig) return;
   const encoding = isWide || isWideLittle ? "UTF-32" : isLittle ? "UTF-16LE" : "UTF-16BE";
-  const message = `${path}:1: the file is in ${encoding}, or no text; expected UTF-8`;
+  const message = `${path}:1: the file is in ${encoding}, or is not text; expected UTF-8`;
   throw createError("ERR_DATA_INVALID", message, { path, line: 1 });
 }
 
@@ -91,7 +91,7 @@ function decodeLine(parts: readonly Buffer[], number: number): DataLine | undefi
   try {
     // A decoder for each line: it takes the byte order mark off, which belongs to the first line alone.
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: number > 1 }).decode(bytes);
-    if (text.includes("\0")) return { number, problem: "there is a zero byte in it" };
+    if (text.includes("\0")) return { number, problem: "it contains a zero byte" };
     return text.trim() === "" ? undefined : { number, text };
   } catch {
     return { number, problem: "it is not UTF-8 (probably Latin-1 or Windows-1252)" };

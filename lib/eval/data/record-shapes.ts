@@ -139,15 +139,15 @@ function shapeOf(fields: Fields): z.Schema<TaskRecord> | undefined {
 /** Reads one line of JSONL. Fields that the shape does not have are left alone. */
 export function parseRecord(line: string): ParsedRecord {
   const fields = parseJson(line);
-  if (fields === undefined) return { problem: "it is no JSON" };
+  if (fields === undefined) return { problem: "it is not valid JSON" };
   if (typeof fields !== "object" || fields === null || Array.isArray(fields))
-    return { problem: "it is no JSON object" };
+    return { problem: "it is not a JSON object" };
   const shape = shapeOf(fields as Fields);
   if (!shape) return { problem: `it has none of the known fields: ${known}` };
   const parsed = z.safeParse(shape, fields);
   if (!parsed.success) return { problem: describe(shape, parsed.error.issues, fields) };
   // JSON can escape half a character, which no UTF-8 has: it would come out as U+FFFD.
-  if (hasLoneSurrogate(JSON.stringify(parsed.data))) return { problem: "there is half of a surrogate pair in it" };
+  if (hasLoneSurrogate(JSON.stringify(parsed.data))) return { problem: "it contains half of a surrogate pair" };
   return { record: parsed.data };
 }
 

@@ -22,7 +22,7 @@ namespace overfill {
 namespace {
 
 [[noreturn]] void unavailable(const std::string & why, error_details details = {}) {
-    throw failure(error_code::handover_unavailable, "no translation in CUDA: " + why, std::move(details));
+    throw failure(error_code::handover_unavailable, "CUDA cannot translate the KV cache: " + why, std::move(details));
 }
 
 #if defined(_WIN32)
@@ -104,7 +104,7 @@ cuda_library::cuda_library(const std::string & path) {
     };
     bind(abi, "overfill_cuda_abi");
     if (abi() != overfill_cuda_version)
-        unavailable(path + " has the interface " + std::to_string(abi()) + ", needed is " +
+        unavailable(path + " has interface version " + std::to_string(abi()) + ", expected " +
                         std::to_string(overfill_cuda_version),
                     { { "path", path } });
 #define OVERFILL_CUDA_BIND(result, name, parameters) bind(name, "overfill_cuda_" #name);
@@ -116,7 +116,7 @@ void check_cuda(int status, const char * message) {
     switch (status) {
     case overfill_cuda_ok: return;
     case overfill_cuda_out_of_memory:
-        throw failure(error_code::out_of_memory, std::string("the CUDA device has no memory left: ") + message);
+        throw failure(error_code::out_of_memory, std::string("the CUDA device is out of memory: ") + message);
     case overfill_cuda_unavailable: unavailable(message);
     default: throw failure(error_code::inference_failed, std::string("the CUDA device failed: ") + message);
     }

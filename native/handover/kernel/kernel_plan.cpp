@@ -53,9 +53,9 @@ void check_side(const translate_step & step, const kv_storage & side, uint32_t h
 void check_rope(const translate_step & step, const std::shared_ptr<const rope_parameters> & rope,
                 const kv_storage & side) {
     if (!rope || rope->none()) return;
-    if (!rope->plain()) refuse(step, "positions with more than one number");
+    if (!rope->plain()) refuse(step, "several positions per token");
     if (rope->n_dims % 2 != 0 || rope->n_dims < 0 || (uint32_t) rope->n_dims > side.head_size)
-        refuse(step, "a rotation of " + std::to_string(rope->n_dims) + " dimensions in heads of " +
+        refuse(step, "a rotation of " + std::to_string(rope->n_dims) + " dimensions in heads of size " +
                          std::to_string(side.head_size));
 }
 
@@ -271,7 +271,7 @@ void kernel_plan::prepare(const translate_job & job) {
         steps_.push_back(out);
     }
     if (n_groups > (uint64_t) std::numeric_limits<int32_t>::max())
-        throw failure(error_code::inference_failed, "more cells than one launch of the device kernels takes");
+        throw failure(error_code::inference_failed, "more cells than one launch of the device kernels can take");
     n_groups_ = (uint32_t) n_groups;
 }
 

@@ -20,7 +20,7 @@ namespace overfill {
 namespace {
 
 [[noreturn]] void unavailable(const std::string & why) {
-    throw failure(error_code::handover_unavailable, "no translation in Metal: " + why);
+    throw failure(error_code::handover_unavailable, "Metal cannot translate the KV cache: " + why);
 }
 
 std::string text_of(NSError * error) { return error ? error.localizedDescription.UTF8String : "unknown error"; }
@@ -103,7 +103,7 @@ class metal_translate : public translate_implementation {
         const size_t page = (size_t) sysconf(_SC_PAGESIZE);
         const uintptr_t base = (uintptr_t) ggml_backend_buffer_get_base(tensor->buffer);
         const size_t n_bytes = (ggml_backend_buffer_get_size(tensor->buffer) + page - 1) / page * page;
-        if (base % page != 0) unavailable("a cache does not begin on a page");
+        if (base % page != 0) unavailable("a cache does not begin on a page boundary");
         if (n_bytes > device_.maxBufferLength) unavailable("a cache is larger than one Metal buffer");
         id<MTLBuffer> view = [device_ newBufferWithBytesNoCopy:(void *) base
                                                         length:n_bytes
@@ -132,14 +132,14 @@ class metal_translate : public translate_implementation {
         pipeline_ = [device_ newComputePipelineStateWithFunction:function error:&error];
         if (!pipeline_) unavailable("no pipeline for the kernel: " + text_of(error));
         if (pipeline_.maxTotalThreadsPerThreadgroup < kernel_lanes)
-            unavailable("the device runs too few threads a group");
+            unavailable("the device runs too few threads per group");
     }
 
     template <class T> id<MTLBuffer> upload(const std::vector<T> & data) {
         id<MTLBuffer> buffer = [device_ newBufferWithBytes:data.data()
                                                     length:data.size() * sizeof(T)
                                                    options:MTLResourceStorageModeShared];
-        if (!buffer) throw failure(error_code::out_of_memory, "the Metal device has no memory left");
+        if (!buffer) throw failure(error_code::out_of_memory, "the Metal device is out of memory");
         return buffer;
     }
 

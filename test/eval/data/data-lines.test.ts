@@ -72,7 +72,7 @@ test("bytes that are no UTF-8 make their line a bad one; they never become U+FFF
 test("a zero byte makes a bad line", async (t) => {
   t.deepEqual(await linesOf(fileOf(t, "abc\nd\0\n")), [
     { number: 1, text: "abc" },
-    { number: 2, problem: "there is a zero byte in it" },
+    { number: 2, problem: "it contains a zero byte" },
   ]);
 });
 

@@ -52,10 +52,10 @@ test("one bad line too many ends it, with its place and reason", async (t) => {
   const path = writeLines(join(withTempDir(t), "data.jsonl"), [response, "{", "{", response, "{"]);
   t.like(await readAll(path, undefined, 3), { lines: [1, 4], bad: [2, 3, 5] });
   const error = await refusal(t, "ERR_DATA_INVALID", readAll(path, undefined, 2));
-  t.deepEqual(error.details, { path, line: 5, reason: "it is no JSON" });
-  t.is(error.message, `${path}:5: it is no JSON, after 2 other bad lines`);
+  t.deepEqual(error.details, { path, line: 5, reason: "it is not valid JSON" });
+  t.is(error.message, `${path}:5: it is not valid JSON, after 2 other bad lines`);
   const none = await refusal(t, "ERR_DATA_INVALID", readAll(path, undefined, 0));
-  t.is(none.message, `${path}:2: it is no JSON`);
+  t.is(none.message, `${path}:2: it is not valid JSON`);
 });
 
 test("a file without a usable line is refused with its first reason", async (t) => {

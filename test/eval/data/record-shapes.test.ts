@@ -116,10 +116,10 @@ for (const [title, line, record] of shapes)
 const choices = { query: "q", choices: ["a", "b"], gold: 0 };
 const arc = { question: "q", choices: arcChoices, answerKey: "A" };
 const broken: readonly (readonly [title: string, line: string | object, problem: RegExp])[] = [
-  ["no JSON", "{ a", /^it is no JSON$/],
-  ["JSON of two objects", "{} {}", /^it is no JSON$/],
-  ["a list", [1], /^it is no JSON object$/],
-  ["null", "null", /^it is no JSON object$/],
+  ["no JSON", "{ a", /^it is not valid JSON$/],
+  ["JSON of two objects", "{} {}", /^it is not valid JSON$/],
+  ["a list", [1], /^it is not a JSON object$/],
+  ["null", "null", /^it is not a JSON object$/],
   ["other fields", { a: 1 }, /^it has none of the known fields: "messages"/],
   ["nothing", {}, /none of the known fields/],
   ["a prompt alone", { prompt: "a" }, /^"response" is missing$/],
@@ -165,7 +165,7 @@ const broken: readonly (readonly [title: string, line: string | object, problem:
   ["messages that are none", { messages: "Hi" }, /^"messages": /],
   ["a single choice", { ...choices, choices: ["a"] }, /^"choices": /],
   ["an empty choice", { ...choices, choices: ["a", " "] }, /^"choices.1": expected a choice that is not empty$/],
-  ["a gold beyond the choices", { ...choices, gold: 2 }, /^the right choice is 2, of 2 from 0$/],
+  ["a gold beyond the choices", { ...choices, gold: 2 }, /^the right choice is 2, but the choices are 0 to 1$/],
   ["a gold that is no index", { ...choices, gold: -1 }, /^"gold": /],
   ["no gold", { query: "q", choices: ["a", "b"] }, /^"gold" is missing$/],
   ["no query", { gold: 1, choices: ["a", "b"] }, /^"query" is missing$/],
@@ -182,7 +182,7 @@ const broken: readonly (readonly [title: string, line: string | object, problem:
   ],
   ["endings without a label", { ctx: "c", endings: ["a", "b"] }, /^"label" is missing$/],
   ["a label that is no index", { ctx: "c", endings: ["a", "b"], label: "x" }, /^"label": /],
-  ["half of a character", '{"text": "a \\ud83d b"}', /^there is half of a surrogate pair in it$/],
+  ["half of a character", '{"text": "a \\ud83d b"}', /^it contains half of a surrogate pair$/],
   ["half of a character at its end", { prompt: "a", response: "\udc00" }, /surrogate/],
 ];
 for (const [title, line, problem] of broken)
