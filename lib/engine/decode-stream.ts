@@ -14,7 +14,7 @@ export interface StreamSource {
   abort(): void;
   retract(tokens: number): Promise<void>;
   isDisposed(): boolean;
-  /** Whether each chunk tells its tokens' log-probabilities. */
+  /** Whether each chunk has its tokens' log-probabilities. */
   readonly withLogProbs: boolean;
 }
 
@@ -269,7 +269,7 @@ function toChunk(reading: NativeReading, withLogProbs: boolean): DecodeChunk {
   };
 }
 
-/** `Promise.withResolvers`, which Node 20 has not. */
+/** `Promise.withResolvers`, which Node 20 lacks. */
 function withResolvers<Value>(): PromiseWithResolvers<Value> {
   let resolve: (value: Value) => void = () => {};
   let reject: (error: unknown) => void = () => {};

@@ -30,8 +30,8 @@ export interface FitTranslatorOptions {
   /** The model that will write; its vocabulary must be the prefill model's. */
   readonly decode: ModelSource;
   /**
-   * Path or `file:` URL of a text file of the kind that prompts will be: UTF-8, at least some thousand tokens, better a
-   * hundred thousand. It is streamed, so that its size is no matter of memory. Text such as `<|im_end|>` in it becomes
+   * Path or `file:` URL of a text file of the kind that prompts will be: UTF-8, at least a few thousand tokens, better a
+   * hundred thousand. It is streamed, so its size does not matter for memory. Text such as `<|im_end|>` in it becomes
    * the control token of that name.
    */
   readonly text: string | URL;
@@ -59,7 +59,7 @@ export interface FitTranslatorOptions {
    */
   readonly chunkSize?: number | undefined;
   /**
-   * Read no more than so many tokens of the text: 1 or more.
+   * Read at most this many tokens of the text: 1 or more.
    * @default all of it
    */
   readonly maxTokens?: number | undefined;

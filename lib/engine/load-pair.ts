@@ -17,7 +17,7 @@ import { checkInspectOptions, checkLoadPairOptions, toNativeCaches } from "./val
  * - ERR_INVALID_ARGUMENT for an option out of range;
  * - ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED or ERR_MODEL_LOAD_FAILED for a
  *   file;
- * - ERR_PAIR_INCOMPATIBLE, with every reason, for two models that are no pair; ERR_HANDOVER_UNAVAILABLE for a pair whose
+ * - ERR_PAIR_INCOMPATIBLE, with every reason, for two models that do not make a pair; ERR_HANDOVER_UNAVAILABLE for a pair whose
  *   cache cannot be handed over in the way asked for, or not without a translator;
  * - ERR_TRANSLATOR_INVALID or ERR_TRANSLATOR_MISMATCH for a translator that is broken or made for other models;
  * - ERR_GPU_UNAVAILABLE for a device that was asked for by name; ERR_OUT_OF_MEMORY;
@@ -72,7 +72,7 @@ async function load(options: LoadPairOptions): Promise<Pair> {
 
 /**
  * What one or two models are and whether they pair, without loading their weights. Rejects with the codes of a file and
- * with the loader's codes; two models that are no pair are an answer, not an error.
+ * with the loader's codes; two models that do not make a pair are an answer, not an error.
  */
 export async function inspect(options: InspectOptions): Promise<PairInspection> {
   return fromCaller(() => inspectFiles(options));

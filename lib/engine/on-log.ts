@@ -7,7 +7,7 @@ import * as z from "../internal/schema.js";
 
 const levels = ["debug", "info", "warn", "error"] as const;
 
-/** How grave a line is, from the least to the most. */
+/** How severe a line is, from least to most. */
 export type LogLevel = (typeof levels)[number];
 
 /** A line of llama.cpp's log. */
@@ -20,7 +20,7 @@ export interface LogLine {
 /** Options of {@link onLog}. */
 export interface LogOptions {
   /**
-   * The least grave lines that are wanted.
+   * The least severe lines to report.
    * @default "warn"
    */
   readonly level?: LogLevel | undefined;
@@ -35,10 +35,10 @@ const optionsSchema = z.strictObject({
  * Calls `callback` with every line that llama.cpp logs on behalf of this package, also in other workers, until the
  * function that it returns is called. The calls come on the JavaScript thread, after the line was logged; they do not
  * keep the process alive, and lines that wait when it ends are lost. While 1,000 lines wait, further ones are dropped and
- * counted, and a line of level `"warn"` tells how many. What `callback` throws is an uncaught exception.
+ * counted, and a line of level `"warn"` says how many. What `callback` throws is an uncaught exception.
  *
  * Without a listener nothing is written anywhere, unless the environment variable `OVERFILL_LOG` asks for standard error.
- * What llama.cpp logs for another package in the process is none of this: it goes where that package wants it.
+ * What llama.cpp logs for another package in the process is not included: it goes where that package sends it.
  *
  * @returns ends the calls; calling it again does nothing
  * @throws OverfillError ERR_INVALID_ARGUMENT; also the loader's codes, since it loads the native part

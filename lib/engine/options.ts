@@ -113,7 +113,7 @@ export type SessionOptions = Readonly<Record<string, never>>;
 export interface TokenizeOptions {
   /**
    * Whether the text is one of its own: with the tokens that the vocabulary puts around it, such as BOS, and with the space
-   * that SentencePiece vocabularies put before it. Otherwise it is one that goes on behind other text, and has neither.
+   * that SentencePiece vocabularies put before it. Otherwise it continues other text, and has neither.
    * @default false
    */
   readonly addSpecial?: boolean | undefined;
@@ -177,21 +177,21 @@ export interface SamplingOptions {
   readonly minP?: number | undefined;
   /** Locally typical sampling: 0 to 1; 1 keeps all. @default 1 */
   readonly typicalP?: number | undefined;
-  /** Divides the logits of tokens seen lately: more than 0; 1 is off. @default 1 */
+  /** Divides the logits of tokens seen recently: more than 0; 1 is off. @default 1 */
   readonly repeatPenalty?: number | undefined;
-  /** Subtracted once from the logits of tokens seen lately: -100 to 100. @default 0 */
+  /** Subtracted once from the logits of tokens seen recently: -100 to 100. @default 0 */
   readonly presencePenalty?: number | undefined;
-  /** Subtracted per occurrence from the logits of tokens seen lately: -100 to 100. @default 0 */
+  /** Subtracted per occurrence from the logits of tokens seen recently: -100 to 100. @default 0 */
   readonly frequencyPenalty?: number | undefined;
-  /** How many tokens count as lately for the penalties, prompt included; 0 is none, -1 all. @default 64 */
+  /** How many tokens count as recent for the penalties, prompt included; 0 is none, -1 all. @default 64 */
   readonly repeatLastN?: number | undefined;
   /**
    * 0 to 2^32 - 2. Same seed, same output.
-   * @default chosen at random and told in the result; where a call goes on with an answer, that answer's
+   * @default chosen at random and reported in the result; where a call continues an answer, that answer's
    */
   readonly seed?: number | undefined;
   /**
-   * Added to the logits of single tokens, before everything else; however large, it means what it says. `-Infinity`
+   * Added to the logits of single tokens, before everything else; no value is too large. `-Infinity`
    * forbids a token; `Infinity` forces it: wherever the grammar allows it, it is chosen (of several, one by the others'
    * rules). Values beyond what a 32-bit float holds are infinite.
    */
@@ -199,7 +199,7 @@ export interface SamplingOptions {
   /**
    * A GBNF grammar with a rule `root` that the answer must follow; when it is complete and nothing can follow, the answer
    * ends with the reason `eos`, also with `ignoreEos`. At most 1 MiB, 2000 repetitions of an item, groups 200 deep, no
-   * left recursion. ERR_GRAMMAR_INVALID tells the `line` and `column` of what is wrong; a grammar so ambiguous that one
+   * left recursion. ERR_GRAMMAR_INVALID gives the `line` and `column` of what is wrong; a grammar so ambiguous that one
    * token would take seconds is refused with that code, too.
    */
   readonly grammar?: string | undefined;
@@ -219,14 +219,14 @@ export interface DecodeOptions extends SamplingOptions {
   /** Whether control tokens appear in the text. @default false */
   readonly special?: boolean | undefined;
   /**
-   * After every so many tokens of the answer, 1 or more, the prefill model reads them again (a refresh), so that the cache
-   * is the full model's once more; the token that follows is its own, too. Sampling, stop strings and chunks go on across
-   * a refresh. Tokens count from the last refresh on, also where a call goes on with an answer that was cut short.
+   * Every this many tokens of the answer, 1 or more, the prefill model reads them again (a refresh), so that the cache
+   * is the full model's once more; the token that follows is its own as well. Sampling, stop strings and chunks go on across
+   * a refresh. Tokens count from the last refresh on, also where a call continues an answer that was cut short.
    * @default no refreshes
    */
   readonly refreshInterval?: number | undefined;
   /**
-   * Log-probabilities (natural, over the raw logits) of each token and of so many of the likeliest ones: 0 to 100.
+   * Log-probabilities (natural, over the raw logits) of each token and of this many of the likeliest ones: 0 to 100.
    * @default none
    */
   readonly logProbs?: number | undefined;

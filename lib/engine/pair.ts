@@ -23,7 +23,7 @@ export let makePair: (native: NativePair, info: PairInfo) => Pair;
 
 /** Made by {@link loadPair}. Owns native memory: dispose it, or use `await using`. */
 export class Pair implements AsyncDisposable {
-  /** What was loaded, how the handover works and what it takes. */
+  /** What was loaded, how the handover works and what it needs. */
   readonly info: PairInfo;
   readonly #native: NativePair;
   #disposed = false;
@@ -155,7 +155,7 @@ export class Pair implements AsyncDisposable {
    *
    * Throws ERR_DATA_INVALID for a record that makes no example or does not fit in a session (also a chat with tools, and a
    * character that the vocabulary has no tokens for), ERR_MODEL_UNSUPPORTED for a chat and a model without a chat template,
-   * ERR_INVALID_ARGUMENT for what is no object and for a longer record.
+   * ERR_INVALID_ARGUMENT for a value that is not an object and for a longer record.
    */
   encode(record: DataRecord, options: EncodeOptions = {}): EncodedRecord {
     return syncFromCaller(() => {

@@ -44,7 +44,7 @@ export interface HandoverPlan {
   readonly oneModel: boolean;
   /** Empty if the caches are alike. */
   readonly reasons: readonly PlanReason[];
-  /** Differences that do not stand in the way. */
+  /** Differences that do not prevent the handover. */
   readonly notes: readonly string[];
   /** The prefill model's layer whose cache each of the decode model's layers reads; empty: the one of the same index. */
   readonly layerMap: readonly number[];
@@ -61,7 +61,7 @@ export interface PairInspection {
 
 /** A loaded pair. */
 export interface PairInfo extends PairInspection {
-  /** Tokens a session, as allocated. */
+  /** Tokens per session, as allocated. */
   readonly contextSize: number;
   readonly maxSessions: number;
   readonly batchSize: number;
@@ -125,7 +125,7 @@ export interface DecodeResult {
   readonly ms: number;
   /** What the refreshes took of it. */
   readonly refreshMs: number;
-  /** Decode steps a second, refreshes not counted. */
+  /** Decode steps per second, refreshes not counted. */
   readonly tokensPerSecond: number;
 }
 
@@ -139,7 +139,7 @@ export interface GenerateResult {
 }
 
 /**
- * Where a session stands. `paused`: an answer was cut short and can go on; `interrupted`: an aborted prefill has to be
+ * The state of a session. `paused`: an answer was cut short and can go on; `interrupted`: an aborted prefill has to be
  * followed by another one.
  */
 export type SessionStage = "empty" | "prefilled" | "switched" | "paused" | "ended" | "interrupted";
@@ -162,7 +162,7 @@ export interface SessionStats {
   readonly decodeMs: number;
 }
 
-/** Units a second; 0 where no time has passed. */
+/** Units per second; 0 where no time has passed. */
 export function perSecond(count: number, ms: number): number {
   return ms > 0 ? (count * 1000) / ms : 0;
 }

@@ -197,7 +197,7 @@ export class Session implements AsyncDisposable {
     return await this.pair.detokenizeAsync(tokens, options);
   }
 
-  /** Where the session stands, and its totals. Throws ERR_DISPOSED after `dispose`. */
+  /** The session's state and its totals. Throws ERR_DISPOSED after `dispose`. */
   stats(): SessionStats {
     this.#assertUsable();
     return this.#native.stats();

@@ -28,7 +28,7 @@ export interface TranslatorLayer {
   readonly errorV?: number;
 }
 
-/** Next-token losses on held-out text, in nats a token. */
+/** Next-token losses on held-out text, in nats per token. */
 export interface TranslatorLoss {
   /** The decode model by itself, with the prompt read by itself. */
   readonly alone: number;
@@ -68,7 +68,7 @@ export interface TranslatorInfo {
 }
 
 /**
- * What a translator file holds; `undefined` for a file that is no translator. Reads all of it, off the JavaScript thread.
+ * What a translator file holds; `undefined` for a file that is not a translator. Reads all of it, off the JavaScript thread.
  * Rejects with ERR_TRANSLATOR_INVALID for a damaged translator, and with the loader's codes.
  */
 export async function inspectTranslator(path: string | URL): Promise<TranslatorInfo | undefined> {

@@ -1,6 +1,6 @@
 /**
  * Every error of the package in one table: class, code, and what `details` holds under that code. The classes
- * (`classes.ts`, which says what each is for) and their types (`types.ts`) are made from it, so that a new code is one new row here, and a row of
+ * (`classes.ts`, which says what each is for) and their types (`types.ts`) are made from it, so a new code is one new row here, and a row of
  * `native/base/failure.h` if native code throws it.
  *
  * Codes are stable: one is never given another meaning.

@@ -73,7 +73,7 @@ export interface ErrorClass<Codes extends OverfillErrorCode> {
 export interface BaseErrorClass extends ErrorClass<OverfillErrorCode> {
   /**
    * The error that `toJSON` made plain data of, with class, code, details, stack and cause. A code that this version does
-   * not know gives ERR_INTERNAL with the code in `details`. Throws ERR_INVALID_ARGUMENT for what is not such data.
+   * not know gives ERR_INTERNAL with the code in `details`. Throws ERR_INVALID_ARGUMENT for anything else.
    */
   fromJSON(json: unknown): ErrorOf<OverfillErrorCode>;
 }

@@ -42,8 +42,8 @@ export interface Estimate {
 const longestTurnMs = 20;
 
 /**
- * The figures with their intervals, in the order of `statistics`; undefined for a figure that is no finite number. There
- * is no interval for fewer than two examples, and none where the figure is no finite number in one of the draws or with
+ * The figures with their intervals, in the order of `statistics`; undefined for a figure that is not a finite number. There
+ * is no interval for fewer than two examples, and none where the figure is not a finite number in one of the draws or with
  * one of the examples left out. Rejects with the signal's reason.
  */
 export async function bootstrap(

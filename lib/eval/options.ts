@@ -38,7 +38,7 @@ export interface EvaluateOptions extends Loading {
   readonly data: string | URL;
   /** @default what the fields of the first usable line say */
   readonly task?: EvaluationTask | undefined;
-  /** A row more for each: two-stage with a refresh after so many tokens, 1 to 1048576. @default none */
+  /** One more row for each: two-stage with a refresh after this many tokens, 1 to 1048576. @default none */
   readonly refreshIntervals?: readonly number[] | undefined;
   /** Metrics to report, of the task's. @default all of the task's */
   readonly metrics?: readonly MetricName[] | undefined;
@@ -51,7 +51,7 @@ export interface EvaluateOptions extends Loading {
   /** Tokens of a window of plain text, of which the second half is scored: 3 or more. @default 512, or the context if less */
   readonly windowSize?: number | undefined;
   /**
-   * Tasks `"responses"` and `"choices"`: tokens that each row writes behind each of the first four prompts, to be timed: 0
+   * Tasks `"responses"` and `"choices"`: tokens that each row writes after each of the first four prompts, to be timed: 0
    * (nothing is timed) to 1048576. In task `"generate"` the answers are timed.
    * @default 32
    */
@@ -62,7 +62,7 @@ export interface EvaluateOptions extends Loading {
   readonly resamples?: number | undefined;
   /** Of the bootstrap: 0 to 2^32 - 1. @default 1 */
   readonly seed?: number | undefined;
-  /** Lines that may be bad, each of which is told and skipped; one more ends the evaluation: 0 or more. @default 10 */
+  /** Bad lines allowed, each of which is reported and skipped; one more ends the evaluation: 0 or more. @default 10 */
   readonly maxBadLines?: number | undefined;
   /** Called as the work goes on. */
   readonly onProgress?: ((progress: EvaluationProgress) => void) | undefined;

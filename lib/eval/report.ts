@@ -27,9 +27,9 @@ export interface PositionFigures {
 export interface RowSpeed {
   readonly promptTokens: number;
   readonly prefillTokensPerSecond: number;
-  /** Tokens of answers behind the first one, which reading the prompt gives. */
+  /** Tokens of answers after the first one, which reading the prompt gives. */
   readonly writtenTokens: number;
-  /** Written tokens a second; where there are refreshes, their time counts. */
+  /** Written tokens per second; where there are refreshes, their time counts. */
   readonly decodeTokensPerSecond: number;
 }
 
@@ -81,7 +81,7 @@ export interface EvaluationReport {
   /** Absent: a pair of one. */
   readonly decode?: EvaluatedModel;
   readonly handover: "share" | "translate";
-  /** Tokens a session. */
+  /** Tokens per session. */
   readonly contextSize: number;
   /** What intervals are drawn from: responses, windows of a text, questions. */
   readonly examples: number;

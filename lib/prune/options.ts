@@ -43,7 +43,7 @@ export interface CalibrationOptions {
    */
   readonly windowsPerBatch?: number | undefined;
   /**
-   * Measure no more than so many samples: 1 or more.
+   * Measure at most this many samples: 1 or more.
    * @default all of the text
    */
   readonly maxSamples?: number | undefined;
@@ -70,7 +70,7 @@ export interface ModelOutputOptions {
    */
   readonly out: string | URL;
   /**
-   * Splits the model into files of at most so many bytes of tensors: a number, or text such as `"2GB"` or `"1.5GiB"`.
+   * Splits the model into files of at most this many bytes of tensors: a number, or text such as `"2GB"` or `"1.5GiB"`.
    * @default one file
    */
   readonly maxPartBytes?: number | string | undefined;

@@ -14,8 +14,8 @@ import { type CheckedPruneOptions, checkPruneOptions } from "./validation.js";
 /**
  * Prunes a model: measures on a text how much its channels, heads and layers matter, keeps the ones that matter most, and
  * writes a GGUF file of what stays. The KV cache's shape stays as it is unless `kvHeads` asks otherwise, and a layer map in
- * the file tells which layers went, so that the two models share a cache. Works off the JavaScript thread; memory holds the model while importance is measured
- * and losses are, and a few tensors while the file is written.
+ * the file says which layers went, so that the two models share a cache. Works off the JavaScript thread; memory holds
+ * the model while importance and losses are measured, and a few tensors while the file is written.
  *
  * The method is that of OverFill (arXiv 2508.08446), which takes it from Minitron (arXiv 2407.14679); block influence is
  * ShortGPT's (arXiv 2403.03853). A pruned model has lost much and is healed afterwards by training.
@@ -32,7 +32,7 @@ import { type CheckedPruneOptions, checkPruneOptions } from "./validation.js";
  * - ERR_INFERENCE_FAILED, ERR_OUT_OF_MEMORY, ERR_GPU_UNAVAILABLE, and the loader's codes;
  * - `signal.reason` when aborted.
  *
- * After a rejection there is no model at `out`, unless one was there before, and the parent is untouched always.
+ * After a rejection there is no model at `out`, unless one was there before, and the parent is never changed.
  */
 export async function prune(options: PruneOptions): Promise<PruneResult> {
   return fromCaller(() => runPrune(options));

@@ -37,7 +37,7 @@ export interface KeptParts {
   readonly kvHeads: readonly (readonly number[])[];
 }
 
-/** Next-token losses on the samples of the text that were held out, in nats a token, each model by itself. */
+/** Next-token losses on the samples of the text that were held out, in nats per token, each model by itself. */
 export interface PruneLoss {
   readonly before: number;
   readonly after: number;
@@ -97,17 +97,17 @@ export interface Importance {
   readonly window: number;
   readonly samples: number;
   readonly tokens: number;
-  /** The model's own next-token loss over the texts, in nats a token. */
+  /** The model's own next-token loss over the texts, in nats per token. */
   readonly loss: number;
-  /** A score a hidden channel, over the whole model. */
+  /** A score per hidden channel, over the whole model. */
   readonly hidden: ChannelScores<readonly number[]>;
   /** The same by layer. */
   readonly hiddenByLayer: ChannelScores<readonly (readonly number[])[]>;
-  /** A score a feed-forward channel, by layer. */
+  /** A score per feed-forward channel, by layer. */
   readonly feedForward: ChannelScores<readonly (readonly number[])[]>;
-  /** A score a query head, by layer. */
+  /** A score per query head, by layer. */
   readonly heads: readonly (readonly number[])[];
-  /** A layer each, 0 to 2: 1 - the mean cosine between what enters it and what leaves it. 0: the layer does nothing. */
+  /** One value per layer, 0 to 2: 1 - the mean cosine between what enters it and what leaves it. 0: the layer does nothing. */
   readonly blockInfluence: readonly number[];
 }
 

@@ -117,7 +117,7 @@ interface CheckedSizes {
   readonly layers?: number | readonly number[] | undefined;
 }
 
-/** What makes options that are right one by one wrong together, if anything does. */
+/** What makes options contradict each other that are valid one by one, if anything does. */
 function contradiction(options: CheckedSizes): { path: string[]; message: string } | undefined {
   const { layers, layerRule, targetSize, targetBytes, text, importance, saveImportance } = options;
   if (sizeNames.every((name) => options[name] === undefined))

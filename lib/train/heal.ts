@@ -31,7 +31,7 @@ import { checkHealOptions } from "./validation.js";
  *   ERR_TRANSLATOR_INVALID, ERR_TRANSLATOR_MISMATCH for a translator that does not fit the two;
  * - ERR_DATA_INVALID for data without a usable line, or with more bad ones than `maxBadLines`; `details` names the line;
  * - ERR_CHECKPOINT_INVALID for a checkpoint that is damaged or of a training with other options or files;
- * - ERR_TRAINING_DIVERGED for a loss or a gradient that is no finite number any more; the last checkpoint stays;
+ * - ERR_TRAINING_DIVERGED for a loss or a gradient that is no longer a finite number; the last checkpoint stays;
  * - ERR_FILE_READ_FAILED for the data, ERR_FILE_WRITE_FAILED for what is written (a full disk, too);
  * - ERR_INFERENCE_FAILED, ERR_OUT_OF_MEMORY, ERR_GPU_UNAVAILABLE, and the loader's codes;
  * - `signal.reason` when aborted, or what a callback has thrown: once the checkpoint is written.

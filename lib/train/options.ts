@@ -11,7 +11,7 @@ import type { BadLine, Evaluation } from "./results.js";
  */
 export type TrainingMode = "overfill" | "sft" | "full";
 
-/** How the learning rate goes on behind the warm-up: as it is, or down to `rateFloor` in a line or half a cosine. */
+/** How the learning rate goes on after the warm-up: as it is, or down to `rateFloor` in a line or half a cosine. */
 export type RateSchedule = "constant" | "linear" | "cosine";
 
 /** Types that a trained model can be written in; `"same"`: each tensor's own in the student's file. */
@@ -32,7 +32,7 @@ export interface HealProgress {
   readonly step: number;
   /** Steps that there will be, as far as is known; less if the training ends early. */
   readonly steps: number;
-  /** Of the last step, in nats a token; 0 before the first. */
+  /** Of the last step, in nats per token; 0 before the first. */
   readonly loss: number;
   /** Of the last step. */
   readonly learningRate: number;
@@ -109,7 +109,7 @@ export interface HealOptions {
   readonly trainTranslator?: boolean | undefined;
   /**
    * Mode `"overfill"`: where to write the translator for the model that is written, trained or not: training changes the
-   * fingerprint that a translator tells its models by. Beside `out`, the model's metadata names it, and {@link loadPair}
+   * fingerprint by which a translator knows its models. Beside `out`, the model's metadata names it, and {@link loadPair}
    * finds it there.
    * @default not written
    */
@@ -153,7 +153,7 @@ export interface HealOptions {
    * @default 2048
    */
   readonly microBatchTokens?: number | undefined;
-  /** How often the data is gone through: above 0, to 1000000; may be a fraction. Not together with `maxSteps`. @default 1 */
+  /** Passes over the data: above 0, to 1000000; may be a fraction. Not together with `maxSteps`. @default 1 */
   readonly epochs?: number | undefined;
   /** Steps of the optimiser, over as many epochs as they take: 1 or more. @default as `epochs` says */
   readonly maxSteps?: number | undefined;
@@ -179,7 +179,7 @@ export interface HealOptions {
   readonly seed?: number | undefined;
   /** Lines among which the next one is drawn: 1 (the file's own order) to 10000000. @default 10000 */
   readonly shuffleWindow?: number | undefined;
-  /** Lines that may be bad, each of which is told and skipped; one more ends the training: 0 or more. @default 10 */
+  /** Bad lines allowed, each of which is reported and skipped; one more ends the training: 0 or more. @default 10 */
   readonly maxBadLines?: number | undefined;
   /** Steps between two evaluations: 1 or more. @default before the first and after the last only */
   readonly evalInterval?: number | undefined;
@@ -190,7 +190,7 @@ export interface HealOptions {
   /** Steps between two checkpoints: 1 or more. @default ten minutes, in place of a number of steps */
   readonly checkpointInterval?: number | undefined;
   /**
-   * Threads to compute with: 1 to 512. Another number may give other last bits.
+   * Threads to compute with: 1 to 512. Another number may change the last bits of the result.
    * @default the cores this process may use, fewer for a tiny student
    */
   readonly threads?: number | undefined;
@@ -237,10 +237,10 @@ export interface CreateModelOptions {
   readonly tiedOutput?: boolean | undefined;
   /** Of the matrices. @default "f32" */
   readonly type?: "f32" | "f16" | "bf16" | undefined;
-  /** Of the weights; docs/heal.md tells how they are drawn: 0 to 2^32 - 1. @default 1 */
+  /** Of the weights; docs/heal.md says how they are drawn: 0 to 2^32 - 1. @default 1 */
   readonly seed?: number | undefined;
   /** `general.name`. @default made from the size */
   readonly name?: string | undefined;
-  /** Once it has fired the work does not begin; what has begun is a matter of moments and is brought to its end. */
+  /** Once it has fired, the work does not begin; work that has begun takes moments and is completed. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -7,7 +7,7 @@ import type { CheckedHealOptions } from "./validation.js";
 
 type Names = Readonly<Record<string, string>>;
 
-/** Throws ERR_INVALID_ARGUMENT for a URL that is no file's, and for one file that is to be two things. */
+/** Throws ERR_INVALID_ARGUMENT for a URL that is not a file: URL, and for a file given for two purposes. */
 export function pathsOf(options: CheckedHealOptions): HealPaths & { readonly full: string; readonly student: string } {
   const given = (file: string | URL | undefined, name: string) =>
     file === undefined ? "" : toPath(file, `options.${name}`);

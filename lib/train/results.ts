@@ -9,7 +9,7 @@ export type { BadLine } from "../internal/bad-line.js";
 export interface Evaluation {
   /** Steps of the optimiser before it: 0 is the student as it came. */
   readonly step: number;
-  /** Cross-entropy in nats a token, over the tokens that the student is asked for. */
+  /** Cross-entropy in nats per token, over the tokens that the student is asked for. */
   readonly loss: number;
 }
 
@@ -35,7 +35,7 @@ export interface HealResult {
   readonly tokens: number;
   /** Values that were trained. */
   readonly trainedParameters: number;
-  /** Of every step, in nats a token: what was minimised, so with distillation its part of it as well. */
+  /** Of every step, in nats per token: what was minimised, so with distillation its part of it as well. */
   readonly losses: readonly number[];
   /** In their order, that of step 0 first. Empty: there was no `evalData`. */
   readonly evaluations: readonly Evaluation[];

@@ -124,7 +124,7 @@ const evaluationOnly = ["evalInterval", "patience", "maxEvalExamples"] as const;
 
 type Options = Readonly<Record<string, unknown>>;
 
-/** What makes options that are right one by one wrong together, if anything does. */
+/** What makes options contradict each other that are valid one by one, if anything does. */
 function contradiction(options: Options): { option: string; message: string } | undefined {
   const { mode, full, distillation, evalData, evalInterval, epochs, maxSteps, schedule } = options;
   const given = (names: readonly string[]) =>
