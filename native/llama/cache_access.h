@@ -18,4 +18,16 @@ inline std::vector<llama_kv_cache *> caches_of(const llama_context * ctx) {
     return {};
 }
 
+struct cache_types {
+    ggml_type k, v;
+};
+
+// All caches of a context have the same types. A model whose layers are all sliding, or all full, has one cache without
+// layers, which llama.cpp cannot ask for its types.
+inline cache_types types_of(const std::vector<llama_kv_cache *> & caches) {
+    for (const llama_kv_cache * cache : caches)
+        if (!cache->get_layer_ids().empty()) return { cache->type_k(), cache->type_v() };
+    return { GGML_TYPE_F16, GGML_TYPE_F16 };
+}
+
 }  // namespace overfill

@@ -1,5 +1,6 @@
 #include "cache_sharing.h"
 
+#include "cache_access.h"
 #include "failure.h"
 #include "kv_view.h"
 #include "llama-model.h"
@@ -36,9 +37,10 @@ void share_kv_cache(llama_context * owner, llama_context * borrower, const std::
 
     std::unique_ptr<llama_memory_i> memory;
     llama_memory_i * theirs = owner->get_memory();
+    const cache_types types = types_of(caches_of(owner));
     if (auto * both = dynamic_cast<llama_kv_cache_iswa *>(theirs)) {
         const llama_kv_cache & base = *both->get_base();
-        auto view = std::make_unique<llama_kv_cache_iswa>(model, base.type_k(), base.type_v(), v_transposed(base),
+        auto view = std::make_unique<llama_kv_cache_iswa>(model, types.k, types.v, v_transposed(base),
                                                           cparams.offload_kqv, /*swa_full*/ true, cparams.kv_unified,
                                                           base.get_size(), cparams.n_seq_max, source.n_ubatch,
                                                           /*n_pad*/ 1, both, nullptr, reused, share);
@@ -46,7 +48,7 @@ void share_kv_cache(llama_context * owner, llama_context * borrower, const std::
         own(*view->get_swa());
         memory = std::move(view);
     } else if (auto * one = dynamic_cast<llama_kv_cache *>(theirs)) {
-        auto view = std::make_unique<llama_kv_cache>(model, hparams, one->type_k(), one->type_v(), v_transposed(*one),
+        auto view = std::make_unique<llama_kv_cache>(model, hparams, types.k, types.v, v_transposed(*one),
                                                      cparams.offload_kqv, cparams.kv_unified, one->get_size(),
                                                      cparams.n_seq_max, /*n_pad*/ 1, hparams.n_swa, hparams.swa_type,
                                                      one, nullptr, reused, share);
@@ -86,11 +88,15 @@ void align_write_position(llama_context * ctx, llama_seq_id sequence) {
 
 bool shares_kv_cache(const llama_context * a, const llama_context * b) {
     const auto of_a = view_kv(a), of_b = view_kv(b);
-    if (of_a.empty() || of_a.size() != of_b.size()) return false;
-    for (size_t i = 0; i < of_a.size(); i++)
-        if (of_a[i].layers.empty() || of_b[i].layers.empty() || of_a[i].layers[0].k->data != of_b[i].layers[0].k->data)
-            return false;
-    return true;
+    if (of_a.size() != of_b.size()) return false;
+    bool shares = false;
+    for (size_t i = 0; i < of_a.size(); i++) {
+        if (of_a[i].layers.empty() != of_b[i].layers.empty()) return false;
+        if (of_a[i].layers.empty()) continue;
+        if (of_a[i].layers[0].k->data != of_b[i].layers[0].k->data) return false;
+        shares = true;
+    }
+    return shares;
 }
 
 }  // namespace overfill

@@ -29,10 +29,10 @@ static uint32_t largest_block(int32_t head_size) {
     return block;
 }
 
-static kv_cache_view view_one(const llama_kv_cache & cache) {
+static kv_cache_view view_one(const llama_kv_cache & cache, cache_types types) {
     kv_cache_view view;
-    view.type_k = cache.type_k();
-    view.type_v = cache.type_v();
+    view.type_k = types.k;
+    view.type_v = types.v;
     view.v_transposed = cache.*get(reach::cache_v_trans());
     // K is rotated in the largest blocks that fit its heads, V always in blocks of 64.
     if (cache.*get(reach::cache_rot_k())) view.k_hadamard = largest_block(cache.*get(reach::cache_head_size_k()));
@@ -61,7 +61,10 @@ size_t view_kv_count(const llama_context * ctx) { return caches_of(ctx).size(); 
 
 std::vector<kv_cache_view> view_kv(const llama_context * ctx) {
     std::vector<kv_cache_view> views;
-    for (const llama_kv_cache * cache : caches_of(ctx)) views.push_back(view_one(*cache));
+    const auto caches = caches_of(ctx);
+    if (caches.empty()) return views;
+    const cache_types types = types_of(caches);
+    for (const llama_kv_cache * cache : caches) views.push_back(view_one(*cache, types));
     return views;
 }
 

@@ -31,14 +31,13 @@ static llama_model * load_once(const model_options & options, load_depth depth,
     return llama_model_load_from_file(options.path.c_str(), params);
 }
 
-// llama.cpp's cache for sliding windows has a part for the other layers, and its graphs write there even if there are
-// none.
+// llama.cpp asserts, as it makes a context, that a model with a sliding window has a layer that uses it.
 static void check_layers(const llama_model * model, const std::string & path) {
     const model_traits traits = traits_of(model);
-    const auto & layers = traits.layers;
-    if (!layers.empty() && std::all_of(layers.begin(), layers.end(), [](const auto & layer) { return layer.sliding; }))
+    const auto slides = [](const layer_traits & layer) { return layer.sliding; };
+    if (traits.sliding_window > 0 && std::none_of(traits.layers.begin(), traits.layers.end(), slides))
         throw failure(error_code::model_unsupported,
-                      path + ": all its layers have sliding-window attention; llama.cpp needs one without",
+                      path + " has a sliding window but no layer that uses it; llama.cpp cannot run such a model",
                       { { "path", path }, { "architecture", traits.architecture } });
 }
 

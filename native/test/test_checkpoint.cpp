@@ -289,15 +289,15 @@ TEST("a checkpoint that is whole but makes no sense is refused") {
         if (message.find(because) == std::string::npos) report(false, __FILE__, __LINE__, message);
     };
     const auto key = [&](const char * name) { return prefix + name; };
-    refused("no checkpoint", [](gguf_context * g) { gguf_set_val_str(g, "general.type", "model"); });
+    refused("not a checkpoint", [](gguf_context * g) { gguf_set_val_str(g, "general.type", "model"); });
     refused("version 2", [&](gguf_context * g) { gguf_set_val_u32(g, key("version").c_str(), 2); });
-    refused("no sound steps", [&](gguf_context * g) { gguf_set_val_str(g, key("steps").c_str(), "4"); });
-    refused("no sound data.cuts", [&](gguf_context * g) { gguf_remove_key(g, key("data.cuts").c_str()); });
+    refused("no valid steps", [&](gguf_context * g) { gguf_set_val_str(g, key("steps").c_str(), "4"); });
+    refused("no valid data.cuts", [&](gguf_context * g) { gguf_remove_key(g, key("data.cuts").c_str()); });
     refused("do not belong together", [&](gguf_context * g) { gguf_set_val_u64(g, key("steps").c_str(), 5); });
     refused("do not belong together",
             [&](gguf_context * g) { gguf_remove_key(g, key("data.window.offsets").c_str()); });
-    refused("no sound losses", [&](gguf_context * g) { gguf_set_val_u32(g, key("losses").c_str(), 5); });
-    refused("no sound losses", [&](gguf_context * g) {
+    refused("no valid losses", [&](gguf_context * g) { gguf_set_val_u32(g, key("losses").c_str(), 5); });
+    refused("no valid losses", [&](gguf_context * g) {
         const double losses[4] = { 1, NAN, 2, 3 };
         gguf_set_arr_data(g, key("losses").c_str(), GGUF_TYPE_FLOAT64, losses, 4);
     });

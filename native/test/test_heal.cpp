@@ -231,7 +231,7 @@ TEST("bad lines are told of and skipped, up to the limit") {
     } catch (const failure & error) {
         CHECK(error.code() == error_code::data_invalid);
         CHECK(error.details() == error_details({ { "path", work.options.data_path }, { "line", 8 } }));
-        CHECK(std::string(error.what()).find("line 8") != std::string::npos);
+        CHECK(std::string(error.what()).find(":8: ") != std::string::npos);
     }
 }
 

@@ -237,7 +237,7 @@ TEST("a target gives what trying every width gives") {
         if (!fits || (is_all && size_of(n_embd, n_ff).first < target)) {
             const std::string message =
                 CHECK_FAILURE(error_code::invalid_argument, resolve_counts(request, shape, plan));
-            CHECK(message.find(fits ? "smaller than that already" : "smallest model") != std::string::npos);
+            CHECK(message.find(fits ? "already smaller than that" : "smallest model") != std::string::npos);
             (fits ? n_too_large : n_too_small)++;
             continue;
         }

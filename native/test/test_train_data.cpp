@@ -150,8 +150,8 @@ TEST("a chat whose list of tools is empty is a chat like any other") {
 
 TEST("a line that is no record says what is wrong with it") {
     const std::pair<const char *, const char *> cases[] = {
-        { "", "no JSON" },
-        { "{\"text\": \"a\"", "no JSON" },
+        { "", "it is not valid JSON" },
+        { "{\"text\": \"a\"", "it is not valid JSON" },
         { "{\"text\": \"\xff\"}", "it is not valid JSON in UTF-8" },
         { "[]", "it is not a JSON object" },
         { "7", "it is not a JSON object" },
@@ -161,7 +161,7 @@ TEST("a line that is no record says what is wrong with it") {
         { R"({"response": "b"})", "\"prompt\" is missing" },
         { R"({"prompt": 1, "response": "b"})", "\"prompt\" is not a string" },
         { R"({"text": null})", "\"text\" is not a string" },
-        { R"({"messages": {}})", "no list" },
+        { R"({"messages": {}})", "is not a list" },
         { R"({"messages": []})", "is empty" },
         { R"({"messages": ["a"]})", "a message is not an object" },
         { R"({"messages": [{"content": "a"}]})", "no \"role\"" },

@@ -263,7 +263,7 @@ TEST("what is no translator is told from what is a bad one") {
     CHECK_FAILURE(error_code::model_not_a_file, read_translator(folder.path.string()));
     const model_path model{ tiny_model() };
     const std::string why = CHECK_FAILURE(error_code::translator_invalid, read_translator(model.str()));
-    CHECK(why.find("no translator") != std::string::npos);
+    CHECK(why.find("not a translator") != std::string::npos);
     put_bytes(folder.file("text.gguf"), "This is no GGUF file.");
     CHECK_FAILURE(error_code::translator_invalid, read_translator(folder.file("text.gguf")));
     for (const std::string & path : { model.str(), folder.file("text.gguf"), folder.file("none.gguf") })
@@ -300,7 +300,7 @@ TEST("a sound draft is read, and each fault in one is named") {
             [](draft & file) { gguf_set_val_str(file.gguf.get(), "translator.kind", "layers"); });
     refuses(
         "is of kind 'linear'", [](draft &) {}, false);
-    refuses("no translator", [](draft & file) { gguf_set_val_str(file.gguf.get(), "general.type", "model"); });
+    refuses("not a translator", [](draft & file) { gguf_set_val_str(file.gguf.get(), "general.type", "model"); });
     refuses("has translator.loss.mapped",
             [](draft & file) { gguf_set_val_f64(file.gguf.get(), "translator.loss.mapped", NAN); });
     refuses("has translator.error.k", [](draft & file) {
@@ -313,7 +313,7 @@ TEST("a sound draft is read, and each fault in one is named") {
     for (const char * name : { "blk.0.q.weight", "blk.0.vk.weight", "blk.00.k.weight", "extra", "blk.0.k.weights",
                                "blk. 0.k.weight", "blk.0.k.scale" })
         refuses((std::string("has the unknown tensor ") + name).c_str(), [&](draft & file) { file.add(name, 64, 32); });
-    refuses("beside a common one in layer 1", [](draft & file) { file.add("blk.1.k.weight", 64, 32); });
+    refuses("both a common map and maps for K or V in layer 1", [](draft & file) { file.add("blk.1.k.weight", 64, 32); });
     refuses("has a bias without a weight in layer 0", [](draft & file) { file.add("blk.0.kv.bias", 32, 1); });
     const auto alone = [](const char * expected, const std::function<void(draft &)> & edit) {
         refuses(expected, edit, false);
@@ -329,11 +329,11 @@ TEST("a sound draft is read, and each fault in one is named") {
     alone("expected f32, f16 or q8_0", [](draft & file) { file.add("blk.0.k.weight", 64, 32, GGML_TYPE_Q4_0); });
     alone("with an impossible shape", [](draft & file) { file.add("blk.0.k.weight", 1 << 21, 1, GGML_TYPE_Q8_0); });
     for (const float odd : { NAN, INFINITY, -INFINITY }) {
-        refuses("no finite number", [&](draft & file) { file.add("blk.0.kv.weight", 64, 32)[70] = odd; });
-        refuses("no finite number", [&](draft & file) { file.add("blk.0.kv.bias", 32, 1)[31] = odd; });
+        refuses("not finite numbers", [&](draft & file) { file.add("blk.0.kv.weight", 64, 32)[70] = odd; });
+        refuses("not finite numbers", [&](draft & file) { file.add("blk.0.kv.bias", 32, 1)[31] = odd; });
     }
     // A block scale of infinity makes every value of the block one.
-    refuses("no finite number", [](draft & file) {
+    refuses("not finite numbers", [](draft & file) {
         *reinterpret_cast<uint16_t *>(file.add("blk.0.kv.weight", 64, 32, GGML_TYPE_F16)) = 0x7c00;
     });
 }

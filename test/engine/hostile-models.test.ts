@@ -1,7 +1,7 @@
 /** What a model file may not do to the process: run without end in its chat template, or make llama.cpp assert. */
 
 import { join } from "node:path";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { loadPair } from "../../lib/index.js";
 import { f32, type GgufValue, text, u32 } from "../support/gguf-format.js";
 import { withTempDir } from "../support/temp-dir.js";
@@ -81,14 +81,35 @@ for (const alignment of [1, 2, 4, 8, 16])
     t.regex(error.message, new RegExp(`aligned to ${alignment} bytes`));
   });
 
-test("a model without a layer of full attention is refused", async (t) => {
+/** A pair of a model and its copy shares one cache and answers as the model alone. */
+async function sharesAndWritesAlike(t: ExecutionContext, path: string, copy: string): Promise<void> {
+  const answers: number[][] = [];
+  for (const decode of [undefined, { model: copy }]) {
+    await using pair = await loadPair({ ...quiet, prefill: { model: path }, ...(decode && { decode }) });
+    await using session = await pair.createSession();
+    const answer = await session.generate([5, 6, 7, 8, 9], { maxTokens: 24, temperature: 0 });
+    t.is(answer.handover.kind, "share");
+    answers.push([...answer.tokens]);
+  }
+  t.deepEqual(answers[1], answers[0]);
+}
+
+test("a model with a sliding window and no layer that uses it is refused", async (t) => {
   const { path } = await writeTinyModel(join(withTempDir(t), "model.gguf"), {
     architecture: "gemma3",
-    nLayers: 1,
-    slidingWindow: { window: 32, pattern: 2 },
+    nLayers: 2,
+    slidingWindow: { window: 16, pattern: 1 },
   });
   const error = await refusal(t, "ERR_MODEL_UNSUPPORTED", loadPair({ ...quiet, prefill: { model: path } }));
-  t.regex(error.message, /sliding-window attention/);
+  t.regex(error.message, /sliding window/);
+});
+
+test("models whose layers are all sliding share a cache, and write what the model alone writes", async (t) => {
+  const dir = withTempDir(t);
+  const sliding = { architecture: "gemma3", nLayers: 2, slidingWindow: { window: 32, pattern: 3 } } as const;
+  const { path } = await writeTinyModel(join(dir, "a.gguf"), sliding);
+  const { path: copy } = await writeTinyModel(join(dir, "b.gguf"), sliding);
+  await sharesAndWritesAlike(t, path, copy);
 });
 
 /** Six layers, every other one sliding; the last `shared` have no K and V of their own. */
@@ -139,15 +160,7 @@ test("models whose last layers reuse the KV cache of earlier ones share it, and 
   const dir = withTempDir(t);
   const { path } = await writeTinyModel(join(dir, "a.gguf"), gemma4(1, 2, 128));
   const { path: copy } = await writeTinyModel(join(dir, "b.gguf"), gemma4(1, 2, 128));
-  const answers: number[][] = [];
-  for (const decode of [undefined, { model: copy }]) {
-    await using pair = await loadPair({ ...quiet, prefill: { model: path }, ...(decode && { decode }) });
-    await using session = await pair.createSession();
-    const answer = await session.generate([5, 6, 7, 8, 9], { maxTokens: 24, temperature: 0 });
-    t.is(answer.handover.kind, "share");
-    answers.push([...answer.tokens]);
-  }
-  t.deepEqual(answers[1], answers[0]);
+  await sharesAndWritesAlike(t, path, copy);
 });
 
 test("layers that reuse the KV cache of layers that have none are refused", async (t) => {
