@@ -37,7 +37,7 @@ for (const [title, recipe] of recipes) {
   for (const [row, decode, refreshInterval] of rows)
     test(`with ${title}, ${JSON.stringify(row)} gives a generated answer the log-probabilities it was written with`, async (t) => {
       const pair = await openPair(t, recipe);
-      const { decode: _decode, translator: _translator, ...alone } = recipe;
+      const { decode: _decode, translator: _translator, handover: _handover, ...alone } = recipe;
       const writer = decode ? pair : await openPair(t, alone);
       const written = await answerAlone(writer, prompt, {
         ...traced(23, 0),
@@ -56,7 +56,8 @@ for (const [title, recipe] of recipes) {
   if (!recipe.translator)
     test(`with ${title}, the decode model by itself is as in a pair of its own`, async (t) => {
       const response = someTokens(20, 3);
-      const alone = await openPair(t, { ...recipe, prefill: recipe.decode ?? {}, decode: undefined });
+      const { handover: _handover, ...rest } = recipe;
+      const alone = await openPair(t, { ...rest, prefill: recipe.decode ?? {}, decode: undefined });
       const expected = await rowOf(alone, response, "prefill");
       const scores = await rowOf(await openPair(t, recipe), response, "decode");
       t.true(distance(scores.logProbs, expected.logProbs) < 1e-4);

@@ -90,7 +90,7 @@ for (const [title, content] of wide)
     for (const read of [linesOf(path), readWholeText(path)]) {
       const error = await refusal(t, "ERR_DATA_INVALID", read);
       t.deepEqual(error.details, { path, line: 1 });
-      t.regex(error.message, /in UTF-(16LE|16BE|32), or no text/);
+      t.regex(error.message, /in UTF-(16LE|16BE|32), or is not text/);
     }
   });
 
