@@ -1,6 +1,7 @@
 # Where llama.cpp comes from. Gives two targets:
 #   llama_api        the public headers (llama.h, ggml.h, gguf.h) and the libraries
-#   llama_internals  the private headers of src/ and libllama-common, for native/llama only
+#   llama_common     libllama-common: chat templates, sampling, schemas
+#   llama_internals  that and the private headers of src/, for native/llama only
 
 if(NOT EXISTS "${OVERFILL_LLAMA_SOURCE_DIR}/include/llama.h")
   message(FATAL_ERROR "llama.cpp's source is not in ${OVERFILL_LLAMA_SOURCE_DIR}; `npm run build:native` puts it there")
@@ -27,12 +28,16 @@ target_include_directories(llama_api SYSTEM INTERFACE
 target_compile_definitions(llama_api INTERFACE
   OVERFILL_LLAMA_VERSION="${OVERFILL_LLAMA_VERSION}" OVERFILL_LLAMA_COMMIT="${OVERFILL_LLAMA_COMMIT}")
 
+add_library(llama_common INTERFACE)
+target_include_directories(llama_common SYSTEM INTERFACE
+  "${OVERFILL_LLAMA_SOURCE_DIR}/common"
+  "${OVERFILL_LLAMA_SOURCE_DIR}/vendor")
+
 add_library(llama_internals INTERFACE)
 target_include_directories(llama_internals SYSTEM INTERFACE
   "${OVERFILL_LLAMA_SOURCE_DIR}/src"
-  "${OVERFILL_LLAMA_SOURCE_DIR}/ggml/src"
-  "${OVERFILL_LLAMA_SOURCE_DIR}/common"
-  "${OVERFILL_LLAMA_SOURCE_DIR}/vendor")
+  "${OVERFILL_LLAMA_SOURCE_DIR}/ggml/src")
+target_link_libraries(llama_internals INTERFACE llama_common)
 
 if(OVERFILL_LLAMA STREQUAL "source")
   # Static, so that the addon is one file and a sanitizer sees all of it. GGML_NATIVE would tie the build to this very
@@ -51,7 +56,7 @@ if(OVERFILL_LLAMA STREQUAL "source")
   set(LLAMA_CURL OFF CACHE BOOL "" FORCE)
   add_subdirectory("${OVERFILL_LLAMA_SOURCE_DIR}" llama.cpp EXCLUDE_FROM_ALL)
   target_link_libraries(llama_api INTERFACE llama ggml)
-  target_link_libraries(llama_internals INTERFACE llama-common)
+  target_link_libraries(llama_common INTERFACE llama-common)
   target_compile_definitions(llama_api INTERFACE OVERFILL_LLAMA_SOURCE=1)
 elseif(OVERFILL_LLAMA STREQUAL "prebuilt")
   if(NOT IS_DIRECTORY "${OVERFILL_LLAMA_LIBRARY_DIR}")
@@ -72,7 +77,7 @@ elseif(OVERFILL_LLAMA STREQUAL "prebuilt")
     overfill_import_library(ggml-base "${OVERFILL_LLAMA_LIBRARY_DIR}/ggml-base.dll")
     overfill_import_library(llama-common "${OVERFILL_LLAMA_LIBRARY_DIR}/llama-common.dll")
     target_compile_definitions(llama_api INTERFACE LLAMA_SHARED GGML_SHARED)
-    target_link_libraries(llama_internals INTERFACE overfill_import_llama-common)
+    target_link_libraries(llama_common INTERFACE overfill_import_llama-common)
     target_link_libraries(llama_api INTERFACE overfill_import_llama overfill_import_ggml overfill_import_ggml-base)
   else()
     foreach(library llama-common llama.${tag} ggml.${tag} ggml-base)
