@@ -8,7 +8,7 @@ import { prune } from "../../dist/index.js";
 
 const { type, ...files } = JSON.parse(process.argv[2]);
 
-/** Bytes that no file stands behind; the weights of the model are mapped and not among them. Linux only. */
+/** Bytes that are not backed by a file. The model is mapped, so its weights are not among them. Linux only. */
 function anonymousBytes() {
   if (process.platform !== "linux") return 0;
   return Number(/^RssAnon:\s+(\d+) kB$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]) * 1024;
@@ -26,6 +26,7 @@ const result = await prune({
   measure: false,
   window: 256,
   gpu: false,
+  mmap: true,
 });
 clearInterval(watch);
 console.log(
