@@ -153,6 +153,13 @@ export interface PrefillOptions {
    * @default true
    */
   readonly parseSpecial?: boolean | undefined;
+  /**
+   * Whether the prompt is all that the session is to hold, and not what comes next: the tokens at its beginning that the
+   * session holds already stay, the others go, and only what is new is read. After an abort the session may have lost
+   * what had to go; then another prefill has to follow.
+   * @default false
+   */
+  readonly replace?: boolean | undefined;
   /** Called after every micro-batch. */
   readonly onProgress?: ((progress: PrefillProgress) => void) | undefined;
   /** Stops within one micro-batch; the call rejects with `signal.reason` and the session is as it was before it. */
@@ -237,7 +244,7 @@ export interface DecodeOptions extends SamplingOptions {
 /** Options of {@link Session.generate}: those of all three stages. */
 export interface GenerateOptions
   extends DecodeOptions,
-    Pick<PrefillOptions, "refresh" | "parseSpecial" | "onProgress"> {
+    Pick<PrefillOptions, "refresh" | "parseSpecial" | "replace" | "onProgress"> {
   /** Called with every chunk of the answer as it comes. */
   readonly onChunk?: ((chunk: DecodeChunk) => void) | undefined;
 }

@@ -78,6 +78,8 @@ export interface PairInfo extends PairInspection {
 export interface PrefillResult {
   /** New tokens of this prompt. */
   readonly promptTokens: number;
+  /** With {@link PrefillOptions.replace}: the prompt's first tokens that the session held already, refreshed ones included. */
+  readonly keptTokens: number;
   /** Tokens of earlier answers that the prefill model read again. */
   readonly refreshedTokens: number;
   /** Tokens in the session now. */

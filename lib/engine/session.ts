@@ -147,6 +147,7 @@ export class Session implements AsyncDisposable {
     const {
       refresh,
       parseSpecial,
+      replace,
       onProgress: _onProgress,
       onChunk: _onChunk,
       ...decodeOptions
@@ -155,6 +156,7 @@ export class Session implements AsyncDisposable {
     const prefill = await this.#prefill(prompt, {
       refresh,
       parseSpecial,
+      replace,
       ...(options.onProgress && { onProgress: options.onProgress }),
       ...(signal && { signal }),
     });

@@ -86,6 +86,7 @@ const inspectSchema = z.strictObject({
 
 const prefillShape = {
   refresh: z.withDefault(z.boolean(), true),
+  replace: z.withDefault(z.boolean(), false),
   parseSpecial: z.withDefault(z.boolean(), true),
   onProgress: z.optional(callback<NonNullable<PrefillOptions["onProgress"]>>()),
 };
@@ -239,8 +240,8 @@ export function checkText(value: unknown): string {
   return check(z.string(), value, "text");
 }
 
-export function toNativePrefillOptions(options: { refresh: boolean; parseSpecial: boolean }): NativePrefillOptions {
-  return { refresh: options.refresh, parseSpecial: options.parseSpecial };
+export function toNativePrefillOptions(options: NativePrefillOptions): NativePrefillOptions {
+  return { refresh: options.refresh, parseSpecial: options.parseSpecial, replace: options.replace };
 }
 
 export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOptions>): NativeDecodeOptions {

@@ -137,6 +137,13 @@ export const errorTable = {
       readonly position?: number;
       readonly reason?: string;
     }>(),
+    /** llama.cpp cannot turn the JSON schema into a grammar. */
+    ERR_SCHEMA_UNSUPPORTED: row<{
+      /** The keyword that stands against it, where it is known. */
+      readonly keyword?: string;
+      /** JSON pointer of the schema that has it, such as `/properties/city`. */
+      readonly pointer?: string;
+    }>(),
     /** llama.cpp failed to evaluate a batch. */
     ERR_INFERENCE_FAILED: row<{
       /** llama.cpp's or ggml's own. */

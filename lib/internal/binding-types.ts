@@ -7,6 +7,7 @@
  * reason.
  */
 
+import type { NativeChatPair } from "./binding-chat.js";
 import type {
   NativeArchitecture,
   NativeImportance,
@@ -25,6 +26,7 @@ import type {
   NativeNewModelResult,
 } from "./binding-train.js";
 
+export type * from "./binding-chat.js";
 export type * from "./binding-prune.js";
 export type * from "./binding-train.js";
 
@@ -197,7 +199,7 @@ export interface NativePairInfo extends NativeInspection {
   readonly loadMs: number;
 }
 
-export interface NativePair {
+export interface NativePair extends NativeChatPair {
   /** Settles when the load has ended. */
   readonly loaded: Promise<NativePairInfo>;
   abortLoad(): void;
@@ -220,10 +222,13 @@ export interface NativePair {
 export interface NativePrefillOptions {
   readonly refresh: boolean;
   readonly parseSpecial: boolean;
+  /** The prompt is all that the session is to hold; what it has in common with it stays. */
+  readonly replace: boolean;
 }
 
 export interface NativePrefillResult {
   readonly promptTokens: number;
+  readonly keptTokens: number;
   readonly refreshedTokens: number;
   readonly contextTokens: number;
   readonly ms: number;

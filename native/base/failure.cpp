@@ -34,6 +34,7 @@ const char * error_code_name(error_code code) {
     case error_code::session_limit: return "ERR_SESSION_LIMIT";
     case error_code::disposed: return "ERR_DISPOSED";
     case error_code::grammar_invalid: return "ERR_GRAMMAR_INVALID";
+    case error_code::schema_unsupported: return "ERR_SCHEMA_UNSUPPORTED";
     case error_code::inference_failed: return "ERR_INFERENCE_FAILED";
     case error_code::llama_version_mismatch: return "ERR_LLAMA_VERSION_MISMATCH";
     case error_code::binding_load_failed: return "ERR_BINDING_LOAD_FAILED";

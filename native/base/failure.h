@@ -40,6 +40,7 @@ enum class error_code {
     session_limit,
     disposed,
     grammar_invalid,
+    schema_unsupported,
     inference_failed,
     llama_version_mismatch,
     binding_load_failed,

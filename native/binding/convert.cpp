@@ -118,7 +118,7 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
 
 prefill_options to_prefill_options(const Napi::Object & from) {
     const fields in(from);
-    return { in.flag("refresh"), in.flag("parseSpecial") };
+    return { in.flag("refresh"), in.flag("parseSpecial"), in.flag("replace") };
 }
 
 decode_options to_decode_options(const Napi::Object & from) {
@@ -201,6 +201,7 @@ Napi::Value from_pair_info(Napi::Env env, const pair_info & info) {
 Napi::Value from_prefill_result(Napi::Env env, const prefill_result & result) {
     Napi::Object out = Napi::Object::New(env);
     out.Set("promptTokens", result.n_prompt_tokens);
+    out.Set("keptTokens", result.n_kept_tokens);
     out.Set("refreshedTokens", result.n_refreshed_tokens);
     out.Set("contextTokens", result.n_context_tokens);
     out.Set("ms", result.milliseconds);

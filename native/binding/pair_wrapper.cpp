@@ -1,3 +1,4 @@
+#include "chat_convert.h"
 #include "convert.h"
 #include "entry.h"
 #include "environment.h"
@@ -15,6 +16,8 @@ Napi::Function pair_wrapper::define(Napi::Env env) {
                            method<pair_wrapper, &pair_wrapper::tokenize_later>("tokenizeLater"),
                            method<pair_wrapper, &pair_wrapper::detokenize_later>("detokenizeLater"),
                            method<pair_wrapper, &pair_wrapper::encode_later>("encodeLater"),
+                           method<pair_wrapper, &pair_wrapper::render_chat>("renderChat"),
+                           method<pair_wrapper, &pair_wrapper::parse_answer>("parseAnswer"),
                            method<pair_wrapper, &pair_wrapper::create_session>("createSession"),
                            method<pair_wrapper, &pair_wrapper::dispose>("dispose"),
                        });
@@ -111,6 +114,19 @@ Napi::Value pair_wrapper::detokenize_later(const Napi::CallbackInfo & info) {
 Napi::Value pair_wrapper::encode_later(const Napi::CallbackInfo & info) {
     return later<example>(info.Env(), from_example, [&](auto end) {
         engine_->encode(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value(), std::move(end));
+    });
+}
+
+Napi::Value pair_wrapper::render_chat(const Napi::CallbackInfo & info) {
+    return later<rendered_chat>(info.Env(), from_rendered_chat, [&](auto end) {
+        engine_->render_chat(info[0].As<Napi::String>().Utf8Value(), to_chat_request(info[1]), std::move(end));
+    });
+}
+
+Napi::Value pair_wrapper::parse_answer(const Napi::CallbackInfo & info) {
+    return later<std::vector<answer_delta>>(info.Env(), from_answer_deltas, [&](auto end) {
+        engine_->parse_answer(to_answer_parser(info[0]), info[1].As<Napi::String>().Utf8Value(),
+                              info[2].As<Napi::Boolean>().Value(), std::move(end));
     });
 }
 

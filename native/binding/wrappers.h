@@ -33,6 +33,8 @@ class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
     Napi::Value tokenize_later(const Napi::CallbackInfo & info);
     Napi::Value detokenize_later(const Napi::CallbackInfo & info);
     Napi::Value encode_later(const Napi::CallbackInfo & info);
+    Napi::Value render_chat(const Napi::CallbackInfo & info);
+    Napi::Value parse_answer(const Napi::CallbackInfo & info);
     Napi::Value create_session(const Napi::CallbackInfo & info);
     Napi::Value dispose(const Napi::CallbackInfo & info);
 

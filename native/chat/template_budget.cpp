@@ -11,7 +11,7 @@ static constexpr size_t max_source_bytes = 1 << 20, max_tokens = 100000, max_bra
 
 static thread_local template_budget * current_budget = nullptr;
 
-template_budget::template_budget() { current_budget = this; }
+template_budget::template_budget(uint32_t n_renderings) : n_renderings_(n_renderings) { current_budget = this; }
 
 template_budget::~template_budget() { current_budget = nullptr; }
 
@@ -21,18 +21,18 @@ void template_budget::enter() {
     if (depth_ >= max_depth) throw template_limit{ "the template recurses too deeply" };
     charge(units_per_step);
     // The clock is for what the counts misjudge.
-    if (++n_steps_ % 32 == 0 && std::chrono::steady_clock::now() - start_ > max_time)
+    if (++n_steps_ % 32 == 0 && std::chrono::steady_clock::now() - start_ > n_renderings_ * max_time)
         throw template_limit{ "the template takes too long" };
     depth_++;
 }
 
 void template_budget::charge(uint64_t units) {
-    if (units > max_units - used_) throw template_limit{ "the template does too much work" };
+    if (units > n_renderings_ * max_units - used_) throw template_limit{ "the template does too much work" };
     used_ += units;
 }
 
 void template_budget::charge_text(uint64_t n_bytes) {
-    if (n_bytes > max_text_bytes - n_text_) throw template_limit{ "the template makes too much text" };
+    if (n_bytes > n_renderings_ * max_text_bytes - n_text_) throw template_limit{ "the template makes too much text" };
     n_text_ += n_bytes;
     charge(n_bytes / 256);
 }

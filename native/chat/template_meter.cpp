@@ -1,5 +1,7 @@
 #include "template_meter.h"
 
+#include "given_text.h"
+
 #include <memory>
 #include <utility>
 #include <vector>
@@ -45,6 +47,26 @@ struct printed : jinja::statement {
         return made;
     }
     statement_ptr inner;
+};
+
+// What stands at the top of a program: what it writes is taken down.
+struct recorded : jinja::statement {
+    recorded(statement_ptr && inner, bool first) : inner(std::move(inner)), first(first) { pos = this->inner->pos; }
+    std::string type() const override { return inner->type(); }
+    value execute_impl(context & ctx) const override {
+        rendering_record * record = rendering_record::current();
+        if (record && first) record->begin();
+        value made = inner->execute(ctx);
+        if (record) record->add(made);
+        return made;
+    }
+    statement_ptr inner;
+    bool first;
+};
+
+struct own_identifier : jinja::identifier {
+    explicit own_identifier(jinja::identifier && of) : identifier(std::move(of)) {}
+    value execute_impl(context & ctx) const override { return own_word(identifier::execute_impl(ctx)); }
 };
 
 // What a loop goes over: it copies the loop's variables for every item before the first one runs.
@@ -139,17 +161,27 @@ value run(const jinja::binary_expression & node, context & ctx) {
                        .jinja::binary_expression::execute_impl(ctx));
 }
 
+value run(const jinja::member_expression & node, context & ctx) {
+    value made = node.jinja::member_expression::execute_impl(ctx);
+    const auto * id = jinja::cast_stmt<jinja::identifier>(node.property);
+    const auto * text = jinja::cast_stmt<jinja::string_literal>(node.property);
+    const bool is_role = node.computed ? text && text->val == "role" : id && id->val == "role";
+    return is_role ? own_word(std::move(made)) : made;
+}
+
 value run(const jinja::call_expression & node, context & ctx) {
     call_values arguments;
     arguments.evaluate(node.args, ctx);
     const value callee = node.callee->execute(ctx);
+    value source;
     if (is_val<jinja::value_func>(callee)) {
         const auto & function = static_cast<const jinja::value_func_t &>(*callee);
         if (function.arg0) arguments.all.insert(arguments.all.begin(), function.arg0);
         check_builtin(template_budget::current(), function.name, arguments.all);
+        source = function.arg0;
     }
-    return counted(jinja::call_expression(make_known(callee), std::move(arguments.known))
-                       .jinja::call_expression::execute_impl(ctx));
+    return made_of(source, counted(jinja::call_expression(make_known(callee), std::move(arguments.known))
+                                       .jinja::call_expression::execute_impl(ctx)));
 }
 
 // The name of a filter or a test, and its arguments as known values.
@@ -171,8 +203,9 @@ value run(const jinja::filter_expression & node, context & ctx) {
     arguments.add(node.operand->execute(ctx));
     statement_ptr filter = with_known_arguments(node.filter, name, arguments, ctx);
     check_builtin(template_budget::current(), name, arguments.all);
-    return counted(jinja::filter_expression(make_known(arguments.all[0]), std::move(filter))
-                       .jinja::filter_expression::execute_impl(ctx));
+    return made_of(arguments.all[0],
+                   counted(jinja::filter_expression(make_known(arguments.all[0]), std::move(filter))
+                               .jinja::filter_expression::execute_impl(ctx)));
 }
 
 value run(const jinja::test_expression & node, context & ctx) {
@@ -221,6 +254,12 @@ template <class Node> struct metered : Node {
 
 class rewriting {
   public:
+    void program(statements & list) {
+        body(list);
+        for (size_t i = 0; i < list.size(); i++) list[i] = std::make_unique<recorded>(std::move(list[i]), i == 0);
+    }
+
+  private:
     // Every body is a list of what is printed.
     void body(statements & list) {
         for (statement_ptr & one : list) {
@@ -229,7 +268,6 @@ class rewriting {
         }
     }
 
-  private:
     void node(statement_ptr & of) {
         if (!of) return;
         if (++depth_ > max_nodes_deep) throw template_limit{ "the template nests too deeply" };
@@ -309,6 +347,11 @@ class rewriting {
     }
 
     bool expression(statement_ptr & of) {
+        if (auto * id = dynamic_cast<jinja::identifier *>(of.get())) {
+            if (id->val == "bos_token" || id->val == "eos_token")
+                of = std::make_unique<own_identifier>(std::move(*id));
+            return true;
+        }
         if (auto * text = dynamic_cast<text_block *>(of.get())) {
             body(text->body);
             return true;
@@ -379,6 +422,6 @@ class rewriting {
 
 }  // namespace
 
-void meter(jinja::program & program) { rewriting().body(program.body); }
+void meter(jinja::program & program) { rewriting().program(program.body); }
 
 }  // namespace overfill

@@ -29,10 +29,10 @@ void check_tokens(const jinja::lexer_result & lexed);
 // Rewrites the program. It then runs only while a template_budget exists on the thread.
 void meter(jinja::program & program);
 
-// What one rendering may use. At most one a thread.
+// What `n_renderings` may use together. At most one a thread.
 class template_budget {
   public:
-    template_budget();
+    explicit template_budget(uint32_t n_renderings = 1);
     ~template_budget();
     template_budget(const template_budget &) = delete;
     template_budget & operator=(const template_budget &) = delete;
@@ -46,6 +46,7 @@ class template_budget {
     void charge_text(uint64_t n_bytes);
 
   private:
+    const uint32_t n_renderings_;
     uint64_t used_ = 0, n_text_ = 0;
     uint32_t depth_ = 0, n_steps_ = 0;
     const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();

@@ -1,6 +1,7 @@
 #include "engine.h"
 
 #include "failure.h"
+#include "prompt.h"
 #include "text.h"
 
 #include <new>
@@ -44,6 +45,7 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
         // Nobody makes it any more: the pair counts as disposed by now.
         raw->texts_.reset();
         raw->text_encoder_.reset();
+        raw->chats_.clear();
         raw->pair_.reset();
         std::function<void()> done;
         {
@@ -152,6 +154,30 @@ void engine::detokenize(std::vector<llama_token> tokens, bool special, completio
 void engine::encode(std::string line, bool close_response, completion<example> end) {
     on_text_thread<example>(
         [this, line = std::move(line), close_response] { return encode_with(text_encoder_, line, close_response); },
+        std::move(end));
+}
+
+void engine::render_chat(std::string source, chat_request request, completion<rendered_chat> end) {
+    on_text_thread<rendered_chat>(
+        [this, source = std::move(source), request = std::move(request)] {
+            auto found = chats_.find(source);
+            if (found == chats_.end()) {
+                // A program that makes up templates does not fill the memory.
+                if (chats_.size() >= 16) chats_.clear();
+                found = chats_.emplace(source, chat_templates(pair_->prefill_model(), source)).first;
+            }
+            rendered_chat made;
+            made.prompt = found->second.apply(request);
+            made.tokens = tokens_of_chat(made.prompt.pieces, pair_->vocab());
+            return made;
+        },
+        std::move(end));
+}
+
+void engine::parse_answer(std::shared_ptr<answer_parser> parser, std::string more, bool is_last,
+                          completion<std::vector<answer_delta>> end) {
+    on_text_thread<std::vector<answer_delta>>(
+        [parser = std::move(parser), more = std::move(more), is_last] { return parser->push(more, is_last); },
         std::move(end));
 }
 

@@ -4,6 +4,8 @@
 // aborts what runs, fails what waits with ERR_DISPOSED and joins the thread.
 #pragma once
 
+#include "answer_parser.h"
+#include "chat_templates.h"
 #include "examples.h"
 #include "options.h"
 #include "pair.h"
@@ -14,6 +16,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -23,6 +26,11 @@
 namespace overfill {
 
 class engine;
+
+struct rendered_chat {
+    chat_prompt prompt;
+    std::vector<llama_token> tokens;
+};
 
 class session_handle {
   public:
@@ -81,6 +89,13 @@ class engine : public std::enable_shared_from_this<engine> {
     void detokenize(std::vector<llama_token> tokens, bool special, completion<std::string> end);
     void encode(std::string line, bool close_response, completion<example> end);
 
+    // A chat as a prompt, on the same thread: with the prefill model's templates, or with `source` in their place
+    // (chat_templates.h). The error for a prompt that cannot be tokenised names `messages`.
+    void render_chat(std::string source, chat_request request, completion<rendered_chat> end);
+    // Reads more of an answer there.
+    void parse_answer(std::shared_ptr<answer_parser> parser, std::string more, bool is_last,
+                      completion<std::vector<answer_delta>> end);
+
     // Throws ERR_SESSION_LIMIT if max_sessions are open.
     std::shared_ptr<session_handle> create_session();
 
@@ -106,6 +121,7 @@ class engine : public std::enable_shared_from_this<engine> {
     std::unique_ptr<pair> pair_;  // made and freed on the engine thread
     // Made for the first record; they refer to the pair's model. One for each thread.
     std::optional<example_tokenizer> encoder_, text_encoder_;
+    std::map<std::string, chat_templates> chats_;  // by source; "": the model's own. Used on the text thread
     std::function<void()> on_disposed_;
     std::mutex mutex_;  // guards the sequences and on_disposed_
     std::vector<llama_seq_id> free_sequences_;

@@ -94,10 +94,13 @@ struct decode_options {
 struct prefill_options {
     bool refresh = true;        // read what the decode model wrote again with the prefill model
     bool parse_special = true;  // text such as "<|im_end|>" becomes the control token
+    // The prompt is all that the session is to hold: what it has in common with it stays, the rest goes first.
+    bool replace = false;
 };
 
 struct prefill_result {
     uint32_t n_prompt_tokens = 0;     // new ones
+    uint32_t n_kept_tokens = 0;       // with `replace`: the common beginning, refreshed or not
     uint32_t n_refreshed_tokens = 0;  // read again
     uint32_t n_context_tokens = 0;    // in the session now
     double milliseconds = 0;

@@ -3,6 +3,9 @@
 #include "failure.h"
 #include "text.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace overfill {
 
 // In one piece, vocabularies that put a space before a text put one behind every token that stands for no text, too.
@@ -28,6 +31,63 @@ std::vector<llama_token> tokens_of(prompt_input input, const llama_vocab * vocab
             if (key == "parameter") value = "prompt";
         throw failure(error.code(), error.what(), std::move(details));
     }
+}
+
+namespace {
+
+struct text_range {
+    size_t begin, end;
+};
+
+}  // namespace
+
+// Where names of control tokens stand in the text, in whole or in part in a given range; in order, none overlapping.
+static std::vector<text_range> protected_names(const std::string & text, const std::vector<text_range> & given,
+                                               const llama_vocab * vocab) {
+    std::vector<text_range> found;
+    for (llama_token token = 0; token < llama_vocab_n_tokens(vocab); token++) {
+        if (!(llama_vocab_get_attr(vocab, token) & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN))) continue;
+        const char * name = llama_vocab_get_text(vocab, token);
+        const size_t n = name ? std::strlen(name) : 0;
+        if (n == 0) continue;
+        for (size_t at = text.find(name); at != std::string::npos; at = text.find(name, at + 1)) {
+            const auto after = std::upper_bound(given.begin(), given.end(), at,
+                                                [](size_t place, const text_range & one) { return place < one.end; });
+            if (after != given.end() && after->begin < at + n) found.push_back({ at, at + n });
+        }
+    }
+    std::sort(found.begin(), found.end(),
+              [](const text_range & a, const text_range & b) { return a.begin < b.begin; });
+    std::vector<text_range> merged;
+    for (const text_range & one : found) {
+        if (!merged.empty() && one.begin < merged.back().end)
+            merged.back().end = std::max(merged.back().end, one.end);
+        else
+            merged.push_back(one);
+    }
+    return merged;
+}
+
+std::vector<llama_token> tokens_of_chat(const std::vector<chat_prompt::piece> & pieces, const llama_vocab * vocab) {
+    std::string text;
+    std::vector<text_range> given;
+    for (const chat_prompt::piece & piece : pieces) {
+        if (piece.given) given.push_back({ text.size(), text.size() + piece.text.size() });
+        text += piece.text;
+    }
+    std::vector<llama_token> tokens;
+    const auto add = [&](size_t begin, size_t end, bool parse_special) {
+        const auto more = tokens_of(text.substr(begin, end - begin), vocab, tokens, parse_special);
+        tokens.insert(tokens.end(), more.begin(), more.end());
+    };
+    size_t at = 0;
+    for (const text_range & name : protected_names(text, given, vocab)) {
+        add(at, name.begin, true);
+        add(name.begin, name.end, false);
+        at = name.end;
+    }
+    add(at, text.size(), true);
+    return tokens;
 }
 
 void check_tokens(const std::vector<llama_token> & tokens, const llama_vocab * vocab, const std::string & what,

@@ -51,6 +51,16 @@ void session::forget_from(uint32_t n) {
     for (uint32_t * count : { &n_cached_, &n_clean_, &n_decode_cached_, &n_handed_ }) *count = std::min(*count, n);
 }
 
+void session::cut(uint32_t n) {
+    tokens_.resize(n);
+    forget_from(n);
+    n_before_answer_ = std::min(n_before_answer_, n);
+    n_before_refreshed_ = 0;
+    refreshes_.clear();
+    unfinished_text_.clear();
+    set_stage(session_stage::interrupted);
+}
+
 void session::remember_logits(std::vector<float> & logits) {
     const float * last = llama_get_logits_ith(pair_.prefill_context(), -1);
     if (!last) throw failure(error_code::internal, "the prefill gave no logits");
@@ -62,19 +72,28 @@ void session::remember_logits(std::vector<float> & logits) {
 session::prefill_run::prefill_run(session & target, std::vector<llama_token> prompt, const prefill_options & options)
     : session_(target), prompt_(std::move(prompt)), refresh_(options.refresh), stage_before_(target.stats().stage) {
     check_tokens(prompt_, target.pair_.vocab(), "the prompt", "prompt");
-    const size_t n_needed = target.tokens_.size() + prompt_.size(), n_context = target.pair_.info().context_size;
+    const std::vector<llama_token> & held = target.tokens_;
+    n_kept_ = (uint32_t) held.size();
+    if (options.replace) {
+        const size_t n = std::min(held.size(), prompt_.size());
+        // The last token is read in any case: its logits are wanted.
+        n_kept_ = (uint32_t) std::min<std::ptrdiff_t>(
+            std::mismatch(held.begin(), held.begin() + (std::ptrdiff_t) n, prompt_.begin()).first - held.begin(),
+            (std::ptrdiff_t) prompt_.size() - 1);
+        prompt_.erase(prompt_.begin(), prompt_.begin() + n_kept_);
+        result_.n_kept_tokens = n_kept_;
+    }
+    const size_t n_needed = n_kept_ + prompt_.size(), n_context = target.pair_.info().context_size;
     if (n_needed > n_context)
         throw failure(error_code::context_overflow,
                       "the prompt's " + std::to_string(prompt_.size()) +
-                          " tokens do not fit: " + std::to_string(target.tokens_.size()) + " of the context's " +
+                          " tokens do not fit: " + std::to_string(n_kept_) + " of the context's " +
                           std::to_string(n_context) + " tokens are taken",
-                      { { "promptTokens", prompt_.size() },
-                        { "contextTokens", target.tokens_.size() },
-                        { "contextSize", n_context } });
+                      { { "promptTokens", prompt_.size() }, { "contextTokens", n_kept_ }, { "contextSize", n_context } });
 
     // What is left to read of the text so far: what the decode model wrote, or only its last token.
-    const uint32_t from = refresh_ ? target.n_clean_ : std::max(target.n_cached_, target.n_decode_side());
-    todo_.assign(target.tokens_.begin() + from, target.tokens_.end());
+    const uint32_t from = std::min(n_kept_, refresh_ ? target.n_clean_ : std::max(target.n_cached_, target.n_decode_side()));
+    todo_.assign(held.begin() + from, held.begin() + n_kept_);
     result_.n_refreshed_tokens = refresh_ ? (uint32_t) todo_.size() : 0;
     result_.n_prompt_tokens = (uint32_t) prompt_.size();
     todo_.insert(todo_.end(), prompt_.begin(), prompt_.end());
@@ -83,7 +102,8 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
 void session::prefill_run::start() {
     started_ = true;
     session & s = session_;
-    n_cached_before_ = s.n_cached_;
+    cut_ = n_kept_ < s.tokens_.size();
+    if (cut_) s.cut(n_kept_);
     if (refresh_) {
         s.forget_unclean();
     } else if (!s.pair_.one_cache() && s.n_decode_cached_ > s.n_cached_) {
@@ -144,7 +164,7 @@ void session::prefill_run::roll_back() {
     s.n_decode_cached_ = std::min(s.n_decode_cached_, s.n_cached_);
     s.n_handed_ = std::min(s.n_handed_, s.n_decode_cached_);
 
-    const bool untouched = result_.n_refreshed_tokens == 0;
+    const bool untouched = result_.n_refreshed_tokens == 0 && !cut_;
     s.set_stage(untouched ? stage_before_ : session_stage::interrupted);
 }
 

@@ -73,6 +73,8 @@ class session {
     void forget_unclean();
     // Takes what stands behind the first n tokens from all caches.
     void forget_from(uint32_t n);
+    // Takes what stands behind the first n tokens from the text as well; a prefill has to follow.
+    void cut(uint32_t n);
     handover_report switch_caches();
     // Where the answer began or was refreshed last.
     uint32_t refreshed_at() const { return refreshes_.empty() ? n_before_answer_ : refreshes_.back(); }
@@ -102,7 +104,7 @@ class session {
 // The prefill of one prompt, with the refresh that may come before it.
 class session::prefill_run {
   public:
-    // Tokenises and checks; changes nothing yet. Throws ERR_INVALID_ARGUMENT for an empty prompt or a token outside the
+    // Checks; changes nothing yet. Throws ERR_INVALID_ARGUMENT for an empty prompt or a token outside the
     // vocabulary, ERR_CONTEXT_OVERFLOW if it does not fit.
     prefill_run(session & target, std::vector<llama_token> prompt, const prefill_options & options);
 
@@ -113,7 +115,8 @@ class session::prefill_run {
     // Reads one micro-batch. False: it was aborted, and the session is rolled back.
     bool step();
 
-    // As if it had never begun; where the refresh had already replaced something, the next prefill goes on from there.
+    // As if it had never begun; where the refresh had already replaced something, or tokens had to go, the next prefill
+    // goes on from there.
     void roll_back();
 
     prefill_result result() const { return result_; }
@@ -126,6 +129,8 @@ class session::prefill_run {
     std::vector<llama_token> prompt_;
     std::vector<llama_token> todo_;
     bool refresh_;
+    uint32_t n_kept_;   // of the session's tokens
+    bool cut_ = false;  // there were more
     bool started_ = false;
     uint32_t n_done_ = 0;
     session_stage stage_before_;

@@ -24,7 +24,8 @@ task::turn prefill_task::step() {
         throw overfill::aborted();
     }
     if (!run_) {
-        const std::vector<llama_token> & before = slot_->state.tokens();
+        static const std::vector<llama_token> nothing;
+        const std::vector<llama_token> & before = options_.replace ? nothing : slot_->state.tokens();
         auto * text = std::get_if<std::string>(&input_);
         if (text && !before.empty() && before.size() == slot_->n_before_space) text->insert(0, " ");
         ends_in_space_ =

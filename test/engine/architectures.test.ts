@@ -25,7 +25,10 @@ const variants: readonly (readonly [title: string, options: TinyModelOptions])[]
   ["llama without RoPE scaling", { ropeScaling: { type: "none", factor: 4 }, nKvHeads: 4 }],
   ["phi3 with rotation factors", { architecture: "phi3", ropeFreqFactors }],
   ["gemma3 with scaled RoPE", { architecture: "gemma3", slidingWindow, ropeScaling: { type: "linear", factor: 8 } }],
-  ["gemma3 with sliding layers alone", { architecture: "gemma3", nLayers: 2, slidingWindow: { window: 16, pattern: 3 } }],
+  [
+    "gemma3 with sliding layers alone",
+    { architecture: "gemma3", nLayers: 2, slidingWindow: { window: 16, pattern: 3 } },
+  ],
   ["gemma3 with an output matrix", { architecture: "gemma3", slidingWindow, tiedEmbeddings: false }],
   ["olmo2 with a window", { architecture: "olmo2", slidingWindow, ropeScaling: { type: "linear", factor: 8 } }],
   ["exaone4 of 64 layers", { architecture: "exaone4", nLayers: 64, slidingWindow: { window: 16, pattern: 4 } }],
