@@ -2,7 +2,7 @@
 
 import { createError } from "../errors/create-error.js";
 import { abortable, guardCallback } from "../internal/abortable.js";
-import type { NativeHandoverReport, NativeSession } from "../internal/binding-types.js";
+import type { NativeDecodeOptions, NativeHandoverReport, NativeSession } from "../internal/binding-types.js";
 import { type CallSite, callSite, fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { type DecodeStream, makeDecodeStream } from "./decode-stream.js";
 import type {
@@ -36,6 +36,12 @@ import {
 /** Makes a session; for {@link Pair.createSession} only. */
 export let makeSession: (pair: Pair, native: NativeSession) => Session;
 
+/** What a chat asks of an answer besides the public options. */
+export type ChatDecodeOptions = Pick<NativeDecodeOptions, "grammarLazy" | "grammarTriggers">;
+
+/** As {@link Session.decode}; for chats only. */
+export let decodeChat: (session: Session, options: DecodeOptions, chat: ChatDecodeOptions) => DecodeStream;
+
 /**
  * Made by {@link Pair.createSession}. Runs one stage at a time: a second call while one runs is refused with
  * ERR_SESSION_BUSY, a call out of order with ERR_STAGE_ORDER, a call after `dispose` with ERR_DISPOSED.
@@ -53,6 +59,7 @@ export class Session implements AsyncDisposable {
 
   static {
     makeSession = (pair, native) => new Session(pair, native);
+    decodeChat = (session, options, chat) => session.#decode(options, chat);
   }
 
   /** Whether the session or its pair was disposed. */
@@ -128,11 +135,15 @@ export class Session implements AsyncDisposable {
    * Throws ERR_INVALID_ARGUMENT at once; everything else is thrown by the iteration.
    */
   decode(options: DecodeOptions = {}): DecodeStream {
+    return this.#decode(options, {});
+  }
+
+  #decode(options: DecodeOptions, chat: ChatDecodeOptions): DecodeStream {
     const checked = syncFromCaller(() => {
       this.#assertUsable();
       return checkDecodeOptions(options);
     });
-    return this.#stream(toNativeDecodeOptions(checked), checked.signal, callSite());
+    return this.#stream({ ...toNativeDecodeOptions(checked), ...chat }, checked.signal, callSite());
   }
 
   /**
@@ -215,11 +226,7 @@ export class Session implements AsyncDisposable {
     await this.dispose();
   }
 
-  #stream(
-    options: ReturnType<typeof toNativeDecodeOptions>,
-    signal: AbortSignal | undefined,
-    site: CallSite,
-  ): DecodeStream {
+  #stream(options: NativeDecodeOptions, signal: AbortSignal | undefined, site: CallSite): DecodeStream {
     return makeDecodeStream(
       {
         begin: () => {

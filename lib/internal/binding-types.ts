@@ -243,6 +243,15 @@ export interface NativeHandoverReport {
   readonly ms: number;
 }
 
+/** What wakes a lazy grammar, as in llama.cpp's `common_grammar_trigger`. */
+export interface NativeGrammarTrigger {
+  /** A token; a text wherever it stands; a regular expression; one that the whole answer has to match. */
+  readonly type: "token" | "word" | "pattern" | "pattern-full";
+  readonly value: string;
+  /** For the type `token`. @default the token that `value` is the text of */
+  readonly token?: number;
+}
+
 export interface NativeDecodeOptions {
   readonly temperature: number;
   readonly topK: number;
@@ -259,6 +268,9 @@ export interface NativeDecodeOptions {
   readonly logitBiasTokens: Int32Array;
   readonly logitBiasValues: Float32Array;
   readonly grammar: string;
+  /** The grammar sleeps until one of the triggers comes, and follows the answer from there. @default false */
+  readonly grammarLazy?: boolean;
+  readonly grammarTriggers?: readonly NativeGrammarTrigger[];
   /** Negative: none. */
   readonly logProbs: number;
   /** 0: no limit. */

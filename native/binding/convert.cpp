@@ -84,6 +84,18 @@ implementation_choice to_implementation(const std::string & name) {
                              : implementation_choice::automatic;
 }
 
+grammar_trigger to_trigger(const fields & in) {
+    const std::string type = in.text("type");
+    grammar_trigger out;
+    out.is = type == "token"     ? grammar_trigger::kind::token
+             : type == "word"    ? grammar_trigger::kind::word
+             : type == "pattern" ? grammar_trigger::kind::pattern
+                                 : grammar_trigger::kind::whole_pattern;
+    out.value = in.text("value");
+    if (in.has("token")) out.token = in.integer("token");
+    return out;
+}
+
 }  // namespace
 
 pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
@@ -138,6 +150,9 @@ decode_options to_decode_options(const Napi::Object & from) {
     s.seed = s.has_seed ? in.size("seed") : 0;
     s.ignore_eos = in.flag("ignoreEos");
     s.grammar = in.text("grammar");
+    s.grammar_lazy = in.has("grammarLazy") && in.flag("grammarLazy");
+    if (in.has("grammarTriggers"))
+        for (const fields & trigger : in.objects("grammarTriggers")) s.grammar_triggers.push_back(to_trigger(trigger));
     s.n_log_probs = in.integer("logProbs");
     const std::vector<int32_t> tokens = in.integers("logitBiasTokens");
     const std::vector<float> values = in.reals("logitBiasValues");

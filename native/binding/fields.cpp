@@ -55,6 +55,17 @@ std::vector<std::string> fields::texts(const char * name) const {
     return out;
 }
 
+std::vector<fields> fields::objects(const char * name) const {
+    const Napi::Value found = value(name);
+    const auto list = checked<Napi::Array>(found, found.IsArray(), name, "an array");
+    std::vector<fields> out;
+    for (uint32_t i = 0; i < list.Length(); i++) {
+        const Napi::Value item = list.Get(i);
+        out.emplace_back(checked<Napi::Object>(item, item.IsObject(), name, "an array of objects"));
+    }
+    return out;
+}
+
 template <class List, class Item>
 static std::vector<Item> copied(const Napi::Value & found, napi_typedarray_type type, const char * name,
                                 const char * kind) {

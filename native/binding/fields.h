@@ -30,6 +30,7 @@ class fields {
     uint64_t count(const char * name) const;
 
     std::vector<std::string> texts(const char * name) const;
+    std::vector<fields> objects(const char * name) const;
     // Of a plain array or of an Int32Array.
     std::vector<int32_t> integers(const char * name) const;
     std::vector<float> reals(const char * name) const;

@@ -6,7 +6,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 namespace overfill {
@@ -19,8 +18,9 @@ class answer_trace {
         size_t n_drawn;
     };
 
-    // A decode begins behind the answer's first n_written tokens. The same grammar as before goes on, and so do the
-    // random numbers of the same seed; without a seed the answer's own, which is put into the options.
+    // A decode begins behind the answer's first n_written tokens. The same grammar as before goes on, a lazy one where
+    // its triggers are the same, and so do the random numbers of the same seed; without a seed the answer's own, which
+    // is put into the options.
     beginning begin(sampling_options & options, size_t n_written);
     void set_seed(uint32_t seed) { seed_ = seed; }
 
@@ -28,7 +28,7 @@ class answer_trace {
     void add(uint8_t n_drawn) { n_drawn_.push_back(n_drawn); }
 
   private:
-    std::string grammar_;
+    sampling_options before_;  // of the decode that the grammar began in
     size_t grammar_from_ = 0;
     uint32_t seed_ = 0;
     size_t seed_from_ = 0;

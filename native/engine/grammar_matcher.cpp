@@ -252,6 +252,11 @@ const std::vector<uint8_t> & grammar_matcher::allowed() {
 }
 
 void grammar_matcher::accept(llama_token token) {
+    if (!follow(token, piece_of(vocab_, token), !llama_vocab_is_eog(vocab_, token)))
+        throw failure(error_code::internal, "the grammar does not allow token " + std::to_string(token));
+}
+
+bool grammar_matcher::follow(llama_token token, const std::string & piece, bool characters) {
     work_ = polled_ = 0;
     std::vector<uint32_t> todo;
     if (at_.partial.n_left == 0)
@@ -261,8 +266,6 @@ void grammar_matcher::accept(llama_token token) {
                 todo.push_back(push(stack.element + 1, stack.parent));
         }
     place at = at_;
-    bool characters = !llama_vocab_is_eog(vocab_, token);
-    const std::string piece = piece_of(vocab_, token);
     for (size_t i = 0; characters && i < piece.size(); i++) characters = read(at, (unsigned char) piece[i]);
     if (characters && at.partial.n_left == 0 && !todo.empty()) {
         // As a whole token and by its characters: both ways go on.
@@ -272,9 +275,10 @@ void grammar_matcher::accept(llama_token token) {
     if (!todo.empty())
         at = { state_of(std::move(todo)), {} };
     else if (!characters || !can_complete(at))
-        throw failure(error_code::internal, "the grammar does not allow token " + std::to_string(token));
+        return false;
     at_ = at;
     shrink_tables();
+    return true;
 }
 
 }  // namespace overfill

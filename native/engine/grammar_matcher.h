@@ -33,6 +33,8 @@ class grammar_matcher {
     const std::vector<uint8_t> & allowed();
     // Throws ERR_INTERNAL for a token that is not allowed.
     void accept(llama_token token);
+    // Goes on with a token of which the grammar gets only this end of its text. False: it is not allowed.
+    bool follow(llama_token token, const std::string & piece) { return follow(token, piece, true); }
 
   private:
     // The beginning of a character that a token ended in.
@@ -57,6 +59,7 @@ class grammar_matcher {
     static constexpr uint32_t bottom = 0;  // the empty stack
     static constexpr uint32_t dead = 0;    // the state of no positions
 
+    bool follow(llama_token token, const std::string & piece, bool characters);
     void spend(size_t work);
     uint32_t push(uint32_t element, uint32_t parent);
     uint32_t state_of(std::vector<uint32_t> todo);

@@ -65,6 +65,21 @@ struct pair_info {
     double load_ms = 0;
 };
 
+// What wakes a lazy grammar; kinds and meaning are llama.cpp's (common_grammar_trigger).
+struct grammar_trigger {
+    enum class kind {
+        token,         // this token, or the text that is one
+        word,          // the text, wherever it stands
+        pattern,       // a regular expression
+        whole_pattern  // one that the whole answer has to match
+    };
+    kind is = kind::word;
+    std::string value;
+    llama_token token = LLAMA_TOKEN_NULL;
+
+    bool operator==(const grammar_trigger & o) const { return is == o.is && value == o.value && token == o.token; }
+};
+
 struct sampling_options {
     float temperature = 0.8f;
     int32_t top_k = 40;
@@ -79,7 +94,9 @@ struct sampling_options {
     uint32_t seed = 0;
     bool ignore_eos = false;
     std::vector<std::pair<llama_token, float>> logit_bias;
-    std::string grammar;       // GBNF; empty: none
+    std::string grammar;        // GBNF; empty: none
+    bool grammar_lazy = false;  // it sleeps until a trigger comes
+    std::vector<grammar_trigger> grammar_triggers;
     int32_t n_log_probs = -1;  // -1: none; n: the chosen token's and the n most likely ones'
 };
 

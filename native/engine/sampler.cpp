@@ -88,8 +88,7 @@ sampler::sampler(const llama_vocab * vocab, const sampling_options & options, in
 
     if (!options.grammar.empty()) {
         if (!pieces) pieces = std::make_shared<token_pieces>(vocab);
-        grammar_ = std::make_unique<grammar_matcher>(parse_grammar(options.grammar, vocab), vocab, std::move(pieces),
-                                                     std::move(stopped));
+        grammar_ = std::make_unique<answer_grammar>(options, vocab, std::move(pieces), std::move(stopped));
     }
     if (!plain_greedy_ || grammar_) candidates_.resize((size_t) n_vocab_);
 }
@@ -173,12 +172,12 @@ std::optional<llama_token> sampler::sample(const float * logits) {
     if (!plain_greedy_) {
         const size_t n = fill(logits, nullptr);
         if (n == 0) {
-            if (grammar_ && grammar_->may_end()) return std::nullopt;
+            if (bound() && grammar_->may_end()) return std::nullopt;
             refuse_all(false);
         }
         token = choose(n);
     }
-    if (!grammar_ || grammar_->allows(token)) return token;
+    if (!bound() || grammar_->allows(token)) return token;
     const size_t n = fill(logits, &grammar_->allowed());
     if (n > 0) return choose(n);
     if (grammar_->may_end()) return std::nullopt;

@@ -1,12 +1,12 @@
 // Picks the next token from a row of logits with llama.cpp's own samplers, in llama.cpp's own order: logit bias,
 // penalties, top-k, typical-p, top-p, min-p, temperature, distribution. A grammar is first asked about the token that
-// was picked and filters the whole vocabulary only if it refuses it.
+// was picked and filters the whole vocabulary only if it refuses it; a lazy one that sleeps is not asked.
 //
 // The row is given by pointer and not by context: the first token's logits are the prefill model's and may have been
 // kept for a while (llama-common's sampler reads from a context only).
 #pragma once
 
-#include "grammar_matcher.h"
+#include "answer_grammar.h"
 #include "options.h"
 #include "token_pieces.h"
 
@@ -40,7 +40,7 @@ class sampler {
     void resume(const std::vector<llama_token> & followed, size_t n_drawn);
 
     // Whether the grammar is complete, so that nothing can follow.
-    bool over() const { return grammar_ && grammar_->over(); }
+    bool over() const { return bound() && grammar_->over(); }
 
     // logits: [n_vocab]. Nothing if the grammar may end here and every way on is forbidden. Throws ERR_INFERENCE_FAILED
     // if the logits hold no finite number, or if the logit bias and the grammar leave no token to choose;
@@ -63,6 +63,8 @@ class sampler {
     };
     using sampler_ptr = std::unique_ptr<llama_sampler, free_sampler>;
 
+    // Whether a grammar has a say now.
+    bool bound() const { return grammar_ && !grammar_->sleeps(); }
     static sampler_ptr new_chain();
     static void add(sampler_ptr & chain, llama_sampler * step);
     size_t fill(const float * logits, const std::vector<uint8_t> * allowed);
@@ -80,7 +82,7 @@ class sampler {
     std::vector<float> bias_;  // [n_vocab], empty if there is none
     sampler_ptr penalties_;    // null: none
     sampler_ptr chain_;
-    std::unique_ptr<grammar_matcher> grammar_;
+    std::unique_ptr<answer_grammar> grammar_;
     std::vector<llama_token_data> candidates_;  // [n_vocab], reused by every step
 };
 

@@ -1,0 +1,67 @@
+/** What chats ask of an answer: grammars that sleep until a trigger comes. */
+
+import test, { type ExecutionContext } from "ava";
+import { type ChatDecodeOptions, decodeChat } from "../../lib/engine/session.js";
+import type { DecodeOptions, Pair } from "../../lib/index.js";
+import { type Answer, openPair, readAnswer, refusal, someTokens, traced } from "./fixtures.js";
+
+const prompt = someTokens(30);
+
+/** An answer in parts of so many tokens each, as one. */
+async function chatAnswer(pair: Pair, options: DecodeOptions, chat: ChatDecodeOptions, parts: readonly number[]) {
+  await using session = await pair.createSession();
+  await session.prefill(prompt);
+  await session.switch();
+  const read: Answer[] = [];
+  for (const maxTokens of parts) read.push(await readAnswer(decodeChat(session, { ...options, maxTokens }, chat)));
+  return { text: read.map(({ text }) => text).join(""), tokens: read.flatMap(({ tokens }) => tokens) };
+}
+
+/** A pair, what it writes freely, and the place of a token that comes there for the first time. */
+async function free(t: ExecutionContext) {
+  const pair = await openPair(t, { maxSessions: 2 });
+  const { tokens } = await chatAnswer(pair, traced(12), {}, [12]);
+  const at = tokens.findIndex((token, i) => i >= 3 && !tokens.slice(0, i).includes(token));
+  t.true(at > 0 && at < 8);
+  return { pair, tokens, at, trigger: tokens[at] ?? 0 };
+}
+
+test("a lazy grammar leaves the answer as it is up to its trigger, and what follows is the grammar's", async (t) => {
+  const { pair, tokens, at, trigger } = await free(t);
+  const grammar = `root ::= <[${trigger}]> [0-9]+`;
+  const chat = { grammarLazy: true, grammarTriggers: [{ type: "token", value: "", token: trigger }] } as const;
+  const whole = await chatAnswer(pair, { ...traced(0), grammar }, chat, [12]);
+  t.deepEqual(whole.tokens.slice(0, at + 1), tokens.slice(0, at + 1));
+  t.regex(pair.detokenize(whole.tokens.slice(at + 1)), new RegExp(`^[0-9]{${11 - at}}$`));
+  for (let cut = 1; cut < 12; cut++) {
+    const parts = await chatAnswer(pair, { ...traced(0), grammar }, chat, [cut, 12 - cut]);
+    t.deepEqual(parts.tokens, whole.tokens, `cut after ${cut} tokens`);
+  }
+  // Without its trigger it sleeps to the end.
+  const other = { grammarLazy: true, grammarTriggers: [{ type: "word", value: "never written" }] } as const;
+  t.deepEqual((await chatAnswer(pair, { ...traced(0), grammar }, other, [12])).tokens, tokens);
+});
+
+test("another trigger begins anew where an answer goes on", async (t) => {
+  const { pair, tokens, at, trigger } = await free(t);
+  await using session = await pair.createSession();
+  await session.prefill(prompt);
+  await session.switch();
+  const options = { ...traced(0), grammar: `root ::= <[${trigger}]> [0-9]+` };
+  const sleeping = { grammarLazy: true, grammarTriggers: [{ type: "word", value: "never written" }] } as const;
+  await readAnswer(decodeChat(session, { ...options, maxTokens: at + 1 }, sleeping));
+  const woken = { grammarLazy: true, grammarTriggers: [{ type: "token", value: "", token: trigger }] } as const;
+  const on = await readAnswer(decodeChat(session, { ...options, maxTokens: 1 }, woken));
+  t.deepEqual(on.tokens, tokens.slice(at + 1, at + 2));
+});
+
+test("triggers that cannot be looked for are refused", async (t) => {
+  const pair = await openPair(t);
+  const options = { ...traced(1), grammar: 'root ::= "a"' };
+  const attempt = (grammarTriggers: ChatDecodeOptions["grammarTriggers"]) =>
+    chatAnswer(pair, options, { grammarLazy: true, ...(grammarTriggers && { grammarTriggers }) }, [1]);
+  await refusal(t, "ERR_GRAMMAR_INVALID", attempt([{ type: "pattern", value: "(" }]));
+  await refusal(t, "ERR_GRAMMAR_INVALID", attempt([]));
+  await refusal(t, "ERR_GRAMMAR_INVALID", attempt(undefined));
+  await refusal(t, "ERR_INVALID_ARGUMENT", attempt([{ type: "token", value: "", token: 1_000_000 }]));
+});
