@@ -277,6 +277,8 @@ export interface NativeDecodeOptions {
   readonly maxTokens: number;
   readonly stop: readonly string[];
   readonly special: boolean;
+  /** The texts of control tokens that appear even so, the end token included. What is not a token says nothing. */
+  readonly preservedTokens?: readonly string[];
   /** 0: no refreshes. */
   readonly refreshInterval: number;
 }

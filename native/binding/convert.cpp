@@ -161,6 +161,7 @@ decode_options to_decode_options(const Napi::Object & from) {
     out.special = in.flag("special");
     out.refresh_interval = in.size("refreshInterval");
     out.stop = in.texts("stop");
+    if (in.has("preservedTokens")) out.preserved_tokens = in.texts("preservedTokens");
     return out;
 }
 

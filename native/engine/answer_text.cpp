@@ -6,22 +6,34 @@
 
 namespace overfill {
 
-// What llama.cpp shows only when it is asked to.
-static bool is_hidden(const llama_vocab * vocab, llama_token token) {
-    return llama_vocab_get_attr(vocab, token) & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN);
+static std::vector<llama_token> tokens_in(const llama_vocab * vocab, const std::string & text, text_place place) {
+    return tokenize(vocab, text, place, /*parse_special*/ true, unwritable::leave_out);
 }
 
-static bool has_control_token(const llama_vocab * vocab, const std::string & text) {
-    const std::vector<llama_token> tokens =
-        tokenize(vocab, text, text_place::behind_special, /*parse_special*/ true, unwritable::leave_out);
-    return std::any_of(tokens.begin(), tokens.end(), [&](llama_token token) { return is_hidden(vocab, token); });
-}
-
-answer_text::answer_text(const llama_vocab * vocab, std::vector<std::string> stop, bool special, std::string begun)
+answer_text::answer_text(const llama_vocab * vocab, std::vector<std::string> stop, bool special, std::string begun,
+                         const std::vector<std::string> & preserved)
     : vocab_(vocab), stop_(std::move(stop)), special_(special), pending_(std::move(begun)), piece_(64) {
+    for (const std::string & text : preserved)
+        if (const auto tokens = tokens_in(vocab_, text, text_place::continuation); tokens.size() == 1)
+            preserved_.push_back(tokens[0]);
     for (const std::string & text : stop_)
-        if (!special_ && has_control_token(vocab_, text)) control_stop_.push_back(text);
+        if (!special_ && has_hidden_token(text)) control_stop_.push_back(text);
     if (!control_stop_.empty()) full_ = pending_;
+}
+
+static bool contains(const std::vector<llama_token> & tokens, llama_token token) {
+    return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
+}
+
+// What llama.cpp shows only when it is asked to.
+bool answer_text::is_hidden(llama_token token) const {
+    return (llama_vocab_get_attr(vocab_, token) & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN)) &&
+           !contains(preserved_, token);
+}
+
+bool answer_text::has_hidden_token(const std::string & text) const {
+    const std::vector<llama_token> tokens = tokens_in(vocab_, text, text_place::behind_special);
+    return std::any_of(tokens.begin(), tokens.end(), [this](llama_token token) { return is_hidden(token); });
 }
 
 std::string answer_text::piece_of(llama_token token, bool special) {
@@ -40,9 +52,24 @@ static size_t find_new(const std::string & text, const std::string & stop, size_
 
 bool answer_text::append(llama_token token) {
     const size_t begin = pending_.size(), full_begin = full_.size();
-    pending_ += piece_of(token, special_);
+    pending_ += piece_of(token, special_ || contains(preserved_, token));
     tokens_.push_back({ token, begin, pending_.size(), full_begin, false });
+    if (!control_stop_.empty()) full_ += piece_of(token, /*special*/ true);
+    return look_for_stop(begin, full_begin);
+}
 
+bool answer_text::append_end(llama_token token) {
+    const size_t begin = pending_.size(), full_begin = full_.size();
+    if (contains(preserved_, token)) {
+        const std::string piece = piece_of(token, /*special*/ true);
+        pending_ += piece;
+        if (!control_stop_.empty()) full_ += piece;
+    }
+    return look_for_stop(begin, full_begin);
+}
+
+// In what comes behind so many bytes of pending_, and of full_.
+bool answer_text::look_for_stop(size_t begin, size_t full_begin) {
     for (const std::string & stop : stop_) {
         const size_t at = find_new(pending_, stop, begin);
         if (at != std::string::npos && at < stop_at_) {
@@ -50,7 +77,6 @@ bool answer_text::append(llama_token token) {
             found_ = stop;
         }
     }
-    if (!control_stop_.empty()) full_ += piece_of(token, /*special*/ true);
     for (const std::string & stop : control_stop_) {
         const size_t at = find_new(full_, stop, full_begin);
         if (at != std::string::npos && shown_place(at) < stop_at_) {
@@ -72,7 +98,7 @@ size_t answer_text::shown_place(size_t at) const {
         if (at >= end) continue;
         // From the end: the beginning may have been released.
         const size_t n_behind = end - at;
-        return is_hidden(vocab_, tokens_[i].id) || at < tokens_[i].full_begin
+        return is_hidden(tokens_[i].id) || at < tokens_[i].full_begin
                    ? tokens_[i].begin
                    : tokens_[i].end - std::min(n_behind, tokens_[i].end);
     }

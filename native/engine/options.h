@@ -104,7 +104,9 @@ struct decode_options {
     sampling_options sampling;
     uint32_t max_tokens = 0;  // 0: until the answer ends or the context is full
     std::vector<std::string> stop;
-    bool special = false;           // render control tokens as text
+    bool special = false;  // render control tokens as text
+    // The texts of tokens that are rendered even so, that which ends the answer included.
+    std::vector<std::string> preserved_tokens;
     uint32_t refresh_interval = 0;  // tokens of the answer after which the prefill model reads them again; 0: never
 };
 

@@ -86,7 +86,7 @@ bool decode_task::begin() {
                      [this] { return aborted(); });
         made.observe(s.tokens());
         made.resume({ s.tokens().begin() + (long) (n_before + from.n_before_grammar), s.tokens().end() }, from.n_drawn);
-        text_.emplace(pair_.vocab(), options_.stop, options_.special, s.unfinished_text());
+        text_.emplace(pair_.vocab(), options_.stop, options_.special, s.unfinished_text(), options_.preserved_tokens);
         sampler_.emplace(std::move(made));
     } catch (const failure & error) {
         if (error.code() != error_code::aborted) throw;
@@ -112,11 +112,12 @@ task::turn decode_task::step() {
     return next;
 }
 
-// Nothing if the grammar ends the answer here.
+// Nothing if the answer ends here.
 std::optional<llama_token> decode_task::sample(const float * logits) {
     std::optional<llama_token> token = sampler_->sample(logits);
-    const bool ends = token && pair_.ends_answer(*token) && !options_.sampling.ignore_eos;
-    return ends ? std::nullopt : token;
+    if (!token || !pair_.ends_answer(*token) || options_.sampling.ignore_eos) return token;
+    text_->append_end(*token);
+    return std::nullopt;
 }
 
 task::turn decode_task::generate() {
@@ -148,7 +149,7 @@ task::turn decode_task::generate() {
     std::optional<llama_token> token;
     try {
         token = sample(logits);
-        if (!token) return end(finish_reason::eos);
+        if (!token) return end(text_->stop().empty() ? finish_reason::eos : finish_reason::stop);
         if (options_.sampling.n_log_probs >= 0)
             log_probs_.push_back(sampler_->log_probs(logits, *token, options_.sampling.n_log_probs));
         sampler_->accept(*token);

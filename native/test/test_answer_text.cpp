@@ -153,8 +153,8 @@ struct with_control : vocabulary {
     std::string name = llama_vocab_get_text(get(), bos);
 
     shown show(const std::vector<llama_token> & tokens, const std::vector<std::string> & stop,
-               std::string * found = nullptr) const {
-        answer_text answer(get(), stop, false);
+               std::string * found = nullptr, const std::vector<std::string> & preserved = {}) const {
+        answer_text answer(get(), stop, false, "", preserved);
         shown out;
         for (const llama_token token : tokens) {
             if (answer.append(token)) break;
@@ -210,4 +210,64 @@ TEST("a control token's text that is spelt is a stop string, too") {
     const shown out = v.show(v.spell("ab" + v.name + "c"), { v.name });
     CHECK_EQUAL(out.text, std::string("ab"));
     CHECK(out.tokens == v.spell("ab"));
+}
+
+TEST("a preserved token is shown, alone among the control tokens, and what is no token preserves nothing") {
+    const with_control v;
+    const std::string other = llama_vocab_get_text(v.get(), llama_vocab_eos(v.get()));
+    std::vector<llama_token> tokens = v.joined("ab", "cd");
+    tokens.push_back(llama_vocab_eos(v.get()));
+    CHECK_EQUAL(v.show(tokens, {}, nullptr, { v.name }).text, "ab" + v.name + "cd");
+    CHECK_EQUAL(v.show(tokens, {}, nullptr, { v.name, other, "ab" }).text, "ab" + v.name + "cd" + other);
+    CHECK_EQUAL(v.show(tokens, {}, nullptr, { v.name + "c", "" }).text, std::string("abcd"));
+}
+
+TEST("stop strings are found before, in and behind a preserved token, and beside one that is not shown") {
+    const with_control v;
+    const llama_token eos = llama_vocab_eos(v.get());
+    const std::string other = llama_vocab_get_text(v.get(), eos);
+    std::vector<llama_token> tokens = v.joined("ab", "cd");
+    tokens.push_back(eos);
+    for (const llama_token token : v.spell("ef")) tokens.push_back(token);
+    const std::string whole = "ab" + v.name + "cd" + "ef";
+    const struct {
+        std::string stop, text;
+        size_t n_after;
+    } cases[] = {
+        { "b", "a", 1 },
+        { v.name, "ab", 1 },
+        { "b" + v.name + "c", "a", 3 },
+        { v.name.substr(1), "ab" + v.name.substr(0, 1), 0 },
+        { "df", whole, 0 },
+        { other, "ab" + v.name + "cd", 1 },
+        { "d" + other + "e", "ab" + v.name + "c", 3 },
+        { v.name + "cd" + other, "ab", 4 },
+    };
+    for (const auto & one : cases) {
+        const shown out = v.show(tokens, { one.stop }, nullptr, { v.name });
+        CHECK_EQUAL(out.text, one.text);
+        CHECK_EQUAL(out.n_after_stop, one.n_after);
+    }
+}
+
+TEST("the token that ends an answer is part of its text where it is preserved, unless it is a stop string") {
+    const with_control v;
+    const llama_token eos = llama_vocab_eos(v.get());
+    const std::string name = llama_vocab_get_text(v.get(), eos);
+    const auto end = [&](const std::vector<std::string> & stop, const std::vector<std::string> & preserved) {
+        answer_text answer(v.get(), stop, false, "", preserved);
+        shown out;
+        for (const llama_token token : v.spell("ab")) answer.append(token);
+        const bool stopped = answer.append_end(eos);
+        CHECK_EQUAL(stopped, !answer.stop().empty());
+        out.n_after_stop = answer.n_tokens_after_stop();
+        answer.release_all(out.text, out.tokens, false);
+        CHECK_EQUAL(out.tokens.size() + out.n_after_stop, 2u);
+        return out;
+    };
+    CHECK_EQUAL(end({}, { name }).text, "ab" + name);
+    CHECK_EQUAL(end({}, {}).text, std::string("ab"));
+    CHECK_EQUAL(end({ name }, { name }).text, std::string("ab"));
+    CHECK_EQUAL(end({ "b" + name }, { name }).text, std::string("a"));
+    CHECK_EQUAL(end({ "b" + name }, { name }).n_after_stop, 1u);
 }

@@ -1,4 +1,4 @@
-/** What chats ask of an answer: grammars that sleep until a trigger comes. */
+/** What chats ask of an answer: grammars that sleep until a trigger comes, control tokens that are shown. */
 
 import test, { type ExecutionContext } from "ava";
 import { type ChatDecodeOptions, decodeChat } from "../../lib/engine/session.js";
@@ -14,7 +14,11 @@ async function chatAnswer(pair: Pair, options: DecodeOptions, chat: ChatDecodeOp
   await session.switch();
   const read: Answer[] = [];
   for (const maxTokens of parts) read.push(await readAnswer(decodeChat(session, { ...options, maxTokens }, chat)));
-  return { text: read.map(({ text }) => text).join(""), tokens: read.flatMap(({ tokens }) => tokens) };
+  return {
+    text: read.map(({ text }) => text).join(""),
+    tokens: read.flatMap(({ tokens }) => tokens),
+    result: read.at(-1)?.result,
+  };
 }
 
 /** A pair, what it writes freely, and the place of a token that comes there for the first time. */
@@ -64,4 +68,29 @@ test("triggers that cannot be looked for are refused", async (t) => {
   await refusal(t, "ERR_GRAMMAR_INVALID", attempt([]));
   await refusal(t, "ERR_GRAMMAR_INVALID", attempt(undefined));
   await refusal(t, "ERR_INVALID_ARGUMENT", attempt([{ type: "token", value: "", token: 1_000_000 }]));
+});
+
+test("a preserved control token is part of the text, and so is one that ends the answer", async (t) => {
+  const pair = await openPair(t, { maxSessions: 2 });
+  const size = pair.info.prefill.vocabularySize;
+  const [bos, eos] = [size - 2, size - 1];
+  const [bosText, eosText] = [bos, eos].map((token) => pair.detokenize([token], { special: true })) as [string, string];
+  t.deepEqual([bosText, eosText], ["<|begin_of_text|>", "<|end_of_text|>"]);
+  const grammar = `root ::= "a" <[${bos}]> "b"`;
+  const answerOf = (options: DecodeOptions, preservedTokens: string[], token?: number) =>
+    chatAnswer(
+      pair,
+      { temperature: 0, grammar, ...options, ...(token !== undefined && { logitBias: { [token]: 1e9 } }) },
+      { preservedTokens },
+      [8],
+    );
+  t.is((await answerOf({}, [])).text, "ab");
+  t.is((await answerOf({}, [bosText])).text, `a${bosText}b`);
+  t.is((await answerOf({ stop: `${bosText}b` }, [bosText])).text, "a");
+
+  const free = { grammar: undefined };
+  const ended = await answerOf(free, [eosText], eos);
+  t.deepEqual([ended.text, ended.tokens, ended.result?.reason], [eosText, [], "eos"]);
+  const stopped = await answerOf({ ...free, stop: eosText }, [eosText], eos);
+  t.deepEqual([stopped.text, stopped.tokens, stopped.result?.reason], ["", [], "stop"]);
 });
