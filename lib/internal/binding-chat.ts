@@ -1,5 +1,7 @@
 /** The part of the contract with the native addon that chats use; binding-types.ts has the whole. */
 
+import type { NativeGrammarTrigger } from "./binding-types.js";
+
 /** A chat to be rendered. Texts are "" where there is nothing. */
 export interface NativeChatRequest {
   /** JSON in the form of OpenAI's chat completions. */
@@ -17,13 +19,6 @@ export interface NativeChatRequest {
   /** Variables for the template, each value as JSON. */
   readonly variableNames: readonly string[];
   readonly variableValues: readonly string[];
-}
-
-export interface NativeGrammarTrigger {
-  readonly type: "token" | "word" | "pattern" | "pattern-full";
-  readonly value: string;
-  /** Negative: none. */
-  readonly token: number;
 }
 
 /** A reader of one answer; only {@link NativeChatPair.parseAnswer} knows what is in it. */

@@ -36,7 +36,7 @@ Napi::Value from_rendered_chat(Napi::Env env, const rendered_chat & made) {
     for (const chat_prompt::piece & piece : prompt.pieces) text += piece.text;
     Napi::Array triggers = Napi::Array::New(env, prompt.triggers.size());
     for (uint32_t i = 0; i < triggers.Length(); i++) {
-        const grammar_trigger & trigger = prompt.triggers[i];
+        const chat_prompt::trigger & trigger = prompt.triggers[i];
         Napi::Object one = Napi::Object::New(env);
         one.Set("type", trigger.type);
         one.Set("value", trigger.value);

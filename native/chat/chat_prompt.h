@@ -23,12 +23,6 @@ struct chat_request {
     std::vector<std::pair<std::string, std::string>> variables;
 };
 
-struct grammar_trigger {
-    std::string type;  // token, word, pattern, pattern-full
-    std::string value;
-    int32_t token;  // of type token, else -1
-};
-
 // A prompt and the form that its answer has. `pieces` together are the prompt's text.
 struct chat_prompt {
     struct piece {
@@ -38,7 +32,13 @@ struct chat_prompt {
     std::vector<piece> pieces;
     std::string grammar;
     bool grammar_lazy = false;
-    std::vector<grammar_trigger> triggers;
+    // What wakes a lazy grammar (engine/options.h).
+    struct trigger {
+        std::string type;  // token, word, pattern, pattern-full
+        std::string value;
+        int32_t token;  // of type token, else -1
+    };
+    std::vector<trigger> triggers;
     std::vector<std::string> preserved_tokens;  // control tokens that the parser must see
     std::vector<std::string> stops;
     bool supports_thinking = false;
