@@ -78,8 +78,8 @@ Napi::Value pair_wrapper::detokenize(const Napi::CallbackInfo & info) {
 }
 
 Napi::Value pair_wrapper::encode(const Napi::CallbackInfo & info) {
-    return from_example(
-        info.Env(), engine_->encode(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value()));
+    return from_example(info.Env(),
+                        engine_->encode(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value()));
 }
 
 template <class T, class V, class F> Napi::Value pair_wrapper::later(Napi::Env env, V to_value, F && start) {
