@@ -1,7 +1,7 @@
 /** A record of training or evaluation data, and its tokens. */
 
 import { check, refusedArgument } from "../internal/check-options.js";
-import type { SchemasOf } from "../internal/option-schemas.js";
+import { type InputOf, onFirstUse, type SchemasOf } from "../internal/option-schemas.js";
 import * as z from "../internal/schema.js";
 
 /** One message of a chat. */
@@ -42,12 +42,14 @@ export interface EncodedRecord {
   readonly response: readonly number[];
 }
 
-const optionsSchema = z.strictObject({
-  closeResponse: z.withDefault(z.boolean(), true),
-} satisfies SchemasOf<EncodeOptions>);
+const optionsSchema = onFirstUse(() =>
+  z.strictObject({
+    closeResponse: z.withDefault(z.boolean(), true),
+  } satisfies SchemasOf<EncodeOptions>),
+);
 
 export const checkEncodeOptions = (value: EncodeOptions): { readonly closeResponse: boolean } =>
-  check(optionsSchema, value satisfies z.input<typeof optionsSchema>, "options");
+  check(optionsSchema(), value satisfies InputOf<typeof optionsSchema>, "options");
 
 /** The record as JSON. What is in it is looked at by the code that reads data files. */
 export function checkRecord(value: unknown): string {

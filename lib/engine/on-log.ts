@@ -2,7 +2,7 @@
 
 import { check } from "../internal/check-options.js";
 import { loadBinding } from "../internal/load-binding.js";
-import { callback as aCallback, type SchemasOf } from "../internal/option-schemas.js";
+import { callback as aCallback, onFirstUse, type SchemasOf } from "../internal/option-schemas.js";
 import * as z from "../internal/schema.js";
 
 const levels = ["debug", "info", "warn", "error"] as const;
@@ -26,10 +26,12 @@ export interface LogOptions {
   readonly level?: LogLevel | undefined;
 }
 
-const callbackSchema = aCallback<(line: LogLine) => void>();
-const optionsSchema = z.strictObject({
-  level: z.withDefault(z.oneOf(levels), "warn"),
-} satisfies SchemasOf<LogOptions>);
+const callbackSchema = onFirstUse(() => aCallback<(line: LogLine) => void>());
+const optionsSchema = onFirstUse(() =>
+  z.strictObject({
+    level: z.withDefault(z.oneOf(levels), "warn"),
+  } satisfies SchemasOf<LogOptions>),
+);
 
 /**
  * Calls `callback` with every line that llama.cpp logs on behalf of this package, also in other workers, until the
@@ -44,8 +46,8 @@ const optionsSchema = z.strictObject({
  * @throws OverfillError ERR_INVALID_ARGUMENT; also the loader's codes, since it loads the native part
  */
 export function onLog(callback: (line: LogLine) => void, options: LogOptions = {}): () => void {
-  const listener = check(callbackSchema, callback, "callback");
-  const { level } = check(optionsSchema, options, "options");
+  const listener = check(callbackSchema(), callback, "callback");
+  const { level } = check(optionsSchema(), options, "options");
   const index = levels.indexOf(level);
   let open = true;
   const log = loadBinding().listenToLog(index, (level, text) => {

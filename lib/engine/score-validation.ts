@@ -2,27 +2,31 @@
 
 import { check } from "../internal/check-options.js";
 import { inWords } from "../internal/expectations.js";
-import { list, maxInt32, type SchemasOf, signal, whole } from "../internal/option-schemas.js";
+import { type InputOf, list, maxInt32, onFirstUse, type SchemasOf, signal, whole } from "../internal/option-schemas.js";
 import * as z from "../internal/schema.js";
 import type { ScoreOptions, ScoreRow } from "./score.js";
 import { checkPrompt } from "./validation.js";
 
-const row = z.union([
-  z.oneOf(["prefill", "decode", "two-stage"]),
-  inWords("an object with a refreshInterval", z.strictObject({ refreshInterval: whole(1, maxInt32) })),
-]);
-
-const optionsSchema = z.strictObject({
-  rows: z.withDefault(list("a list of 1 to 64 rows", row, 1, 64), (): readonly ScoreRow[] => [
-    "prefill",
-    "decode",
-    "two-stage",
+const row = onFirstUse(() =>
+  z.union([
+    z.oneOf(["prefill", "decode", "two-stage"]),
+    inWords("an object with a refreshInterval", z.strictObject({ refreshInterval: whole(1, maxInt32) })),
   ]),
-  parseSpecial: z.withDefault(z.boolean(), true),
-  signal: z.optional(signal),
-} satisfies SchemasOf<ScoreOptions>);
+);
 
-const responseList = list("a list of at least one response", z.unknown(), 1);
+const optionsSchema = onFirstUse(() =>
+  z.strictObject({
+    rows: z.withDefault(list("a list of 1 to 64 rows", row(), 1, 64), (): readonly ScoreRow[] => [
+      "prefill",
+      "decode",
+      "two-stage",
+    ]),
+    parseSpecial: z.withDefault(z.boolean(), true),
+    signal: z.optional(signal()),
+  } satisfies SchemasOf<ScoreOptions>),
+);
+
+const responseList = onFirstUse(() => list("a list of at least one response", z.unknown(), 1));
 
 export interface CheckedScore {
   readonly prompt: string | Int32Array;
@@ -35,10 +39,10 @@ export interface CheckedScore {
 }
 
 export function checkScore(prompt: unknown, responses: unknown, options: ScoreOptions): CheckedScore {
-  const texts = check(responseList, responses, "responses");
+  const texts = check(responseList(), responses, "responses");
   return {
     prompt: checkPrompt(prompt),
     responses: texts.map((response, i) => checkPrompt(response, `responses[${i}]`)),
-    options: check(optionsSchema, options satisfies z.input<typeof optionsSchema>, "options"),
+    options: check(optionsSchema(), options satisfies InputOf<typeof optionsSchema>, "options"),
   };
 }

@@ -8,6 +8,7 @@ import {
   between,
   callback,
   gpu,
+  type InputOf,
   isInt32Array,
   isMap,
   isUrl,
@@ -17,6 +18,7 @@ import {
   maxUint32,
   modelSource,
   modelSourceShape,
+  onFirstUse,
   path,
   type SchemasOf,
   signal,
@@ -41,55 +43,64 @@ import type {
   TokenizeOptions,
 } from "./options.js";
 
-const cacheType = z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]);
+const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));
 
-const flashAttention = z.union([z.boolean(), z.literal("auto")]);
-const decodeCache = {
-  cacheTypeK: z.optional(cacheType),
-  cacheTypeV: z.optional(cacheType),
-  flashAttention: z.optional(flashAttention),
-};
+const flashAttention = onFirstUse(() => z.union([z.boolean(), z.literal("auto")]));
+const decodeCache = onFirstUse(() => ({
+  cacheTypeK: z.optional(cacheType()),
+  cacheTypeV: z.optional(cacheType()),
+  flashAttention: z.optional(flashAttention()),
+}));
 
-export const layerMap = z.union([
-  z.oneOf(["first", "last", "firstlast", "spaced"]),
-  list("a list of layers", whole(0, 1_000_000), 1, 10_000),
-]) satisfies z.Schema<LayerMap, LayerMap>;
-const translator = z.union([path, inWords("an object with layers", z.strictObject({ layers: layerMap }))]);
+export const layerMap = onFirstUse(
+  () =>
+    z.union([
+      z.oneOf(["first", "last", "firstlast", "spaced"]),
+      list("a list of layers", whole(0, 1_000_000), 1, 10_000),
+    ]) satisfies z.Schema<LayerMap, LayerMap>,
+);
+const translator = onFirstUse(() =>
+  z.union([path(), inWords("an object with layers", z.strictObject({ layers: layerMap() }))]),
+);
 
-const caches = {
-  cacheTypeK: z.withDefault(cacheType, "f16"),
-  cacheTypeV: z.withDefault(cacheType, "f16"),
-  flashAttention: z.withDefault(flashAttention, "auto"),
-  translator: z.optional(translator),
-};
+const caches = onFirstUse(() => ({
+  cacheTypeK: z.withDefault(cacheType(), "f16"),
+  cacheTypeV: z.withDefault(cacheType(), "f16"),
+  flashAttention: z.withDefault(flashAttention(), "auto"),
+  translator: z.optional(translator()),
+}));
 
-const loadPairSchema = z.strictObject({
-  prefill: modelSource,
-  decode: z.optional(z.strictObject({ ...modelSourceShape, ...decodeCache } satisfies SchemasOf<DecodeSource>)),
-  contextSize: z.optional(whole(1, 16_777_216)),
-  maxSessions: z.withDefault(whole(1, 256), 1),
-  batchSize: z.withDefault(whole(1, 8192), 512),
-  threads: z.optional(threads),
-  ...caches,
-  handover: z.withDefault(z.oneOf(["auto", "share", "translate"]), "auto"),
-  implementation: z.withDefault(z.oneOf(["auto", "cpu", "graph", "cuda", "metal"]), "auto"),
-  gpu: z.withDefault(gpu, "auto"),
-  onProgress: z.optional(callback<NonNullable<LoadPairOptions["onProgress"]>>()),
-  signal: z.optional(signal),
-} satisfies SchemasOf<LoadPairOptions>);
+const loadPairSchema = onFirstUse(() =>
+  z.strictObject({
+    prefill: modelSource(),
+    decode: z.optional(z.strictObject({ ...modelSourceShape(), ...decodeCache() } satisfies SchemasOf<DecodeSource>)),
+    contextSize: z.optional(whole(1, 16_777_216)),
+    maxSessions: z.withDefault(whole(1, 256), 1),
+    batchSize: z.withDefault(whole(1, 8192), 512),
+    threads: z.optional(threads()),
+    ...caches(),
+    handover: z.withDefault(z.oneOf(["auto", "share", "translate"]), "auto"),
+    implementation: z.withDefault(z.oneOf(["auto", "cpu", "graph", "cuda", "metal"]), "auto"),
+    gpu: z.withDefault(gpu(), "auto"),
+    onProgress: z.optional(callback<NonNullable<LoadPairOptions["onProgress"]>>()),
+    signal: z.optional(signal()),
+  } satisfies SchemasOf<LoadPairOptions>),
+);
 
-const inspectSchema = z.strictObject({
-  prefill: z.strictObject({ model: path }),
-  decode: z.optional(z.strictObject({ model: path, ...decodeCache })),
-  ...caches,
-} satisfies SchemasOf<InspectOptions>);
+const inspectSchema = onFirstUse(() =>
+  z.strictObject({
+    prefill: z.strictObject({ model: path() }),
+    decode: z.optional(z.strictObject({ model: path(), ...decodeCache() })),
+    ...caches(),
+  } satisfies SchemasOf<InspectOptions>),
+);
 
-const prefillShape = {
+const prefillShape = onFirstUse(() => ({
   refresh: z.withDefault(z.boolean(), true),
   replace: z.withDefault(z.boolean(), false),
   parseSpecial: z.withDefault(z.boolean(), true),
   onProgress: z.optional(callback<NonNullable<PrefillOptions["onProgress"]>>()),
-};
+}));
 
 type LogitBias = NonNullable<SamplingOptions["logitBias"]>;
 
@@ -97,63 +108,80 @@ type LogitBias = NonNullable<SamplingOptions["logitBias"]>;
 const isBias = (value: unknown) =>
   isMap(value) || (Object.prototype.toString.call(value) === "[object Object]" && value !== null);
 
-const logitBias = z.pipe(
-  z.optional(kind<LogitBias>("a Map or an object from token ids to numbers", isBias)),
-  z.transform((bias: LogitBias | undefined, context) =>
-    logitBiasOf(bias, (message) => context.issues.push({ code: "custom", message, input: bias })),
+const logitBias = onFirstUse(() =>
+  z.pipe(
+    z.optional(kind<LogitBias>("a Map or an object from token ids to numbers", isBias)),
+    z.transform((bias: LogitBias | undefined, context) =>
+      logitBiasOf(bias, (message) => context.issues.push({ code: "custom", message, input: bias })),
+    ),
   ),
 );
 
-const stop = z.pipe(
-  z.optional(z.union([text(), list("a list of at most 64 such texts", text(), 0, 64)])),
-  z.transform((stop: DecodeOptions["stop"]) =>
-    stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop],
+const stop = onFirstUse(() =>
+  z.pipe(
+    z.optional(z.union([text(), list("a list of at most 64 such texts", text(), 0, 64)])),
+    z.transform((stop: DecodeOptions["stop"]) =>
+      stop === undefined ? [] : typeof stop === "string" ? [stop] : [...stop],
+    ),
   ),
 );
 
-const decodeShape = {
-  temperature: z.withDefault(between(0, 1000), 0.8),
-  topK: z.withDefault(whole(0, maxInt32), 40),
-  topP: z.withDefault(between(0, 1), 0.95),
-  minP: z.withDefault(between(0, 1), 0.05),
-  typicalP: z.withDefault(between(0, 1), 1),
-  repeatPenalty: z.withDefault(above(0, 1000), 1),
-  presencePenalty: z.withDefault(between(-100, 100), 0),
-  frequencyPenalty: z.withDefault(between(-100, 100), 0),
-  repeatLastN: z.withDefault(whole(-1, maxInt32), 64),
-  seed: z.optional(whole(0, maxUint32 - 1)),
-  logitBias,
-  grammar: z.optional(text()),
-  maxTokens: z.optional(whole(1, maxInt32)),
-  stop,
-  ignoreEos: z.withDefault(z.boolean(), false),
-  special: z.withDefault(z.boolean(), false),
-  refreshInterval: z.optional(whole(1, maxInt32)),
-  logProbs: z.optional(whole(0, 100)),
-  signal: z.optional(signal),
-} satisfies SchemasOf<DecodeOptions>;
+const decodeShape = onFirstUse(
+  () =>
+    ({
+      temperature: z.withDefault(between(0, 1000), 0.8),
+      topK: z.withDefault(whole(0, maxInt32), 40),
+      topP: z.withDefault(between(0, 1), 0.95),
+      minP: z.withDefault(between(0, 1), 0.05),
+      typicalP: z.withDefault(between(0, 1), 1),
+      repeatPenalty: z.withDefault(above(0, 1000), 1),
+      presencePenalty: z.withDefault(between(-100, 100), 0),
+      frequencyPenalty: z.withDefault(between(-100, 100), 0),
+      repeatLastN: z.withDefault(whole(-1, maxInt32), 64),
+      seed: z.optional(whole(0, maxUint32 - 1)),
+      logitBias: logitBias(),
+      grammar: z.optional(text()),
+      maxTokens: z.optional(whole(1, maxInt32)),
+      stop: stop(),
+      ignoreEos: z.withDefault(z.boolean(), false),
+      special: z.withDefault(z.boolean(), false),
+      refreshInterval: z.optional(whole(1, maxInt32)),
+      logProbs: z.optional(whole(0, 100)),
+      signal: z.optional(signal()),
+    }) satisfies SchemasOf<DecodeOptions>,
+);
 
-const prefillSchema = z.strictObject({
-  ...prefillShape,
-  signal: z.optional(signal),
-} satisfies SchemasOf<PrefillOptions>);
-const switchSchema = z.strictObject({ signal: z.optional(signal) } satisfies SchemasOf<SwitchOptions>);
-const decodeSchema = z.strictObject(decodeShape);
-const generateSchema = z.strictObject({
-  ...prefillShape,
-  ...decodeShape,
-  onChunk: z.optional(callback<NonNullable<GenerateOptions["onChunk"]>>()),
-} satisfies SchemasOf<GenerateOptions>);
-const sessionSchema = z.strictObject({} satisfies SchemasOf<SessionOptions>);
-const tokenizeSchema = z.strictObject({
-  addSpecial: z.withDefault(z.boolean(), false),
-  parseSpecial: z.withDefault(z.boolean(), false),
-} satisfies SchemasOf<TokenizeOptions>);
-const detokenizeSchema = z.strictObject({
-  special: z.withDefault(z.boolean(), false),
-} satisfies SchemasOf<DetokenizeOptions>);
+const prefillSchema = onFirstUse(() =>
+  z.strictObject({
+    ...prefillShape(),
+    signal: z.optional(signal()),
+  } satisfies SchemasOf<PrefillOptions>),
+);
+const switchSchema = onFirstUse(() =>
+  z.strictObject({ signal: z.optional(signal()) } satisfies SchemasOf<SwitchOptions>),
+);
+const decodeSchema = onFirstUse(() => z.strictObject(decodeShape()));
+const generateSchema = onFirstUse(() =>
+  z.strictObject({
+    ...prefillShape(),
+    ...decodeShape(),
+    onChunk: z.optional(callback<NonNullable<GenerateOptions["onChunk"]>>()),
+  } satisfies SchemasOf<GenerateOptions>),
+);
+const sessionSchema = onFirstUse(() => z.strictObject({} satisfies SchemasOf<SessionOptions>));
+const tokenizeSchema = onFirstUse(() =>
+  z.strictObject({
+    addSpecial: z.withDefault(z.boolean(), false),
+    parseSpecial: z.withDefault(z.boolean(), false),
+  } satisfies SchemasOf<TokenizeOptions>),
+);
+const detokenizeSchema = onFirstUse(() =>
+  z.strictObject({
+    special: z.withDefault(z.boolean(), false),
+  } satisfies SchemasOf<DetokenizeOptions>),
+);
 
-const promptSchema = z.union([text(), tokenList]);
+const promptSchema = onFirstUse(() => z.union([text(), tokenList()]));
 
 /** Entries as two parallel lists. */
 function logitBiasOf(
@@ -176,23 +204,23 @@ function logitBiasOf(
 
 // Each takes what its interface has, so that a schema that falls behind it does not compile.
 export const checkLoadPairOptions = (value: LoadPairOptions) =>
-  check(loadPairSchema, value satisfies z.input<typeof loadPairSchema>, "options");
+  check(loadPairSchema(), value satisfies InputOf<typeof loadPairSchema>, "options");
 export const checkInspectOptions = (value: InspectOptions) =>
-  check(inspectSchema, value satisfies z.input<typeof inspectSchema>, "options");
+  check(inspectSchema(), value satisfies InputOf<typeof inspectSchema>, "options");
 export const checkPrefillOptions = (value: PrefillOptions) =>
-  check(prefillSchema, value satisfies z.input<typeof prefillSchema>, "options");
+  check(prefillSchema(), value satisfies InputOf<typeof prefillSchema>, "options");
 export const checkSwitchOptions = (value: SwitchOptions) =>
-  check(switchSchema, value satisfies z.input<typeof switchSchema>, "options");
+  check(switchSchema(), value satisfies InputOf<typeof switchSchema>, "options");
 export const checkDecodeOptions = (value: DecodeOptions) =>
-  check(decodeSchema, value satisfies z.input<typeof decodeSchema>, "options");
+  check(decodeSchema(), value satisfies InputOf<typeof decodeSchema>, "options");
 export const checkGenerateOptions = (value: GenerateOptions) =>
-  check(generateSchema, value satisfies z.input<typeof generateSchema>, "options");
+  check(generateSchema(), value satisfies InputOf<typeof generateSchema>, "options");
 export const checkSessionOptions = (value: SessionOptions) =>
-  check(sessionSchema, value satisfies z.input<typeof sessionSchema>, "options");
+  check(sessionSchema(), value satisfies InputOf<typeof sessionSchema>, "options");
 export const checkTokenizeOptions = (value: TokenizeOptions) =>
-  check(tokenizeSchema, value satisfies z.input<typeof tokenizeSchema>, "options");
+  check(tokenizeSchema(), value satisfies InputOf<typeof tokenizeSchema>, "options");
 export const checkDetokenizeOptions = (value: DetokenizeOptions) =>
-  check(detokenizeSchema, value satisfies z.input<typeof detokenizeSchema>, "options");
+  check(detokenizeSchema(), value satisfies InputOf<typeof detokenizeSchema>, "options");
 
 const onOff = (flash: boolean | "auto") => (flash === "auto" ? "auto" : flash ? "on" : "off");
 
@@ -226,14 +254,14 @@ function toInt32Array(tokens: readonly number[] | Int32Array | Uint32Array, para
 
 /** A prompt, or a part of one, as the binding takes it. Refuses an empty one. */
 export function checkPrompt(value: unknown, name = "prompt"): string | Int32Array {
-  const prompt = check(promptSchema, value, name);
+  const prompt = check(promptSchema(), value, name);
   if (prompt.length === 0) throw refusedArgument(name, "expected at least one token", "none");
   return typeof prompt === "string" ? prompt : toInt32Array(prompt, name);
 }
 
 /** Tokens as the binding takes them. */
 export function checkTokens(value: unknown): Int32Array {
-  return toInt32Array(check(tokenList, value, "tokens"), "tokens");
+  return toInt32Array(check(tokenList(), value, "tokens"), "tokens");
 }
 
 export function checkText(value: unknown): string {

@@ -6,10 +6,12 @@ import { inWords } from "../internal/expectations.js";
 import {
   callback,
   gpu,
+  type InputOf,
   isUrl,
   list,
   maxInt32,
   maxUint32,
+  onFirstUse,
   path,
   type SchemasOf,
   signal,
@@ -23,14 +25,14 @@ import { metricNames } from "./metrics/index.js";
 import type { MetricName } from "./metrics/metric.js";
 import type { EvaluateOptions } from "./options.js";
 
-const tokens = whole(1, 1_048_576);
+const tokens = onFirstUse(() => whole(1, 1_048_576));
 
 /** A path by itself is a model with nothing else said. What else a model has is for {@link loadPair} to check. */
 const model = <Source extends ModelSource>() =>
   z.pipe(
     z.union([
-      path,
-      inWords("an object with a model", z.looseObject({ model: path }) as unknown as z.Schema<Source, Source>),
+      path(),
+      inWords("an object with a model", z.looseObject({ model: path() }) as unknown as z.Schema<Source, Source>),
     ]),
     z.transform((value: string | URL | Source): Source | { readonly model: string | URL } =>
       typeof value === "string" || isUrl(value) ? { model: value } : value,
@@ -42,52 +44,54 @@ const passedOn = <Name extends keyof EvaluateOptions>() => z.optional(z.custom<N
 
 const allMetrics = Object.values(metricNames).flat() as [MetricName, ...MetricName[]];
 
-const evaluateSchema = z
-  .strictObject({
-    prefill: model<ModelSource>(),
-    decode: z.optional(model<DecodeSource>()),
-    data: path,
-    task: z.optional(z.oneOf(["responses", "generate", "choices"])),
-    refreshIntervals: z.withDefault(list("a list of at most 16 refresh intervals", tokens, 0, 16), []),
-    metrics: z.optional(list("a list of at least one metric", z.oneOf(allMetrics), 1)),
-    maxExamples: z.optional(whole(1)),
-    maxTokens: z.withDefault(whole(1, maxInt32), 256),
-    stop: z.optional(z.union([text(), list("a list of at most 64 such texts", text(), 0, 64)])),
-    windowSize: z.optional(whole(3, 16_777_216)),
-    timedTokens: z.withDefault(whole(0, 1_048_576), 32),
-    confidence: z.withDefault(inWords("a number above 0 and below 1", z.number().check(z.gt(0), z.lt(1))), 0.95),
-    resamples: z.withDefault(whole(100, 1_000_000), 1000),
-    seed: z.withDefault(whole(0, maxUint32), 1),
-    maxBadLines: z.withDefault(whole(0), 10),
-    onProgress: z.optional(callback<NonNullable<EvaluateOptions["onProgress"]>>()),
-    onBadLine: z.optional(callback<NonNullable<EvaluateOptions["onBadLine"]>>()),
-    onExample: z.optional(callback<NonNullable<EvaluateOptions["onExample"]>>()),
-    signal: z.optional(signal),
-    contextSize: z.optional(whole(1, 16_777_216)),
-    threads: z.optional(threads),
-    gpu: z.optional(gpu),
-    translator: passedOn<"translator">(),
-    batchSize: passedOn<"batchSize">(),
-    cacheTypeK: passedOn<"cacheTypeK">(),
-    cacheTypeV: passedOn<"cacheTypeV">(),
-    flashAttention: passedOn<"flashAttention">(),
-    handover: passedOn<"handover">(),
-    implementation: passedOn<"implementation">(),
-  } satisfies SchemasOf<EvaluateOptions>)
-  .check(
-    z.checkedBy((context) => {
-      const { refreshIntervals, windowSize, contextSize } = context.value;
-      const refuse = (option: string, message: string) =>
-        context.issues.push({ code: "custom", input: context.value, path: [option], message });
-      if (new Set(refreshIntervals).size < refreshIntervals.length)
-        refuse("refreshIntervals", "expected different intervals");
-      if (windowSize !== undefined && contextSize !== undefined && windowSize > contextSize)
-        refuse("windowSize", `expected at most contextSize, ${contextSize}`);
-    }),
-  );
+const evaluateSchema = onFirstUse(() =>
+  z
+    .strictObject({
+      prefill: model<ModelSource>(),
+      decode: z.optional(model<DecodeSource>()),
+      data: path(),
+      task: z.optional(z.oneOf(["responses", "generate", "choices"])),
+      refreshIntervals: z.withDefault(list("a list of at most 16 refresh intervals", tokens(), 0, 16), []),
+      metrics: z.optional(list("a list of at least one metric", z.oneOf(allMetrics), 1)),
+      maxExamples: z.optional(whole(1)),
+      maxTokens: z.withDefault(whole(1, maxInt32), 256),
+      stop: z.optional(z.union([text(), list("a list of at most 64 such texts", text(), 0, 64)])),
+      windowSize: z.optional(whole(3, 16_777_216)),
+      timedTokens: z.withDefault(whole(0, 1_048_576), 32),
+      confidence: z.withDefault(inWords("a number above 0 and below 1", z.number().check(z.gt(0), z.lt(1))), 0.95),
+      resamples: z.withDefault(whole(100, 1_000_000), 1000),
+      seed: z.withDefault(whole(0, maxUint32), 1),
+      maxBadLines: z.withDefault(whole(0), 10),
+      onProgress: z.optional(callback<NonNullable<EvaluateOptions["onProgress"]>>()),
+      onBadLine: z.optional(callback<NonNullable<EvaluateOptions["onBadLine"]>>()),
+      onExample: z.optional(callback<NonNullable<EvaluateOptions["onExample"]>>()),
+      signal: z.optional(signal()),
+      contextSize: z.optional(whole(1, 16_777_216)),
+      threads: z.optional(threads()),
+      gpu: z.optional(gpu()),
+      translator: passedOn<"translator">(),
+      batchSize: passedOn<"batchSize">(),
+      cacheTypeK: passedOn<"cacheTypeK">(),
+      cacheTypeV: passedOn<"cacheTypeV">(),
+      flashAttention: passedOn<"flashAttention">(),
+      handover: passedOn<"handover">(),
+      implementation: passedOn<"implementation">(),
+    } satisfies SchemasOf<EvaluateOptions>)
+    .check(
+      z.checkedBy((context) => {
+        const { refreshIntervals, windowSize, contextSize } = context.value;
+        const refuse = (option: string, message: string) =>
+          context.issues.push({ code: "custom", input: context.value, path: [option], message });
+        if (new Set(refreshIntervals).size < refreshIntervals.length)
+          refuse("refreshIntervals", "expected different intervals");
+        if (windowSize !== undefined && contextSize !== undefined && windowSize > contextSize)
+          refuse("windowSize", `expected at most contextSize, ${contextSize}`);
+      }),
+    ),
+);
 
 export const checkEvaluateOptions = (value: EvaluateOptions) =>
-  check(evaluateSchema, value satisfies z.input<typeof evaluateSchema>, "options");
+  check(evaluateSchema(), value satisfies InputOf<typeof evaluateSchema>, "options");
 
 export type CheckedEvaluateOptions = ReturnType<typeof checkEvaluateOptions>;
 

@@ -84,4 +84,4 @@ function notAPath(actual: string, parameter: string, expected = "a path or a fil
 }
 
 /** A path or a `file:` URL as a path. */
-export const checkFilePath = (value: unknown, name: string): string => toPath(check(path, value, name), name);
+export const checkFilePath = (value: unknown, name: string): string => toPath(check(path(), value, name), name);

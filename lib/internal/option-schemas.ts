@@ -9,6 +9,21 @@ import * as z from "./schema.js";
  */
 export type SchemasOf<Options> = { readonly [Name in keyof Options]-?: z.Schema<unknown, Options[Name]> };
 
+/**
+ * A schema that is made when it is first asked for. Making all of them would take as long as loading the code does, in
+ * every program that imports the package.
+ */
+export function onFirstUse<Made>(make: () => Made): () => Made {
+  let made: Made | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+/** What a schema takes that `onFirstUse` gave. */
+export type InputOf<Make extends () => z.Schema> = z.input<ReturnType<Make>>;
+
 /** The largest number that a signed integer of 32 bits holds. */
 export const maxInt32 = 2 ** 31 - 1;
 /** The largest number that an unsigned integer of 32 bits holds. */
@@ -57,26 +72,28 @@ export const isInt32Array = (value: unknown): value is Int32Array => classOf(val
 
 export const callback = <Function extends (...args: never[]) => void>() =>
   kind<Function>("a function", (value) => typeof value === "function");
-export const signal = kind<AbortSignal>("an AbortSignal", (value) => classOf(value) === "AbortSignal");
-export const path = kind<string | URL>(
-  "a path or a file: URL",
-  (value) => (typeof value === "string" && value !== "") || isUrl(value),
+export const signal = onFirstUse(() =>
+  kind<AbortSignal>("an AbortSignal", (value) => classOf(value) === "AbortSignal"),
 );
-export const threads = whole(1, 512);
-export const gpu = z.union([z.oneOf(["auto", "cuda", "metal", "vulkan"]), z.literal(false)]) satisfies z.Schema<
-  GpuOption,
-  GpuOption
->;
-const tokenId = whole(0, maxInt32);
-export const tokenList = z.union([
-  list("a list of token ids", tokenId),
-  kind<Int32Array>("an Int32Array", isInt32Array),
-  kind<Uint32Array>("a Uint32Array", (value) => classOf(value) === "Uint32Array"),
-]);
+export const path = onFirstUse(() =>
+  kind<string | URL>("a path or a file: URL", (value) => (typeof value === "string" && value !== "") || isUrl(value)),
+);
+export const threads = onFirstUse(() => whole(1, 512));
+export const gpu = onFirstUse(
+  () =>
+    z.union([z.oneOf(["auto", "cuda", "metal", "vulkan"]), z.literal(false)]) satisfies z.Schema<GpuOption, GpuOption>,
+);
+export const tokenList = onFirstUse(() =>
+  z.union([
+    list("a list of token ids", whole(0, maxInt32)),
+    kind<Int32Array>("an Int32Array", isInt32Array),
+    kind<Uint32Array>("a Uint32Array", (value) => classOf(value) === "Uint32Array"),
+  ]),
+);
 
-export const modelSourceShape = {
-  model: path,
+export const modelSourceShape = onFirstUse(() => ({
+  model: path(),
   gpuLayers: z.optional(z.union([z.literal("all"), whole(0, 1_000_000)])),
   mmap: z.optional(z.boolean()),
-};
-export const modelSource = inWords("an object with a model", z.strictObject(modelSourceShape));
+}));
+export const modelSource = onFirstUse(() => inWords("an object with a model", z.strictObject(modelSourceShape())));

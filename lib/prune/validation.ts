@@ -5,11 +5,13 @@ import { inWords } from "../internal/expectations.js";
 import {
   callback,
   gpu,
+  type InputOf,
   isUrl,
   list,
   maxInt32,
   maxUint32,
   modelSourceShape,
+  onFirstUse,
   path,
   type SchemasOf,
   signal,
@@ -31,15 +33,16 @@ import { parseByteCount, parseParameterCount } from "./sizes.js";
 
 const isSize = (value: number) => value >= 0 && (value < 1 || (Number.isInteger(value) && value <= maxInt32));
 const sizeWords = "a share to cut, from 0 to below 1, or a whole number to keep";
-const size = inWords(sizeWords, z.number().check(z.refine(isSize, `expected ${sizeWords}`)));
+const size = onFirstUse(() => inWords(sizeWords, z.number().check(z.refine(isSize, `expected ${sizeWords}`))));
 
 const isAscending = (list: readonly number[]) => list.every((layer, i) => i === 0 || layer > (list[i - 1] ?? 0));
-const layerList = list("a list of layers", whole(0, 1_000_000), 1, 10_000).check(
-  z.refine(isAscending, "expected layers in ascending order, each once"),
+const layerList = onFirstUse(() =>
+  list("a list of layers", whole(0, 1_000_000), 1, 10_000).check(
+    z.refine(isAscending, "expected layers in ascending order, each once"),
+  ),
 );
-const layers = inWords(
-  "a share, a number of layers, or a list of layers in ascending order",
-  z.union([size, layerList]),
+const layers = onFirstUse(() =>
+  inWords("a share, a number of layers, or a list of layers in ascending order", z.union([size(), layerList()])),
 );
 
 /** A whole number from 1 on, or a text that `parse` makes one of. */
@@ -53,62 +56,75 @@ const quantity = (parse: (text: string) => number | undefined, words: string) =>
       return Number.NaN;
     }),
   );
-const bytes = quantity(parseByteCount, 'a number of bytes, or a text such as "900MB" or "1.5GiB"');
-const parameters = quantity(parseParameterCount, 'a number of parameters, or a text such as "1.0B" or "350M"');
+const bytes = onFirstUse(() => quantity(parseByteCount, 'a number of bytes, or a text such as "900MB" or "1.5GiB"'));
+const parameters = onFirstUse(() =>
+  quantity(parseParameterCount, 'a number of parameters, or a text such as "1.0B" or "350M"'),
+);
 
-const quantize = z.oneOf(modelTypes);
-const multiple = whole(1, 65_536);
+const quantize = onFirstUse(() => z.oneOf(modelTypes));
+const multiple = onFirstUse(() => whole(1, 65_536));
 
-const calibrationShape = {
-  window: z.optional(whole(2, 1_048_576)),
-  windowsPerBatch: z.optional(whole(1, 256)),
-  maxSamples: z.optional(whole(1)),
-} satisfies SchemasOf<CalibrationOptions>;
-const workShape = {
-  threads: z.optional(threads),
-  onProgress: z.optional(callback<NonNullable<WorkOptions["onProgress"]>>()),
-  signal: z.optional(signal),
-} satisfies SchemasOf<WorkOptions>;
-const outputShape = {
-  out: path,
-  maxPartBytes: z.optional(bytes),
-  name: z.optional(text(1024)),
-} satisfies SchemasOf<ModelOutputOptions>;
+const calibrationShape = onFirstUse(
+  () =>
+    ({
+      window: z.optional(whole(2, 1_048_576)),
+      windowsPerBatch: z.optional(whole(1, 256)),
+      maxSamples: z.optional(whole(1)),
+    }) satisfies SchemasOf<CalibrationOptions>,
+);
+const workShape = onFirstUse(
+  () =>
+    ({
+      threads: z.optional(threads()),
+      onProgress: z.optional(callback<NonNullable<WorkOptions["onProgress"]>>()),
+      signal: z.optional(signal()),
+    }) satisfies SchemasOf<WorkOptions>,
+);
+const outputShape = onFirstUse(
+  () =>
+    ({
+      out: path(),
+      maxPartBytes: z.optional(bytes()),
+      name: z.optional(text(1024)),
+    }) satisfies SchemasOf<ModelOutputOptions>,
+);
 
-const pruneSchema = z
-  .strictObject({
-    ...modelSourceShape,
-    ...calibrationShape,
-    ...outputShape,
-    ...workShape,
-    hidden: z.optional(size),
-    ffn: z.optional(size),
-    heads: z.optional(size),
-    kvHeads: z.optional(size),
-    layers: z.optional(layers),
-    layerRule: z.optional(z.oneOf(["first", "last", "firstlast", "influence"])),
-    targetSize: z.optional(parameters),
-    targetBytes: z.optional(bytes),
-    text: z.optional(path),
-    importance: z.optional(path),
-    saveImportance: z.optional(path),
-    multiple: z.optional(multiple),
-    quantize: z.withDefault(quantize, "f16"),
-    compensate: z.withDefault(z.boolean(), true),
-    statistic: z.withDefault(z.oneOf(["signed", "absolute"]), "signed"),
-    hiddenScope: z.withDefault(z.oneOf(["model", "layers"]), "model"),
-    ffnScope: z.withDefault(z.oneOf(["layer", "model"]), "layer"),
-    select: z.withDefault(z.oneOf(["important", "random", "unimportant"]), "important"),
-    seed: z.withDefault(whole(0, maxUint32), 1),
-    measure: z.withDefault(z.boolean(), true),
-    gpu: z.withDefault(gpu, "auto"),
-  } satisfies SchemasOf<PruneOptions>)
-  .check(
-    z.checkedBy((context) => {
-      const refusal = contradiction(context.value);
-      if (refusal) context.issues.push({ code: "custom", input: context.value, ...refusal });
-    }),
-  );
+const pruneSchema = onFirstUse(() =>
+  z
+    .strictObject({
+      ...modelSourceShape(),
+      ...calibrationShape(),
+      ...outputShape(),
+      ...workShape(),
+      hidden: z.optional(size()),
+      ffn: z.optional(size()),
+      heads: z.optional(size()),
+      kvHeads: z.optional(size()),
+      layers: z.optional(layers()),
+      layerRule: z.optional(z.oneOf(["first", "last", "firstlast", "influence"])),
+      targetSize: z.optional(parameters()),
+      targetBytes: z.optional(bytes()),
+      text: z.optional(path()),
+      importance: z.optional(path()),
+      saveImportance: z.optional(path()),
+      multiple: z.optional(multiple()),
+      quantize: z.withDefault(quantize(), "f16"),
+      compensate: z.withDefault(z.boolean(), true),
+      statistic: z.withDefault(z.oneOf(["signed", "absolute"]), "signed"),
+      hiddenScope: z.withDefault(z.oneOf(["model", "layers"]), "model"),
+      ffnScope: z.withDefault(z.oneOf(["layer", "model"]), "layer"),
+      select: z.withDefault(z.oneOf(["important", "random", "unimportant"]), "important"),
+      seed: z.withDefault(whole(0, maxUint32), 1),
+      measure: z.withDefault(z.boolean(), true),
+      gpu: z.withDefault(gpu(), "auto"),
+    } satisfies SchemasOf<PruneOptions>)
+    .check(
+      z.checkedBy((context) => {
+        const refusal = contradiction(context.value);
+        if (refusal) context.issues.push({ code: "custom", input: context.value, ...refusal });
+      }),
+    ),
+);
 
 const sizeNames = ["hidden", "ffn", "heads", "kvHeads", "layers", "targetSize", "targetBytes"] as const;
 
@@ -143,44 +159,50 @@ function needsImportance(options: CheckedSizes): boolean {
 }
 
 /** One, several or none, as a list. */
-const paths = z.pipe(
-  z.optional(z.union([path, list("a list of those", path, 0, 10_000)])),
-  z.transform((value: MeasureImportanceOptions["text"]): readonly (string | URL)[] =>
-    value === undefined ? [] : typeof value === "string" || isUrl(value) ? [value] : value,
+const paths = onFirstUse(() =>
+  z.pipe(
+    z.optional(z.union([path(), list("a list of those", path(), 0, 10_000)])),
+    z.transform((value: MeasureImportanceOptions["text"]): readonly (string | URL)[] =>
+      value === undefined ? [] : typeof value === "string" || isUrl(value) ? [value] : value,
+    ),
   ),
 );
 
-const importanceSchema = z
-  .strictObject({
-    ...modelSourceShape,
-    ...calibrationShape,
-    ...workShape,
-    text: paths,
-    merge: paths,
-    out: path,
-    gpu: z.withDefault(gpu, "auto"),
-  } satisfies SchemasOf<MeasureImportanceOptions>)
-  .check(
-    z.refine(({ text, merge }) => text.length + merge.length > 0, {
-      path: ["text"],
-      message: "expected a text to measure on, or files to merge",
-    }),
-  );
+const importanceSchema = onFirstUse(() =>
+  z
+    .strictObject({
+      ...modelSourceShape(),
+      ...calibrationShape(),
+      ...workShape(),
+      text: paths(),
+      merge: paths(),
+      out: path(),
+      gpu: z.withDefault(gpu(), "auto"),
+    } satisfies SchemasOf<MeasureImportanceOptions>)
+    .check(
+      z.refine(({ text, merge }) => text.length + merge.length > 0, {
+        path: ["text"],
+        message: "expected a text to measure on, or files to merge",
+      }),
+    ),
+);
 
-const padSchema = z.strictObject({
-  model: path,
-  ...outputShape,
-  ...workShape,
-  multiple: z.withDefault(multiple, 256),
-  quantize: z.withDefault(quantize, "same"),
-} satisfies SchemasOf<PadOptions>);
+const padSchema = onFirstUse(() =>
+  z.strictObject({
+    model: path(),
+    ...outputShape(),
+    ...workShape(),
+    multiple: z.withDefault(multiple(), 256),
+    quantize: z.withDefault(quantize(), "same"),
+  } satisfies SchemasOf<PadOptions>),
+);
 
 export const checkPruneOptions = (value: PruneOptions) =>
-  check(pruneSchema, value satisfies z.input<typeof pruneSchema>, "options");
+  check(pruneSchema(), value satisfies InputOf<typeof pruneSchema>, "options");
 export const checkImportanceOptions = (value: MeasureImportanceOptions) =>
-  check(importanceSchema, value satisfies z.input<typeof importanceSchema>, "options");
+  check(importanceSchema(), value satisfies InputOf<typeof importanceSchema>, "options");
 export const checkPadOptions = (value: PadOptions) =>
-  check(padSchema, value satisfies z.input<typeof padSchema>, "options");
+  check(padSchema(), value satisfies InputOf<typeof padSchema>, "options");
 
 export type CheckedPruneOptions = ReturnType<typeof checkPruneOptions>;
-export type CheckedCalibration = Pick<CheckedPruneOptions, keyof typeof calibrationShape>;
+export type CheckedCalibration = Pick<CheckedPruneOptions, keyof ReturnType<typeof calibrationShape>>;

@@ -8,10 +8,12 @@ import {
   between,
   callback,
   gpu,
+  type InputOf,
   isUrl,
   list,
   maxUint32,
   modelSource,
+  onFirstUse,
   path,
   type SchemasOf,
   signal,
@@ -22,91 +24,100 @@ import {
 import * as z from "../internal/schema.js";
 import type { CreateModelOptions, DistillationOptions, HealOptions, LoraOptions } from "./options.js";
 
-const share = between(0, 1);
-const count = whole(1);
-const tokens = whole(1, 1_048_576);
-const decay = inWords("a number from 0 to below 1", z.number().check(z.minimum(0), z.lt(1)));
-const seed = whole(0, maxUint32);
+const share = onFirstUse(() => between(0, 1));
+const count = onFirstUse(() => whole(1));
+const tokens = onFirstUse(() => whole(1, 1_048_576));
+const decay = onFirstUse(() => inWords("a number from 0 to below 1", z.number().check(z.minimum(0), z.lt(1))));
+const seed = onFirstUse(() => whole(0, maxUint32));
 const patterns = (least: number) =>
   list(`a list of ${least === 0 ? "" : "at least one of "}names of tensors`, text(1024), least, 10_000);
 
 /** A path by itself is a model whose layers go where they fit. */
-const model = z.pipe(
-  z.union([path, modelSource]),
-  z.transform(
-    (value: string | URL | ModelSource): ModelSource =>
-      typeof value === "string" || isUrl(value) ? { model: value } : value,
+const model = onFirstUse(() =>
+  z.pipe(
+    z.union([path(), modelSource()]),
+    z.transform(
+      (value: string | URL | ModelSource): ModelSource =>
+        typeof value === "string" || isUrl(value) ? { model: value } : value,
+    ),
   ),
 );
 
-const healSchema = z
-  .strictObject({
-    mode: z.withDefault(z.oneOf(["overfill", "sft", "full"]), "overfill"),
-    full: z.optional(model),
-    student: model,
-    data: path,
-    evalData: z.optional(path),
-    out: path,
-    type: z.withDefault(z.oneOf(["same", "f32", "f16", "bf16", "q8_0"]), "same"),
-    checkpoint: z.optional(path),
-    resume: z.withDefault(z.boolean(), false),
-    log: z.optional(path),
-    translator: z.optional(path),
-    trainTranslator: z.withDefault(z.boolean(), false),
-    translatorOut: z.optional(path),
-    translatorType: z.optional(z.oneOf(["same", "f32", "f16", "q8_0"])),
-    promptRatio: z.optional(share),
-    randomCutoff: z.optional(share),
-    refreshInterval: z.optional(whole(0, 1_048_576)),
-    distillation: z.optional(
-      z.strictObject({
-        share: z.withDefault(above(0, 1), 0.5),
-        temperature: z.withDefault(above(0, 100), 2),
-      } satisfies SchemasOf<DistillationOptions>),
+const healSchema = onFirstUse(() =>
+  z
+    .strictObject({
+      mode: z.withDefault(z.oneOf(["overfill", "sft", "full"]), "overfill"),
+      full: z.optional(model()),
+      student: model(),
+      data: path(),
+      evalData: z.optional(path()),
+      out: path(),
+      type: z.withDefault(z.oneOf(["same", "f32", "f16", "bf16", "q8_0"]), "same"),
+      checkpoint: z.optional(path()),
+      resume: z.withDefault(z.boolean(), false),
+      log: z.optional(path()),
+      translator: z.optional(path()),
+      trainTranslator: z.withDefault(z.boolean(), false),
+      translatorOut: z.optional(path()),
+      translatorType: z.optional(z.oneOf(["same", "f32", "f16", "q8_0"])),
+      promptRatio: z.optional(share()),
+      randomCutoff: z.optional(share()),
+      refreshInterval: z.optional(whole(0, 1_048_576)),
+      distillation: z.optional(
+        z.strictObject({
+          share: z.withDefault(above(0, 1), 0.5),
+          temperature: z.withDefault(above(0, 100), 2),
+        } satisfies SchemasOf<DistillationOptions>),
+      ),
+      lora: z.optional(
+        z.strictObject({
+          rank: whole(1, 4096),
+          alpha: z.optional(above(0, 65_536)),
+          targets: z.optional(patterns(1)),
+        } satisfies SchemasOf<LoraOptions>),
+      ),
+      freeze: z.withDefault(patterns(0), []),
+      contextSize: z.optional(whole(2, 1_048_576)),
+      batchSize: z.withDefault(whole(1, 65_536), 8),
+      microBatchTokens: z.withDefault(tokens(), 2048),
+      epochs: z.optional(above(0, 1_000_000)),
+      maxSteps: z.optional(count()),
+      learningRate: z.withDefault(above(0, 1), 2e-5),
+      schedule: z.withDefault(z.oneOf(["constant", "linear", "cosine"]), "cosine"),
+      warmUp: z.withDefault(share(), 0.01),
+      rateFloor: z.optional(share()),
+      weightDecay: z.withDefault(share(), 0),
+      beta1: z.withDefault(decay(), 0.9),
+      beta2: z.withDefault(decay(), 0.95),
+      epsilon: z.withDefault(above(0, 1), 1e-8),
+      clip: z.withDefault(between(0, 1_000_000), 1),
+      seed: z.withDefault(seed(), 1),
+      shuffleWindow: z.withDefault(whole(1, 10_000_000), 10_000),
+      maxBadLines: z.withDefault(whole(0), 10),
+      evalInterval: z.optional(count()),
+      patience: z.optional(whole(1, 1_000_000)),
+      maxEvalExamples: z.optional(count()),
+      checkpointInterval: z.optional(count()),
+      threads: z.optional(threads()),
+      gpu: z.withDefault(gpu(), "auto"),
+      onProgress: z.optional(callback<NonNullable<HealOptions["onProgress"]>>()),
+      onBadLine: z.optional(callback<NonNullable<HealOptions["onBadLine"]>>()),
+      onEvaluation: z.optional(callback<NonNullable<HealOptions["onEvaluation"]>>()),
+      signal: z.optional(signal()),
+    } satisfies SchemasOf<HealOptions>)
+    .check(
+      z.checkedBy((context) => {
+        const refusal = contradiction(context.value);
+        if (refusal)
+          context.issues.push({
+            code: "custom",
+            input: context.value,
+            path: [refusal.option],
+            message: refusal.message,
+          });
+      }),
     ),
-    lora: z.optional(
-      z.strictObject({
-        rank: whole(1, 4096),
-        alpha: z.optional(above(0, 65_536)),
-        targets: z.optional(patterns(1)),
-      } satisfies SchemasOf<LoraOptions>),
-    ),
-    freeze: z.withDefault(patterns(0), []),
-    contextSize: z.optional(whole(2, 1_048_576)),
-    batchSize: z.withDefault(whole(1, 65_536), 8),
-    microBatchTokens: z.withDefault(tokens, 2048),
-    epochs: z.optional(above(0, 1_000_000)),
-    maxSteps: z.optional(count),
-    learningRate: z.withDefault(above(0, 1), 2e-5),
-    schedule: z.withDefault(z.oneOf(["constant", "linear", "cosine"]), "cosine"),
-    warmUp: z.withDefault(share, 0.01),
-    rateFloor: z.optional(share),
-    weightDecay: z.withDefault(share, 0),
-    beta1: z.withDefault(decay, 0.9),
-    beta2: z.withDefault(decay, 0.95),
-    epsilon: z.withDefault(above(0, 1), 1e-8),
-    clip: z.withDefault(between(0, 1_000_000), 1),
-    seed: z.withDefault(seed, 1),
-    shuffleWindow: z.withDefault(whole(1, 10_000_000), 10_000),
-    maxBadLines: z.withDefault(whole(0), 10),
-    evalInterval: z.optional(count),
-    patience: z.optional(whole(1, 1_000_000)),
-    maxEvalExamples: z.optional(count),
-    checkpointInterval: z.optional(count),
-    threads: z.optional(threads),
-    gpu: z.withDefault(gpu, "auto"),
-    onProgress: z.optional(callback<NonNullable<HealOptions["onProgress"]>>()),
-    onBadLine: z.optional(callback<NonNullable<HealOptions["onBadLine"]>>()),
-    onEvaluation: z.optional(callback<NonNullable<HealOptions["onEvaluation"]>>()),
-    signal: z.optional(signal),
-  } satisfies SchemasOf<HealOptions>)
-  .check(
-    z.checkedBy((context) => {
-      const refusal = contradiction(context.value);
-      if (refusal)
-        context.issues.push({ code: "custom", input: context.value, path: [refusal.option], message: refusal.message });
-    }),
-  );
+);
 
 /** Options that only a student on the full model's cache has. */
 const overfillOnly = [
@@ -152,45 +163,47 @@ function contradiction(options: Options): { option: string; message: string } | 
   return undefined;
 }
 
-const size = whole(1, 1_048_576);
-const layerParts = whole(1, 512);
+const size = onFirstUse(() => whole(1, 1_048_576));
+const layerParts = onFirstUse(() => whole(1, 512));
 
-const createModelSchema = z
-  .strictObject({
-    out: path,
-    tokenizer: path,
-    hiddenSize: size,
-    feedForwardSize: size,
-    layers: layerParts,
-    heads: layerParts,
-    kvHeads: layerParts,
-    headSize: z.optional(
-      inWords("an even number from 2 to 65536", z.int().check(z.minimum(2), z.maximum(65_536), z.multipleOf(2))),
+const createModelSchema = onFirstUse(() =>
+  z
+    .strictObject({
+      out: path(),
+      tokenizer: path(),
+      hiddenSize: size(),
+      feedForwardSize: size(),
+      layers: layerParts(),
+      heads: layerParts(),
+      kvHeads: layerParts(),
+      headSize: z.optional(
+        inWords("an even number from 2 to 65536", z.int().check(z.minimum(2), z.maximum(65_536), z.multipleOf(2))),
+      ),
+      contextSize: z.withDefault(tokens(), 1024),
+      ropeBase: z.withDefault(above(0, 1e12), 10_000),
+      normEpsilon: z.withDefault(above(0, 1), 1e-5),
+      tiedOutput: z.withDefault(z.boolean(), true),
+      type: z.withDefault(z.oneOf(["f32", "f16", "bf16"]), "f32"),
+      seed: z.withDefault(seed(), 1),
+      name: z.optional(text(1024)),
+      signal: z.optional(signal()),
+    } satisfies SchemasOf<CreateModelOptions>)
+    .check(
+      z.checkedBy((context) => {
+        const { hiddenSize, heads, kvHeads, headSize } = context.value;
+        const refuse = (option: string, message: string) =>
+          context.issues.push({ code: "custom", input: context.value, path: [option], message });
+        if (heads % kvHeads !== 0) refuse("heads", `expected a multiple of kvHeads, ${kvHeads}`);
+        else if (headSize === undefined && hiddenSize % (2 * heads) !== 0)
+          refuse("headSize", `expected one, since ${hiddenSize} / ${heads} is not an even number`);
+      }),
     ),
-    contextSize: z.withDefault(tokens, 1024),
-    ropeBase: z.withDefault(above(0, 1e12), 10_000),
-    normEpsilon: z.withDefault(above(0, 1), 1e-5),
-    tiedOutput: z.withDefault(z.boolean(), true),
-    type: z.withDefault(z.oneOf(["f32", "f16", "bf16"]), "f32"),
-    seed: z.withDefault(seed, 1),
-    name: z.optional(text(1024)),
-    signal: z.optional(signal),
-  } satisfies SchemasOf<CreateModelOptions>)
-  .check(
-    z.checkedBy((context) => {
-      const { hiddenSize, heads, kvHeads, headSize } = context.value;
-      const refuse = (option: string, message: string) =>
-        context.issues.push({ code: "custom", input: context.value, path: [option], message });
-      if (heads % kvHeads !== 0) refuse("heads", `expected a multiple of kvHeads, ${kvHeads}`);
-      else if (headSize === undefined && hiddenSize % (2 * heads) !== 0)
-        refuse("headSize", `expected one, since ${hiddenSize} / ${heads} is not an even number`);
-    }),
-  );
+);
 
 export const checkHealOptions = (value: HealOptions) =>
-  check(healSchema, value satisfies z.input<typeof healSchema>, "options");
+  check(healSchema(), value satisfies InputOf<typeof healSchema>, "options");
 export const checkCreateModelOptions = (value: CreateModelOptions) =>
-  check(createModelSchema, value satisfies z.input<typeof createModelSchema>, "options");
+  check(createModelSchema(), value satisfies InputOf<typeof createModelSchema>, "options");
 
 export type CheckedHealOptions = ReturnType<typeof checkHealOptions>;
 export type CheckedCreateModelOptions = ReturnType<typeof checkCreateModelOptions>;

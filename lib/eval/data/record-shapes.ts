@@ -1,12 +1,12 @@
 /** Lines of JSON as records: which shape a line has, by the names of its fields, and whether it is whole. */
 
 import { explain, inWords } from "../../internal/expectations.js";
-import { text as filledText, kind, list } from "../../internal/option-schemas.js";
+import { text as filledText, kind, list, onFirstUse } from "../../internal/option-schemas.js";
 import * as z from "../../internal/schema.js";
 import { choiceShapeOf } from "./choice-shapes.js";
 import type { ParsedRecord, TaskRecord } from "./records.js";
 
-const filled = filledText();
+const filled = onFirstUse(() => filledText());
 
 /** Fields of a line, and what becomes of them. */
 const become = <Fields, Result>(fields: z.Schema<Fields>, make: (fields: Fields, refuse: Refuse) => Result) =>
@@ -20,69 +20,83 @@ const become = <Fields, Result>(fields: z.Schema<Fields>, make: (fields: Fields,
 type Refuse = (message: string) => void;
 
 /** A string, or OpenAI's list of parts, of which only texts are read. */
-const content = inWords(
-  "a text or a list of texts",
-  z.union([
-    z.string(),
-    become(z.array(z.object({ type: z.literal("text"), text: z.string() })), (parts) =>
-      parts.map(({ text }) => text).join(""),
-    ),
-  ]),
+const content = onFirstUse(() =>
+  inWords(
+    "a text or a list of texts",
+    z.union([
+      z.string(),
+      become(z.array(z.object({ type: z.literal("text"), text: z.string() })), (parts) =>
+        parts.map(({ text }) => text).join(""),
+      ),
+    ]),
+  ),
 );
 
 /** Templates get role and content alone: a chat would be read without its tools. */
-const noTools = z.optional(
-  inWords(
-    "none: chats with tools cannot be read",
-    z.union([z.literal(null), list("an empty list", z.unknown(), 0, 0)]),
+const noTools = onFirstUse(() =>
+  z.optional(
+    inWords(
+      "none: chats with tools cannot be read",
+      z.union([z.literal(null), list("an empty list", z.unknown(), 0, 0)]),
+    ),
   ),
 );
-const speaker = kind<string>(
-  "the role of a system, a user or an assistant: chats with tools cannot be read",
-  (role) => typeof role === "string" && role !== "" && role !== "tool" && role !== "function",
+const speaker = onFirstUse(() =>
+  kind<string>(
+    "the role of a system, a user or an assistant: chats with tools cannot be read",
+    (role) => typeof role === "string" && role !== "" && role !== "tool" && role !== "function",
+  ),
 );
 
-const message = z.object({
-  tool_calls: noTools,
-  function_call: noTools,
-  tool_call_id: noTools,
-  role: speaker,
-  content,
-});
-const chat = become(
+const message = onFirstUse(() =>
   z.object({
-    tools: noTools,
-    functions: noTools,
-    messages: list("a list of two messages or more", message, 2),
+    tool_calls: noTools(),
+    function_call: noTools(),
+    tool_call_id: noTools(),
+    role: speaker(),
+    content: content(),
   }),
-  (fields, refuse): TaskRecord => {
-    const messages = fields.messages.map(({ role, content }) => ({ role, content }));
-    const last = messages.at(-1);
-    if (last?.role !== "assistant") refuse("the last message is not the assistant's");
-    else if (last.content === "") refuse("the assistant's message is empty");
-    return { kind: "chat", messages };
-  },
+);
+const chat = onFirstUse(() =>
+  become(
+    z.object({
+      tools: noTools(),
+      functions: noTools(),
+      messages: list("a list of two messages or more", message(), 2),
+    }),
+    (fields, refuse): TaskRecord => {
+      const messages = fields.messages.map(({ role, content }) => ({ role, content }));
+      const last = messages.at(-1);
+      if (last?.role !== "assistant") refuse("the last message is not the assistant's");
+      else if (last.content === "") refuse("the assistant's message is empty");
+      return { kind: "chat", messages };
+    },
+  ),
 );
 
-const text = become(z.object({ text: filled }), (fields): TaskRecord => ({ kind: "text", ...fields }));
+const text = onFirstUse(() =>
+  become(z.object({ text: filled() }), (fields): TaskRecord => ({ kind: "text", ...fields })),
+);
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /** @param response the field that has it */
 const response = (field: "response" | "completion") =>
-  become(z.object({ prompt: z.string(), [field]: filled }), (fields: Fields): TaskRecord => {
+  become(z.object({ prompt: z.string(), [field]: filled() }), (fields: Fields): TaskRecord => {
     return { kind: "response", prompt: String(fields.prompt), response: String(fields[field]) };
   });
 
-const someFilled = list("a list of texts that are not empty", filled, 1);
-const references = inWords(
-  "a text that is not empty, or a list of such texts",
-  z.union([
-    become(filled, (one): readonly string[] => [one]),
-    someFilled,
-    // SQuAD's own form.
-    become(z.object({ text: someFilled }), ({ text }) => text),
-  ]),
+const someFilled = onFirstUse(() => list("a list of texts that are not empty", filled(), 1));
+const references = onFirstUse(() =>
+  inWords(
+    "a text that is not empty, or a list of such texts",
+    z.union([
+      become(filled(), (one): readonly string[] => [one]),
+      someFilled(),
+      // SQuAD's own form.
+      become(z.object({ text: someFilled() }), ({ text }) => text),
+    ]),
+  ),
 );
 
 /**
@@ -92,7 +106,7 @@ const references = inWords(
  */
 const passageAnswer = (passage: string, answer: string) =>
   become(
-    z.object({ title: z.optional(z.string()), [passage]: filled, question: filled, [answer]: references }),
+    z.object({ title: z.optional(z.string()), [passage]: filled(), question: filled(), [answer]: references() }),
     (fields: Fields): TaskRecord => {
       const title = fields.title ? `Title: ${fields.title}\n\n` : "";
       return {
@@ -105,7 +119,7 @@ const passageAnswer = (passage: string, answer: string) =>
 
 /** @param prompt the field that is read; @param answer the field with what is right */
 const answer = (prompt: string, answer: string) =>
-  become(z.object({ [prompt]: filled, [answer]: references }), (fields: Fields): TaskRecord => {
+  become(z.object({ [prompt]: filled(), [answer]: references() }), (fields: Fields): TaskRecord => {
     return { kind: "answer", prompt: String(fields[prompt]), references: fields[answer] as readonly string[] };
   });
 
@@ -119,7 +133,7 @@ const known =
 
 /** The schema for a line with these fields. */
 function shapeOf(fields: Fields): z.Schema<TaskRecord> | undefined {
-  if ("messages" in fields) return chat;
+  if ("messages" in fields) return chat();
   const choices = choiceShapeOf(fields);
   if (choices) return choices;
   const completion = (["response", "completion"] as const).find((name) => name in fields);
@@ -129,7 +143,7 @@ function shapeOf(fields: Fields): z.Schema<TaskRecord> | undefined {
   const passage = passageFields.find((name) => (fields[name] ?? "") !== "");
   if (passage !== undefined && prompt === "question" && right !== undefined) return passageAnswer(passage, right);
   if (prompt !== undefined && right !== undefined) return answer(prompt, right);
-  if ("text" in fields) return text;
+  if ("text" in fields) return text();
   // What is there says what is missing.
   if (prompt === "prompt") return response("response");
   if (prompt !== undefined) return answer(prompt, "answer");
