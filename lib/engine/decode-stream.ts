@@ -57,7 +57,8 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
   }
 
   static {
-    makeDecodeStream = (source, signal, site) => new DecodeStream(source, signal, site);
+    // By `this`: a class that names itself within gets another name where the package is bundled.
+    makeDecodeStream = (source, signal, site) => new this(source, signal, site);
   }
 
   /**

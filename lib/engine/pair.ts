@@ -34,7 +34,8 @@ export class Pair implements AsyncDisposable {
   }
 
   static {
-    makePair = (native, info) => new Pair(native, info);
+    // By `this`: a class that names itself within gets another name where the package is bundled.
+    makePair = (native, info) => new this(native, info);
   }
 
   /** Whether the pair was disposed. */

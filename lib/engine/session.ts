@@ -58,7 +58,8 @@ export class Session implements AsyncDisposable {
   }
 
   static {
-    makeSession = (pair, native) => new Session(pair, native);
+    // By `this`: a class that names itself within gets another name where the package is bundled.
+    makeSession = (pair, native) => new this(pair, native);
     decodeChat = (session, options, chat) => session.#decode(options, chat);
   }
 

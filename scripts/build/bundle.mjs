@@ -1,66 +1,96 @@
 /**
- * Bundles what has packages of others in it, so that an install brings none of them: the command line, whose own code
- * tsc does not write, and in place the files of dist/ that stand for a package. Everything else of dist/ is tsc's output as
- * it is, and a bundle imports it from there.
+ * Writes the JavaScript of dist/, of which tsc writes the declarations only: the library in one file, since a hundred
+ * small ones take longer to load than what is in them, and the command line, which imports the library from there.
+ * Packages of others are bundled with them, so that an install brings none.
  *
  * The licences of what was bundled come together in dist/third-party-licences.txt.
  */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, resolve, sep } from "node:path";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative, resolve, sep } from "node:path";
 import { build } from "esbuild";
 import { fail, readManifest, root } from "./package-root.mjs";
 
 const lib = join(root, "lib");
 const dist = join(root, "dist");
 
-/** @type {readonly { readonly entry: string, readonly room?: string }[]} `room`: the folder that goes into the bundle whole */
-const bundles = [
-  { entry: "cli/main.ts", room: "cli" },
-  // The one file that names the schema library.
-  { entry: "internal/schema.ts" },
-];
+/** What the library's code is in. As deep as its sources, which look for the package's other files from where they are. */
+const libraryFolder = "internal";
+/** The library's public names, and what only the command line takes of it. */
+const library = `${libraryFolder}/library`;
+
+/** @type {import("esbuild").BuildOptions} */
+const common = {
+  absWorkingDir: root,
+  outdir: dist,
+  bundle: true,
+  splitting: true,
+  format: "esm",
+  platform: "node",
+  target: "node20.17",
+  // Names and lines in a stack trace are worth the bytes.
+  minifySyntax: true,
+  legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+};
 
 /** The command line's packages are CommonJS and ask for Node's own modules by `require`, which an ES module lacks. */
 const requireForCommonJs =
   'import { createRequire as overfillRequire } from "node:module"; const require = overfillRequire(import.meta.url);';
 
-/** Leaves imports of other rooms as they are, relative to the bundle, which lies where the entry would. */
-function outsideRoom(entry, room) {
-  const folder = dirname(join(lib, entry));
-  const inside = room === undefined ? undefined : join(lib, room) + sep;
-  return {
-    name: "outside-room",
+/**
+ * The command line.
+ *
+ * @returns the bundle's inputs, and the modules of other rooms whose exports it imports from the library
+ */
+async function bundleCommandLine() {
+  const room = join(lib, "cli");
+  const imported = new Set();
+  const otherRooms = {
+    name: "other-rooms",
     setup({ onResolve }) {
       onResolve({ filter: /^\.\.?\// }, ({ path, importer, kind, resolveDir }) => {
         const target = resolve(resolveDir, path);
-        const own = importer.startsWith(lib + sep);
-        if (kind === "entry-point" || !own || (inside !== undefined && target.startsWith(inside))) return undefined;
-        const specifier = relative(folder, target).split(sep).join("/");
-        return { path: specifier.startsWith(".") ? specifier : `./${specifier}`, external: true };
+        if (kind === "entry-point" || !importer.startsWith(lib + sep) || target.startsWith(room + sep))
+          return undefined;
+        imported.add(target.replace(/\.js$/, ".ts"));
+        return { path: `../${library}.js`, external: true };
       });
     },
   };
+  const { metafile } = await build({
+    ...common,
+    entryPoints: { "cli/main": join(room, "main.ts") },
+    chunkNames: "cli/[name]-[hash]",
+    plugins: [otherRooms],
+    banner: { js: requireForCommonJs },
+  });
+  return { inputs: Object.keys(metafile.inputs), imported: [...imported].sort() };
 }
 
-async function bundle({ entry, room }) {
-  const outdir = dirname(join(dist, entry));
-  if (room !== undefined) rmSync(join(dist, room), { recursive: true, force: true });
+/**
+ * The library: dist/index.js with the public names, and a second entry with the exports of `modules` too. Both import the
+ * file that all of the code is in, so that the command line and a program that imports it share one library.
+ */
+async function bundleLibrary(modules) {
+  const specifiers = [join(lib, "index.ts"), ...modules].map(
+    (file) => `./${relative(root, file).split(sep).join("/")}`,
+  );
+  const every = {
+    name: "every-export",
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^every-export$/ }, ({ path }) => ({ path, namespace: "every-export" }));
+      onLoad({ filter: /./, namespace: "every-export" }, () => ({
+        contents: specifiers.map((specifier) => `export * from ${JSON.stringify(specifier)};`).join("\n"),
+        resolveDir: root,
+      }));
+    },
+  };
   const { metafile } = await build({
-    absWorkingDir: root,
-    entryPoints: [join(lib, entry)],
-    outdir,
-    bundle: true,
-    splitting: true,
-    format: "esm",
-    platform: "node",
-    target: "node20.17",
-    // Names in a stack trace are worth the bytes.
-    minifySyntax: true,
-    legalComments: "none",
-    metafile: true,
-    logLevel: "warning",
-    plugins: [outsideRoom(entry, room)],
-    ...(room !== undefined && { banner: { js: requireForCommonJs } }),
+    ...common,
+    entryPoints: { index: join(lib, "index.ts"), [library]: "every-export" },
+    chunkNames: `${libraryFolder}/[name]-[hash]`,
+    plugins: [every],
   });
   return Object.keys(metafile.inputs);
 }
@@ -80,8 +110,10 @@ function licenceOf(folder) {
   return `${name} ${version} (${license})\n\n${text}\n`;
 }
 
-const inputs = [];
-for (const one of bundles) if (existsSync(join(lib, one.entry))) inputs.push(...(await bundle(one)));
+// What an earlier build left.
+for (const file of readdirSync(dist, { recursive: true })) if (file.endsWith(".js")) rmSync(join(dist, file));
+const commandLine = await bundleCommandLine();
+const inputs = [...commandLine.inputs, ...(await bundleLibrary(commandLine.imported))];
 const packages = [...new Set(inputs.map(packageOf))].filter((folder) => folder !== undefined).sort();
 const rule = `\n${"-".repeat(80)}\n\n`;
 writeFileSync(

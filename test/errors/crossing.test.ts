@@ -14,7 +14,7 @@ import { withTempDir } from "../support/temp-dir.js";
 const thrown = () =>
   createError("ERR_DATA_INVALID", "bad line", { path: "a.jsonl", line: 3 }, createError("ERR_DISPOSED", "gone", {}));
 
-const built = new URL("../../dist/errors/index.js", import.meta.url).href;
+const built = new URL("../../dist/index.js", import.meta.url).href;
 
 /** Made in another thread or process, of the built package. */
 const made = `

@@ -114,7 +114,7 @@ test("isInstance refuses other errors and other values", (t) => {
 
 test("isInstance accepts an error of another copy of the package", async (t) => {
   const copy = withTempDir(t);
-  cpSync(fileURLToPath(new URL("../../dist/errors", import.meta.url)), copy, { recursive: true });
+  cpSync(fileURLToPath(new URL("../../dist", import.meta.url)), copy, { recursive: true });
   writeFileSync(join(copy, "package.json"), '{ "type": "module" }');
   const other = (await import(pathToFileURL(join(copy, "index.js")).href)) as typeof errors;
   const error: unknown = new other.ModelError("ERR_MODEL_NOT_FOUND", "what", { path: "a" });

@@ -142,7 +142,7 @@ const child = fileURLToPath(new URL("load-child.mjs", import.meta.url));
 
 /** The loader of the package in `packageFolder`, as a URL. */
 export function loaderOf(packageFolder: string): string {
-  return pathToFileURL(join(packageFolder, "dist", "internal", "load-binding.js")).href;
+  return pathToFileURL(join(packageFolder, "dist", "internal", "library.js")).href;
 }
 
 /**

@@ -129,8 +129,8 @@ testLinux("uses an equal copy of a library that is in the process, and maps no s
   const outcome = await loadInChild(packageFolder, {
     before: dlopenStatement(copy),
     after: `
-      const { mappedLibraries } = await import(new URL("mapped-libraries.js", loader));
-      extra.mapped = mappedLibraries().filter((path) => path.endsWith(${JSON.stringify(ggmlBase)}));`,
+      const { sharedObjects } = process.report.getReport();
+      extra.mapped = sharedObjects.filter((path) => path.endsWith(${JSON.stringify(ggmlBase)}));`,
   });
   t.is(outcome.code, undefined, outcome.message);
   t.true(outcome.backends?.includes("CPU"));

@@ -1,0 +1,37 @@
+/** The JavaScript that is published: one file for the library, with the same names as its sources. */
+
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import test from "ava";
+import * as sources from "../../lib/index.js";
+
+const built = (file: string) => new URL(`../../dist/${file}`, import.meta.url).href;
+const load = async (file: string) => (await import(built(file))) as Readonly<Record<string, unknown>>;
+
+test("the built package exports what its sources do, under the same names", async (t) => {
+  const library = await load("index.js");
+  t.deepEqual(Object.keys(library).sort(), Object.keys(sources).sort());
+  const callable = Object.entries(library).filter(([, value]) => typeof value === "function");
+  t.true(callable.length > 20);
+  for (const [name, value] of callable) t.is((value as { readonly name: string }).name, name);
+});
+
+test("the command line's library is the one that a program imports", async (t) => {
+  const own = await load("internal/library.js");
+  for (const [name, value] of Object.entries(await load("index.js"))) t.is(own[name], value, name);
+});
+
+test("importing the package loads two files, and none of the command line's", async (t) => {
+  const hook = `export async function load(url, context, next) {
+    if (url.includes("/dist/")) console.log(url);
+    return next(url, context);
+  }`;
+  const program = `import { register } from "node:module";
+    register("data:text/javascript," + encodeURIComponent(${JSON.stringify(hook)}));
+    await import(${JSON.stringify(built("index.js"))});`;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", program]);
+  const files = stdout.trim().split("\n");
+  t.is(files.length, 2, stdout);
+  t.is(files[0], built("index.js"));
+  t.regex(files[1] ?? "", /\/dist\/internal\//);
+});
