@@ -22,7 +22,9 @@ export interface NativeChatRequest {
 }
 
 /** A reader of one answer; only {@link NativeChatPair.parseAnswer} knows what is in it. */
-export type NativeAnswerParser = { readonly nativeAnswerParser: never };
+export interface NativeAnswerParser {
+  readonly nativeAnswerParser: never;
+}
 
 /** A rendered chat, and how its answer is to be written and read. */
 export interface NativeRenderedChat {

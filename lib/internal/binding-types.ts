@@ -8,6 +8,7 @@
  */
 
 import type { NativeChatPair } from "./binding-chat.js";
+import type { NativeFit, NativeFitOptions, NativeTranslator } from "./binding-fit.js";
 import type {
   NativeArchitecture,
   NativeImportance,
@@ -27,6 +28,7 @@ import type {
 } from "./binding-train.js";
 
 export type * from "./binding-chat.js";
+export type * from "./binding-fit.js";
 export type * from "./binding-prune.js";
 export type * from "./binding-train.js";
 
@@ -367,63 +369,6 @@ export interface NativeStream {
    * Throws or rejects with the failure that ended the answer.
    */
   read(): NativeReading | Promise<NativeReading>;
-}
-
-export interface NativeFitOptions {
-  readonly prefill: NativeModelOptions;
-  readonly decode: NativeModelOptions;
-  readonly text: string;
-  readonly out: string;
-  /** A name, or "" where `layers` has the map or the default is wanted. */
-  readonly layerMap: string;
-  readonly layers: Int32Array;
-  readonly commonMap: boolean;
-  readonly beforeRope: boolean;
-  /** 0: the default. */
-  readonly chunkSize: number;
-  /** 0: all. */
-  readonly maxTokens: number;
-  readonly lambda: number;
-  readonly heldOut: number;
-  readonly weightType: "f32" | "f16" | "q8_0";
-  readonly threads: number;
-}
-
-export interface NativeFit {
-  /** Settles when the file is written or the fit has failed. */
-  readonly finished: Promise<NativeFitResult>;
-  abort(): void;
-}
-
-export interface NativeLinearMapShape {
-  readonly inputs: number;
-  readonly outputs: number;
-}
-
-export interface NativeTranslator {
-  readonly source: { readonly name: string; readonly fingerprint: string };
-  readonly target: { readonly name: string; readonly fingerprint: string };
-  readonly maps: "none" | "common" | "separate";
-  readonly beforeRope: boolean;
-  readonly weightType: string;
-  /** By the target's layers. */
-  readonly layers: {
-    readonly source: number;
-    readonly k: NativeLinearMapShape | undefined;
-    readonly v: NativeLinearMapShape | undefined;
-    /** Absent if it was not measured. */
-    readonly errorK?: number;
-    readonly errorV?: number;
-  }[];
-  /** Nats a token; 0: not measured. */
-  readonly loss: { readonly alone: number; readonly unmapped: number; readonly mapped: number };
-  readonly fitTokens: number;
-  readonly sizeBytes: number;
-}
-
-export interface NativeFitResult extends NativeTranslator {
-  readonly heldOutTokens: number;
-  readonly ms: number;
 }
 
 /** Work on a thread of its own. */

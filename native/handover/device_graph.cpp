@@ -3,6 +3,7 @@
 // value by value in the same way, or, where a window's cells lie next to each other, through views that are moved.
 #include "device_graph.h"
 
+#include "device_constants.h"
 #include "failure.h"
 #include "rotation.h"
 #include "stored_rows.h"
@@ -11,10 +12,9 @@
 #include <ggml-cpp.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <map>
 #include <numeric>
+#include <optional>
 
 namespace overfill {
 
@@ -37,7 +37,7 @@ class ggml_device_graph final : public device_graph {
         const auto set_threads = (ggml_backend_set_n_threads_t) ggml_backend_reg_get_proc_address(
             ggml_backend_dev_backend_reg(device_), "ggml_backend_set_n_threads");
         if (set_threads) set_threads(backend_.get(), n_threads);
-        make_constants();
+        constants_.emplace(steps_, backend_.get());
         for (const translate_step * step : steps_) {
             any_transposed_ = any_transposed_ || step->from.transposed || step->to.transposed;
             window_ = std::min({ window_, step->from.n_cells, step->to.n_cells });
@@ -75,51 +75,6 @@ class ggml_device_graph final : public device_graph {
     };
 
     bool foreign(const translate_step & step) const { return device_of(step.from.tensor) != device_; }
-
-    // --- constants: linear maps, RoPE factors, Hadamard matrices; on the device for good ---
-
-    ggml_tensor * constant(const void * key, const std::vector<float> & values, int64_t ne0, int64_t ne1) {
-        ggml_tensor *& tensor = constants_[{ key, ne0 }];
-        if (!tensor) {
-            tensor = ggml_new_tensor_2d(constants_ctx_.get(), GGML_TYPE_F32, ne0, ne1);
-            constant_values_.push_back({ tensor, values });
-        }
-        return tensor;
-    }
-
-    static std::vector<float> hadamard_matrix(uint32_t size) {
-        std::vector<float> h((size_t) size * size);
-        for (uint32_t i = 0; i < size; i++)
-            for (uint32_t j = 0; j < size; j++) {
-                uint32_t common = i & j, odd = 0;
-                for (; common; common &= common - 1) odd ^= 1;
-                h[(size_t) i * size + j] = (odd ? -1.0f : 1.0f) / std::sqrt((float) size);
-            }
-        return h;
-    }
-
-    void make_constants() {
-        constants_ctx_.reset(ggml_init({ (5 * steps_.size() + 16) * ggml_tensor_overhead(), nullptr, true }));
-        if (!constants_ctx_) throw std::bad_alloc();
-        for (const translate_step * step : steps_) {
-            for (const uint32_t size :
-                 { step->undo_hadamard() ? step->from.hadamard : 0, step->do_hadamard() ? step->to.hadamard : 0 })
-                if (size) hadamard_[size] = constant(&hadamard_, hadamard_matrix(size), size, size);
-            for (const rotation & turn : turns_of(*step))
-                if (turn.n_pairs() > 0) angle_constants_[turn.angles()] = angle_constant(turn);
-            if (const linear_map * map = step->map.get()) {
-                constant(map->weight.data(), map->weight, map->n_in, map->n_out);
-                if (!map->bias.empty()) constant(map->bias.data(), map->bias, map->n_out, 1);
-            }
-        }
-        if (constant_values_.empty()) return;
-        constants_buffer_.reset(ggml_backend_alloc_ctx_tensors(constants_ctx_.get(), backend_.get()));
-        if (!constants_buffer_) throw std::bad_alloc();
-        for (const auto & [tensor, values] : constant_values_)
-            ggml_backend_tensor_set(tensor, values.data(), 0, values.size() * sizeof(float));
-        constant_values_.clear();
-        constant_values_.shrink_to_fit();
-    }
 
     // --- building ---
 
@@ -205,7 +160,7 @@ class ggml_device_graph final : public device_graph {
         ggml_context * ctx = g.ctx.get();
         const int64_t n_embd = rows->ne[0];
         ggml_tensor * blocks = ggml_reshape_2d(ctx, rows, size, n_embd / size * window_);
-        ggml_tensor * turned = ggml_mul_mat(ctx, hadamard_.at(size), blocks);
+        ggml_tensor * turned = ggml_mul_mat(ctx, constants_->hadamard(size), blocks);
         ggml_prec_set_acc(turned, GGML_PREC_F32);
         // Back ends that know what the matrix is need no multiplications.
         ggml_mul_mat_set_hint(turned, GGML_HINT_SRC0_IS_HADAMARD);
@@ -219,29 +174,10 @@ class ggml_device_graph final : public device_graph {
         if (!g.positions) g.positions = input(g, GGML_TYPE_I32, window_, "positions");
         ggml_tensor * heads = ggml_reshape_3d(ctx, rows, storage.head_size, storage.n_head, window_);
         ggml_tensor * turned = ggml_rope_ext(
-            ctx, heads, g.positions, angle_constants_.at(turn.angles()), 2 * (int) turn.n_pairs(),
+            ctx, heads, g.positions, constants_->inverse_angles(turn), 2 * (int) turn.n_pairs(),
             turn.adjacent() ? LLAMA_ROPE_TYPE_NORM : LLAMA_ROPE_TYPE_NEOX, /*n_ctx_orig*/ 1,
             /*freq_base*/ 1.0f, /*freq_scale*/ 1.0f, /*ext_factor*/ 0.0f, (float) turn.magnitude(), 32.0f, 1.0f);
         return ggml_reshape_2d(ctx, turned, rows->ne[0], window_);
-    }
-
-    // Before and after the linear map; both in one after it where nothing stands between them.
-    static std::vector<rotation> turns_of(const translate_step & step) {
-        const rope_parameters *from = step.unrotate.get(), *to = step.rerotate.get();
-        const rotation no_turn = rotation(rope_parameters(), rotation::direction::forward);
-        if (from && to && !step.map && rotation::joinable(*from, *to)) return { no_turn, rotation(*from, *to) };
-        return { from ? rotation(*from, rotation::direction::back) : no_turn,
-                 to ? rotation(*to, rotation::direction::forward) : no_turn };
-    }
-
-    ggml_tensor * angle_constant(const rotation & turn) {
-        if (const auto known = angle_constants_.find(turn.angles()); known != angle_constants_.end())
-            return known->second;
-        std::vector<float> factors;
-        for (const double angle : turn.angles()) factors.push_back((float) (1.0 / angle));  // infinite for no turn
-        ggml_tensor * tensor = ggml_new_tensor_1d(constants_ctx_.get(), GGML_TYPE_F32, (int64_t) factors.size());
-        constant_values_.push_back({ tensor, std::move(factors) });
-        return tensor;
     }
 
     built build(bool windowed) {
@@ -258,10 +194,9 @@ class ggml_device_graph final : public device_graph {
             const std::vector<rotation> turns = turns_of(*step);
             rows = rotate(g, rows, turns[0], step->from);
             if (const linear_map * map = step->map.get()) {
-                rows = ggml_mul_mat(g.ctx.get(), constants_.at({ map->weight.data(), map->n_in }), rows);
+                rows = ggml_mul_mat(g.ctx.get(), constants_->weight(*map), rows);
                 ggml_prec_set_acc(rows, GGML_PREC_F32);
-                if (!map->bias.empty())
-                    rows = ggml_add(g.ctx.get(), rows, constants_.at({ map->bias.data(), map->n_out }));
+                if (!map->bias.empty()) rows = ggml_add(g.ctx.get(), rows, constants_->bias(*map));
             }
             rows = rotate(g, rows, turns[1], step->to);
             if (step->do_hadamard()) rows = hadamard(g, rows, step->to.hadamard);
@@ -381,12 +316,7 @@ class ggml_device_graph final : public device_graph {
     std::vector<const translate_step *> steps_;
     ggml_backend_dev_t device_;
     ggml_backend_ptr backend_;
-    ggml_context_ptr constants_ctx_;
-    ggml_backend_buffer_ptr constants_buffer_;
-    std::map<std::pair<const void *, int64_t>, ggml_tensor *> constants_;
-    std::vector<std::pair<ggml_tensor *, std::vector<float>>> constant_values_;
-    std::map<uint32_t, ggml_tensor *> hadamard_;
-    std::map<std::vector<double>, ggml_tensor *> angle_constants_;
+    std::optional<device_constants> constants_;
     built indexed_, windowed_;
     uint32_t window_ = largest_window;  // cells
     bool any_transposed_ = false;
