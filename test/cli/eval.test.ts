@@ -105,7 +105,12 @@ posixTest("Ctrl-C ends an evaluation without a report", async (t) => {
 });
 
 const failures: readonly (readonly [title: string, more: readonly string[], stderr: RegExp, exitCode: number])[] = [
-  ["data that is not there", ["--data", "none.jsonl"], /^overfill: none\.jsonl cannot be read: .* \(ERR_FILE_READ/, 1],
+  [
+    "data that is not there",
+    ["--data", "none.jsonl"],
+    /^overfill: none\.jsonl does not exist \(ERR_FILE_READ_FAILED\)$/,
+    1,
+  ],
   [
     "a metric of another task",
     ["--metrics", "f1"],

@@ -103,6 +103,8 @@ test("a file that cannot be read or written is told alike by every command", asy
     [written, "eval", "--prefill", model, "--data", "d.jsonl", "-o", "missing/x"],
     [written, "heal", model, "--data", "d.jsonl", "-o", "y", "--plot", "missing/x"],
     [written, "prune", model, "-o", "missing/x", "--layers", "2"],
+    [read, "eval", "--prefill", model, "--data", "missing.txt"],
+    [read, "heal", model, "--mode", "sft", "--data", "missing.txt", "-o", "y"],
     [read, "run", "--prefill", model, "-f", "missing.txt"],
     [read, "run", "--prefill", model, "-p", "x", "--grammar-file", "missing.txt"],
     [read, "prune", model, "-o", "x", "--hidden", "0.5", "--text", "missing.txt"],

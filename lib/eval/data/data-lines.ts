@@ -7,6 +7,7 @@
 
 import { createReadStream } from "node:fs";
 import { createError } from "../../errors/create-error.js";
+import { unreadable } from "../../internal/file-faults.js";
 
 /** A line without its line break, or why it cannot be read. */
 export interface DataLine {
@@ -67,8 +68,7 @@ async function* readChunks(path: string, signal: AbortSignal | undefined): Async
     yield* createReadStream(path, { ...(signal && { signal }) }) as AsyncIterable<Buffer>;
   } catch (error) {
     signal?.throwIfAborted();
-    const why = error instanceof Error ? error.message : String(error);
-    throw createError("ERR_FILE_READ_FAILED", `${path} cannot be read: ${why}`, { path }, error);
+    throw createError("ERR_FILE_READ_FAILED", unreadable(path, error), { path }, error);
   }
 }
 

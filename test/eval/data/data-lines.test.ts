@@ -100,11 +100,19 @@ test("a line that is longer than any line of data is refused by number", async (
   t.deepEqual(error.details, { path, line: 2 });
 });
 
-test("a file that is not there, or is a folder, cannot be read", async (t) => {
+test("a file that is not there, or is a folder, is told as of every other file", async (t) => {
   const folder = withTempDir(t);
-  for (const path of [join(folder, "none.jsonl"), folder])
+  const file = fileOf(t, "a\n");
+  for (const [path, words] of [
+    [join(folder, "none.jsonl"), "does not exist"],
+    // The system's own reason follows, which differs between systems.
+    [join(file, "a.jsonl"), "does not exist"],
+    [join(folder, "a".repeat(300)), "does not exist"],
+    [folder, "is not a file"],
+  ] as const)
     for (const read of [linesOf(path), readWholeText(path)]) {
       const error = await refusal(t, "ERR_FILE_READ_FAILED", read);
+      t.true(error.message.startsWith(`${path} ${words}`), error.message);
       t.is(error.details.path, path);
       t.true(error.cause instanceof Error);
     }
