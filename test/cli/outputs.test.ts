@@ -14,6 +14,7 @@ import {
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import anyTest, { type TestFn } from "ava";
+import { makeProgram } from "../../lib/cli/program.js";
 import type { EvaluationReport } from "../../lib/index.js";
 import { lookupPair, lookups } from "../support/lookups.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
@@ -48,6 +49,12 @@ test.serial("each line of the samples comes out on stdout", async (t) => {
   const { stdout, exitCode } = await runCommand([...t.context.evaluation, "--samples", "-"]);
   t.is(exitCode, 0);
   for (const line of stdout.trimEnd().split("\n")) t.is(typeof JSON.parse(line), "object");
+});
+
+test.serial("a plot is all that comes out on stdout", async (t) => {
+  const { stdout, exitCode } = await runCommand([...t.context.evaluation, "--plot", "-"]);
+  t.is(exitCode, 0);
+  t.regex(stdout, /^<svg .*<\/svg>\n?$/s);
 });
 
 posixTest("a report goes through a link and keeps the mode of what it replaces", async (t) => {
@@ -89,6 +96,31 @@ test.serial("a model does not go to stdout", async (t) => {
   const { stdout, stderr, exitCode } = await runCommand(["prune", full, "-o", "-", "--layers", "1"]);
   t.deepEqual({ stdout, exitCode }, { stdout: "", exitCode: 2 });
   t.regex(stderr, /^overfill: .*--out.* Expected the name of a file/);
+});
+
+test.serial("nothing is written to a file named -", async (t) => {
+  // These go to stdout, by outputs.ts.
+  const streams = ["eval --out", "eval --plot", "eval --samples", "heal --plot", "inspect --plot"];
+  const outputs = makeProgram().commands.flatMap((command) =>
+    command.options
+      .filter(({ description }) => /^(also |where to )?(write|draw)\b/.test(description))
+      .map((option) => ({ name: `${command.name()} ${option.long}`, option })),
+  );
+  t.true(outputs.length > streams.length + 8);
+  for (const name of streams)
+    t.true(
+      outputs.some((output) => output.name === name),
+      name,
+    );
+  for (const { name, option } of outputs.filter((output) => !streams.includes(output.name)))
+    t.throws(() => option.parseArg?.("-", undefined), { message: /^Expected the name of a file/ }, name);
+});
+
+test.serial("a log that goes on in a resumed training does not go to stdout", async (t) => {
+  const args = ["heal", full, "--mode", "sft", "--data", "none.jsonl", "-o", "x.gguf", "--log", "-"];
+  const { stdout, stderr, exitCode } = await runCommand(args);
+  t.deepEqual({ stdout, exitCode }, { stdout: "", exitCode: 2 });
+  t.regex(stderr, /^overfill: .*--log.* Expected the name of a file/);
 });
 
 posixTest("a model that is replaced through a link keeps its mode", async (t) => {

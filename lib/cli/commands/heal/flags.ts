@@ -1,6 +1,6 @@
 /** `overfill heal`: its flags, and what they mean to the API. */
 
-import { type Command, Option } from "@commander-js/extra-typings";
+import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { ModelSource } from "../../../engine/index.js";
 import type { DistillationOptions, HealOptions, LoraOptions } from "../../../train/index.js";
 import { UsageError } from "../../exit.js";
@@ -35,6 +35,12 @@ Examples:
 The result goes to stdout, the progress, the evaluations and lines that are skipped to stderr. Exit status: 0 done,
 1 failed, 2 wrong usage, 130 Ctrl-C.`;
 
+/** A file that a resumed training cuts back to its checkpoint, which cannot be done with stdout. */
+function parseLogFile(text: string): string {
+  if (text === "-") throw new InvalidArgumentError("Expected the name of a file: a resumed training goes on in it.");
+  return text;
+}
+
 export function addHealCommand(program: Command) {
   const command = program
     .command("heal")
@@ -49,7 +55,7 @@ export function addHealCommand(program: Command) {
     .option("--eval <file>", "what to evaluate on: JSONL or *.txt, held out from the data")
     .option("--checkpoint <file>", "where to write checkpoints (default: <out>.checkpoint)", parseModelFile)
     .option("--resume", "continue from the checkpoint, if there is one")
-    .option("--log <file>", "write a line of JSON for every step")
+    .option("--log <file>", "write a line of JSON for every step", parseLogFile)
     .option("--plot <file>", "draw the losses as SVG")
     .option("--translator <file>", "file that turns the full model's KV cache into the student's")
     .option("--translator-out <file>", "where to write the translator for the trained model", parseModelFile)
