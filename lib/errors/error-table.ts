@@ -133,8 +133,10 @@ export const errorTable = {
     /** The grammar cannot be parsed. */
     ERR_GRAMMAR_INVALID: row<{
       readonly parameter: "grammar";
-      /** In the grammar's text, from 0, where it is known. */
+      /** In the grammar's text, in bytes of UTF-8 from 0, where it is known; its line and column count from 1. */
       readonly position?: number;
+      readonly line?: number;
+      readonly column?: number;
       readonly reason?: string;
     }>(),
     /** llama.cpp cannot turn the JSON schema into a grammar. */
@@ -144,11 +146,14 @@ export const errorTable = {
       /** JSON pointer of the schema that has it, such as `/properties/city`. */
       readonly pointer?: string;
     }>(),
-    /** llama.cpp failed to evaluate a batch. */
+    /** llama.cpp failed to evaluate a batch, or a model's logits are not finite. */
     ERR_INFERENCE_FAILED: row<{
       /** llama.cpp's or ggml's own. */
       readonly status?: number;
       readonly device?: string;
+      /** Whose logits, and how many tokens were read before them. */
+      readonly model?: "prefill" | "decode";
+      readonly position?: number;
     }>(),
     /** Memory for a model, a cache or a batch could not be had. */
     ERR_OUT_OF_MEMORY: row<{ readonly model?: string; readonly device?: string }>(),

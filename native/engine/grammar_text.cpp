@@ -21,10 +21,7 @@ void grammar_text::refuse(const std::string & reason, size_t at) const {
     throw failure(error_code::grammar_invalid,
                   "the GBNF grammar is invalid at line " + std::to_string(line) + ", column " + std::to_string(column) +
                       ": " + reason,
-                  { { "parameter", "grammar" },
-                    { "line", std::to_string(line) },
-                    { "column", std::to_string(column) },
-                    { "position", std::to_string(at) } });
+                  { { "parameter", "grammar" }, { "line", line }, { "column", column }, { "position", at } });
 }
 
 void grammar_text::skip_space(bool with_newlines) {

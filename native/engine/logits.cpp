@@ -23,7 +23,7 @@ void check_logits(const float * logits, int32_t n, const char * side, size_t n_r
                        : n_broken == 1 ? "is not finite"
                                        : "are not finite") +
                       "; its weights are broken, or its arithmetic overflows",
-                  { { "model", side }, { "position", std::to_string(n_read) } });
+                  { { "model", side }, { "position", n_read } });
 }
 
 }  // namespace overfill

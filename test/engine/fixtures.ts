@@ -161,6 +161,12 @@ const silenced =
         : tensor,
     );
 
+/** A model whose logits are NaN. */
+export const withoutNumbers = (tensors: GgufTensor[]) =>
+  tensors.map((tensor) =>
+    tensor.name === "output_norm.weight" ? { ...tensor, values: tensor.values.map(() => Number.NaN) } : tensor,
+  );
+
 /** A model of five layers, two of which do nothing. */
 export const deep = { nLayers: 5, tensorEdit: silenced(0, 2) } as const satisfies TinyModelOptions;
 /** `deep` without those two. */

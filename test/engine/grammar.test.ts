@@ -61,6 +61,7 @@ for (const [title, grammar] of invalid) {
     await session.switch();
     const error = await refusal(t, "ERR_GRAMMAR_INVALID", readAnswer(session.decode({ ...greedy, grammar })));
     t.is(error.details.parameter, "grammar");
+    for (const place of ["position", "line", "column"] as const) t.is(typeof error.details[place], "number", place);
     t.is(session.stats().stage, "switched");
     const { logProbs } = await readAnswer(session.decode(traced(8)));
     t.deepEqual(logProbs, (await answerAlone(pair, prompt, traced(8))).logProbs);

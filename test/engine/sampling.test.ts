@@ -1,8 +1,7 @@
 /** How the next token is chosen. Log-probabilities of the raw logits tell what there was to choose from. */
 
 import test from "ava";
-import type { DecodeOptions, Session } from "../../lib/index.js";
-import type { GgufTensor } from "../support/gguf-writer.js";
+import type { DecodeChunk, DecodeOptions, Session } from "../../lib/index.js";
 import {
   answer,
   answerAlone,
@@ -13,6 +12,7 @@ import {
   refusal,
   someTokens,
   traced,
+  withoutNumbers,
 } from "./fixtures.js";
 
 const prompt = someTokens(30);
@@ -177,15 +177,22 @@ test("where every token is forbidden, the answer is an error or an end, never a 
 });
 
 test("a model whose weights are no numbers gives an error, greedily or not, and a session that refuses again", async (t) => {
-  const tensorEdit = (tensors: GgufTensor[]) =>
-    tensors.map((tensor) =>
-      tensor.name === "output_norm.weight" ? { ...tensor, values: tensor.values.map(() => Number.NaN) } : tensor,
-    );
-  const session = await openSession(t, { prefill: { tensorEdit } });
+  const session = await openSession(t, { prefill: { tensorEdit: withoutNumbers } });
   for (const options of [greedy, wild, { ...greedy, grammar: "root ::= [0-9]+" }, traced(5)]) {
     await session.prefill(prompt);
     await session.switch();
-    await refusal(t, "ERR_INFERENCE_FAILED", readAnswer(session.decode(options)));
+    const error = await refusal(t, "ERR_INFERENCE_FAILED", readAnswer(session.decode(options)));
+    t.deepEqual(error.details, { model: "prefill", position: session.stats().contextTokens });
     t.is(session.stats().decodeTokens, 0);
+    await refusal(t, "ERR_INFERENCE_FAILED", session.generate(prompt, options));
   }
+});
+
+test("a decode model whose weights are no numbers ends generate after the full model's token", async (t) => {
+  const session = await openSession(t, { decode: { seed: 2, tensorEdit: withoutNumbers } });
+  const chunks: DecodeChunk[] = [];
+  const onChunk = (chunk: DecodeChunk) => chunks.push(chunk);
+  const error = await refusal(t, "ERR_INFERENCE_FAILED", session.generate(prompt, { ...traced(5), onChunk }));
+  t.deepEqual(error.details, { model: "decode", position: prompt.length + 1 });
+  t.is(chunks.flatMap(({ tokens }) => tokens).length, 1);
 });
