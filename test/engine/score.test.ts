@@ -4,7 +4,7 @@ import test from "ava";
 import fc from "fast-check";
 import { loadPair, type Pair, type ScoreRow } from "../../lib/index.js";
 import { lookupPair, lookups } from "../support/lookups.js";
-import { answerAlone, openPair, type PairRecipe, quiet, refusal, someTokens, traced } from "./fixtures.js";
+import { answerAlone, openPair, type PairRecipe, quiet, refusal, someTokens, traced, turns } from "./fixtures.js";
 
 const narrow = { seed: 2, nEmbd: 32, nFf: 64 } as const;
 const prompt = someTokens(70, 1);
@@ -24,6 +24,9 @@ async function rowOf(pair: Pair, response: readonly number[], row: ScoreRow) {
   if (!scores) throw new Error("there is no row");
   return scores;
 }
+
+/** More than is scored before a test ends. */
+const manyResponses = Array.from({ length: 500 }, (_, i) => someTokens(100, i));
 
 const distance = (a: ArrayLike<number>, b: ArrayLike<number>) =>
   Math.max(...Array.from(a, (value, i) => Math.abs(value - (b[i] ?? Number.NaN))));
@@ -56,8 +59,8 @@ for (const [title, recipe] of recipes) {
   if (!recipe.translator)
     test(`with ${title}, the decode model by itself is as in a pair of its own`, async (t) => {
       const response = someTokens(20, 3);
-      const { handover: _handover, ...rest } = recipe;
-      const alone = await openPair(t, { ...rest, prefill: recipe.decode ?? {}, decode: undefined });
+      const one = { prefill: recipe.decode ?? {}, decode: undefined, handover: undefined };
+      const alone = await openPair(t, { ...recipe, ...one });
       const expected = await rowOf(alone, response, "prefill");
       const scores = await rowOf(await openPair(t, recipe), response, "decode");
       t.true(distance(scores.logProbs, expected.logProbs) < 1e-4);
@@ -197,24 +200,23 @@ test("what does not fit in the context is refused", async (t) => {
 });
 
 test("an abort leaves nothing behind", async (t) => {
-  const pair = await openPair(t, { decode: narrow });
+  const pair = await openPair(t, { decode: narrow, maxSessions: 2 });
   const before = await pair.score(prompt, [[60, 61, 62]]);
   const abort = new AbortController();
-  const responses = Array.from({ length: 500 }, (_, i) => someTokens(100, i));
-  const running = pair.score(prompt, responses, { signal: abort.signal });
-  setTimeout(() => abort.abort(new Error("enough")), 30);
+  const running = pair.score(prompt, manyResponses, { signal: abort.signal });
+  await turns(pair, 5);
+  abort.abort(new Error("enough"));
   await t.throwsAsync(running, { message: "enough" });
   t.deepEqual(await pair.score(prompt, [[60, 61, 62]]), before);
   await t.throwsAsync(pair.score(prompt, [[60]], { signal: abort.signal }), { message: "enough" });
 });
 
 test("a pair that is disposed ends its scoring", async (t) => {
-  const pair = await openPair(t, { decode: narrow });
-  const running = pair.score(
-    prompt,
-    Array.from({ length: 500 }, (_, i) => someTokens(100, i)),
-  );
-  setTimeout(() => pair.dispose(), 20);
+  const pair = await openPair(t, { decode: narrow, maxSessions: 2 });
+  const running = pair.score(prompt, manyResponses);
+  await turns(pair, 5);
+  const disposed = pair.dispose();
   await refusal(t, "ERR_DISPOSED", running);
+  await disposed;
   await refusal(t, "ERR_DISPOSED", pair.score(prompt, [[60]]));
 });
