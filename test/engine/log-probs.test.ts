@@ -1,5 +1,15 @@
 import test from "ava";
-import { answer, answerAlone, greedy, openPair, openSession, someTokens, traced } from "./fixtures.js";
+import {
+  type Answer,
+  answer,
+  answerAlone,
+  greedy,
+  openPair,
+  openSession,
+  someTokens,
+  traced,
+  turns,
+} from "./fixtures.js";
 
 const prompt = someTokens(30);
 
@@ -51,6 +61,33 @@ test("each chunk has one row of log-probabilities a token", async (t) => {
       (logProbs ?? []).map(({ token }) => token),
       [...tokens],
     );
+});
+
+test("chunks carry their log-probabilities however slowly they are read, and past a stop string", async (t) => {
+  const pair = await openPair(t, { maxSessions: 2 });
+  const options = { ...traced(60, 2), temperature: 1.5, seed: 3, topK: 0 };
+  const whole = await answerAlone(pair, prompt, options);
+  // Text that may become a stop string is held back, and comes with later tokens.
+  const { token } = whole.logProbs[30] ?? { token: 0 };
+  for (const stop of [undefined, pair.detokenize([token])]) {
+    await using session = await pair.createSession();
+    await session.prefill(prompt);
+    await session.switch();
+    const rows: Answer["logProbs"][number][] = [];
+    const sizes: number[] = [];
+    for await (const { tokens, logProbs = [] } of session.decode({ ...options, ...(stop !== undefined && { stop }) })) {
+      t.deepEqual(
+        logProbs.map((row) => row.token),
+        [...tokens],
+      );
+      rows.push(...logProbs);
+      sizes.push(tokens.length);
+      if (sizes.length % 2 === 1) await turns(pair, 10);
+    }
+    t.true(Math.max(...sizes) > 1, sizes.join());
+    t.true(stop === undefined ? rows.length === 60 : rows.length > 0);
+    t.deepEqual(rows, whole.logProbs.slice(0, rows.length));
+  }
 });
 
 test("log-probabilities do not change the answer", async (t) => {

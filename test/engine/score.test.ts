@@ -4,7 +4,19 @@ import test from "ava";
 import fc from "fast-check";
 import { loadPair, type Pair, type ScoreRow } from "../../lib/index.js";
 import { lookupPair, lookups } from "../support/lookups.js";
-import { answerAlone, openPair, type PairRecipe, quiet, refusal, someTokens, traced, turns } from "./fixtures.js";
+import {
+  type Answer,
+  answerAlone,
+  openPair,
+  type PairRecipe,
+  quiet,
+  readAnswer,
+  refusal,
+  someTokens,
+  traced,
+  turns,
+  withoutNumbers,
+} from "./fixtures.js";
 
 const narrow = { seed: 2, nEmbd: 32, nFf: 64 } as const;
 const prompt = someTokens(70, 1);
@@ -219,4 +231,66 @@ test("a pair that is disposed ends its scoring", async (t) => {
   await refusal(t, "ERR_DISPOSED", running);
   await disposed;
   await refusal(t, "ERR_DISPOSED", pair.score(prompt, [[60]]));
+});
+
+test("a long scoring and another session's answer take turns, and do not change each other", async (t) => {
+  const pair = await openPair(t, { decode: narrow, maxSessions: 2 });
+  const responses = manyResponses.slice(0, 50);
+  const [scores, written] = [await pair.score(prompt, responses), await answerAlone(pair, prompt, traced(50))];
+  const ended: string[] = [];
+  const note = async <Result>(name: string, work: Promise<Result>) => {
+    const result = await work;
+    ended.push(name);
+    return result;
+  };
+  const scoring = note("scoring", pair.score(prompt, responses));
+  const writing = note("answer", answerAlone(pair, prompt, traced(50)));
+  t.deepEqual(await scoring, scores);
+  t.deepEqual((await writing).logProbs, written.logProbs);
+  t.deepEqual(ended, ["answer", "scoring"]);
+});
+
+test("a scoring ends while another session writes a long answer", async (t) => {
+  const pair = await openPair(t, { decode: narrow, maxSessions: 2 });
+  const scores = await pair.score(prompt, [[60, 61]]);
+  await using session = await pair.createSession();
+  await session.prefill([50]);
+  await session.switch();
+  const stream = session.decode(traced(400, 0));
+  const writing = readAnswer(stream).then(() => "answer");
+  const scoring = pair.score(prompt, [[60, 61]]);
+  t.is(await Promise.race([writing, scoring.then(() => "scoring")]), "scoring");
+  t.deepEqual(await scoring, scores);
+  t.is(await writing, "answer");
+});
+
+test("an abort of a scoring leaves the answer alone that is being written", async (t) => {
+  const pair = await openPair(t, { decode: narrow, maxSessions: 2 });
+  const expected = await answerAlone(pair, prompt, traced(60));
+  await using session = await pair.createSession();
+  const abort = new AbortController();
+  const scoring = t.throwsAsync(pair.score(prompt, manyResponses, { signal: abort.signal }), { message: "enough" });
+  await session.prefill(prompt);
+  await session.switch();
+  const logProbs: Answer["logProbs"][number][] = [];
+  for await (const chunk of session.decode(traced(60))) {
+    logProbs.push(...(chunk.logProbs ?? []));
+    abort.abort(new Error("enough"));
+  }
+  await scoring;
+  t.deepEqual(logProbs, [...expected.logProbs]);
+  t.is((await pair.score(prompt, [[60]])).responses.length, 1);
+});
+
+test("logits that are no numbers are told with the model that gave them", async (t) => {
+  const pair = await openPair(t, { decode: { ...narrow, tensorEdit: withoutNumbers } });
+  for (const row of ["decode", "two-stage", { refreshInterval: 2 }] as const) {
+    const error = await refusal(t, "ERR_INFERENCE_FAILED", pair.score(prompt, [[60, 61, 62]], { rows: [row] }));
+    t.is(error.details.model, "decode");
+    t.is(typeof error.details.position, "number");
+    t.true((error.details.position ?? 0) >= prompt.length);
+  }
+  // The full model's are sound.
+  const { responses } = await pair.score(prompt, [[60, 61, 62]], { rows: ["prefill"] });
+  t.true(responses[0]?.rows[0]?.logProbs.every(Number.isFinite));
 });
