@@ -13,21 +13,26 @@ if (isMainThread) {
   let n = 0;
   const logger = () => { n++; }; // biome-ignore format: one line
   const options = { gpu: false, build: "never", skipDownload: true, logLevel: LlamaLogLevel.debug, logger };
+  // Lines that were logged already have been delivered when two turns of the loop have passed.
+  const delivered = async () => {
+    for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve));
+  };
   const work = async () => {
     const worker = new Worker(new URL(import.meta.url), { workerData: model });
     await new Promise((resolve, reject) => worker.once("exit", resolve).once("error", reject));
-    // Lines that were logged already have been delivered when two turns of the loop have passed.
-    for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve));
+    await delivered();
     const got = n;
     n = 0;
     return got;
   };
   if (first === "overfill") await work();
   const llama = await getLlama(options);
+  // Its own lines about loading.
+  await delivered();
   n = 0;
   const during = await work();
   await llama.loadModel({ modelPath: model });
-  for (let i = 0; i < 2; i++) await new Promise((resolve) => setImmediate(resolve));
+  await delivered();
   process.stdout.write(JSON.stringify({ during, after: n > 0 }), () => process.exit(0));
 } else {
   const { loadPair } = await import("../../../dist/index.js");
