@@ -37,7 +37,10 @@ import {
 export let makeSession: (pair: Pair, native: NativeSession) => Session;
 
 /** What a chat asks of an answer besides the public options. */
-export type ChatDecodeOptions = Pick<NativeDecodeOptions, "grammarLazy" | "grammarTriggers" | "preservedTokens">;
+export type ChatDecodeOptions = Pick<
+  NativeDecodeOptions,
+  "grammarLazy" | "grammarTriggers" | "generationPrompt" | "reasoningBudget" | "preservedTokens"
+>;
 
 /** As {@link Session.decode}; for chats only. */
 export let decodeChat: (session: Session, options: DecodeOptions, chat: ChatDecodeOptions) => DecodeStream;

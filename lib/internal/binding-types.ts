@@ -254,6 +254,19 @@ export interface NativeGrammarTrigger {
   readonly token?: number;
 }
 
+/** How long an answer may reason. Tags are texts; that of a control token stands for it. */
+export interface NativeReasoningBudget {
+  /** Tokens; 0 ends reasoning where it begins, a negative number never. */
+  readonly tokens: number;
+  readonly startTags: readonly string[];
+  /** The first is what comes when the budget is spent. */
+  readonly endTags: readonly string[];
+  /** Comes before that tag. @default "" */
+  readonly message?: string;
+  /** The prompt ends within reasoning. */
+  readonly inside: boolean;
+}
+
 export interface NativeDecodeOptions {
   readonly temperature: number;
   readonly topK: number;
@@ -273,6 +286,13 @@ export interface NativeDecodeOptions {
   /** The grammar sleeps until one of the triggers comes, and follows the answer from there. @default false */
   readonly grammarLazy?: boolean;
   readonly grammarTriggers?: readonly NativeGrammarTrigger[];
+  /**
+   * The end of the prompt that the grammar, if it is not lazy, and the budget for reasoning see as the answer's beginning.
+   * @default ""
+   */
+  readonly generationPrompt?: string;
+  /** With it, a lazy grammar does not read the reasoning; it gets the tag that ends it. */
+  readonly reasoningBudget?: NativeReasoningBudget;
   /** Negative: none. */
   readonly logProbs: number;
   /** 0: no limit. */

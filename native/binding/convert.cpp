@@ -96,6 +96,16 @@ grammar_trigger to_trigger(const fields & in) {
     return out;
 }
 
+reasoning_options to_reasoning(const fields & in) {
+    reasoning_options out;
+    out.budget = in.integer("tokens");
+    out.start_tags = in.texts("startTags");
+    out.end_tags = in.texts("endTags");
+    if (in.has("message")) out.message = in.text("message");
+    out.inside = in.flag("inside");
+    return out;
+}
+
 }  // namespace
 
 pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
@@ -153,6 +163,8 @@ decode_options to_decode_options(const Napi::Object & from) {
     s.grammar_lazy = in.has("grammarLazy") && in.flag("grammarLazy");
     if (in.has("grammarTriggers"))
         for (const fields & trigger : in.objects("grammarTriggers")) s.grammar_triggers.push_back(to_trigger(trigger));
+    if (in.has("generationPrompt")) s.generation_prompt = in.text("generationPrompt");
+    if (in.has("reasoningBudget")) s.reasoning = to_reasoning(in.object("reasoningBudget"));
     s.n_log_probs = in.integer("logProbs");
     const std::vector<int32_t> tokens = in.integers("logitBiasTokens");
     const std::vector<float> values = in.reals("logitBiasValues");

@@ -80,6 +80,20 @@ struct grammar_trigger {
     bool operator==(const grammar_trigger & o) const { return is == o.is && value == o.value && token == o.token; }
 };
 
+// How long an answer may reason; see reasoning_budget.h. Tags are texts, with control tokens in them.
+struct reasoning_options {
+    int32_t budget = -1;  // tokens; negative: no limit
+    std::vector<std::string> start_tags;
+    std::vector<std::string> end_tags;  // the first is what the end of the budget forces
+    std::string message;                // which comes before that tag
+    bool inside = false;                // the prompt ends within reasoning
+
+    bool operator==(const reasoning_options & o) const {
+        return budget == o.budget && start_tags == o.start_tags && end_tags == o.end_tags && message == o.message &&
+               inside == o.inside;
+    }
+};
+
 struct sampling_options {
     float temperature = 0.8f;
     int32_t top_k = 40;
@@ -97,6 +111,10 @@ struct sampling_options {
     std::string grammar;        // GBNF; empty: none
     bool grammar_lazy = false;  // it sleeps until a trigger comes
     std::vector<grammar_trigger> grammar_triggers;
+    // The end of the prompt that the grammar, if it is not lazy, and the budget for reasoning see as the answer's
+    // beginning.
+    std::string generation_prompt;
+    std::optional<reasoning_options> reasoning;
     int32_t n_log_probs = -1;  // -1: none; n: the chosen token's and the n most likely ones'
 };
 

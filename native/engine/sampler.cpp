@@ -2,6 +2,7 @@
 
 #include "failure.h"
 #include "log_softmax.h"
+#include "text.h"
 
 #include <algorithm>
 #include <cmath>
@@ -41,7 +42,7 @@ static uint32_t random_seed() {
 sampler::sampler(const llama_vocab * vocab, const sampling_options & options, int32_t n_context,
                  std::shared_ptr<token_pieces> pieces, std::function<bool()> stopped)
     : vocab_(vocab), n_vocab_(llama_vocab_n_tokens(vocab)), seed_(options.has_seed ? options.seed : random_seed()),
-      greedy_(options.temperature <= 0.0f), temperature_(options.temperature) {
+      greedy_(options.temperature <= 0.0f), temperature_(options.temperature), lazy_(options.grammar_lazy) {
     const auto add_bias = [this](llama_token token, float value) {
         if (bias_.empty()) bias_.resize((size_t) n_vocab_);
         // What is forbidden stays so, whatever is added.
@@ -90,6 +91,8 @@ sampler::sampler(const llama_vocab * vocab, const sampling_options & options, in
         if (!pieces) pieces = std::make_shared<token_pieces>(vocab);
         grammar_ = std::make_unique<answer_grammar>(options, vocab, std::move(pieces), std::move(stopped));
     }
+    if (options.reasoning) begin_reasoning(*options.reasoning);
+    if (!options.generation_prompt.empty()) read_generation_prompt(options.generation_prompt);
     if (!plain_greedy_ || grammar_) candidates_.resize((size_t) n_vocab_);
 }
 
@@ -104,6 +107,33 @@ void sampler::add(sampler_ptr & chain, llama_sampler * step) {
     llama_sampler_chain_add(chain.get(), step);
 }
 
+static std::vector<llama_token> tokens_of_tag(const llama_vocab * vocab, const std::string & text) {
+    return tokenize(vocab, text, text_place::continuation, /*parse_special*/ true, unwritable::leave_out);
+}
+
+void sampler::begin_reasoning(const reasoning_options & options) {
+    std::vector<std::vector<llama_token>> start, end;
+    for (const std::string & tag : options.start_tags) start.push_back(tokens_of_tag(vocab_, tag));
+    for (const std::string & tag : options.end_tags) end.push_back(tokens_of_tag(vocab_, tag));
+    if (end.empty() || end[0].empty())
+        throw failure(error_code::invalid_argument, "a budget for reasoning needs a tag that ends it",
+                      { { "parameter", "reasoningBudget" } });
+    std::vector<llama_token> forced = tokens_of_tag(vocab_, options.message);
+    forced.insert(forced.end(), end[0].begin(), end[0].end());
+    reasoning_ = std::make_unique<reasoning_budget>(vocab_, start, end, forced, options.budget, options.inside);
+}
+
+void sampler::read_generation_prompt(const std::string & text) {
+    for (const llama_token token : tokens_of_tag(vocab_, text)) {
+        if (reasoning_) reasoning_->accept(token);
+        if (!grammar_ || lazy_) continue;
+        if (!grammar_->allows(token))
+            throw failure(error_code::grammar_invalid, "the grammar does not begin with the prompt's end",
+                          { { "parameter", "grammar" } });
+        grammar_->accept(token);
+    }
+}
+
 void sampler::observe(const std::vector<llama_token> & tokens) {
     if (!penalties_) return;
     const size_t n = std::min(tokens.size(), (size_t) n_observed_);
@@ -111,8 +141,7 @@ void sampler::observe(const std::vector<llama_token> & tokens) {
 }
 
 void sampler::resume(const std::vector<llama_token> & followed, size_t n_drawn) {
-    if (grammar_)
-        for (const llama_token token : followed) grammar_->accept(token);
+    for (const llama_token token : followed) follow(token);
     // With one candidate the distribution draws a number as well.
     for (size_t i = 0; i < n_drawn; i++) {
         llama_token_data single = { 0, 0.0f, 0.0f };
@@ -169,6 +198,10 @@ std::optional<llama_token> sampler::sample(const float * logits) {
     n_drawn_ = 0;
     // The argmax refuses logits without a finite number, on which the chain would assert.
     llama_token token = argmax(logits, n_vocab_);
+    if (const auto forced = reasoning_ ? reasoning_->forced() : std::nullopt) {
+        if (!bound() || grammar_->allows(*forced)) return forced;
+        throw failure(error_code::inference_failed, "the grammar forbids the end of the reasoning, which is due here");
+    }
     if (!plain_greedy_) {
         const size_t n = fill(logits, nullptr);
         if (n == 0) {
@@ -184,9 +217,21 @@ std::optional<llama_token> sampler::sample(const float * logits) {
     refuse_all(true);
 }
 
+// As common_sampler_accept: a grammar that did not read the reasoning gets the tag that ended it, which may wake it.
+void sampler::follow(llama_token token) {
+    const bool read = reads();
+    if (reasoning_) {
+        reasoning_->accept(token);
+        const std::vector<llama_token> * end = grammar_ && !read ? reasoning_->ended_by() : nullptr;
+        if (end)
+            for (const llama_token of_end : *end) grammar_->accept(of_end);
+    }
+    if (read) grammar_->accept(token);
+}
+
 void sampler::accept(llama_token token) {
     if (penalties_) llama_sampler_accept(penalties_.get(), token);
-    if (grammar_) grammar_->accept(token);
+    follow(token);
 }
 
 std::vector<token_log_prob> sampler::log_probs(const float * logits, llama_token token, int32_t n) const {

@@ -1,6 +1,7 @@
 // Picks the next token from a row of logits with llama.cpp's own samplers, in llama.cpp's own order: logit bias,
 // penalties, top-k, typical-p, top-p, min-p, temperature, distribution. A grammar is first asked about the token that
-// was picked and filters the whole vocabulary only if it refuses it; a lazy one that sleeps is not asked.
+// was picked and filters the whole vocabulary only if it refuses it; a lazy one that sleeps is not asked, nor
+// is it while the model reasons. The budget for reasoning comes before everything else.
 //
 // The row is given by pointer and not by context: the first token's logits are the prefill model's and may have been
 // kept for a while (llama-common's sampler reads from a context only).
@@ -8,6 +9,7 @@
 
 #include "answer_grammar.h"
 #include "options.h"
+#include "reasoning_budget.h"
 #include "token_pieces.h"
 
 #include <llama.h>
@@ -27,7 +29,8 @@ struct token_log_prob {
 
 class sampler {
   public:
-    // Throws ERR_GRAMMAR_INVALID or ERR_INVALID_ARGUMENT (a logit bias for a token outside the vocabulary).
+    // Throws ERR_GRAMMAR_INVALID or ERR_INVALID_ARGUMENT (a logit bias for a token outside the vocabulary, reasoning
+    // without an end tag).
     // `n_context` is what a repeat_last_n of -1 stands for. `pieces` are the vocabulary's, or made when they are
     // needed. While `stopped` says so, what follows a grammar throws error_code::aborted.
     sampler(const llama_vocab * vocab, const sampling_options & options, int32_t n_context,
@@ -36,7 +39,7 @@ class sampler {
     // Lets the penalties know the tokens already in the context.
     void observe(const std::vector<llama_token> & tokens);
 
-    // Goes on with an answer: the grammar has seen these tokens, and so many numbers were drawn.
+    // Goes on with an answer: its rules have seen these tokens, and so many numbers were drawn.
     void resume(const std::vector<llama_token> & followed, size_t n_drawn);
 
     // Whether the grammar is complete, so that nothing can follow.
@@ -63,8 +66,12 @@ class sampler {
     };
     using sampler_ptr = std::unique_ptr<llama_sampler, free_sampler>;
 
-    // Whether a grammar has a say now.
-    bool bound() const { return grammar_ && !grammar_->sleeps(); }
+    // Whether a grammar reads the answer now, and whether it has a say.
+    bool reads() const { return grammar_ && !(lazy_ && reasoning_ && reasoning_->is_reasoning()); }
+    bool bound() const { return reads() && !grammar_->sleeps(); }
+    void follow(llama_token token);
+    void begin_reasoning(const reasoning_options & options);
+    void read_generation_prompt(const std::string & text);
     static sampler_ptr new_chain();
     static void add(sampler_ptr & chain, llama_sampler * step);
     size_t fill(const float * logits, const std::vector<uint8_t> * allowed);
@@ -83,6 +90,8 @@ class sampler {
     sampler_ptr penalties_;    // null: none
     sampler_ptr chain_;
     std::unique_ptr<answer_grammar> grammar_;
+    bool lazy_;
+    std::unique_ptr<reasoning_budget> reasoning_;
     std::vector<llama_token_data> candidates_;  // [n_vocab], reused by every step
 };
 

@@ -85,7 +85,7 @@ bool decode_task::begin() {
         sampler made(pair_.vocab(), options_.sampling, (int32_t) pair_.info().context_size, pair_.pieces(),
                      [this] { return aborted(); });
         made.observe(s.tokens());
-        made.resume({ s.tokens().begin() + (long) (n_before + from.n_before_grammar), s.tokens().end() }, from.n_drawn);
+        made.resume({ s.tokens().begin() + (long) (n_before + from.n_before_rules), s.tokens().end() }, from.n_drawn);
         text_.emplace(pair_.vocab(), options_.stop, options_.special, s.unfinished_text(), options_.preserved_tokens);
         sampler_.emplace(std::move(made));
     } catch (const failure & error) {

@@ -187,13 +187,13 @@ TEST("an answer goes on with its grammar and its random numbers, and a new seed 
     // The third token was taken back.
     const answer_trace::beginning on = trace.begin(next, 2);
     CHECK_EQUAL(on.n_drawn, 3u);
-    CHECK_EQUAL(on.n_before_grammar, 0u);
+    CHECK_EQUAL(on.n_before_rules, 0u);
     CHECK(next.has_seed && next.seed == 5u);
     next.seed = 6;
     next.grammar = "root ::= [0-9]+";
     const answer_trace::beginning anew = trace.begin(next, 2);
     CHECK_EQUAL(anew.n_drawn, 0u);
-    CHECK_EQUAL(anew.n_before_grammar, 2u);
+    CHECK_EQUAL(anew.n_before_rules, 2u);
 }
 
 TEST("ignore_eos never gives an end token") {

@@ -1,9 +1,12 @@
-/** What chats ask of an answer: grammars that sleep until a trigger comes, control tokens that are shown. */
+/**
+ * What chats ask of an answer: grammars that sleep until a trigger comes, control tokens that are shown, reasoning that
+ * ends.
+ */
 
 import test, { type ExecutionContext } from "ava";
 import { type ChatDecodeOptions, decodeChat } from "../../lib/engine/session.js";
 import type { DecodeOptions, Pair } from "../../lib/index.js";
-import { type Answer, openPair, readAnswer, refusal, someTokens, traced } from "./fixtures.js";
+import { type Answer, greedy, openPair, readAnswer, refusal, someTokens, traced } from "./fixtures.js";
 
 const prompt = someTokens(30);
 
@@ -93,4 +96,33 @@ test("a preserved control token is part of the text, and so is one that ends the
   t.deepEqual([ended.text, ended.tokens, ended.result?.reason], [eosText, [], "eos"]);
   const stopped = await answerOf({ ...free, stop: eosText }, [eosText], eos);
   t.deepEqual([stopped.text, stopped.tokens, stopped.result?.reason], ["", [], "stop"]);
+});
+
+test("reasoning ends where its budget is spent, in an answer of one part or of two, and the answer goes on", async (t) => {
+  const pair = await openPair(t, { maxSessions: 2 });
+  // Within a character no budget ends: every token is to be one.
+  const forbidden = Array.from({ length: pair.info.prefill.vocabularySize }, (_, token) => token).filter(
+    (token) => !/^[ -~]+$/.test(pair.detokenize([token])),
+  );
+  const logitBias = new Map(forbidden.map((token) => [token, Number.NEGATIVE_INFINITY]));
+  const options = { ...greedy, logitBias };
+  const { tokens } = await chatAnswer(pair, options, {}, [12]);
+  const budget = { startTags: ["<think>"], endTags: ["</think>"], inside: true };
+  const end = pair.tokenize("</think>");
+  for (const n of [0, 3]) {
+    const chat = { reasoningBudget: { ...budget, tokens: n } };
+    const whole = await chatAnswer(pair, options, chat, [n + end.length + 4]);
+    t.is(whole.tokens.length, n + end.length + 4);
+    t.deepEqual(whole.tokens.slice(0, n + end.length), [...tokens.slice(0, n), ...end]);
+    for (let cut = 1; cut < n + end.length; cut++) {
+      const parts = await chatAnswer(pair, options, chat, [cut, whole.tokens.length - cut]);
+      t.deepEqual(parts.tokens, whole.tokens, `cut after ${cut} tokens`);
+    }
+    const sampled = await chatAnswer(pair, { temperature: 1, seed: 7, logitBias }, chat, [20]);
+    t.deepEqual(sampled.tokens.slice(n, n + end.length), end);
+  }
+  const unlimited = { reasoningBudget: { ...budget, tokens: -1 } };
+  t.deepEqual((await chatAnswer(pair, options, unlimited, [12])).tokens, tokens);
+  const endless = { reasoningBudget: { ...budget, tokens: 1, endTags: [] } };
+  await refusal(t, "ERR_INVALID_ARGUMENT", chatAnswer(pair, options, endless, [1]));
 });
