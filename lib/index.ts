@@ -1,5 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** overfill: two-stage LLM inference on llama.cpp. Re-exports only. */
+export * from "./chat/index.js";
 export * from "./engine/index.js";
 export * from "./errors/index.js";
 export * from "./eval/index.js";

@@ -1,7 +1,15 @@
 /** A prefill model and a decode model loaded together, checked as compatible, on a thread of their own. */
 
+import { Chat } from "../chat/chat.js";
+import type { ChatOptions } from "../chat/options.js";
 import { createError } from "../errors/create-error.js";
-import type { NativePair } from "../internal/binding-types.js";
+import type {
+  NativeAnswerDelta,
+  NativeAnswerParser,
+  NativeChatRequest,
+  NativePair,
+  NativeRenderedChat,
+} from "../internal/binding-types.js";
 import { fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, type EncodeOptions } from "./encode.js";
 import type { DetokenizeOptions, Prompt, SessionOptions, TokenizeOptions } from "./options.js";
@@ -21,6 +29,17 @@ import {
 /** Makes a pair of what was loaded; for {@link loadPair} only. */
 export let makePair: (native: NativePair, info: PairInfo) => Pair;
 
+/** Renders a chat off the JavaScript thread; for chats only. */
+export let renderChat: (pair: Pair, template: string, request: NativeChatRequest) => Promise<NativeRenderedChat>;
+
+/** Reads more of an answer off the JavaScript thread; for chats only. */
+export let parseAnswer: (
+  pair: Pair,
+  parser: NativeAnswerParser,
+  more: string,
+  isLast: boolean,
+) => Promise<NativeAnswerDelta[]>;
+
 /** Made by {@link loadPair}. Owns native memory: dispose it, or use `await using`. */
 export class Pair implements AsyncDisposable {
   /** What was loaded, how the handover works and what it needs. */
@@ -36,6 +55,8 @@ export class Pair implements AsyncDisposable {
   static {
     // By `this`: a class that names itself within gets another name where the package is bundled.
     makePair = (native, info) => new this(native, info);
+    renderChat = (pair, template, request) => pair.#native.renderChat(template, request);
+    parseAnswer = (pair, parser, more, isLast) => pair.#native.parseAnswer(parser, more, isLast);
   }
 
   /** Whether the pair was disposed. */
@@ -52,6 +73,16 @@ export class Pair implements AsyncDisposable {
       checkSessionOptions(options);
       this.#assertUsable();
       return makeSession(this, this.#native.createSession());
+    });
+  }
+
+  /**
+   * Begins a chat on a session of its own, which is opened with the first answer. Throws ERR_INVALID_ARGUMENT, ERR_DISPOSED.
+   */
+  chat(options: ChatOptions = {}): Chat {
+    return syncFromCaller(() => {
+      this.#assertUsable();
+      return new Chat(this, options);
     });
   }
 

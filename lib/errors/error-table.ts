@@ -146,6 +146,12 @@ export const errorTable = {
       /** JSON pointer of the schema that has it, such as `/properties/city`. */
       readonly pointer?: string;
     }>(),
+    /** The answer is JSON of the schema's form, but the schema's own library refuses its value. */
+    ERR_SCHEMA_MISMATCH: row<{
+      /** The answer. */
+      readonly text: string;
+      readonly issues: string;
+    }>(),
     /** llama.cpp failed to evaluate a batch, or a model's logits are not finite. */
     ERR_INFERENCE_FAILED: row<{
       /** llama.cpp's or ggml's own. */

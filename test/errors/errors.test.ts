@@ -40,6 +40,7 @@ const classes: Readonly<Record<OverfillErrorCode, errors.OverfillError["name"]>>
   ERR_SESSION_LIMIT: "StageError",
   ERR_GRAMMAR_INVALID: "InferenceError",
   ERR_SCHEMA_UNSUPPORTED: "InferenceError",
+  ERR_SCHEMA_MISMATCH: "InferenceError",
   ERR_INFERENCE_FAILED: "InferenceError",
   ERR_OUT_OF_MEMORY: "InferenceError",
   ERR_INTERNAL: "InferenceError",

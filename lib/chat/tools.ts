@@ -1,0 +1,69 @@
+/** Tools that a model may call: their description for the template, and the running of calls. */
+
+import type { AnySchema } from "./json-schema.js";
+import { checkGrammarSchema, jsonSchemaOf, validate } from "./json-schema.js";
+import type { ModelMessage, ToolCallPart, ToolResultPart } from "./messages.js";
+
+/** What a tool learns beside its input. */
+export interface ToolContext {
+  readonly toolCallId: string;
+  /** The chat up to the call. */
+  readonly messages: readonly ModelMessage[];
+  /** Fires when the answer is stopped. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Something that the model may call.
+ *
+ * @typeParam Input what `inputSchema` describes
+ */
+export interface Tool<Input = unknown, Output = unknown> {
+  /** Tells the model what the tool does and when to call it. */
+  readonly description?: string | undefined;
+  readonly inputSchema: AnySchema<Input>;
+  /**
+   * Runs a call. What it throws goes to the model as the call's result. Without it, the answer ends with the calls, and
+   * their results come with the next {@link Chat.send}, as a message of the role `tool`.
+   */
+  readonly execute?: ((input: Input, context: ToolContext) => Output | Promise<Output>) | undefined;
+}
+
+/** Tools by their names: 1 to 64 letters, digits, `_` or `-`. */
+// biome-ignore lint/suspicious/noExplicitAny: a list of tools whose inputs differ has no other type
+export type Tools = Readonly<Record<string, Tool<any, unknown>>>;
+
+/** The tool as it is, with its types: `execute` gets what `inputSchema` describes. */
+export const tool = <Input, Output>(definition: Tool<Input, Output>): Tool<Input, Output> => definition;
+
+/** The tools in the form of OpenAI's chat completions; "" without any. Throws what {@link checkGrammarSchema} throws. */
+export function toolsJson(tools: Tools): string {
+  const names = Object.keys(tools);
+  if (names.length === 0) return "";
+  const list = names.map((name) => {
+    const { description, inputSchema } = tools[name] as Tool;
+    const parameters = jsonSchemaOf(inputSchema, `tools.${name}.inputSchema`);
+    checkGrammarSchema(parameters);
+    return { type: "function", function: { name, description: description ?? "", parameters } };
+  });
+  return JSON.stringify(list);
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/** Runs a call. Every failure is a result: a wrong input, no such tool, and what `execute` throws. */
+export async function runTool(tools: Tools, call: ToolCallPart, context: ToolContext): Promise<ToolResultPart> {
+  const { toolCallId, toolName, input } = call;
+  const result = { type: "tool-result", toolCallId, toolName } as const;
+  const failed = (output: string): ToolResultPart => ({ ...result, output, isError: true });
+  const called = Object.hasOwn(tools, toolName) ? tools[toolName] : undefined;
+  if (!called?.execute) return failed(`there is no tool ${JSON.stringify(toolName)}`);
+  try {
+    const checked = await validate(called.inputSchema, input);
+    if (checked.issues !== undefined) return failed(`the input is not valid: ${checked.issues}`);
+    const output = await called.execute(checked.value, context);
+    return { ...result, output: output ?? null };
+  } catch (error) {
+    return failed(messageOf(error));
+  }
+}
