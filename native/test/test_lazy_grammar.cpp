@@ -259,8 +259,8 @@ TEST("the sampler asks a sleeping grammar nothing, and a continued answer wakes 
     const sampling_options options = lazy("root ::= \"<c>\" \"x\"", { { kind::word, "<c>" } });
     const std::vector<llama_token> answer = f.spell("ab<c>");
     for (size_t n_before = 0; n_before <= answer.size(); n_before++) {
-        sampler s(f.vocab, options, 1024, f.pieces);
-        s.resume({ answer.begin(), answer.begin() + (long) n_before }, 0);
+        sampler s(f.model.get(), options, 1024, f.pieces);
+        s.resume({ answer.begin(), answer.begin() + (long) n_before }, {});
         for (size_t i = n_before; i < answer.size(); i++) {
             CHECK(!s.over());
             CHECK_EQUAL(s.sample(likeliest(answer[i])).value(), answer[i]);
