@@ -1,6 +1,6 @@
 /** A pair as a language model of the AI SDK. */
 
-import type { Chat, ChatAnswer, ChatPart, ChatStream, ModelMessage, SendOptions } from "../chat/index.js";
+import type { Chat, ChatAnswer, ChatPart, ChatStream, ModelMessage, SendOptions, Tools } from "../chat/index.js";
 import { type CallSettings, callSettings, type OverfillCallOptions } from "./call-settings.js";
 import type { ChatPool, ChatSettings } from "./chat-pool.js";
 import { chatMessages } from "./prompt.js";
@@ -64,9 +64,15 @@ export class OverfillLanguageModel implements LanguageModel {
         // The chat is free when nothing runs in it any more, whether or not the parts are read.
         await stream.finished.catch(() => {});
       };
-      pool.use({ settings, tools: options.tools ?? {}, messages }, options.signal, answer).catch(reject);
+      pool.use({ settings, tools: shownTools(options), messages }, options.signal, answer).catch(reject);
     });
   }
+}
+
+/** The tools that the template gets: one that has to be called is the only one. */
+function shownTools({ tools = {}, toolChoice }: SendOptions): Tools {
+  const named = typeof toolChoice === "object" ? tools[toolChoice.tool] : undefined;
+  return typeof toolChoice === "object" && named ? { [toolChoice.tool]: named } : tools;
 }
 
 /** Answers the last message, or goes on with it if it is the assistant's. */

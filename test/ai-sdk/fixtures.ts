@@ -37,7 +37,6 @@ Write <tool_call>{"name": ..., "arguments": ...}</tool_call><|im_end|>
 {%- if add_generation_prompt %}<|im_start|>assistant
 {% endif %}`;
 
-
 /** What begins a call in the template; one token of the vocabulary, in the place of one that no merge needs. */
 const callBegin = "<tool_call>\n";
 const spared = "ti";
@@ -71,6 +70,10 @@ export const says = (text: string) => ({ overfill: { grammar: `root ::= ${JSON.s
 /** `providerOptions` with which a model that has to call a tool does so at once, and no more than once. */
 export function callsAtOnce(pair: Pair) {
   const size = pair.info.prefill.vocabularySize;
-  const call = Array.from({ length: size }, (_, token) => token).find((token) => pair.detokenize([token]) === callBegin);
-  return { overfill: { logitBias: { [call as number]: 1e4, [size - 1]: Number.POSITIVE_INFINITY }, parallelToolCalls: false } };
+  const call = Array.from({ length: size }, (_, token) => token).find(
+    (token) => pair.detokenize([token]) === callBegin,
+  );
+  return {
+    overfill: { logitBias: { [call as number]: 1e4, [size - 1]: Number.POSITIVE_INFINITY }, parallelToolCalls: false },
+  };
 }
