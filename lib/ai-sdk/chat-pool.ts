@@ -143,19 +143,14 @@ export class ChatPool {
         (a, b) => Math.floor(b.common / step) - Math.floor(a.common / step) || a.place.lastUse - b.place.lastUse,
       )[0]?.place;
     // Of a place that is empty, nothing is lost.
-    return (
-      best(
-        idle.filter(({ place, common }) => 2 * common >= place.text.length),
-        1,
-      ) ?? best(idle, coarse)
-    );
+    const goingOn = idle.filter(({ place, common }) => 2 * common >= place.text.length);
+    return best(goingOn, 1) ?? best(idle, coarse);
   }
 
   async #chatIn(place: Place, settings: ChatSettings): Promise<Chat> {
-    if (place.chat && place.settings !== settings) {
-      const { chat } = place;
+    if (place.settings !== settings) {
+      await place.chat?.dispose();
       place.chat = undefined;
-      await chat.dispose();
     }
     if (this.#disposed) throw disposed();
     place.settings = settings;

@@ -68,6 +68,18 @@ test("a third conversation takes the place of the one that was silent longest", 
   t.true((await b("2")).read > 80);
 });
 
+test("a new conversation takes the place of the one that begins as it does, rather than the older one's", async (t) => {
+  const { provider } = await openProvider(t);
+  const model = provider("small");
+  const old = conversation(model, "a b c d e f ");
+  await old("1");
+  const instructions = "Be kind and brief. ";
+  await conversation(model, instructions)("How do you do? ".repeat(100));
+  const { held } = await conversation(model, instructions)("Another thing.");
+  t.true(held > 300, `${held} tokens were held`);
+  t.true((await old("2")).read < 80);
+});
+
 test("an answer that was stopped leaves what it read to the next call", async (t) => {
   const { provider } = await openProvider(t, { maxSessions: 1 });
   const model = provider("small");
