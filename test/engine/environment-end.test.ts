@@ -76,10 +76,13 @@ for (const what of [...works, ...calls]) {
 }
 
 for (const what of ["importance", "generate", "load"]) {
-  test.serial(`the status is kept when the main thread exits while a worker is in the middle of: ${what}`, async (t) => {
-    const { code, signal, stderr } = await runChild("exit-beside-worker.mjs", {
-      input: JSON.stringify({ what, ...files() }),
-    });
-    t.deepEqual({ code, signal }, { code: 7, signal: null }, stderr);
-  });
+  test.serial(
+    `the status is kept when the main thread exits while a worker is in the middle of: ${what}`,
+    async (t) => {
+      const { code, signal, stderr } = await runChild("exit-beside-worker.mjs", {
+        input: JSON.stringify({ what, ...files() }),
+      });
+      t.deepEqual({ code, signal }, { code: 7, signal: null }, stderr);
+    },
+  );
 }
