@@ -16,7 +16,41 @@ struct answer_parser::state {
     std::string text;
     common_chat_msg message;
 
+    std::vector<std::string> thinking_ends;
+    std::string begun;  // of the content that is gone on with
+
     common_chat_msg parse(bool is_partial) const { return common_chat_parse(text, is_partial, params); }
+
+    // Where the text begins that the message has as its content, or would have.
+    size_t content_begin() const {
+        size_t at = 0;
+        if (!message.reasoning_content.empty()) {
+            at = text.find(message.reasoning_content);
+            at = at == std::string::npos ? 0 : at + message.reasoning_content.size();
+            for (const std::string & tag : thinking_ends) {
+                const size_t end = text.find(tag, at);
+                if (end != std::string::npos) {
+                    at = end + tag.size();
+                    break;
+                }
+            }
+        }
+        const size_t content = text.find(message.content, at);
+        return content == std::string::npos ? at : content;
+    }
+
+    // What no parser made anything of is text: nobody loses the rest of an answer that only looked like a call.
+    common_chat_msg with_rest_as_text() const {
+        common_chat_msg next = message;
+        next.content = params.is_continuation ? begun + text : text.substr(content_begin());
+        return next;
+    }
+
+    // Whether less is in it than was told already.
+    bool is_less(const common_chat_msg & next) const {
+        return next.content.size() < message.content.size() || next.tool_calls.size() < message.tool_calls.size() ||
+               next.reasoning_content.size() < message.reasoning_content.size();
+    }
 };
 
 answer_parser::answer_parser(const chat_prompt & prompt) : state_(new state) {
@@ -29,6 +63,10 @@ answer_parser::answer_parser(const chat_prompt & prompt) : state_(new state) {
     // What a continued answer begins with was told before.
     if (prompt.continues_answer) push("", false);
     state_->message.role = "assistant";
+    state_->thinking_ends = prompt.thinking_ends;
+    // An answer that is gone on with begins with what the prompt has of it; that is told already.
+    if (prompt.continues_answer) push("", false);
+    state_->begun = state_->message.content;
 }
 
 answer_parser::~answer_parser() = default;
@@ -36,6 +74,7 @@ answer_parser::~answer_parser() = default;
 std::vector<answer_delta> answer_parser::push(const std::string & more, bool is_last) {
     state & s = *state_;
     s.text += more;
+    const size_t n_calls = s.message.tool_calls.size();
     std::vector<common_chat_msg_diff> diffs;
     with_stack(parser_stack_bytes, [&] {
         common_chat_msg next;
@@ -46,14 +85,17 @@ std::vector<answer_delta> answer_parser::push(const std::string & more, bool is_
                 next = s.parse(true);
             } catch (const std::exception &) {
                 next = s.message;
-                if (next.empty() && is_last) next.content = s.text;
             }
+            if (is_last && next.tool_calls.empty() && s.message.tool_calls.empty() &&
+                next.content.size() <= s.message.content.size())
+                next = s.with_rest_as_text();
         }
+        // It was taken for something else before; what was told already stays.
+        if (s.is_less(next)) return;
         try {
             diffs = common_chat_msg_diff::compute_diffs(s.message, next);
         } catch (const std::exception &) {
-            // It was taken for something else before; what was told already stays.
-            if (!is_last) return;
+            return;
         }
         next.role = "assistant";
         s.message = std::move(next);
@@ -65,7 +107,8 @@ std::vector<answer_delta> answer_parser::push(const std::string & more, bool is_
         delta.text = std::move(diff.content_delta);
         if (diff.tool_call_index != std::string::npos) {
             delta.tool_index = (int32_t) diff.tool_call_index;
-            delta.tool_name = std::move(diff.tool_call_delta.name);
+            // Where the id comes behind the input, the name comes a second time.
+            if (diff.tool_call_index >= n_calls) delta.tool_name = std::move(diff.tool_call_delta.name);
             delta.tool_id = std::move(diff.tool_call_delta.id);
             delta.tool_arguments = std::move(diff.tool_call_delta.arguments);
         }

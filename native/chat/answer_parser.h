@@ -13,7 +13,8 @@ namespace overfill {
 struct answer_delta {
     std::string reasoning;
     std::string text;
-    // -1: of no tool call. Name and id come with a call's first delta; arguments are a piece of a JSON text.
+    // -1: of no tool call. The name comes with a call's first delta, and most formats' id; arguments are a piece of a
+    // JSON text.
     int32_t tool_index = -1;
     std::string tool_name, tool_id, tool_arguments;
 };
@@ -32,10 +33,10 @@ class answer_parser {
     ~answer_parser();
 
     // More of the answer. `is_last`: nothing follows, so that the text must be whole in its format. A text that does
-    // not keep to the format is read as far as it does; if it does not from the first byte on, it is text.
+    // not keep to the format is read as far as it does; the rest is text, if no call was made before.
     std::vector<answer_delta> push(const std::string & more, bool is_last);
 
-    // As of the last push.
+    // As of the last push; of an answer that is gone on with, the whole.
     parsed_answer answer() const;
 
   private:
