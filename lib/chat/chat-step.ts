@@ -61,7 +61,8 @@ class AnswerInProgress {
     if (delta.text !== "") {
       this.text += delta.text;
       this.#emit({ type: "text", text: delta.text });
-      if (this.#asObject) this.#emit({ type: "object", object: readPartialJson(this.text) });
+      const object = this.#asObject ? readPartialJson(this.text) : undefined;
+      if (object !== undefined) this.#emit({ type: "object", object });
     }
     if (delta.toolIndex >= 0) this.#addCall(delta);
   }
@@ -93,15 +94,21 @@ class AnswerInProgress {
   }
 }
 
-function chatOptionsOf({ rendered, reasoning, decode }: StepRequest): ChatDecodeOptions {
+function chatOptionsOf(
+  rendered: NativeRenderedChat,
+  reasoning: ReasoningOption,
+  grammar: string | undefined,
+): ChatDecodeOptions {
   const { thinkingStart, thinkingEnds, generationPrompt } = rendered;
   const budget = typeof reasoning === "object" && rendered.supportsThinking && thinkingEnds.length > 0;
   return {
-    grammarLazy: rendered.grammarLazy,
-    grammarTriggers: rendered.grammarTriggers,
     preservedTokens: rendered.preservedTokens,
-    // Only the template's own grammars begin with it.
-    ...(decode.grammar === undefined && { generationPrompt }),
+    // A grammar of the template's format begins with what the template puts before an answer; the caller's does not.
+    ...(grammar === undefined && {
+      grammarLazy: rendered.grammarLazy,
+      grammarTriggers: rendered.grammarTriggers,
+      generationPrompt,
+    }),
     ...(budget && {
       reasoningBudget: {
         tokens: reasoning.budgetTokens,
@@ -114,14 +121,12 @@ function chatOptionsOf({ rendered, reasoning, decode }: StepRequest): ChatDecode
 }
 
 function decodeOptionsOf({ decode, rendered, signal }: StepRequest): DecodeOptions {
-  const { stop, grammar: asked, ...rest } = decode;
-  // Most templates' handlers in libllama-common leave out a grammar that they are given.
-  const grammar = asked ?? (rendered.grammar || undefined);
+  const { stop, grammar = rendered.grammar, ...rest } = decode;
   const own = stop === undefined ? [] : typeof stop === "string" ? [stop] : stop;
   return {
     ...rest,
     stop: [...new Set([...own, ...rendered.stops])],
-    ...(grammar !== undefined && { grammar }),
+    ...(grammar !== "" && { grammar }),
     signal,
   };
 }
@@ -134,7 +139,11 @@ export async function runStep(request: StepRequest): Promise<StepOutcome> {
   const prefill: PrefillResult = await session.prefill(rendered.tokens, { replace: true, signal });
   const handover: HandoverReport = await session.switch({ signal });
   const answer = new AnswerInProgress(emit, request.asObject);
-  const stream = decodeChat(session, decodeOptionsOf(request), chatOptionsOf(request));
+  const stream = decodeChat(
+    session,
+    decodeOptionsOf(request),
+    chatOptionsOf(rendered, reasoning, request.decode.grammar),
+  );
   const logProbs: NonNullable<DecodeChunk["logProbs"]>[number][] = [];
   let completionTokens = 0;
   let reasoningTokens = 0;

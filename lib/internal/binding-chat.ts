@@ -9,8 +9,6 @@ export interface NativeChatRequest {
   readonly tools: string;
   /** A JSON schema for the answer. */
   readonly schema: string;
-  /** GBNF for the answer. */
-  readonly grammar: string;
   readonly toolChoice: "auto" | "none" | "required";
   readonly parallelToolCalls: boolean;
   readonly thinking: boolean;

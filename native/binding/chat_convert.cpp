@@ -11,7 +11,6 @@ chat_request to_chat_request(const Napi::Value & from) {
     request.messages = in.text("messages");
     request.tools = in.text("tools");
     request.json_schema = in.text("schema");
-    request.grammar = in.text("grammar");
     const std::string choice = in.text("toolChoice");
     request.choice = choice == "none"       ? tool_choice::none
                      : choice == "required" ? tool_choice::required

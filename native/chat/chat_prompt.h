@@ -15,7 +15,6 @@ struct chat_request {
     std::string messages;
     std::string tools;        // "": none
     std::string json_schema;  // "": none
-    std::string grammar;      // GBNF, "": none; not together with tools
     tool_choice choice = tool_choice::automatic;
     bool parallel_tool_calls = false;
     bool thinking = true;           // enable_thinking, where the template knows it

@@ -121,7 +121,6 @@ static common_chat_templates_inputs to_inputs(const chat_request & request) {
     inputs.messages = common_chat_msgs_parse_oaicompat(common_json::parse(request.messages));
     if (!request.tools.empty()) inputs.tools = common_chat_tools_parse_oaicompat(common_json::parse(request.tools));
     inputs.json_schema = request.json_schema;
-    inputs.grammar = request.grammar;
     inputs.tool_choice = request.choice == tool_choice::none       ? COMMON_CHAT_TOOL_CHOICE_NONE
                          : request.choice == tool_choice::required ? COMMON_CHAT_TOOL_CHOICE_REQUIRED
                                                                    : COMMON_CHAT_TOOL_CHOICE_AUTO;

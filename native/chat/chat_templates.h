@@ -22,7 +22,7 @@ class chat_templates {
     chat_templates(chat_templates &&) noexcept;
     chat_templates & operator=(chat_templates &&) noexcept;
 
-    // Throws ERR_INVALID_ARGUMENT for messages, tools or a grammar that the template refuses, ERR_SCHEMA_UNSUPPORTED
+    // Throws ERR_INVALID_ARGUMENT for messages or tools that the template refuses, ERR_SCHEMA_UNSUPPORTED
     // for a schema that llama.cpp cannot turn into a grammar, and what the constructor throws for a template without
     // bounds. The BOS token is not in the text: tokenising adds it.
     chat_prompt apply(const chat_request & request) const;
