@@ -44,7 +44,7 @@ export class ChatStream<Output = unknown> implements AsyncIterable<ChatPart> {
 
   /** Stops the answer. The chat keeps what was written. */
   abort(reason?: unknown): void {
-    this.#controller.abort(reason);
+    if (!this.#done) this.#controller.abort(reason);
   }
 
   /** Starts the iteration. Throws ERR_STREAM_CONSUMED the second time. */

@@ -10,7 +10,8 @@ import { refusedArgument } from "../internal/check-options.js";
 import { type ChatAnswer, type ChatPart, type ChatStep, totalUsage } from "./answer.js";
 import { runStep, type StepOutcome } from "./chat-step.js";
 import { type ChatStream, makeChatStream } from "./chat-stream.js";
-import { type AnySchema, checkGrammarSchema, jsonSchemaOf, type StandardSchema, validate } from "./json-schema.js";
+import { grammarSchema } from "./grammar-schema.js";
+import { type AnySchema, jsonSchemaOf, type StandardSchema, validate } from "./json-schema.js";
 import {
   type AssistantMessage,
   type ModelMessage,
@@ -21,7 +22,7 @@ import {
 } from "./messages.js";
 import type { ChatDefaults, ChatOptions, SendOptions, ToolChoice } from "./options.js";
 import { fitChat } from "./overflow.js";
-import { runTool, type Tools, toolsJson } from "./tools.js";
+import { messageOf, runTool, type Tools, toolsJson } from "./tools.js";
 import { checkChatOptions, checkInput, checkMessages, checkSendOptions } from "./validation.js";
 
 /** What is said to the model: a text of the user, a message (of the user, or with the results of tools), or several. */
@@ -112,7 +113,7 @@ export class Chat implements AsyncDisposable {
   ): ChatStream<Output>;
   send(message: ChatInput, options?: SendOptions): ChatStream;
   send(message: ChatInput, options: SendOptions = {}): ChatStream {
-    return syncFromCaller(() => this.#send(checkInput(message), checkSendOptions(options), false));
+    return syncFromCaller(() => this.#send(checkInput(message, this.#messages), checkSendOptions(options), false));
   }
 
   /**
@@ -167,7 +168,7 @@ export class Chat implements AsyncDisposable {
     if (options.grammar !== undefined && Object.keys(tools).length > 0)
       throw refusedArgument("options.grammar", "expected none beside tools", "one");
     const request: Omit<NativeChatRequest, "messages"> = {
-      ...{ tools: toolsJson(tools), toolChoice, schema: schemaText(schema), grammar: options.grammar ?? "" },
+      ...{ tools: toolsJson(tools), toolChoice, schema: schemaText(schema) },
       parallelToolCalls: own.parallelToolCalls ?? true,
       thinking: own.reasoning !== false,
       continuesAnswer: continues,
@@ -210,9 +211,7 @@ const withoutUndefined = <Options extends object>(options: Options): Options =>
 
 function schemaText(schema: AnySchema | undefined): string {
   if (schema === undefined) return "";
-  const json = jsonSchemaOf(schema, "options.schema");
-  checkGrammarSchema(json);
-  return JSON.stringify(json);
+  return JSON.stringify(grammarSchema(jsonSchemaOf(schema, "options.schema")));
 }
 
 interface AnswerRequest {
@@ -248,10 +247,13 @@ class Answer {
   async run(keep: (messages: readonly ModelMessage[]) => void): Promise<ChatAnswer> {
     const { emit, signal, defaults } = this.#asked;
     const steps: ChatStep[] = [];
-    let outcome: StepOutcome | undefined;
+    let logProbs: StepOutcome["logProbs"] = [];
     while (true) {
       const messagesBefore = this.#messages;
-      outcome = await this.#step(steps.length === 0);
+      const outcome = await this.#step(steps.length === 0);
+      // Stopped while it read.
+      if (!outcome) break;
+      logProbs = outcome.logProbs;
       const { step } = outcome;
       const toolResults = await this.#runTools(step.toolCalls, steps.length + 1 < (defaults.maxSteps ?? 8));
       steps.push({ ...step, toolResults: toolResults ?? [] });
@@ -262,28 +264,32 @@ class Answer {
       }
       if (!toolResults || signal.aborted) break;
     }
-    const last = steps.at(-1) as ChatStep;
-    const finishReason = signal.aborted ? "abort" : last.finishReason;
+    const last = steps.at(-1);
+    const finishReason = signal.aborted || !last ? "abort" : last.finishReason;
     if (this.#messages.at(-1)?.role === "user") this.#messages = this.#asked.before;
     const usage = totalUsage(steps);
-    const object = await this.#object(last, finishReason === "stop");
+    const object = finishReason === "stop" ? await this.#object(last?.text ?? "") : undefined;
     keep(this.#messages);
     emit({ type: "finish", finishReason, usage });
     return {
-      ...{ text: last.text, reasoning: last.reasoning, toolCalls: last.toolCalls, object },
+      ...{ text: last?.text ?? "", reasoning: last?.reasoning ?? "", toolCalls: last?.toolCalls ?? [], object },
       ...{ finishReason, usage, steps, messages: this.#added, droppedMessages: this.#droppedMessages },
-      ...(outcome.logProbs.length > 0 && { logProbs: outcome.logProbs }),
+      ...(logProbs.length > 0 && { logProbs }),
     };
   }
 
-  /** One run of the model; adds what it said to the messages. */
-  async #step(isFirst: boolean): Promise<StepOutcome> {
+  /** One run of the model; adds what it said to the messages. Undefined: it was stopped before it could say anything. */
+  async #step(isFirst: boolean): Promise<StepOutcome | undefined> {
     const { request, options, defaults, emit, signal } = this.#asked;
     const continuesAnswer = request.continuesAnswer && isFirst;
     const { contextSize } = this.#pair.info;
     const room = contextSize - Math.min(options.maxTokens ?? usualRoom, usualRoom, contextSize >> 1);
     const fitting = await fitChat(this.#messages, room, defaults.overflow ?? "error", (messages) =>
-      renderChat(this.#pair, this.#template, { ...request, continuesAnswer, messages: messagesJson(messages) }),
+      renderChat(this.#pair, this.#template, {
+        ...{ ...request, continuesAnswer, messages: messagesJson(messages) },
+        // A call was demanded, and was made: with its result the model may answer.
+        toolChoice: request.toolChoice === "required" && !isFirst ? "auto" : request.toolChoice,
+      }),
     );
     this.#droppedMessages += this.#messages.length - fitting.messages.length;
     this.#messages = fitting.messages;
@@ -291,8 +297,11 @@ class Answer {
       ...{ session: this.#session, rendered: fitting.rendered, decode: decodeOptionsOf(options), emit, signal },
       reasoning: defaults.reasoning ?? true,
       asObject: options.schema !== undefined,
+    }).catch((error: unknown) => {
+      if (signal.aborted && error === signal.reason) return undefined;
+      throw error;
     });
-    this.#add(outcome.step, continuesAnswer);
+    if (outcome) this.#add(outcome.step, continuesAnswer);
     return outcome;
   }
 
@@ -328,15 +337,20 @@ class Answer {
     return results;
   }
 
-  async #object(step: ChatStep, isWhole: boolean): Promise<unknown> {
+  async #object(text: string): Promise<unknown> {
     const { schema } = this.#asked.options;
-    if (schema === undefined || !isWhole) return undefined;
-    const checked = await validate(schema, JSON.parse(step.text));
-    if (checked.issues !== undefined)
-      throw createError("ERR_SCHEMA_MISMATCH", `the answer does not keep to the schema: ${checked.issues}`, {
-        text: step.text,
-        issues: checked.issues,
-      });
+    if (schema === undefined) return undefined;
+    const mismatch = (issues: string) =>
+      createError("ERR_SCHEMA_MISMATCH", `the answer does not keep to the schema: ${issues}`, { text, issues });
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      // A stop string, or a template whose format has no place for the schema.
+      throw mismatch(messageOf(error));
+    }
+    const checked = await validate(schema, value);
+    if (checked.issues !== undefined) throw mismatch(checked.issues);
     return checked.value;
   }
 }

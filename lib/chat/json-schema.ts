@@ -59,58 +59,6 @@ export function jsonSchemaOf(schema: AnySchema, parameter: string): JsonSchema {
   );
 }
 
-/** What llama.cpp's converter turns into a grammar, and what says nothing about a value. */
-const known = new Set([
-  ...["type", "enum", "const", "properties", "required", "additionalProperties", "items", "prefixItems"],
-  ...["minItems", "maxItems", "minLength", "maxLength", "pattern", "minimum", "maximum", "exclusiveMinimum"],
-  ...["exclusiveMaximum", "anyOf", "oneOf", "allOf", "$ref", "$defs", "definitions", "format", "nullable"],
-  ...["title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"],
-  ...["$schema", "$id", "$comment", "$anchor", "id", "~standard"],
-]);
-
-/** Bounds of numbers bind whole numbers only. */
-const bounds = ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"] as const;
-
-/** What the converter has rules for; other formats would be any text. */
-const formats = new Set(["date", "time", "date-time", "uuid", "uuid1", "uuid2", "uuid3", "uuid4", "uuid5"]);
-
-function refuse(keyword: string, pointer: string): never {
-  throw createError(
-    "ERR_SCHEMA_UNSUPPORTED",
-    `the JSON schema's ${JSON.stringify(keyword)} at ${pointer || "/"} cannot be turned into a grammar`,
-    { keyword, pointer },
-  );
-}
-
-const isObject = (value: unknown): value is JsonSchema =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-function checkValue(schema: JsonSchema, pointer: string): void {
-  for (const [keyword, value] of Object.entries(schema))
-    if (!known.has(keyword) && value !== undefined) refuse(keyword, pointer);
-  if (typeof schema.format === "string" && !formats.has(schema.format)) refuse("format", pointer);
-  for (const bound of bounds) if (schema[bound] !== undefined && schema.type !== "integer") refuse(bound, pointer);
-  if (schema.pattern !== undefined && schema.format !== undefined) refuse("format", pointer);
-}
-
-/**
- * Throws ERR_SCHEMA_UNSUPPORTED, naming the keyword, for what a grammar of llama.cpp would leave out: the answer would then
- * have the schema's form without keeping to it.
- */
-export function checkGrammarSchema(schema: unknown, pointer = ""): void {
-  if (!isObject(schema)) return;
-  checkValue(schema, pointer);
-  const inside = (keyword: string, value: unknown) => checkGrammarSchema(value, `${pointer}/${keyword}`);
-  for (const keyword of ["properties", "$defs", "definitions"])
-    for (const [name, value] of Object.entries(isObject(schema[keyword]) ? schema[keyword] : {}))
-      inside(`${keyword}/${name}`, value);
-  for (const keyword of ["items", "additionalProperties"]) inside(keyword, schema[keyword]);
-  for (const keyword of ["anyOf", "oneOf", "allOf", "prefixItems", "items"]) {
-    const list = schema[keyword];
-    if (Array.isArray(list)) for (const [i, value] of list.entries()) inside(`${keyword}/${i}`, value);
-  }
-}
-
 /** The value as the schema has it. A JSON schema lets everything pass: the grammar held the model to it already. */
 export async function validate(
   schema: AnySchema,

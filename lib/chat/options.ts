@@ -7,7 +7,7 @@ import type { Tools } from "./tools.js";
 
 /**
  * `auto`: the model decides; `none`: no tool; `required`: at least one; a name: that one. With a name the model is shown no
- * other tool.
+ * other tool. What has to be called is called first; with the results the model may answer.
  */
 export type ToolChoice = "auto" | "none" | "required" | { readonly tool: string };
 
@@ -59,6 +59,9 @@ export interface ChatDefaults {
 
 /** Options of {@link Chat.send}. `grammar` holds the text of the answer, and does not go together with tools. */
 export interface SendOptions<Output = unknown> extends ChatDefaults, Omit<DecodeOptions, "special" | "ignoreEos"> {
-  /** What the answer has to be: its text is then JSON that keeps to the schema, and `object` what it says. */
+  /**
+   * What the answer has to be: its text is then JSON that keeps to the schema, and `object` what it says. No tool is called
+   * for such an answer.
+   */
   readonly schema?: AnySchema<Output> | undefined;
 }

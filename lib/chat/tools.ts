@@ -1,8 +1,9 @@
 /** Tools that a model may call: their description for the template, and the running of calls. */
 
+import { grammarSchema } from "./grammar-schema.js";
 import type { AnySchema } from "./json-schema.js";
-import { checkGrammarSchema, jsonSchemaOf, validate } from "./json-schema.js";
-import type { ModelMessage, ToolCallPart, ToolResultPart } from "./messages.js";
+import { jsonSchemaOf, validate } from "./json-schema.js";
+import { type ModelMessage, outputText, type ToolCallPart, type ToolResultPart } from "./messages.js";
 
 /** What a tool learns beside its input. */
 export interface ToolContext {
@@ -36,20 +37,19 @@ export type Tools = Readonly<Record<string, Tool<any, unknown>>>;
 /** The tool as it is, with its types: `execute` gets what `inputSchema` describes. */
 export const tool = <Input, Output>(definition: Tool<Input, Output>): Tool<Input, Output> => definition;
 
-/** The tools in the form of OpenAI's chat completions; "" without any. Throws what {@link checkGrammarSchema} throws. */
+/** The tools in the form of OpenAI's chat completions; "" without any. Throws what {@link grammarSchema} throws. */
 export function toolsJson(tools: Tools): string {
   const names = Object.keys(tools);
   if (names.length === 0) return "";
   const list = names.map((name) => {
     const { description, inputSchema } = tools[name] as Tool;
-    const parameters = jsonSchemaOf(inputSchema, `tools.${name}.inputSchema`);
-    checkGrammarSchema(parameters);
+    const parameters = grammarSchema(jsonSchemaOf(inputSchema, `tools.${name}.inputSchema`));
     return { type: "function", function: { name, description: description ?? "", parameters } };
   });
   return JSON.stringify(list);
 }
 
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+export const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** Runs a call. Every failure is a result: a wrong input, no such tool, and what `execute` throws. */
 export async function runTool(tools: Tools, call: ToolCallPart, context: ToolContext): Promise<ToolResultPart> {
@@ -62,6 +62,8 @@ export async function runTool(tools: Tools, call: ToolCallPart, context: ToolCon
     const checked = await validate(called.inputSchema, input);
     if (checked.issues !== undefined) return failed(`the input is not valid: ${checked.issues}`);
     const output = await called.execute(checked.value, context);
+    // What JSON cannot say is the tool's failure, too.
+    outputText(output);
     return { ...result, output: output ?? null };
   } catch (error) {
     return failed(messageOf(error));

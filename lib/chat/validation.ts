@@ -150,10 +150,12 @@ export function checkSendOptions(options: SendOptions): SendOptions {
   return options;
 }
 
-/** What is said to the model: a text of the user, a message, or several. */
-export function checkInput(value: unknown): readonly ModelMessage[] {
+/** What is said to the model after `before`: a text of the user, a message, or several. */
+export function checkInput(value: unknown, before: readonly ModelMessage[]): readonly ModelMessage[] {
   const messages =
     typeof value === "string" ? [{ role: "user", content: value }] : Array.isArray(value) ? value : [value];
   const checked = check(list("a text, a message or a list of messages", message(), 1), messages, "message");
-  return checked as readonly ModelMessage[];
+  const input = checked as readonly ModelMessage[];
+  checkExchanges([...before, ...input], "message");
+  return input;
 }
