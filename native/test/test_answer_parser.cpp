@@ -1,5 +1,5 @@
-// Answers in the formats of the bundled templates: however an answer is cut into pieces, what is told of it adds up to what
-// the whole says. Formats as in llama.cpp's tests/test-chat.cpp.
+// Answers in the formats of the bundled templates: however an answer is cut into pieces, what is told of it adds up to
+// what the whole says. Formats as in llama.cpp's tests/test-chat.cpp.
 #include "answer_parser.h"
 #include "chat_templates.h"
 #include "check.h"
@@ -36,67 +36,131 @@ const std::string graz = R"({"city": "Gr\u00e4z \"}]", "days": 3})", wien = R"({
 
 const std::vector<answer_case> cases = {
     { "NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use.jinja",
-     "I look.<tool_call>\n{\"name\": \"weather\", \"arguments\": " + graz + "}</tool_call>", "", "I look.",
-     { "weather" } },
+      "I look.<tool_call>\n{\"name\": \"weather\", \"arguments\": " + graz + "}</tool_call>",
+      "",
+      "I look.",
+      { "weather" } },
     { "Qwen-Qwen2.5-7B-Instruct.jinja",
-     "<tool_call>\n{\"name\": \"weather\", \"arguments\": " + graz + "}\n</tool_call>\n<tool_call>\n{\"name\": \"weather\", "
-     "\"arguments\": " + wien + "}\n</tool_call>", "", "", { "weather", "weather" } },
+      "<tool_call>\n{\"name\": \"weather\", \"arguments\": " + graz +
+          "}\n</tool_call>\n<tool_call>\n{\"name\": \"weather\", "
+          "\"arguments\": " +
+          wien + "}\n</tool_call>",
+      "",
+      "",
+      { "weather", "weather" } },
     { "Qwen-Qwen3-0.6B.jinja",
-     "<think>\nWhich <city>?\n</think>\n\n<tool_call>\n{\"name\": \"weather\", \"arguments\": " + wien + "}\n</tool_call>",
-     "Which <city>?", "", { "weather" } },
+      "<think>\nWhich <city>?\n</think>\n\n<tool_call>\n{\"name\": \"weather\", \"arguments\": " + wien +
+          "}\n</tool_call>",
+      "Which <city>?",
+      "",
+      { "weather" } },
     { "Qwen-QwQ-32B.jinja", "Hm.\n</think>\nÜber allem: a < b && b > c.", "Hm.", "Über allem: a < b && b > c.", {} },
     { "ibm-granite-granite-4.0.jinja",
-     "<tool_call>\n{\"name\": \"weather\", \"arguments\": " + graz + "}\n</tool_call>", "", "", { "weather" } },
+      "<tool_call>\n{\"name\": \"weather\", \"arguments\": " + graz + "}\n</tool_call>",
+      "",
+      "",
+      { "weather" } },
     { "Qwen3-Coder.jinja",
-     "<tool_call>\n<function=weather>\n<parameter=city>\nGraz \"x\" <b>\n</parameter>\n<parameter=days>\n3\n</parameter>\n"
-     "</function>\n</tool_call>", "", "", { "weather" } },
+      "<tool_call>\n<function=weather>\n<parameter=city>\nGraz \"x\" "
+      "<b>\n</parameter>\n<parameter=days>\n3\n</parameter>\n"
+      "</function>\n</tool_call>",
+      "",
+      "",
+      { "weather" } },
     { "deepseek-ai-DeepSeek-V3.1.jinja",
-     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>weather<｜tool▁sep｜>" + graz + "<｜tool▁call▁end｜><｜tool▁calls▁end｜>", "", "",
-     { "weather" }, false },
+      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>weather<｜tool▁sep｜>" + graz +
+          "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+      "",
+      "",
+      { "weather" },
+      false },
     { "deepseek-ai-DeepSeek-V3.2.jinja",
-     "Where?</think>\n\n<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"weather\">\n<｜DSML｜parameter name=\"city\" "
-     "string=\"true\">Graz</｜DSML｜parameter>\n<｜DSML｜parameter name=\"days\" string=\"false\">3</｜DSML｜parameter>\n"
-     "</｜DSML｜invoke>\n</｜DSML｜function_calls>", "Where?", "", { "weather" } },
+      "Where?</think>\n\n<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"weather\">\n<｜DSML｜parameter name=\"city\" "
+      "string=\"true\">Graz</｜DSML｜parameter>\n<｜DSML｜parameter name=\"days\" "
+      "string=\"false\">3</｜DSML｜parameter>\n"
+      "</｜DSML｜invoke>\n</｜DSML｜function_calls>",
+      "Where?",
+      "",
+      { "weather" } },
     { "deepseek-ai-DeepSeek-V4.jinja",
-     "Where?</think>\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"weather\">\n<｜DSML｜parameter name=\"city\" "
-     "string=\"true\">Graz</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>", "Where?", "", { "weather" } },
+      "Where?</think>\n\n<｜DSML｜tool_calls>\n<｜DSML｜invoke name=\"weather\">\n<｜DSML｜parameter name=\"city\" "
+      "string=\"true\">Graz</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜tool_calls>",
+      "Where?",
+      "",
+      { "weather" } },
     { "llama-cpp-deepseek-r1.jinja", "Well…\n</think>\nYes: </b>.", "Well…", "Yes: </b>.", {} },
     { "GLM-4.6.jinja", "\n<think>Let me see.</think>\nGood day.", "Let me see.", "Good day.", {} },
     { "GLM-4.7-Flash.jinja",
-     "Where?</think><tool_call>weather<arg_key>city</arg_key><arg_value>Graz & \"x\"</arg_value><arg_key>days</arg_key>"
-     "<arg_value>3</arg_value></tool_call><tool_call>clock</tool_call>", "Where?", "", { "weather", "clock" } },
+      "Where?</think><tool_call>weather<arg_key>city</arg_key><arg_value>Graz & "
+      "\"x\"</arg_value><arg_key>days</arg_key>"
+      "<arg_value>3</arg_value></tool_call><tool_call>clock</tool_call>",
+      "Where?",
+      "",
+      { "weather", "clock" } },
     { "Kimi-K2-Thinking.jinja",
-     "<think>Where?</think>Hello.<|tool_calls_section_begin|><|tool_call_begin|>functions.weather:0"
-     "<|tool_call_argument_begin|>" + graz + "<|tool_call_end|><|tool_call_begin|>functions.clock:1"
-     "<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>", "Where?", "Hello.",
-     { "weather", "clock" } },
+      "<think>Where?</think>Hello.<|tool_calls_section_begin|><|tool_call_begin|>functions.weather:0"
+      "<|tool_call_argument_begin|>" +
+          graz +
+          "<|tool_call_end|><|tool_call_begin|>functions.clock:1"
+          "<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>",
+      "Where?",
+      "Hello.",
+      { "weather", "clock" } },
     { "moonshotai-Kimi-K2.jinja",
-     "<|tool_calls_section_begin|><|tool_call_begin|>functions.weather:0<|tool_call_argument_begin|>" + wien +
-     "<|tool_call_end|><|tool_calls_section_end|>", "", "", { "weather" } },
+      "<|tool_calls_section_begin|><|tool_call_begin|>functions.weather:0<|tool_call_argument_begin|>" + wien +
+          "<|tool_call_end|><|tool_calls_section_end|>",
+      "",
+      "",
+      { "weather" } },
     { "MiniMax-M2.jinja",
-     "Where?\n</think>\n\n<minimax:tool_call>\n<invoke name=\"weather\">\n<parameter name=\"city\">Graz</parameter>\n"
-     "<parameter name=\"days\">3</parameter>\n</invoke>\n</minimax:tool_call>", "Where?", "", { "weather" } },
+      "Where?\n</think>\n\n<minimax:tool_call>\n<invoke name=\"weather\">\n<parameter name=\"city\">Graz</parameter>\n"
+      "<parameter name=\"days\">3</parameter>\n</invoke>\n</minimax:tool_call>",
+      "Where?",
+      "",
+      { "weather" } },
     { "CohereForAI-c4ai-command-r7b-12-2024-tool_use.jinja",
-     "<|START_THINKING|>Where?<|END_THINKING|><|START_ACTION|>[\n    {\"tool_call_id\": \"0\", \"tool_name\": \"weather\", "
-     "\"parameters\": " + graz + "}\n]<|END_ACTION|>", "Where?", "", { "weather" } },
+      "<|START_THINKING|>Where?<|END_THINKING|><|START_ACTION|>[\n    {\"tool_call_id\": \"0\", \"tool_name\": "
+      "\"weather\", "
+      "\"parameters\": " +
+          graz + "}\n]<|END_ACTION|>",
+      "Where?",
+      "",
+      { "weather" } },
     { "CohereForAI-c4ai-command-r-plus-tool_use.jinja",
-     "Action:\n```json\n[{\"tool_name\": \"weather\", \"parameters\": " + graz + "}]\n```", "", "", { "weather" } },
+      "Action:\n```json\n[{\"tool_name\": \"weather\", \"parameters\": " + graz + "}]\n```",
+      "",
+      "",
+      { "weather" } },
     { "mistralai-Mistral-Nemo-Instruct-2407.jinja",
-     "[TOOL_CALLS][{\"name\": \"weather\", \"arguments\": " + graz + ", \"id\": \"123456789\"}]", "", "", { "weather" } },
+      "[TOOL_CALLS][{\"name\": \"weather\", \"arguments\": " + graz + ", \"id\": \"123456789\"}]",
+      "",
+      "",
+      { "weather" } },
     { "mistralai-Ministral-3-14B-Reasoning-2512.jinja",
-     "[THINK]Where?[/THINK][TOOL_CALLS]weather[ARGS]" + graz + "[TOOL_CALLS]clock[ARGS]{}", "Where?", "",
-     { "weather", "clock" } },
+      "[THINK]Where?[/THINK][TOOL_CALLS]weather[ARGS]" + graz + "[TOOL_CALLS]clock[ARGS]{}",
+      "Where?",
+      "",
+      { "weather", "clock" } },
     { "meetkai-functionary-medium-v3.1.jinja", "<function=weather>" + graz + "</function>", "", "", { "weather" } },
     { "meetkai-functionary-medium-v3.2.jinja", "weather\n" + wien, "", "", { "weather" } },
-    { "meta-llama-Llama-3.1-8B-Instruct.jinja", "{\"name\": \"weather\", \"parameters\": " + graz + "}", "", "",
-     { "weather" } },
+    { "meta-llama-Llama-3.1-8B-Instruct.jinja",
+      "{\"name\": \"weather\", \"parameters\": " + graz + "}",
+      "",
+      "",
+      { "weather" } },
     { "meta-llama-Llama-3.3-70B-Instruct.jinja", "It is {\"clear\"}.", "", "It is {\"clear\"}.", {} },
     { "openai-gpt-oss-120b.jinja",
-     "<|channel|>analysis<|message|>Where?<|end|><|start|>assistant<|channel|>final<|message|>In Graz – 🙂.", "Where?",
-     "In Graz – 🙂.", {} },
+      "<|channel|>analysis<|message|>Where?<|end|><|start|>assistant<|channel|>final<|message|>In Graz – 🙂.",
+      "Where?",
+      "In Graz – 🙂.",
+      {} },
     { "openai-gpt-oss-120b.jinja",
-     "<|channel|>analysis<|message|>Where?<|end|><|start|>assistant to=functions.weather<|channel|>commentary "
-     "<|constrain|>json<|message|>" + wien, "Where?", "", { "weather" } },
+      "<|channel|>analysis<|message|>Where?<|end|><|start|>assistant to=functions.weather<|channel|>commentary "
+      "<|constrain|>json<|message|>" +
+          wien,
+      "Where?",
+      "",
+      { "weather" } },
     { "google-gemma-2-2b-it.jinja", "Only <text> & \"quotes\".", "", "Only <text> & \"quotes\".", {} },
 };
 
@@ -131,7 +195,8 @@ struct told {
             sum.reasoning += delta.reasoning;
             sum.text += delta.text;
             if (delta.tool_index < 0) continue;
-            if ((size_t) delta.tool_index >= sum.tool_calls.size()) sum.tool_calls.resize((size_t) delta.tool_index + 1);
+            if ((size_t) delta.tool_index >= sum.tool_calls.size())
+                sum.tool_calls.resize((size_t) delta.tool_index + 1);
             auto & call = sum.tool_calls[(size_t) delta.tool_index];
             call.name += delta.tool_name;
             call.arguments += delta.tool_arguments;
@@ -195,7 +260,8 @@ TEST("however an answer is cut, its pieces add up to the same") {
             if (shown(parser.answer()) != shown(whole.answer()))
                 report(false, __FILE__, __LINE__, one.file + ": " + shown(parser.answer()));
             if (shown(sum.sum) != shown(parser.answer()))
-                report(false, __FILE__, __LINE__, one.file + ", told: " + shown(sum.sum) + ", is: " + shown(parser.answer()));
+                report(false, __FILE__, __LINE__,
+                       one.file + ", told: " + shown(sum.sum) + ", is: " + shown(parser.answer()));
         }
     }
 }
@@ -211,7 +277,8 @@ TEST("an answer cut short is read as far as it goes") {
             sum.add(parser.push(one.said.substr(end / 2, end - end / 2), false));
             sum.add(parser.push("", false));
             if (shown(sum.sum) != shown(parser.answer()))
-                report(false, __FILE__, __LINE__, one.file + ", told: " + shown(sum.sum) + ", is: " + shown(parser.answer()));
+                report(false, __FILE__, __LINE__,
+                       one.file + ", told: " + shown(sum.sum) + ", is: " + shown(parser.answer()));
         }
     }
 }
