@@ -1,0 +1,25 @@
+// An HTTP server that streams answers: node examples/http-stream.mjs full.gguf small.gguf
+//   curl -N -d "Why is the sky blue?" http://localhost:8080
+// Who hangs up stops the answer.
+import { createServer } from "node:http";
+import { loadPair } from "overfill";
+
+const [prefill, decode = prefill] = process.argv.slice(2);
+const pair = await loadPair({ prefill: { model: prefill }, decode: { model: decode }, maxSessions: 8 });
+
+const server = createServer(async (request, response) => {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  try {
+    let question = "";
+    for await (const chunk of request.setEncoding("utf8")) question += chunk;
+    await using chat = pair.chat();
+    for await (const part of chat.send(question, { maxTokens: 512, signal: gone.signal }))
+      if (part.type === "text") response.write(part.text);
+  } catch (error) {
+    if (!gone.signal.aborted && !response.headersSent) response.statusCode = 500;
+    if (!gone.signal.aborted) response.write(String(error));
+  }
+  response.end();
+});
+server.listen(Number(process.env.PORT ?? 8080), () => console.log(`http://localhost:${server.address().port}`));

@@ -1,0 +1,14 @@
+// An answer that is an object: node examples/json.mjs full.gguf small.gguf
+import { loadPair } from "overfill";
+
+const [prefill, decode = prefill] = process.argv.slice(2);
+await using pair = await loadPair({ prefill: { model: prefill }, decode: { model: decode } });
+await using chat = pair.chat();
+
+const schema = {
+  type: "object",
+  properties: { sky: { enum: ["clear", "cloudy", "rain"] }, degrees: { type: "integer", minimum: -50, maximum: 50 } },
+  required: ["sky", "degrees"],
+};
+const { object } = await chat.send("Graz: 21 degrees, not a cloud.", { schema, maxTokens: 256 }).finished;
+console.log(object);
