@@ -75,7 +75,7 @@ export type FlagsOf<Add extends (program: Command) => { opts(): OptionValues }> 
  * Adds flags that commands have in common. commander adds them to the very command that it is given; what they parse to
  * is inferred as if they stood alone, and joins what is there.
  */
-function addFlags<Args extends unknown[], Own extends OptionValues, Common extends OptionValues>(
+export function addFlags<Args extends unknown[], Own extends OptionValues, Common extends OptionValues>(
   command: Command<Args, Own>,
   add: (command: Command) => Command<[], Common>,
 ): Command<Args, Own & Common> {

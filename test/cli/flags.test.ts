@@ -1,7 +1,8 @@
 import test from "ava";
 import { addEvalCommand, toEvaluateOptions } from "../../lib/cli/commands/eval/flags.js";
-import { addRunCommand, toDecodeOptions, toLoadOptions } from "../../lib/cli/commands/run/flags.js";
+import { addRunCommand, toDecodeOptions } from "../../lib/cli/commands/run/flags.js";
 import { appendLogitBias, appendText, flagOfParameter, given, parseLayers, parseNumber } from "../../lib/cli/flags.js";
+import { toLoadOptions } from "../../lib/cli/pair-flags.js";
 import { demoPair } from "../../lib/engine/demo-pair.js";
 import { checkDecodeOptions, checkLoadPairOptions } from "../../lib/engine/validation.js";
 import { parseFlags } from "./parse-flags.js";

@@ -3,12 +3,13 @@
 import { demoPair } from "../../../engine/index.js";
 import { checkDecodeOptions } from "../../../engine/validation.js";
 import { UsageError } from "../../exit.js";
+import { toLoadOptions } from "../../pair-flags.js";
 import { Progress } from "../../progress.js";
 import { readPrompt, readTextFile } from "../../prompt-source.js";
 import { listenForStop } from "../../stop-signals.js";
 import { answer } from "./answer.js";
 import { runDemo } from "./demo.js";
-import { type RunFlags, toDecodeOptions, toLoadOptions } from "./flags.js";
+import { type RunFlags, toDecodeOptions } from "./flags.js";
 
 /** How long the demo waits for a prompt from a pipe. */
 const silenceMs = 1000;
