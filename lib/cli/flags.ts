@@ -239,6 +239,8 @@ const otherNames: Readonly<Record<string, string>> = {
 
 /** The same, where a command has a word of its own for an option, or for one inside it. */
 const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  chat: { "reasoning.budgetTokens": "--reasoning-budget" },
+  run: { "reasoning.budgetTokens": "--reasoning-budget", schema: "--json-schema" },
   prune: { layers: "--layers", model: "<model>" },
   importance: { model: "<model>" },
   pad: { model: "<model>" },

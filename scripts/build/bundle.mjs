@@ -62,6 +62,8 @@ async function bundleCommandLine() {
     ...common,
     entryPoints: { "cli/main": join(room, "main.ts") },
     chunkNames: "cli/[name]-[hash]",
+    // Loaded where a tool server is named, and not part of the package.
+    external: ["@modelcontextprotocol/sdk"],
     plugins: [otherRooms],
     banner: { js: requireForCommonJs },
   });
