@@ -18,7 +18,10 @@ const server = new McpServer({ name: "clock", version: "1.0.0" });
 server.registerTool(
   "now",
   // What no grammar can say of an input must not keep the tool away.
-  { description: "Tells the time.", inputSchema: { zone: z.string().describe("a time zone"), since: z.url().optional() } },
+  {
+    description: "Tells the time.",
+    inputSchema: { zone: z.string().describe("a time zone"), since: z.url().optional() },
+  },
   ({ zone }) => ({ content: [{ type: "text", text: `${zone} 12:00` }] }),
 );
 server.registerTool("clock/broken", { description: "Fails." }, () => {
