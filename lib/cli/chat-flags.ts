@@ -3,7 +3,6 @@
 import { type Command, Option, type OptionValues } from "@commander-js/extra-typings";
 import type { ChatOptions } from "../chat/index.js";
 import { addFlags, type FlagsOf, given, parseNumber } from "./flags.js";
-import { readTextFile } from "./prompt-source.js";
 
 const addChat = (command: Command) =>
   command
@@ -25,20 +24,12 @@ export type ChatFlags = FlagsOf<typeof addChat>;
 export const chatFlags = <Args extends unknown[], Own extends OptionValues>(command: Command<Args, Own>) =>
   addFlags(command, addChat);
 
-/** Options of `Pair.chat`. Reads the template's file. */
-export async function toChatOptions(
-  flags: ChatFlags & { readonly prefill?: string },
-  signal: AbortSignal,
-): Promise<ChatOptions> {
-  const { system, template, reasoning, reasoningBudget } = flags;
-  return given<ChatOptions>({
+/** Options of `Pair.chat`, but the template, which may come from a file. */
+export const toChatOptions = ({ system, reasoning, reasoningBudget }: ChatFlags): ChatOptions =>
+  given<ChatOptions>({
     system,
-    template:
-      template === undefined || template === "chatml"
-        ? // The demo pair has no template: it was not trained to chat.
-          (template ?? (flags.prefill === undefined ? "chatml" : undefined))
-        : await readTextFile(template, signal),
-    reasoning: reasoningBudget === undefined ? reasoning && undefined : { budgetTokens: reasoningBudget },
+    reasoning: reasoningBudget === undefined ? (reasoning ? undefined : false) : { budgetTokens: reasoningBudget },
+    template: undefined,
     history: undefined,
     templateVariables: undefined,
     tools: undefined,
@@ -47,4 +38,3 @@ export async function toChatOptions(
     maxSteps: undefined,
     overflow: undefined,
   });
-}

@@ -1,17 +1,15 @@
 import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { scriptedTemplate, writeScriptedModel } from "../support/scripted-model.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
-import { runCommand } from "./command-process.js";
+import { main, runCommand } from "./command-process.js";
 import { ConversationProcess } from "./conversation-process.js";
 
 const test = anyTest as TestFn<{ model: string; remove: () => Promise<void> }>;
 /** A signal on Windows ends a process outright: there is nothing to test. */
 const posixTest = process.platform === "win32" ? test.serial.skip : test.serial;
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 test.before(async (t) => {
   const { path, remove } = makeTempDir();
@@ -34,12 +32,15 @@ const argsOf = (t: ExecutionContext<{ model: string }>, ...more: string[]) => [
   ...more,
 ];
 
-test.serial("every line of a pipe is a message; stdout has the answers, stderr what the model thinks, harmlessly", async (t) => {
-  const { stdout, stderr, exitCode } = await runCommand(argsOf(t), { stdin: "Hi.\n\nSure?\r\nBye." });
-  t.is(stdout, "Good day!\n\u001b[1mYes.\nGood day!\n");
-  t.is(stderr, "Hm\\u001b[2J.\n");
-  t.is(exitCode, 0);
-});
+test.serial(
+  "every line of a pipe is a message; stdout has the answers, stderr what the model thinks, harmlessly",
+  async (t) => {
+    const { stdout, stderr, exitCode } = await runCommand(argsOf(t), { stdin: "Hi.\n\nSure?\r\nBye." });
+    t.is(stdout, "Good day!\n\u001b[1mYes.\nGood day!\n");
+    t.is(stderr, "Hm\\u001b[2J.\n");
+    t.is(exitCode, 0);
+  },
+);
 
 test.serial("--quiet leaves the answers only", async (t) => {
   const { stdout, stderr } = await runCommand(argsOf(t, "--quiet", "--max-tokens", "1"), { stdin: "Hi.\nSure?\n" });

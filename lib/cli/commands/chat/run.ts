@@ -3,6 +3,7 @@
 import { checkChatOptions, checkSendOptions } from "../../../chat/validation.js";
 import { demoPair, loadPair } from "../../../engine/index.js";
 import { toChatOptions } from "../../chat-flags.js";
+import { readTemplate } from "../../chat-template.js";
 import { UsageError } from "../../exit.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { Progress } from "../../progress.js";
@@ -27,7 +28,7 @@ export async function runChat(flags: ChatCommandFlags): Promise<void> {
   const progress = await Progress.open(flags.progress && !quiet);
   signal.addEventListener("abort", () => progress.stop());
   try {
-    const options = await toChatOptions(flags, signal);
+    const options = { ...toChatOptions(flags), ...(await readTemplate(flags, signal)) };
     const send = toSendOptions(flags);
     checkChatOptions(options);
     checkSendOptions(send);

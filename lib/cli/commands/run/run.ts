@@ -6,6 +6,7 @@ import { checkChatOptions, checkSendOptions } from "../../../chat/validation.js"
 import { demoPair } from "../../../engine/index.js";
 import { checkDecodeOptions } from "../../../engine/validation.js";
 import { toChatOptions } from "../../chat-flags.js";
+import { readTemplate } from "../../chat-template.js";
 import { UsageError } from "../../exit.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { Progress } from "../../progress.js";
@@ -48,7 +49,7 @@ export async function run(flags: RunFlags): Promise<void> {
 /** What is asked of the chat and of its answer, checked. */
 async function chatOptionsOf(flags: RunFlags, grammar: string | undefined, signal: AbortSignal) {
   const { jsonSchema } = flags;
-  const chat = await toChatOptions(flags, signal);
+  const chat = { ...toChatOptions(flags), ...(await readTemplate(flags, signal)) };
   const schema = jsonSchema === undefined ? undefined : await readSchema(jsonSchema, signal);
   const send = { ...toSendOptions(flags), ...(grammar !== undefined && { grammar }), ...(schema && { schema }) };
   checkChatOptions(chat);
