@@ -1,11 +1,10 @@
-import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { scriptedTemplate, writeScriptedModel } from "../support/scripted-model.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
-import { main, runCommand } from "./command-process.js";
-import { ConversationProcess } from "./conversation-process.js";
+import { runCommand } from "./command-process.js";
+import { ConversationProcess, hasTerminal } from "./conversation-process.js";
 
 const test = anyTest as TestFn<{ model: string; remove: () => Promise<void> }>;
 /** A signal on Windows ends a process outright: there is nothing to test. */
@@ -189,16 +188,9 @@ for (const [name, exitCode] of [
     t.is(stderr, "");
   });
 
-const hasScript = spawnSync("script", ["-qec", "true", "/dev/null"]).status === 0;
-/** The command on a terminal. What it draws comes through `out`. */
-function onTerminal(args: readonly string[]): ConversationProcess {
-  const command = [process.execPath, main, ...args].map((word) => `'${word}'`).join(" ");
-  return new ConversationProcess(spawn("script", ["-qec", command, "/dev/null"], { stdio: "pipe" }));
-}
-
-const terminalTest = hasScript ? test.serial : test.serial.skip;
+const terminalTest = hasTerminal ? test.serial : test.serial.skip;
 terminalTest("on a terminal: a prompt, history, failures that end nothing, Ctrl-C (needs script)", async (t) => {
-  const chat = onTerminal(argsOf(t, "--context", "100000"));
+  const chat = ConversationProcess.onTerminal(argsOf(t, "--context", "100000"));
   await chat.out.until("> ");
   chat.type("Hi.\r");
   await chat.out.until("Good day!");
@@ -226,7 +218,7 @@ terminalTest("on a terminal: a prompt, history, failures that end nothing, Ctrl-
 });
 
 terminalTest("lines that are pasted together are answered one after the other (needs script)", async (t) => {
-  const chat = onTerminal(argsOf(t));
+  const chat = ConversationProcess.onTerminal(argsOf(t));
   await chat.out.until("> ");
   chat.type("Hi.\rBye.\r");
   for (const text of ["Hi.", "Good day!", "> ", "Bye.", "Good day!", "> "]) await chat.out.until(text);

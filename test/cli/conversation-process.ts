@@ -1,9 +1,12 @@
 /** A command that is talked to: what it has said so far is waited for, piece by piece. */
 
-import type { ChildProcess } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
-import { type CommandOptions, startCommand } from "./command-process.js";
+import { type CommandOptions, main, startCommand } from "./command-process.js";
+
+/** Whether there can be a terminal: it is made by `script` from util-linux. */
+export const hasTerminal = spawnSync("script", ["-qec", "true", "/dev/null"]).status === 0;
 
 /** What a stream has said, and who waits for more. */
 class Heard {
@@ -54,6 +57,12 @@ export class ConversationProcess {
 
   static start(args: readonly string[], options: CommandOptions = {}): ConversationProcess {
     return new ConversationProcess(startCommand(args, { stdin: "silent", ...options }));
+  }
+
+  /** The command on a terminal. All that it draws comes through `out`. */
+  static onTerminal(args: readonly string[]): ConversationProcess {
+    const command = [process.execPath, main, ...args].map((word) => `'${word}'`).join(" ");
+    return new ConversationProcess(spawn("script", ["-qec", command, "/dev/null"], { stdio: "pipe" }));
   }
 
   /** What somebody types, or a program writes. */

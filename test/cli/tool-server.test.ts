@@ -7,7 +7,7 @@ import { sayable } from "../../lib/cli/tool-servers.js";
 import { scriptedCall, writeScriptedModel } from "../support/scripted-model.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { main, runCommand } from "./command-process.js";
-import { ConversationProcess } from "./conversation-process.js";
+import { ConversationProcess, hasTerminal } from "./conversation-process.js";
 
 const test = anyTest as TestFn<{ model: string; remove: () => Promise<void> }>;
 /** A signal on Windows ends a process outright: there is nothing to test. */
@@ -94,6 +94,23 @@ posixTest("Ctrl-C stops a tool that never answers, and keeps the conversation", 
   t.is((await chat.finish()).exitCode, 143);
   t.is(readFileSync(log, "utf8"), "ended\n");
 });
+
+(hasTerminal ? test.serial : test.serial.skip)(
+  "Ctrl-C on a terminal leaves the servers alone (needs script)",
+  async (t) => {
+    const chat = ConversationProcess.onTerminal(withServers(t, []).args);
+    await chat.out.until("> ");
+    chat.type("w\r");
+    await chat.out.until("→ wait {}");
+    chat.type("\u0003");
+    await chat.out.until("stopped");
+    chat.type("Time?\r");
+    await chat.out.until("← now CET 12:00");
+    await chat.out.until("It is noon.");
+    chat.type("/exit\r");
+    t.is((await chat.finish()).exitCode, 0);
+  },
+);
 
 test.serial("a server that ends at once is told with its own last words", async (t) => {
   const { args, log } = withServers(t, [], ["silent"]);
