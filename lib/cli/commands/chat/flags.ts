@@ -33,7 +33,11 @@ export function addChatCommand(program: Command) {
       "command that runs an MCP server, whose tools the model may call; repeatable",
       appendText,
     )
-    .option("--max-steps <n>", "how often the model may go on with results of tools (default: 8)", parseNumber);
+    .option(
+      "--max-steps <n>",
+      "runs of the model in one answer, with results of tools between them (default: 8)",
+      parseNumber,
+    );
   return pairComputingFlags(samplingFlags(chatting))
     .optionsGroup("Output:")
     .option("--quiet", "nothing but the answers")
