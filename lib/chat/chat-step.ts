@@ -93,14 +93,15 @@ class AnswerInProgress {
   }
 }
 
-function chatOptionsOf(rendered: NativeRenderedChat, reasoning: ReasoningOption): ChatDecodeOptions {
+function chatOptionsOf({ rendered, reasoning, decode }: StepRequest): ChatDecodeOptions {
   const { thinkingStart, thinkingEnds, generationPrompt } = rendered;
   const budget = typeof reasoning === "object" && rendered.supportsThinking && thinkingEnds.length > 0;
   return {
     grammarLazy: rendered.grammarLazy,
     grammarTriggers: rendered.grammarTriggers,
     preservedTokens: rendered.preservedTokens,
-    generationPrompt,
+    // Only the template's own grammars begin with it.
+    ...(decode.grammar === undefined && { generationPrompt }),
     ...(budget && {
       reasoningBudget: {
         tokens: reasoning.budgetTokens,
@@ -113,12 +114,14 @@ function chatOptionsOf(rendered: NativeRenderedChat, reasoning: ReasoningOption)
 }
 
 function decodeOptionsOf({ decode, rendered, signal }: StepRequest): DecodeOptions {
-  const { stop, grammar: _grammar, ...rest } = decode;
+  const { stop, grammar: asked, ...rest } = decode;
+  // Most templates' handlers in libllama-common leave out a grammar that they are given.
+  const grammar = asked ?? (rendered.grammar || undefined);
   const own = stop === undefined ? [] : typeof stop === "string" ? [stop] : stop;
   return {
     ...rest,
     stop: [...new Set([...own, ...rendered.stops])],
-    ...(rendered.grammar !== "" && { grammar: rendered.grammar }),
+    ...(grammar !== undefined && { grammar }),
     signal,
   };
 }
@@ -127,11 +130,11 @@ const reasons = { eos: "stop", stop: "stop", length: "length", context: "context
 
 /** Reads and answers. An abort of the signal is an outcome, not an error: what was written until then counts. */
 export async function runStep(request: StepRequest): Promise<StepOutcome> {
-  const { session, rendered, reasoning, signal, emit } = request;
+  const { session, rendered, signal, emit } = request;
   const prefill: PrefillResult = await session.prefill(rendered.tokens, { replace: true, signal });
   const handover: HandoverReport = await session.switch({ signal });
   const answer = new AnswerInProgress(emit, request.asObject);
-  const stream = decodeChat(session, decodeOptionsOf(request), chatOptionsOf(rendered, reasoning));
+  const stream = decodeChat(session, decodeOptionsOf(request), chatOptionsOf(request));
   const logProbs: NonNullable<DecodeChunk["logProbs"]>[number][] = [];
   let completionTokens = 0;
   let reasoningTokens = 0;

@@ -48,7 +48,7 @@ const schema = onFirstUse(() =>
   kind<AnySchema>("a JSON schema or a Standard Schema", (value) => isStandardSchema(value) || isPlain(value)),
 );
 
-const tool = onFirstUse(() =>
+const toolShape = onFirstUse(() =>
   inWords(
     "a tool { description, inputSchema, execute }",
     z.looseObject({
@@ -94,7 +94,7 @@ function checkTools(tools: Tools | undefined): void {
   for (const [name, value] of Object.entries(tools ?? {})) {
     if (!toolName.test(name))
       throw refusedArgument("options.tools", "expected names of 1 to 64 letters, digits, _ or -", JSON.stringify(name));
-    check(tool(), value, `options.tools.${name}`);
+    check(toolShape(), value, `options.tools.${name}`);
   }
 }
 

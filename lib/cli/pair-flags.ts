@@ -52,7 +52,26 @@ const addSampling = (command: Command) =>
     .option("--frequency-penalty <x>", "subtracted per occurrence from recent tokens (default: 0)", parseNumber)
     .option("--repeat-last-n <n>", "how many tokens are recent; -1 is all (default: 64)", parseNumber)
     .option("--seed <n>", "same seed, same answer (default: random)", parseNumber)
-    .option("--logit-bias <token=value>", "added to a token id's logit, -inf forbids it; repeatable", appendLogitBias);
+    .option("--logit-bias <token=value>", "added to a token id's logit, -inf forbids it; repeatable", appendLogitBias)
+    .optionsGroup("More sampling:")
+    .option("--dry-multiplier <x>", "DRY: what continuing a repetition costs; 0 is off (default: 0)", parseNumber)
+    .option("--dry-base <x>", "how fast that grows with its length (default: 1.75)", parseNumber)
+    .option("--dry-allowed-length <n>", "tokens that may be repeated freely (default: 2)", parseNumber)
+    .option("--dry-penalty-last-n <n>", "how many tokens it looks back; -1 is all (default: 64)", parseNumber)
+    .option(
+      "--dry-sequence-breaker <text>",
+      String.raw`no repetition goes across it; repeatable (default: line break, ":", "\"", "*")`,
+      appendText,
+    )
+    .option("--xtc-probability <p>", "XTC: how often likely tokens are dropped; 0 is off (default: 0)", parseNumber)
+    .option("--xtc-threshold <p>", "the probability from which a token is likely (default: 0.1)", parseNumber)
+    .option("--top-n-sigma <n>", "keep logits within n standard deviations; -1 is off (default: -1)", parseNumber)
+    .option("--dynatemp-range <t>", "how far the temperature may move; 0 is off (default: 0)", parseNumber)
+    .option("--dynatemp-exponent <x>", "how entropy becomes such a temperature (default: 1)", parseNumber)
+    .option("--mirostat <version>", "1 or 2, in place of the other samplers; 0 is off (default: 0)", parseNumber)
+    .option("--mirostat-tau <bits>", "the surprise that it aims at (default: 5)", parseNumber)
+    .option("--mirostat-eta <x>", "how fast it learns (default: 0.1)", parseNumber)
+    .option("--samplers <names>", 'their order, such as "penalties;top_k;temperature" (default: llama.cpp\'s)');
 
 const addComputing = (command: Command) =>
   handoverFlags(
@@ -120,6 +139,21 @@ export function toSamplingOptions(
     presencePenalty: flags.presencePenalty,
     frequencyPenalty: flags.frequencyPenalty,
     repeatLastN: flags.repeatLastN,
+    dryMultiplier: flags.dryMultiplier,
+    dryBase: flags.dryBase,
+    dryAllowedLength: flags.dryAllowedLength,
+    dryPenaltyLastN: flags.dryPenaltyLastN,
+    drySequenceBreakers: flags.drySequenceBreaker,
+    xtcProbability: flags.xtcProbability,
+    xtcThreshold: flags.xtcThreshold,
+    topNSigma: flags.topNSigma,
+    dynatempRange: flags.dynatempRange,
+    dynatempExponent: flags.dynatempExponent,
+    // Other numbers and names are refused by the API, with what would be right.
+    mirostat: flags.mirostat as DecodeOptions["mirostat"],
+    mirostatTau: flags.mirostatTau,
+    mirostatEta: flags.mirostatEta,
+    samplers: flags.samplers?.split(";") as DecodeOptions["samplers"],
     seed: flags.seed,
     logitBias: flags.logitBias,
     maxTokens: flags.maxTokens,

@@ -35,6 +35,7 @@ export type {
   PrefillOptions,
   PrefillProgress,
   Prompt,
+  SamplerName,
   SamplingOptions,
   SessionOptions,
   SwitchOptions,

@@ -277,6 +277,21 @@ export interface NativeDecodeOptions {
   readonly presencePenalty: number;
   readonly frequencyPenalty: number;
   readonly repeatLastN: number;
+  readonly dryMultiplier: number;
+  readonly dryBase: number;
+  readonly dryAllowedLength: number;
+  readonly dryPenaltyLastN: number;
+  readonly drySequenceBreakers: readonly string[];
+  readonly xtcProbability: number;
+  readonly xtcThreshold: number;
+  readonly topNSigma: number;
+  readonly dynatempRange: number;
+  readonly dynatempExponent: number;
+  readonly mirostat: number;
+  readonly mirostatTau: number;
+  readonly mirostatEta: number;
+  /** Empty: llama.cpp's. */
+  readonly samplers: readonly string[];
   /** Negative: choose one. */
   readonly seed: number;
   readonly ignoreEos: boolean;

@@ -26,6 +26,8 @@ answer_parser::answer_parser(const chat_prompt & prompt) : state_(new state) {
     params.reasoning_format = COMMON_REASONING_FORMAT_AUTO;
     params.is_continuation = prompt.continues_answer;
     if (!prompt.parser.empty()) params.parser.load(prompt.parser);
+    // What a continued answer begins with was told before.
+    if (prompt.continues_answer) push("", false);
     state_->message.role = "assistant";
 }
 

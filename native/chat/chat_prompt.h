@@ -1,4 +1,5 @@
-// What a chat is made of, and what becomes of it: a prompt, and how the answer to it is to be written and read. Plain data.
+// What a chat is made of, and what becomes of it: a prompt, and how the answer to it is to be written and read. Plain
+// data.
 #pragma once
 
 #include <cstdint>

@@ -11,8 +11,8 @@
 #include <exception>
 #include <utility>
 
-// As chat.cpp defines it, which keeps it to itself; the version gate sees to it that the definitions are the same. It is
-// needed to put programs that count in the place of those that do not.
+// As chat.cpp defines it, which keeps it to itself; the version gate sees to it that the definitions are the same. It
+// is needed to put programs that count in the place of those that do not.
 struct common_chat_templates {
     bool add_bos;
     bool add_eos;
@@ -72,8 +72,7 @@ struct chat_templates::state {
                     : framed.substr(frame_begin.size(), framed.size() - frame_begin.size() - frame_end.size()));
         if (source.empty() && own && own_for_tools) {
             const common_chat_template & other = *templates->template_default;
-            templates->template_tool_use =
-                std::make_unique<common_chat_template>("", other.bos_tok, other.eos_tok);
+            templates->template_tool_use = std::make_unique<common_chat_template>("", other.bos_tok, other.eos_tok);
             put(*templates->template_tool_use, own_for_tools);
         }
     }

@@ -203,9 +203,8 @@ value run(const jinja::filter_expression & node, context & ctx) {
     arguments.add(node.operand->execute(ctx));
     statement_ptr filter = with_known_arguments(node.filter, name, arguments, ctx);
     check_builtin(template_budget::current(), name, arguments.all);
-    return made_of(arguments.all[0],
-                   counted(jinja::filter_expression(make_known(arguments.all[0]), std::move(filter))
-                               .jinja::filter_expression::execute_impl(ctx)));
+    return made_of(arguments.all[0], counted(jinja::filter_expression(make_known(arguments.all[0]), std::move(filter))
+                                                 .jinja::filter_expression::execute_impl(ctx)));
 }
 
 value run(const jinja::test_expression & node, context & ctx) {
@@ -348,8 +347,7 @@ class rewriting {
 
     bool expression(statement_ptr & of) {
         if (auto * id = dynamic_cast<jinja::identifier *>(of.get())) {
-            if (id->val == "bos_token" || id->val == "eos_token")
-                of = std::make_unique<own_identifier>(std::move(*id));
+            if (id->val == "bos_token" || id->val == "eos_token") of = std::make_unique<own_identifier>(std::move(*id));
             return true;
         }
         if (auto * text = dynamic_cast<text_block *>(of.get())) {

@@ -1,6 +1,6 @@
 #include "answer_trace.h"
 
-#include <numeric>
+#include <algorithm>
 
 namespace overfill {
 
@@ -9,9 +9,15 @@ static bool same_rules(const sampling_options & a, const sampling_options & b) {
            a.generation_prompt == b.generation_prompt && a.reasoning == b.reasoning;
 }
 
+static bool same_mirostat(const sampling_options & a, const sampling_options & b) {
+    return a.mirostat == b.mirostat && a.mirostat_tau == b.mirostat_tau && a.mirostat_eta == b.mirostat_eta;
+}
+
 answer_trace::beginning answer_trace::begin(sampling_options & options, size_t n_written) {
     // Tokens that were taken back took their numbers with them.
-    n_drawn_.resize(n_written);
+    const size_t n_taken_back = drawn_.size() - std::min(n_written, drawn_.size());
+    drawn_.resize(n_written);
+    mirostat_.resize(mirostat_.size() - std::min(n_taken_back, mirostat_.size()));
     const bool is_new = n_written == 0;
     if (is_new || !same_rules(before_, options) || rules_from_ > n_written) {
         before_ = options;
@@ -19,11 +25,26 @@ answer_trace::beginning answer_trace::begin(sampling_options & options, size_t n
     }
     if (is_new || seed_from_ > n_written || (options.has_seed && options.seed != seed_)) {
         seed_from_ = n_written;
+        mirostat_.clear();
     } else {
         options.has_seed = true;
         options.seed = seed_;
     }
-    return { rules_from_, std::accumulate(n_drawn_.begin() + (long) seed_from_, n_drawn_.end(), (size_t) 0) };
+    if (!same_mirostat(last_, options)) mirostat_.clear();
+    last_ = options;
+    random_draws drawn;
+    for (size_t i = seed_from_; i < n_written; i++) {
+        drawn.choices += drawn_[i] / 16;
+        drawn.xtc += drawn_[i] % 16;
+    }
+    return { rules_from_, drawn, mirostat_.empty() ? nullptr : mirostat_.back() };
+}
+
+void answer_trace::add(const random_draws & drawn, mirostat_state mirostat) {
+    drawn_.push_back((uint8_t) (16 * drawn.choices + drawn.xtc));
+    if (!mirostat) return;
+    mirostat_.push_back(std::move(mirostat));
+    if (mirostat_.size() > 512) mirostat_.pop_front();
 }
 
 }  // namespace overfill

@@ -5,6 +5,7 @@
 #include "handover.h"
 #include "models.h"
 #include "pair_plan.h"
+#include "sampler_chain.h"
 #include "translate_handover.h"
 
 #include <ggml.h>
@@ -94,16 +95,7 @@ struct reasoning_options {
     }
 };
 
-struct sampling_options {
-    float temperature = 0.8f;
-    int32_t top_k = 40;
-    float top_p = 0.95f;
-    float min_p = 0.05f;
-    float typical_p = 1.0f;
-    float repeat_penalty = 1.0f;
-    float presence_penalty = 0.0f;
-    float frequency_penalty = 0.0f;
-    int32_t repeat_last_n = 64;
+struct sampling_options : chain_options {
     bool has_seed = false;
     uint32_t seed = 0;
     bool ignore_eos = false;

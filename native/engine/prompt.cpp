@@ -56,8 +56,7 @@ static std::vector<text_range> protected_names(const std::string & text, const s
             if (after != given.end() && after->begin < at + n) found.push_back({ at, at + n });
         }
     }
-    std::sort(found.begin(), found.end(),
-              [](const text_range & a, const text_range & b) { return a.begin < b.begin; });
+    std::sort(found.begin(), found.end(), [](const text_range & a, const text_range & b) { return a.begin < b.begin; });
     std::vector<text_range> merged;
     for (const text_range & one : found) {
         if (!merged.empty() && one.begin < merged.back().end)

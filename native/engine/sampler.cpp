@@ -39,10 +39,12 @@ static uint32_t random_seed() {
     return seed == LLAMA_DEFAULT_SEED ? 0 : seed;  // llama.cpp takes that value for "choose one"
 }
 
-sampler::sampler(const llama_vocab * vocab, const sampling_options & options, int32_t n_context,
+sampler::sampler(const llama_model * model, const sampling_options & options, int32_t n_context,
                  std::shared_ptr<token_pieces> pieces, std::function<bool()> stopped)
-    : vocab_(vocab), n_vocab_(llama_vocab_n_tokens(vocab)), seed_(options.has_seed ? options.seed : random_seed()),
-      greedy_(options.temperature <= 0.0f), temperature_(options.temperature), lazy_(options.grammar_lazy) {
+    : vocab_(llama_model_get_vocab(model)), n_vocab_(llama_vocab_n_tokens(vocab_)),
+      seed_(options.has_seed ? options.seed : random_seed()), greedy_(options.is_greedy()),
+      temperature_(options.temperature + options.dynatemp_range),
+      steps_(make_sampler_steps(model, options, seed_, n_context)), lazy_(options.grammar_lazy) {
     const auto add_bias = [this](llama_token token, float value) {
         if (bias_.empty()) bias_.resize((size_t) n_vocab_);
         // What is forbidden stays so, whatever is added.
@@ -58,53 +60,30 @@ sampler::sampler(const llama_vocab * vocab, const sampling_options & options, in
         add_bias(token, value);
     }
     int32_t n_suppressed = 0;
-    const llama_token * suppressed = llama_vocab_get_suppress_tokens(vocab, &n_suppressed);
+    const llama_token * suppressed = llama_vocab_get_suppress_tokens(vocab_, &n_suppressed);
     for (int32_t i = 0; i < n_suppressed; i++) add_bias(suppressed[i], -INFINITY);
     if (options.ignore_eos)
         for (llama_token token = 0; token < n_vocab_; token++)
-            if (llama_vocab_is_eog(vocab, token)) add_bias(token, -INFINITY);
+            if (llama_vocab_is_eog(vocab_, token)) add_bias(token, -INFINITY);
 
-    const int32_t n_last = options.repeat_last_n < 0 ? n_context : options.repeat_last_n;
-    const bool penalties = n_last != 0 && (options.repeat_penalty != 1.0f || options.presence_penalty != 0.0f ||
-                                           options.frequency_penalty != 0.0f);
-    plain_greedy_ = greedy_ && !penalties && bias_.empty();
-    n_observed_ = penalties ? n_last : 0;
-
-    if (penalties) {
-        penalties_ = new_chain();
-        add(penalties_, llama_sampler_init_penalties(n_vocab_, n_last, options.repeat_penalty,
-                                                     options.frequency_penalty, options.presence_penalty));
-    }
-    chain_ = new_chain();
-    if (greedy_) {
-        add(chain_, llama_sampler_init_greedy());
-    } else {
-        add(chain_, llama_sampler_init_top_k(options.top_k));
-        add(chain_, llama_sampler_init_typical(options.typical_p, 0));
-        add(chain_, llama_sampler_init_top_p(options.top_p, 0));
-        add(chain_, llama_sampler_init_min_p(options.min_p, 0));
-        add(chain_, llama_sampler_init_temp(options.temperature));
-        add(chain_, llama_sampler_init_dist(seed_));
-    }
+    plain_greedy_ = greedy_ && steps_.size() == 1 && bias_.empty();
+    penalties_later_ = has_step("penalties") && steps_[0].name != "penalties";
+    mirostat_ = has_step("mirostat") || has_step("mirostat-v2");
+    for (const auto & [name, n_last] :
+         { std::pair("penalties", options.repeat_last_n), std::pair("dry", options.dry_penalty_last_n) })
+        if (has_step(name)) n_observed_ = std::max(n_observed_, n_last < 0 ? n_context : n_last);
 
     if (!options.grammar.empty()) {
-        if (!pieces) pieces = std::make_shared<token_pieces>(vocab);
-        grammar_ = std::make_unique<answer_grammar>(options, vocab, std::move(pieces), std::move(stopped));
+        if (!pieces) pieces = std::make_shared<token_pieces>(vocab_);
+        grammar_ = std::make_unique<answer_grammar>(options, vocab_, std::move(pieces), std::move(stopped));
     }
     if (options.reasoning) begin_reasoning(*options.reasoning);
     if (!options.generation_prompt.empty()) read_generation_prompt(options.generation_prompt);
     if (!plain_greedy_ || grammar_) candidates_.resize((size_t) n_vocab_);
 }
 
-sampler::sampler_ptr sampler::new_chain() {
-    llama_sampler_chain_params params = llama_sampler_chain_default_params();
-    params.no_perf = true;
-    return sampler_ptr(llama_sampler_chain_init(params));
-}
-
-void sampler::add(sampler_ptr & chain, llama_sampler * step) {
-    if (!chain || !step) throw failure(error_code::out_of_memory, "not enough memory for a sampler");
-    llama_sampler_chain_add(chain.get(), step);
+bool sampler::has_step(const char * name) const {
+    return std::any_of(steps_.begin(), steps_.end(), [name](const sampler_step & step) { return step.name == name; });
 }
 
 static std::vector<llama_token> tokens_of_tag(const llama_vocab * vocab, const std::string & text) {
@@ -135,19 +114,35 @@ void sampler::read_generation_prompt(const std::string & text) {
 }
 
 void sampler::observe(const std::vector<llama_token> & tokens) {
-    if (!penalties_) return;
     const size_t n = std::min(tokens.size(), (size_t) n_observed_);
-    for (size_t i = tokens.size() - n; i < tokens.size(); i++) llama_sampler_accept(penalties_.get(), tokens[i]);
+    for (const sampler_step & step : steps_)
+        for (size_t i = tokens.size() - n; i < tokens.size(); i++) llama_sampler_accept(step.sampler.get(), tokens[i]);
 }
 
-void sampler::resume(const std::vector<llama_token> & followed, size_t n_drawn) {
-    for (const llama_token token : followed) follow(token);
-    // With one candidate the distribution draws a number as well.
+// So that a sampler draws as many numbers as it did.
+static void draw(const llama_sampler_ptr & sampler, size_t n_drawn, size_t n_candidates) {
     for (size_t i = 0; i < n_drawn; i++) {
-        llama_token_data single = { 0, 0.0f, 0.0f };
-        llama_token_data_array one = { &single, 1, -1, false };
-        llama_sampler_apply(chain_.get(), &one);
+        llama_token_data two[] = { { 0, 0.0f, 0.0f }, { 1, 0.0f, 0.0f } };
+        llama_token_data_array candidates = { two, n_candidates, -1, false };
+        llama_sampler_apply(sampler.get(), &candidates);
     }
+}
+
+void sampler::resume(const std::vector<llama_token> & followed, const random_draws & drawn,
+                     const mirostat_state & mirostat) {
+    for (const llama_token token : followed) follow(token);
+    if (greedy_ || mirostat_) {
+        if (mirostat_ && mirostat) steps_.back().sampler.reset(llama_sampler_clone(mirostat.get()));
+    } else {
+        // With one candidate the distribution draws a number as well.
+        draw(steps_.back().sampler, drawn.choices, 1);
+    }
+    for (const sampler_step & step : steps_)
+        if (step.name == "xtc") draw(step.sampler, drawn.xtc, 2);
+}
+
+mirostat_state sampler::mirostat() const {
+    return mirostat_ ? mirostat_state(llama_sampler_clone(steps_.back().sampler.get()), free_llama_sampler()) : nullptr;
 }
 
 // The candidates that the logit bias does not forbid; those that it forces, if there are any, and no others.
@@ -168,34 +163,52 @@ size_t sampler::fill(const float * logits, const std::vector<uint8_t> * allowed)
 }
 
 // With a large bias the others' probability is 0 in any arithmetic, but llama.cpp sorts by fixed ranges of logits and
-// loses such values. So what has no chance goes first, and the rest is counted from the largest.
-size_t sampler::drop_hopeless(size_t n) {
+// loses such values. So what has no chance goes first, and the rest is counted from the largest. Mirostat divides by
+// probabilities.
+void sampler::drop_hopeless(llama_token_data_array & left) const {
     // exp of less than this is no float; a temperature above 1 brings the logits closer together.
     const float least = -104.0f * std::max(1.0f, temperature_);
     float largest = -INFINITY;
-    for (size_t i = 0; i < n; i++) largest = std::max(largest, candidates_[i].logit);
+    for (size_t i = 0; i < left.size; i++) largest = std::max(largest, left.data[i].logit);
+    // A repeat penalty asks on which side of 0 a logit is.
+    const float moved_by = penalties_later_ && std::abs(largest) < 1e5f ? 0.0f : largest;
     size_t n_kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        const float logit = candidates_[i].logit - largest;
-        if (logit >= least) candidates_[n_kept++] = { candidates_[i].id, logit, 0.0f };
+    for (size_t i = 0; i < left.size; i++) {
+        const float logit = left.data[i].logit - largest;
+        if (logit >= least) left.data[n_kept++] = { left.data[i].id, left.data[i].logit - moved_by, 0.0f };
     }
-    return n_kept;
+    left.size = n_kept;
+    left.sorted = false;
+}
+
+// What a sampler gave no chance, unless that is all there is: those that follow compute with logits.
+static void drop_forbidden(llama_token_data_array & left) {
+    size_t n_kept = 0;
+    for (size_t i = 0; i < left.size; i++)
+        if (left.data[i].logit != -INFINITY) left.data[n_kept++] = left.data[i];
+    if (n_kept > 0) left.size = n_kept;
 }
 
 llama_token sampler::choose(size_t n) {
-    if (penalties_) {
-        llama_token_data_array all = { candidates_.data(), n, -1, false };
-        llama_sampler_apply(penalties_.get(), &all);
-    }
-    if (!greedy_ && !bias_.empty()) n = drop_hopeless(n);
     llama_token_data_array left = { candidates_.data(), n, -1, false };
-    llama_sampler_apply(chain_.get(), &left);
-    n_drawn_ += !greedy_;
+    bool dropped = greedy_ || (bias_.empty() && !mirostat_);
+    for (const sampler_step & step : steps_) {
+        if (!dropped && step.name != "penalties") {
+            drop_hopeless(left);
+            dropped = true;
+        }
+        if (step.name == "xtc") drawn_.xtc += left.size > 1;
+        // From a single candidate the first mirostat estimates nothing.
+        if (step.name == "mirostat" && left.size == 1) return left.data[0].id;
+        llama_sampler_apply(step.sampler.get(), &left);
+        if (step.name == "top-n-sigma" || step.name == "dry") drop_forbidden(left);
+    }
+    drawn_.choices += !greedy_;
     return left.data[left.selected].id;
 }
 
 std::optional<llama_token> sampler::sample(const float * logits) {
-    n_drawn_ = 0;
+    drawn_ = {};
     // The argmax refuses logits without a finite number, on which the chain would assert.
     llama_token token = argmax(logits, n_vocab_);
     if (const auto forced = reasoning_ ? reasoning_->forced() : std::nullopt) {
@@ -230,7 +243,7 @@ void sampler::follow(llama_token token) {
 }
 
 void sampler::accept(llama_token token) {
-    if (penalties_) llama_sampler_accept(penalties_.get(), token);
+    for (const sampler_step & step : steps_) llama_sampler_accept(step.sampler.get(), token);
     follow(token);
 }
 

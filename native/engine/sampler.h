@@ -1,13 +1,14 @@
-// Picks the next token from a row of logits with llama.cpp's own samplers, in llama.cpp's own order: logit bias,
-// penalties, top-k, typical-p, top-p, min-p, temperature, distribution. A grammar is first asked about the token that
-// was picked and filters the whole vocabulary only if it refuses it; a lazy one that sleeps is not asked, nor
-// is it while the model reasons. The budget for reasoning comes before everything else.
+// Picks the next token from a row of logits: logit bias, then llama.cpp's own samplers in llama.cpp's own order
+// (sampler_chain.h). A grammar is first asked about the token that was picked and filters the whole vocabulary only if
+// it refuses it; a lazy one that sleeps is not asked, nor is it while the model reasons. The budget for reasoning comes
+// before everything else.
 //
 // The row is given by pointer and not by context: the first token's logits are the prefill model's and may have been
 // kept for a while (llama-common's sampler reads from a context only).
 #pragma once
 
 #include "answer_grammar.h"
+#include "answer_trace.h"
 #include "options.h"
 #include "reasoning_budget.h"
 #include "token_pieces.h"
@@ -33,14 +34,16 @@ class sampler {
     // without an end tag).
     // `n_context` is what a repeat_last_n of -1 stands for. `pieces` are the vocabulary's, or made when they are
     // needed. While `stopped` says so, what follows a grammar throws error_code::aborted.
-    sampler(const llama_vocab * vocab, const sampling_options & options, int32_t n_context,
+    sampler(const llama_model * model, const sampling_options & options, int32_t n_context,
             std::shared_ptr<token_pieces> pieces = nullptr, std::function<bool()> stopped = nullptr);
 
-    // Lets the penalties know the tokens already in the context.
+    // Lets penalties and DRY know the tokens already in the context.
     void observe(const std::vector<llama_token> & tokens);
 
-    // Goes on with an answer: its rules have seen these tokens, and so many numbers were drawn.
-    void resume(const std::vector<llama_token> & followed, size_t n_drawn);
+    // Goes on with an answer: its rules have seen these tokens, so many numbers were drawn, and mirostat
+    // stood so, if that is known.
+    void resume(const std::vector<llama_token> & followed, const random_draws & drawn,
+                const mirostat_state & mirostat = nullptr);
 
     // Whether the grammar is complete, so that nothing can follow.
     bool over() const { return bound() && grammar_->over(); }
@@ -58,25 +61,21 @@ class sampler {
 
     uint32_t seed() const { return seed_; }
     // Random numbers that the last `sample` drew.
-    uint8_t n_drawn() const { return n_drawn_; }
+    const random_draws & drawn() const { return drawn_; }
+    // Null without mirostat.
+    mirostat_state mirostat() const;
 
   private:
-    struct free_sampler {
-        void operator()(llama_sampler * s) const { llama_sampler_free(s); }
-    };
-    using sampler_ptr = std::unique_ptr<llama_sampler, free_sampler>;
-
     // Whether a grammar reads the answer now, and whether it has a say.
     bool reads() const { return grammar_ && !(lazy_ && reasoning_ && reasoning_->is_reasoning()); }
     bool bound() const { return reads() && !grammar_->sleeps(); }
     void follow(llama_token token);
     void begin_reasoning(const reasoning_options & options);
     void read_generation_prompt(const std::string & text);
-    static sampler_ptr new_chain();
-    static void add(sampler_ptr & chain, llama_sampler * step);
+    bool has_step(const char * name) const;
     size_t fill(const float * logits, const std::vector<uint8_t> * allowed);
     llama_token choose(size_t n_candidates);
-    size_t drop_hopeless(size_t n);
+    void drop_hopeless(llama_token_data_array & left) const;
 
     const llama_vocab * vocab_;
     int32_t n_vocab_;
@@ -85,10 +84,11 @@ class sampler {
     bool plain_greedy_;  // nothing but an argmax over the raw logits
     float temperature_;
     int32_t n_observed_ = 0;
-    uint8_t n_drawn_ = 0;
+    random_draws drawn_;
     std::vector<float> bias_;  // [n_vocab], empty if there is none
-    sampler_ptr penalties_;    // null: none
-    sampler_ptr chain_;
+    bool penalties_later_;     // other samplers come before them
+    bool mirostat_;
+    std::vector<sampler_step> steps_;  // the last one chooses
     std::unique_ptr<answer_grammar> grammar_;
     bool lazy_;
     std::unique_ptr<reasoning_budget> reasoning_;

@@ -85,14 +85,15 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
     }
     const size_t n_needed = n_kept_ + prompt_.size(), n_context = target.pair_.info().context_size;
     if (n_needed > n_context)
-        throw failure(error_code::context_overflow,
-                      "the prompt's " + std::to_string(prompt_.size()) +
-                          " tokens do not fit: " + std::to_string(n_kept_) + " of the context's " +
-                          std::to_string(n_context) + " tokens are taken",
-                      { { "promptTokens", prompt_.size() }, { "contextTokens", n_kept_ }, { "contextSize", n_context } });
+        throw failure(
+            error_code::context_overflow,
+            "the prompt's " + std::to_string(prompt_.size()) + " tokens do not fit: " + std::to_string(n_kept_) +
+                " of the context's " + std::to_string(n_context) + " tokens are taken",
+            { { "promptTokens", prompt_.size() }, { "contextTokens", n_kept_ }, { "contextSize", n_context } });
 
     // What is left to read of the text so far: what the decode model wrote, or only its last token.
-    const uint32_t from = std::min(n_kept_, refresh_ ? target.n_clean_ : std::max(target.n_cached_, target.n_decode_side()));
+    const uint32_t from =
+        std::min(n_kept_, refresh_ ? target.n_clean_ : std::max(target.n_cached_, target.n_decode_side()));
     todo_.assign(held.begin() + from, held.begin() + n_kept_);
     result_.n_refreshed_tokens = refresh_ ? (uint32_t) todo_.size() : 0;
     result_.n_prompt_tokens = (uint32_t) prompt_.size();

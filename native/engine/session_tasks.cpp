@@ -82,10 +82,11 @@ bool decode_task::begin() {
     const size_t n_before = s.n_before_answer();
     const answer_trace::beginning from = trace.begin(options_.sampling, s.tokens().size() - n_before);
     try {
-        sampler made(pair_.vocab(), options_.sampling, (int32_t) pair_.info().context_size, pair_.pieces(),
+        sampler made(pair_.prefill_model(), options_.sampling, (int32_t) pair_.info().context_size, pair_.pieces(),
                      [this] { return aborted(); });
         made.observe(s.tokens());
-        made.resume({ s.tokens().begin() + (long) (n_before + from.n_before_rules), s.tokens().end() }, from.n_drawn);
+        made.resume({ s.tokens().begin() + (long) (n_before + from.n_before_rules), s.tokens().end() }, from.drawn,
+                    from.mirostat);
         text_.emplace(pair_.vocab(), options_.stop, options_.special, s.unfinished_text(), options_.preserved_tokens);
         sampler_.emplace(std::move(made));
     } catch (const failure & error) {
@@ -158,7 +159,7 @@ task::turn decode_task::generate() {
         return end(finish_reason::abort);
     }
     s.append(*token);
-    s.trace().add(sampler_->n_drawn());
+    s.trace().add(sampler_->drawn(), sampler_->mirostat());
     n_tokens_++;
 
     if (text_->append(*token)) return end(finish_reason::stop);

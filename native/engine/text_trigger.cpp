@@ -11,12 +11,11 @@ namespace overfill {
 
 static constexpr size_t longest_match = (size_t) 128 << 10;
 static constexpr size_t max_expression = (size_t) 4 << 10;
-// Of one search. A step is a look at a character, of which a second has some 50 million.
-static constexpr size_t max_work = 1 << 24, work_between_polls = 1 << 12;
-// A character takes some frames of the matcher, each of a few hundred bytes; what repeats nothing more than its states.
+// Of one search. A step is a look at a character, of which a second has some 10 million where the stack grows.
+static constexpr size_t max_work = 1 << 22, work_between_polls = 1 << 12;
+// A character takes some frames of the matcher, each of a few hundred bytes: more of them the deeper an expression
+// nests. The rest is for the states between two looks at characters, of which the library allows 100,000.
 static constexpr size_t stack_per_byte = 2048, stack_for_rest = (size_t) 32 << 20;
-// So much needs no stack of its own.
-static constexpr size_t short_text = 128, short_expression = 64;
 
 [[noreturn]] static void refuse(const std::string & expression, const std::string & reason) {
     throw failure(error_code::grammar_invalid, "the pattern " + expression + " of a grammar's trigger " + reason,
@@ -126,14 +125,19 @@ class text_reader {
     std::vector<std::string> out_;
 };
 
-// Counts the steps of who goes through a text by it.
+// Counts the steps of who goes through a text by it, and looks at how deep its stack is.
 struct work_meter {
     const std::function<bool()> & stopped;
     const std::string & expression;
+    size_t max_stack;
+    const char * stack_begin = nullptr;
     size_t work = 0;
 
     void spend() {
-        if (++work > max_work) refuse(expression, "takes too much work on an answer of this length");
+        const char here = 0;
+        const size_t n_stack = (size_t) (stack_begin > &here ? stack_begin - &here : &here - stack_begin);
+        if (++work > max_work || n_stack > max_stack)
+            refuse(expression, "takes too much work on an answer of this length");
         if (work % work_between_polls == 0 && stopped && stopped()) throw failure(error_code::aborted, "aborted");
     }
 };
@@ -203,11 +207,7 @@ text_trigger text_trigger::pattern(const std::string & expression) {
     out.expression_ = expression;
     try {
         // The compiler recurses for brackets.
-        const auto compile = [&] { out.regex_.emplace(expression); };
-        if (expression.size() <= short_expression)
-            compile();
-        else
-            with_stack(stack_for_rest, compile);
+        with_stack(stack_for_rest, [&] { out.regex_.emplace(expression); });
     } catch (const std::regex_error & error) {
         refuse(expression, std::string("is no regular expression: ") + error.what());
     }
@@ -243,8 +243,10 @@ std::optional<size_t> text_trigger::find(const std::string & text, const std::fu
     const size_t from = text.size() > longest_match ? text.size() - longest_match : 0;
     if (from > 0 && at_begin_) return std::nullopt;
     std::optional<size_t> found;
+    const size_t max_stack = (text.size() - from) * stack_per_byte + stack_for_rest;
     const auto search = [&] {
-        work_meter meter{ stopped, expression_ };
+        const char here = 0;
+        work_meter meter{ stopped, expression_, max_stack, &here };
         const metered_iterator begin(text.data() + from, &meter), end(text.data() + text.size(), &meter);
         match_result match;
         const bool is_whole = !expression_.empty() && expression_.front() == '^' && expression_.back() == '$';
@@ -258,10 +260,7 @@ std::optional<size_t> text_trigger::find(const std::string & text, const std::fu
         if (matched) found = (size_t) (begin_of(match) - text.data());
     };
     try {
-        if (text.size() - from <= short_text && expression_.size() <= short_expression)
-            search();
-        else
-            with_stack(stack_for_rest + (text.size() - from) * stack_per_byte, search);
+        with_stack(max_stack + stack_for_rest, search);
     } catch (const std::regex_error &) {
         // Matchers that count their steps themselves give up.
         refuse(expression_, "takes too much work on an answer of this length");

@@ -48,10 +48,10 @@ void share_kv_cache(llama_context * owner, llama_context * borrower, const std::
         own(*view->get_swa());
         memory = std::move(view);
     } else if (auto * one = dynamic_cast<llama_kv_cache *>(theirs)) {
-        auto view = std::make_unique<llama_kv_cache>(model, hparams, types.k, types.v, v_transposed(*one),
-                                                     cparams.offload_kqv, cparams.kv_unified, one->get_size(),
-                                                     cparams.n_seq_max, /*n_pad*/ 1, hparams.n_swa, hparams.swa_type,
-                                                     one, nullptr, reused, share);
+        auto view =
+            std::make_unique<llama_kv_cache>(model, hparams, types.k, types.v, v_transposed(*one), cparams.offload_kqv,
+                                             cparams.kv_unified, one->get_size(), cparams.n_seq_max, /*n_pad*/ 1,
+                                             hparams.n_swa, hparams.swa_type, one, nullptr, reused, share);
         own(*view);
         memory = std::move(view);
     } else {

@@ -126,7 +126,8 @@ TEST("every bundled template gives what it gives in llama.cpp, and marks what wa
                 if (kind == 0 && !is_given(made, typed))
                     report(false, __FILE__, __LINE__, where + ": what was typed is not marked");
                 // Two templates leave out what a tool answered.
-                if (kind == 2 && expected.prompt.find("Rain") != std::string::npos && !is_given(made, "Rain <|im_end|>"))
+                if (kind == 2 && expected.prompt.find("Rain") != std::string::npos &&
+                    !is_given(made, "Rain <|im_end|>"))
                     report(false, __FILE__, __LINE__, where + ": a tool's answer is not marked");
             }
         }

@@ -57,6 +57,12 @@ struct fixture {
     }
 };
 
+std::string repeated(const std::string & text, int n) {
+    std::string out;
+    for (int i = 0; i < n; i++) out += text;
+    return out;
+}
+
 sampling_options lazy(const std::string & grammar, std::vector<grammar_trigger> triggers) {
     sampling_options options;
     options.temperature = 0;
@@ -223,6 +229,9 @@ TEST("a long answer overflows no stack, and an expression that backtracks withou
     const std::string text(100000, 'a');
     CHECK(!text_trigger::pattern("(?:a|b)*c").find(text.substr(0, 3000), nullptr).has_value());
     CHECK_EQUAL(text_trigger::pattern("^(?:a|b)*c?(a)").find(text, nullptr).value(), text.size() - 1);
+    // So deep that no stack would do.
+    const std::string nested = "^" + repeated("(", 40) + "a" + repeated(")", 40) + "*[b]";
+    CHECK_FAILURE(error_code::grammar_invalid, text_trigger::pattern(nested).find(text, nullptr));
     text_trigger endless = text_trigger::pattern("^(?:a|aa)*$|(?:a*)*(b|c)");
     CHECK_FAILURE(error_code::grammar_invalid, endless.find(text.substr(0, 200) + ".", nullptr));
     std::atomic<int> n_asked{ 0 };
@@ -259,8 +268,8 @@ TEST("the sampler asks a sleeping grammar nothing, and a continued answer wakes 
     const sampling_options options = lazy("root ::= \"<c>\" \"x\"", { { kind::word, "<c>" } });
     const std::vector<llama_token> answer = f.spell("ab<c>");
     for (size_t n_before = 0; n_before <= answer.size(); n_before++) {
-        sampler s(f.vocab, options, 1024, f.pieces);
-        s.resume({ answer.begin(), answer.begin() + (long) n_before }, 0);
+        sampler s(f.model.get(), options, 1024, f.pieces);
+        s.resume({ answer.begin(), answer.begin() + (long) n_before }, {});
         for (size_t i = n_before; i < answer.size(); i++) {
             CHECK(!s.over());
             CHECK_EQUAL(s.sample(likeliest(answer[i])).value(), answer[i]);

@@ -36,11 +36,11 @@ struct fixture {
                                    size_t n_resumed = 0) const {
         std::vector<llama_token> out;
         std::vector<float> logits((size_t) n_vocab);
-        auto made = std::make_unique<sampler>(vocab, options, 1024);
+        auto made = std::make_unique<sampler>(model.get(), options, 1024);
         for (size_t i = 0; i < wanted.size(); i++) {
             if (i == n_resumed && i > 0) {
-                made = std::make_unique<sampler>(vocab, options, 1024);
-                made->resume(out, 0);
+                made = std::make_unique<sampler>(model.get(), options, 1024);
+                made->resume(out, {});
             }
             if (made->over()) break;
             std::fill(logits.begin(), logits.end(), 0.0f);
@@ -149,7 +149,7 @@ TEST("other rules begin anew where an answer goes on") {
     sampling_options first = reasoning(5, true);
     CHECK_EQUAL(trace.begin(first, 0).n_before_rules, 0u);
     trace.set_seed(0);
-    for (int i = 0; i < 3; i++) trace.add(0);
+    for (int i = 0; i < 3; i++) trace.add({});
     sampling_options next = first;
     CHECK_EQUAL(trace.begin(next, 3).n_before_rules, 0u);
     next.reasoning->budget = 6;

@@ -65,8 +65,10 @@ TEST("temperature 0 is the argmax, with and without other options in the chain")
     with_bias.logit_bias = { { 5, 0.0f } };
     for (unsigned seed = 0; seed < 50; seed++) {
         const auto logits = f.random_logits(seed);
-        CHECK_EQUAL(sampler(f.vocab, greedy(), 1024).sample(logits.data()).value(), argmax(logits.data(), f.n_vocab));
-        CHECK_EQUAL(sampler(f.vocab, with_bias, 1024).sample(logits.data()).value(), argmax(logits.data(), f.n_vocab));
+        CHECK_EQUAL(sampler(f.model.get(), greedy(), 1024).sample(logits.data()).value(),
+                    argmax(logits.data(), f.n_vocab));
+        CHECK_EQUAL(sampler(f.model.get(), with_bias, 1024).sample(logits.data()).value(),
+                    argmax(logits.data(), f.n_vocab));
     }
 }
 
@@ -77,7 +79,7 @@ TEST("one seed gives one sequence, another seed another") {
         options.temperature = 2.0f;
         options.has_seed = true;
         options.seed = seed;
-        sampler s(f.vocab, options, 1024);
+        sampler s(f.model.get(), options, 1024);
         std::vector<llama_token> out;
         for (unsigned i = 0; i < 30; i++) {
             const auto logits = f.random_logits(i);
@@ -95,12 +97,12 @@ TEST("a bias forces or forbids a token, and one outside the vocabulary is refuse
     const auto logits = f.random_logits(1);
     sampling_options options = greedy();
     options.logit_bias = { { 42, 1000.0f } };
-    CHECK_EQUAL(sampler(f.vocab, options, 1024).sample(logits.data()).value(), 42);
+    CHECK_EQUAL(sampler(f.model.get(), options, 1024).sample(logits.data()).value(), 42);
     const llama_token best = argmax(logits.data(), f.n_vocab);
     options.logit_bias = { { best, -INFINITY } };
-    CHECK(sampler(f.vocab, options, 1024).sample(logits.data()).value() != best);
+    CHECK(sampler(f.model.get(), options, 1024).sample(logits.data()).value() != best);
     options.logit_bias = { { f.n_vocab, 1.0f } };
-    CHECK_FAILURE(error_code::invalid_argument, sampler(f.vocab, options, 1024));
+    CHECK_FAILURE(error_code::invalid_argument, sampler(f.model.get(), options, 1024));
 }
 
 TEST("a bias counts whatever its size and whatever the other options are") {
@@ -116,11 +118,11 @@ TEST("a bias counts whatever its size and whatever the other options are") {
                 options.repeat_penalty = 1.3f;
                 options.has_seed = true;
                 options.logit_bias = { { worst, bias } };
-                sampler s(f.vocab, options, 1024);
+                sampler s(f.model.get(), options, 1024);
                 s.observe({ worst });
                 CHECK_EQUAL(s.sample(logits.data()).value(), worst);
                 options.logit_bias = { { worst, bias }, { worst, -INFINITY } };
-                CHECK(sampler(f.vocab, options, 1024).sample(logits.data()).value() != worst);
+                CHECK(sampler(f.model.get(), options, 1024).sample(logits.data()).value() != worst);
             }
 }
 
@@ -130,7 +132,7 @@ TEST("two forced tokens share the answer as their own logits say") {
     const llama_token better = logits[50] > logits[60] ? 50 : 60;
     sampling_options options = greedy();
     options.logit_bias = { { 50, INFINITY }, { 60, INFINITY } };
-    CHECK_EQUAL(sampler(f.vocab, options, 1024).sample(logits.data()).value(), better);
+    CHECK_EQUAL(sampler(f.model.get(), options, 1024).sample(logits.data()).value(), better);
 }
 
 TEST("a small bias leaves every distribution as it would be with none") {
@@ -141,7 +143,7 @@ TEST("a small bias leaves every distribution as it would be with none") {
     options.has_seed = true;
     sampling_options biased = options;
     biased.logit_bias = { { 17, 0.0f } };
-    sampler a(f.vocab, options, 1024), b(f.vocab, biased, 1024);
+    sampler a(f.model.get(), options, 1024), b(f.model.get(), biased, 1024);
     for (unsigned seed = 0; seed < 50; seed++) {
         const auto logits = f.random_logits(seed);
         CHECK_EQUAL(a.sample(logits.data()).value(), b.sample(logits.data()).value());
@@ -153,7 +155,7 @@ TEST("a complete grammar ends the answer where the end token is forbidden") {
     sampling_options options = greedy();
     options.ignore_eos = true;
     options.grammar = "root ::= \"a\"";
-    sampler s(f.vocab, options, 1024);
+    sampler s(f.model.get(), options, 1024);
     CHECK(!s.over());
     const auto logits = f.random_logits(9);
     s.accept(s.sample(logits.data()).value());
@@ -179,20 +181,21 @@ TEST("an answer goes on with its grammar and its random numbers, and a new seed 
     first.grammar = "root ::= [a-z]+";
     first.has_seed = true;
     first.seed = 5;
-    CHECK_EQUAL(trace.begin(first, 0).n_drawn, 0u);
+    CHECK_EQUAL(trace.begin(first, 0).drawn.choices, 0u);
     trace.set_seed(5);
-    for (const uint8_t n : { 1, 2, 1 }) trace.add(n);
+    for (const size_t n : { 1, 2, 1 }) trace.add({ n, n - 1 });
     sampling_options next = first;
     next.has_seed = false;
     // The third token was taken back.
     const answer_trace::beginning on = trace.begin(next, 2);
-    CHECK_EQUAL(on.n_drawn, 3u);
+    CHECK_EQUAL(on.drawn.choices, 3u);
+    CHECK_EQUAL(on.drawn.xtc, 1u);
     CHECK_EQUAL(on.n_before_rules, 0u);
     CHECK(next.has_seed && next.seed == 5u);
     next.seed = 6;
     next.grammar = "root ::= [0-9]+";
     const answer_trace::beginning anew = trace.begin(next, 2);
-    CHECK_EQUAL(anew.n_drawn, 0u);
+    CHECK_EQUAL(anew.drawn.choices, 0u);
     CHECK_EQUAL(anew.n_before_rules, 2u);
 }
 
@@ -200,17 +203,17 @@ TEST("ignore_eos never gives an end token") {
     const fixture f;
     auto logits = f.random_logits(3);
     logits[2] = 100.0f;
-    CHECK_EQUAL(sampler(f.vocab, greedy(), 1024).sample(logits.data()).value(), 2);
+    CHECK_EQUAL(sampler(f.model.get(), greedy(), 1024).sample(logits.data()).value(), 2);
     sampling_options options = greedy();
     options.ignore_eos = true;
-    CHECK(sampler(f.vocab, options, 1024).sample(logits.data()).value() != 2);
+    CHECK(sampler(f.model.get(), options, 1024).sample(logits.data()).value() != 2);
 }
 
 TEST("a grammar allows only what it says, and a broken one is refused") {
     const fixture f;
     sampling_options options = greedy();
     options.grammar = "root ::= [0-9]+";
-    sampler s(f.vocab, options, 1024);
+    sampler s(f.model.get(), options, 1024);
     for (unsigned seed = 0; seed < 10; seed++) {
         const auto logits = f.random_logits(seed);
         const llama_token token = s.sample(logits.data()).value();
@@ -221,7 +224,7 @@ TEST("a grammar allows only what it says, and a broken one is refused") {
     }
     for (const char * broken : { "root ::= (", "no root at all", "root ::= missing" }) {
         options.grammar = broken;
-        CHECK_FAILURE(error_code::grammar_invalid, sampler(f.vocab, options, 1024));
+        CHECK_FAILURE(error_code::grammar_invalid, sampler(f.model.get(), options, 1024));
     }
 }
 
@@ -235,13 +238,13 @@ TEST("a grammar that would not end the parser's work is refused before it begins
          { std::string("root ::= \"a\"{3,1}"), "root ::= " + deep + "\"a\"" + back, chain,
            std::string("root ::= \"a\"{99999999999999999999}"), std::string(2 << 20, ' ') }) {
         options.grammar = hostile;
-        CHECK_FAILURE(error_code::grammar_invalid, sampler(f.vocab, options, 1024));
+        CHECK_FAILURE(error_code::grammar_invalid, sampler(f.model.get(), options, 1024));
     }
     for (const char * fine :
          { "root ::= \"(((({3,1}\" [({] # ({3,1}", "root ::= \"a\"{2,}", "root ::= (\"a\" | \"b\"){0,3}",
            "root ::= (((\"a\"{2000}){2000}){2000}){2000}", "root ::= x{2,5}\nx ::= [a-z]" }) {
         options.grammar = fine;
-        sampler(f.vocab, options, 1024);
+        sampler(f.model.get(), options, 1024);
     }
     CHECK(true);
 }
@@ -251,9 +254,9 @@ TEST("where no token is allowed there is an error, not a token") {
     const auto logits = f.random_logits(6);
     sampling_options options = greedy();
     for (llama_token token = 0; token < f.n_vocab; token++) options.logit_bias.push_back({ token, -INFINITY });
-    CHECK_FAILURE(error_code::inference_failed, sampler(f.vocab, options, 1024).sample(logits.data()));
+    CHECK_FAILURE(error_code::inference_failed, sampler(f.model.get(), options, 1024).sample(logits.data()));
     options.temperature = 1.0f;
-    CHECK_FAILURE(error_code::inference_failed, sampler(f.vocab, options, 1024).sample(logits.data()));
+    CHECK_FAILURE(error_code::inference_failed, sampler(f.model.get(), options, 1024).sample(logits.data()));
 }
 
 TEST("a repeat_last_n of -1 looks back over the whole context") {
@@ -264,11 +267,11 @@ TEST("a repeat_last_n of -1 looks back over the whole context") {
     options.presence_penalty = 100.0f;
     std::vector<llama_token> seen(500, (best + 1) % f.n_vocab);
     seen[0] = best;
-    sampler near(f.vocab, options, 1024);
+    sampler near(f.model.get(), options, 1024);
     near.observe(seen);
     CHECK_EQUAL(near.sample(logits.data()).value(), best);
     options.repeat_last_n = -1;
-    sampler far(f.vocab, options, 1024);
+    sampler far(f.model.get(), options, 1024);
     far.observe(seen);
     CHECK(far.sample(logits.data()).value() != best);
 }
@@ -279,7 +282,7 @@ TEST("penalties count what is in the context") {
     const auto best = argmax(logits.data(), f.n_vocab);
     sampling_options options = greedy();
     options.presence_penalty = 100.0f;
-    sampler s(f.vocab, options, 1024);
+    sampler s(f.model.get(), options, 1024);
     CHECK_EQUAL(s.sample(logits.data()).value(), best);
     s.observe({ best });
     CHECK(s.sample(logits.data()).value() != best);
@@ -290,7 +293,7 @@ TEST("log-probabilities are those of a softmax, likeliest first") {
     const auto logits = f.random_logits(5);
     double sum = 0;
     for (const float l : logits) sum += std::exp((double) l);
-    const auto rows = sampler(f.vocab, greedy(), 1024).log_probs(logits.data(), 17, f.n_vocab);
+    const auto rows = sampler(f.model.get(), greedy(), 1024).log_probs(logits.data(), 17, f.n_vocab);
     CHECK_EQUAL(rows.size(), (size_t) f.n_vocab + 1);
     CHECK(rows[0].token == 17 && std::abs(rows[0].log_prob - (logits[17] - std::log(sum))) < 1e-4);
     double total = 0;
@@ -302,5 +305,5 @@ TEST("log-probabilities are those of a softmax, likeliest first") {
     }
     CHECK(std::abs(total - 1) < 1e-4);
     CHECK_EQUAL(seen.size(), (size_t) f.n_vocab);
-    CHECK_EQUAL(sampler(f.vocab, greedy(), 1024).log_probs(logits.data(), 17, 0).size(), 1u);
+    CHECK_EQUAL(sampler(f.model.get(), greedy(), 1024).log_probs(logits.data(), 17, 0).size(), 1u);
 }

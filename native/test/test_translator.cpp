@@ -313,7 +313,8 @@ TEST("a sound draft is read, and each fault in one is named") {
     for (const char * name : { "blk.0.q.weight", "blk.0.vk.weight", "blk.00.k.weight", "extra", "blk.0.k.weights",
                                "blk. 0.k.weight", "blk.0.k.scale" })
         refuses((std::string("has the unknown tensor ") + name).c_str(), [&](draft & file) { file.add(name, 64, 32); });
-    refuses("both a common map and maps for K or V in layer 1", [](draft & file) { file.add("blk.1.k.weight", 64, 32); });
+    refuses("both a common map and maps for K or V in layer 1",
+            [](draft & file) { file.add("blk.1.k.weight", 64, 32); });
     refuses("has a bias without a weight in layer 0", [](draft & file) { file.add("blk.0.kv.bias", 32, 1); });
     const auto alone = [](const char * expected, const std::function<void(draft &)> & edit) {
         refuses(expected, edit, false);

@@ -1,6 +1,7 @@
 /**
  * Writes the JavaScript of dist/, of which tsc writes the declarations only: the library in one file, since a hundred
- * small ones take longer to load than what is in them, and the command line, which imports the library from there.
+ * small ones take longer to load than what is in them, and the command line and the subpaths of the package, which import
+ * the library from there.
  * Packages of others are bundled with them, so that an install brings none.
  *
  * The licences of what was bundled come together in dist/third-party-licences.txt.
@@ -15,7 +16,7 @@ const dist = join(root, "dist");
 
 /** What the library's code is in. As deep as its sources, which look for the package's other files from where they are. */
 const libraryFolder = "internal";
-/** The library's public names, and what only the command line takes of it. */
+/** The library's public names, and what only the other rooms take of it. */
 const library = `${libraryFolder}/library`;
 
 /** @type {import("esbuild").BuildOptions} */
@@ -39,12 +40,12 @@ const requireForCommonJs =
   'import { createRequire as overfillRequire } from "node:module"; const require = overfillRequire(import.meta.url);';
 
 /**
- * The command line.
+ * A room that is not part of the library: the command line, or a subpath of the package.
  *
  * @returns the bundle's inputs, and the modules of other rooms whose exports it imports from the library
  */
-async function bundleCommandLine() {
-  const room = join(lib, "cli");
+async function bundleRoom(name, entry, banner) {
+  const room = join(lib, name);
   const imported = new Set();
   const otherRooms = {
     name: "other-rooms",
@@ -60,19 +61,19 @@ async function bundleCommandLine() {
   };
   const { metafile } = await build({
     ...common,
-    entryPoints: { "cli/main": join(room, "main.ts") },
-    chunkNames: "cli/[name]-[hash]",
+    entryPoints: { [`${name}/${entry}`]: join(room, `${entry}.ts`) },
+    chunkNames: `${name}/[name]-[hash]`,
     // Loaded where a tool server is named, and not part of the package.
     external: ["@modelcontextprotocol/sdk"],
     plugins: [otherRooms],
-    banner: { js: requireForCommonJs },
+    ...(banner && { banner: { js: banner } }),
   });
-  return { inputs: Object.keys(metafile.inputs), imported: [...imported].sort() };
+  return { inputs: Object.keys(metafile.inputs), imported: [...imported] };
 }
 
 /**
  * The library: dist/index.js with the public names, and a second entry with the exports of `modules` too. Both import the
- * file that all of the code is in, so that the command line and a program that imports it share one library.
+ * file that all of the code is in, so that the other rooms and a program that imports it share one library.
  */
 async function bundleLibrary(modules) {
   const specifiers = [join(lib, "index.ts"), ...modules].map(
@@ -114,8 +115,9 @@ function licenceOf(folder) {
 
 // What an earlier build left.
 for (const file of readdirSync(dist, { recursive: true })) if (file.endsWith(".js")) rmSync(join(dist, file));
-const commandLine = await bundleCommandLine();
-const inputs = [...commandLine.inputs, ...(await bundleLibrary(commandLine.imported))];
+const rooms = [await bundleRoom("cli", "main", requireForCommonJs), await bundleRoom("ai-sdk", "index")];
+const imported = [...new Set(rooms.flatMap((room) => room.imported))].sort();
+const inputs = [...rooms.flatMap((room) => room.inputs), ...(await bundleLibrary(imported))];
 const packages = [...new Set(inputs.map(packageOf))].filter((folder) => folder !== undefined).sort();
 const rule = `\n${"-".repeat(80)}\n\n`;
 writeFileSync(

@@ -14,6 +14,7 @@ const examples = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map((match) => ma
 const expected = [
   " 3 gray lamps , 12 red boats , 17 blue keys .",
   " lamps barn",
+  "{ rain: ",
   " Rosnek 17 blue keys attic",
   "choose another file",
 ];
@@ -30,7 +31,8 @@ for (const [index, code] of examples.entries()) {
     copyFileSync(join(root, "models/demo-prefill.gguf"), join(folder, "Llama-3.2-3B-Instruct-Q8_0.gguf"));
     copyFileSync(join(root, "models/demo-decode.gguf"), join(folder, "Llama-3.2-3B-Instruct-Q4_0.gguf"));
     writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-    writeFileSync(join(folder, "example.ts"), code);
+    // The demo pair has not learnt to chat, and has no template.
+    writeFileSync(join(folder, "example.ts"), code.replace(".chat({", '.chat({ template: "chatml",'));
     // The loader also lowers `await using`, as a user's compiler would.
     const tsx = import.meta.resolve("tsx");
     const { stdout } = await promisify(execFile)(process.execPath, ["--import", tsx, "example.ts"], { cwd: folder });

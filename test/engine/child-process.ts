@@ -25,7 +25,7 @@ export async function runChild(
     args = [],
     input = "",
     execArgv = [],
-    timeoutMs = 60_000,
+    timeoutMs = 120_000,
   }: {
     readonly args?: readonly string[];
     readonly input?: string;

@@ -41,14 +41,15 @@ const abortedPrefill = (afterTokens: number, refresh: boolean): Move => ({
     const onProgress = ({ tokens }: { readonly tokens: number }) => {
       if (tokens >= afterTokens) controller.abort(controller);
     };
-    // So long that it cannot be through before the abort comes.
-    const work = session.prefill(someTokens(300), { refresh, onProgress, signal: controller.signal });
-    const thrown: unknown = await work.then(
-      () => new Error("it was not aborted"),
-      (error: unknown) => error,
-    );
-    if (thrown !== controller) throw thrown;
-    return [];
+    const tokens = someTokens(300);
+    try {
+      await session.prefill(tokens, { refresh, onProgress, signal: controller.signal });
+      // On a busy machine it can be through before the abort is heard: then it is a prefill like others.
+      return tokens;
+    } catch (error) {
+      if (error !== controller) throw error;
+      return [];
+    }
   },
 });
 
@@ -136,7 +137,7 @@ async function compare(pair: Pair, list: readonly Move[], equal: (a: Answer, b: 
 
 async function prove(t: ExecutionContext, recipe: PairRecipe, equal: (a: Answer, b: Answer) => boolean): Promise<void> {
   // Micro-batches of one token, so that it makes no difference how often a reading began anew.
-  const pair = await openPair(t, { ...recipe, batchSize: 1, contextSize: 1024, maxSessions: 2 });
+  const pair = await openPair(t, { ...recipe, batchSize: 1, contextSize: 4096, maxSessions: 2 });
   const property = fc.asyncProperty(conversations, (list) => compare(pair, list, equal));
   const outcome = await fc.check(property, { numRuns: 100, interruptAfterTimeLimit: 20_000 });
   t.false(outcome.failed, String(outcome.errorInstance));

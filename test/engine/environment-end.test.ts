@@ -55,19 +55,19 @@ async function keepsStatus(t: ExecutionContext, what: string, how: keyof typeof 
 }
 
 for (const what of works) {
-  test(`the application's status is kept when it ends in the middle of: ${what}`, async (t) => {
+  test.serial(`the application's status is kept when it ends in the middle of: ${what}`, async (t) => {
     for (const how of ["exit", "throw"] as const) await keepsStatus(t, what, how);
   });
 }
 
 for (const how of ["reject", "listener", "reallyExit"] as const) {
-  test(`the application's status is kept when it ends by ${how}`, async (t) => {
+  test.serial(`the application's status is kept when it ends by ${how}`, async (t) => {
     for (const what of ["importance", "generate"]) await keepsStatus(t, what, how);
   });
 }
 
 for (const what of [...works, ...calls]) {
-  test(`a worker that is terminated takes nothing with it in the middle of: ${what}`, async (t) => {
+  test.serial(`a worker that is terminated takes nothing with it in the middle of: ${what}`, async (t) => {
     const { code, signal, stdout, stderr } = await runChild("end-worker.mjs", {
       input: JSON.stringify({ what, ...files() }),
     });
@@ -76,10 +76,13 @@ for (const what of [...works, ...calls]) {
 }
 
 for (const what of ["importance", "generate", "load"]) {
-  test(`the status is kept when the main thread exits while a worker is in the middle of: ${what}`, async (t) => {
-    const { code, signal, stderr } = await runChild("exit-beside-worker.mjs", {
-      input: JSON.stringify({ what, ...files() }),
-    });
-    t.deepEqual({ code, signal }, { code: 7, signal: null }, stderr);
-  });
+  test.serial(
+    `the status is kept when the main thread exits while a worker is in the middle of: ${what}`,
+    async (t) => {
+      const { code, signal, stderr } = await runChild("exit-beside-worker.mjs", {
+        input: JSON.stringify({ what, ...files() }),
+      });
+      t.deepEqual({ code, signal }, { code: 7, signal: null }, stderr);
+    },
+  );
 }

@@ -196,3 +196,29 @@ test("a decode model whose weights are no numbers ends generate after the full m
   t.deepEqual(error.details, { model: "decode", position: prompt.length + 1 });
   t.is(chunks.flatMap(({ tokens }) => tokens).length, 1);
 });
+
+const further: readonly (readonly [title: string, options: DecodeOptions])[] = [
+  ["DRY", { dryMultiplier: 20, dryAllowedLength: 0, drySequenceBreakers: [] }],
+  ["XTC", { xtcProbability: 0.5, xtcThreshold: 0 }],
+  ["top n sigma", { topNSigma: 0.5 }],
+  ["dynamic temperature", { dynatempRange: 1.4, dynatempExponent: 2 }],
+  ["Mirostat 1", { mirostat: 1, mirostatTau: 3 }],
+  ["Mirostat 2", { mirostat: 2, mirostatTau: 3 }],
+  ["another order of samplers", { samplers: ["temperature", "top_p", "top_k"], topP: 0.7 }],
+];
+
+for (const [title, options] of further) {
+  test(`${title} changes an answer, which a seed repeats, in one part or in two`, async (t) => {
+    const pair = await openPair(t, { maxSessions: 2 });
+    const base = { temperature: 1.5, topK: 0, minP: 0, seed: 9, ignoreEos: true } as const;
+    const plain = await answerAlone(pair, prompt, { ...base, maxTokens: 24 });
+    const found = await answerAlone(pair, prompt, { ...base, ...options, maxTokens: 24 });
+    t.notDeepEqual(found.tokens, plain.tokens);
+    for (const cut of [1, 11]) {
+      await using session = await pair.createSession();
+      const first = await answer(session, prompt, { ...base, ...options, maxTokens: cut });
+      const second = await readAnswer(session.decode({ ...base, ...options, maxTokens: 24 - cut }));
+      t.deepEqual([...first.tokens, ...second.tokens], found.tokens);
+    }
+  });
+}

@@ -3,6 +3,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import test from "ava";
+import * as aiSdkSources from "../../lib/ai-sdk/index.js";
 import * as sources from "../../lib/index.js";
 
 const built = (file: string) => new URL(`../../dist/${file}`, import.meta.url).href;
@@ -21,17 +22,37 @@ test("the command line's library is the one that a program imports", async (t) =
   for (const [name, value] of Object.entries(await load("index.js"))) t.is(own[name], value, name);
 });
 
-test("importing the package loads two files, and none of the command line's", async (t) => {
+test("a subpath exports what its sources do, and its errors are the library's", async (t) => {
+  const subpath = await load("ai-sdk/index.js");
+  t.deepEqual(Object.keys(subpath).sort(), Object.keys(aiSdkSources).sort());
+  const { createOverfill } = subpath as unknown as typeof aiSdkSources;
+  const error = t.throws(() => createOverfill({ models: {}, maxSessions: 0 }));
+  t.true(error instanceof ((await load("index.js")).OverfillError as typeof sources.OverfillError));
+});
+
+/** The built files that an import loads. */
+async function filesOf(file: string): Promise<string[]> {
   const hook = `export async function load(url, context, next) {
     if (url.includes("/dist/")) console.log(url);
     return next(url, context);
   }`;
   const program = `import { register } from "node:module";
     register("data:text/javascript," + encodeURIComponent(${JSON.stringify(hook)}));
-    await import(${JSON.stringify(built("index.js"))});`;
+    await import(${JSON.stringify(built(file))});`;
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", program]);
-  const files = stdout.trim().split("\n");
-  t.is(files.length, 2, stdout);
+  return stdout.trim().split("\n");
+}
+
+test("importing the package loads two files, and none of the command line's or of a subpath", async (t) => {
+  const files = await filesOf("index.js");
+  t.is(files.length, 2, files.join("\n"));
   t.is(files[0], built("index.js"));
   t.regex(files[1] ?? "", /\/dist\/internal\//);
+});
+
+test("importing a subpath loads its file and the library's two", async (t) => {
+  const files = await filesOf("ai-sdk/index.js");
+  t.is(files.length, 3, files.join("\n"));
+  t.is(files[0], built("ai-sdk/index.js"));
+  t.true(files.includes((await filesOf("index.js"))[1] ?? ""));
 });

@@ -102,7 +102,8 @@ export async function checkInstalled(tarballs, whole) {
     console.log(`   ${megabytes} MB, ${loaded.length} modules, import in ${importCost(project).toFixed(0)} ms`);
     check(bytes <= maximumBytes, `${bytes} bytes are installed, more than ${maximumBytes}`);
     check(loaded.length <= maximumModules, `import "overfill" loads ${loaded.length} modules`);
-    check(!loaded.some((url) => url.includes("/dist/cli/")), "the command line loads with the package");
+    for (const room of ["cli", "ai-sdk"])
+      check(!loaded.some((url) => url.includes(`/dist/${room}/`)), `${room} loads with the package`);
     const [, told, count] =
       /about (\d+) MB in (\w+) packages/.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
     if (thisPlatform !== "linux-x64") return;
@@ -115,6 +116,20 @@ export async function checkInstalled(tarballs, whole) {
 
   await step("answers the demo prompt by import, require and import() from CommonJS", () => {
     for (const file of ["demo.mjs", "demo.cjs", "dynamic.cjs"]) checkAnswer(node([file], { cwd: project }));
+  });
+
+  await step("imports overfill/ai-sdk, which needs no package of the SDK, and answers through it", () => {
+    const text = `import { demoPair, loadPair } from "overfill";
+      import { createOverfill } from "overfill/ai-sdk";
+      const pair = await loadPair(demoPair);
+      const provider = createOverfill({ models: { small: { pair, template: "chatml" } } });
+      const prompt = [{ role: "user", content: [{ type: "text", text: "Hello" }] }];
+      const overfill = { grammar: 'root ::= "Good day."' };
+      const { content } = await provider("small").doGenerate({ prompt, providerOptions: { overfill } });
+      await pair.dispose();
+      console.log(JSON.stringify(content));`;
+    const [part] = evaluate(project, text);
+    check(part?.text === "Good day.", `got ${JSON.stringify(part)}`);
   });
 
   await step("answers the demo prompt on the command line, and passes doctor", () => {

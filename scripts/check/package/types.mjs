@@ -16,6 +16,16 @@ export async function answer(): Promise<string> {
   return chunks.map((chunk) => chunk.text).join("");
 }`;
 
+/** The subpaths' types, with nothing else installed. */
+const subpaths = `
+import { loadPair } from "overfill";
+import { createOverfill, type LanguageModel, type OverfillProvider } from "overfill/ai-sdk";
+export async function model(): Promise<LanguageModel> {
+  const pair = await loadPair({ prefill: { model: "x" } });
+  const provider: OverfillProvider = createOverfill({ models: { small: { pair, template: "chatml", minP: undefined } } });
+  return provider("small");
+}`;
+
 /** module, moduleResolution, the consumer's package type. */
 const resolutions = [
   ["nodenext", "nodenext", "module"],
@@ -33,13 +43,15 @@ export async function checkTypes(tarballs) {
     node([tool("@arethetypeswrong", "cli", "dist", "index.js"), tarballs.main, "--profile", "esm-only"]),
   );
   await step("a strict consumer compiles by every resolution, with and without @types/node", () => {
-    const project = makeProject("types", { "use.ts": consumer });
+    const project = makeProject("types", { "use.ts": consumer, "subpaths.ts": subpaths });
     npmInstall(project, tarballs.main, "--omit=optional");
     const compile = ([module, resolution, type]) => {
       makeProject("types", {}, { type });
+      // Resolution as in Node 10 knows no exports, and so no subpaths.
+      const files = resolution === "node10" ? ["use.ts"] : ["use.ts", "subpaths.ts"];
       const strict = ["--strict", "--exactOptionalPropertyTypes", "--skipLibCheck", "false", "--target", "es2022"];
       const flags = ["--noEmit", ...strict, "--module", module, "--moduleResolution", resolution];
-      node([tool("typescript", "bin", "tsc"), ...flags, "use.ts"], { cwd: project });
+      node([tool("typescript", "bin", "tsc"), ...flags, ...files], { cwd: project });
     };
     for (const resolution of resolutions) compile(resolution);
     for (const name of ["@types/node", "undici-types"])

@@ -38,6 +38,7 @@ export function addRunCommand(program: Command) {
       .option("--chat", "the prompt is a message of the user; so it is with any other flag of this group"),
   ).option("--json-schema <file>", "JSON schema that the answer keeps to; prints the answer once it is whole");
   const answering = samplingFlags(chatting)
+    .optionsGroup("Answer:")
     .addOption(new Option("--grammar <gbnf>", "GBNF grammar that the answer follows").conflicts("grammarFile"))
     .option("--grammar-file <file>", "file with such a grammar")
     .option("--ignore-eos", "go on past the end of the answer")
