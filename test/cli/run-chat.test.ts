@@ -76,6 +76,11 @@ test.serial("--json-schema holds the answer to a schema and prints it as JSON", 
   t.deepEqual(JSON.parse((await runCommand([...args, "--json"])).stdout).object, answer);
 });
 
+test.serial("a grammar holds the text of a chat's answer", async (t) => {
+  const { stdout } = await runCommand(argsOf(t, "--chat", "--quiet", "-p", "Hi.", "--grammar", 'root ::= "Bad day."'));
+  t.is(stdout, "Bad day.");
+});
+
 test.serial("an answer that is no whole JSON is none", async (t) => {
   const args = ["run", "--json-schema", schemaFile(t, point), "-p", "Where?", "--max-tokens", "2"];
   const { stdout, stderr, exitCode } = await runCommand(args);
