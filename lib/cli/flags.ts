@@ -75,7 +75,7 @@ export type FlagsOf<Add extends (program: Command) => { opts(): OptionValues }> 
  * Adds flags that commands have in common. commander adds them to the very command that it is given; what they parse to
  * is inferred as if they stood alone, and joins what is there.
  */
-function addFlags<Args extends unknown[], Own extends OptionValues, Common extends OptionValues>(
+export function addFlags<Args extends unknown[], Own extends OptionValues, Common extends OptionValues>(
   command: Command<Args, Own>,
   add: (command: Command) => Command<[], Common>,
 ): Command<Args, Own & Common> {
@@ -239,6 +239,8 @@ const otherNames: Readonly<Record<string, string>> = {
 
 /** The same, where a command has a word of its own for an option, or for one inside it. */
 const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  chat: { "reasoning.budgetTokens": "--reasoning-budget" },
+  run: { "reasoning.budgetTokens": "--reasoning-budget", schema: "--json-schema" },
   prune: { layers: "--layers", model: "<model>" },
   importance: { model: "<model>" },
   pad: { model: "<model>" },

@@ -1,7 +1,8 @@
-/** The command line as a whole: the commands, what `--help` says, and how every failure is told. */
+/** The command line as a whole: the commands, and what `--help` says. */
 
 import { createRequire } from "node:module";
-import { Command, CommanderError } from "@commander-js/extra-typings";
+import { Command } from "@commander-js/extra-typings";
+import { addChatCommand } from "./commands/chat/flags.js";
 import { addCreateCommand } from "./commands/create/flags.js";
 import { addDoctorCommand } from "./commands/doctor/flags.js";
 import { addEvalCommand } from "./commands/eval/flags.js";
@@ -12,8 +13,7 @@ import { addInspectCommand } from "./commands/inspect/flags.js";
 import { addPadCommand } from "./commands/pad/flags.js";
 import { addPruneCommand } from "./commands/prune/flags.js";
 import { addRunCommand } from "./commands/run/flags.js";
-import { exitCodes, QuietExit, UsageError } from "./exit.js";
-import { flagOfParameter } from "./flags.js";
+import { describeFailure } from "./failure.js";
 import { visibleLines } from "./visible.js";
 
 /** Runs one command line (without node and script) and gives its exit status. Never rejects. */
@@ -39,6 +39,7 @@ export function makeProgram(): Command {
     .exitOverride()
     .configureOutput({ outputError: () => {} });
   addRunCommand(program).action(async (flags) => (await import("./commands/run/run.js")).run(flags));
+  addChatCommand(program).action(async (flags) => (await import("./commands/chat/run.js")).runChat(flags));
   addInspectCommand(program).action(async (prefill, decode, flags) =>
     (await import("./commands/inspect/run.js")).inspectFiles(prefill, decode, flags),
   );
@@ -57,43 +58,4 @@ export function makeProgram(): Command {
   addEvalCommand(program).action(async (flags) => (await import("./commands/eval/run.js")).runEval(flags));
   addDoctorCommand(program).action(async (flags) => (await import("./commands/doctor/run.js")).doctor(flags));
   return program;
-}
-
-/**
- * What to print on stderr, if anything, and the exit status.
- *
- * @param command the command that failed, by whose flags an option is named
- */
-export function describeFailure(
-  error: unknown,
-  command?: string,
-): { readonly message: string; readonly exitCode: number } {
-  if (error instanceof QuietExit) return { message: "", exitCode: error.exitCode };
-  if (error instanceof CommanderError) return describeCommanderError(error);
-  if (error instanceof UsageError) return usage(error.message);
-  if (!(error instanceof Error)) return { message: `overfill: ${String(error)}`, exitCode: exitCodes.failure };
-
-  const { code, details } = error as { readonly code?: unknown; readonly details?: { readonly parameter?: unknown } };
-  // A failure without a code is a fault of this program: the trace is what a report of it needs.
-  if (typeof code !== "string") return { message: `overfill: ${error.stack ?? error}`, exitCode: exitCodes.failure };
-  const parameter = details?.parameter;
-  if (code !== "ERR_INVALID_ARGUMENT" || typeof parameter !== "string")
-    return { message: `overfill: ${withoutCode(error.message, code)} (${code})`, exitCode: exitCodes.failure };
-  return usage(`${error.message.replace(parameter, flagOfParameter(parameter, command))} (${code})`);
-}
-
-/** Node puts the code of a system error in front of its message. */
-function withoutCode(message: string, code: string): string {
-  return message.startsWith(`${code}: `) ? message.slice(code.length + 2) : message;
-}
-
-function describeCommanderError(error: CommanderError): { readonly message: string; readonly exitCode: number } {
-  if (error.exitCode === 0) return { message: "", exitCode: 0 };
-  // No command was named: commander has printed the help.
-  if (error.code === "commander.help") return { message: "", exitCode: exitCodes.usage };
-  return usage(error.message.replace(/^error: /, ""));
-}
-
-function usage(message: string): { readonly message: string; readonly exitCode: number } {
-  return { message: `overfill: ${message}`, exitCode: exitCodes.usage };
 }

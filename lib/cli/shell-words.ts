@@ -1,4 +1,24 @@
-/** Commands that people are told to run. */
+/** Commands that people are told to run, and commands that they name. */
+
+import { UsageError } from "./exit.js";
 
 /** A file's name as a shell takes it. */
 export const quoted = (file: string): string => (/^[\w./:\\-]+$/.test(file) ? file : `"${file}"`);
+
+/**
+ * The words of a command: between spaces, but what stands in quotes of either kind is one. A backslash is a letter as any,
+ * since Windows has it in paths.
+ */
+export function splitWords(command: string): string[] {
+  const words: string[] = [];
+  let word: string | undefined;
+  for (const [, quote, inside, open, plain] of command.matchAll(/(["'])(.*?)\1|(["'])|([^\s"']+)|\s+/gs)) {
+    if (open !== undefined) throw new UsageError(`a quote is open: ${command}`);
+    if (quote !== undefined || plain !== undefined) word = (word ?? "") + (inside ?? plain ?? "");
+    else {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+    }
+  }
+  return word === undefined ? words : [...words, word];
+}

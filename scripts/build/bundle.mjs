@@ -63,6 +63,8 @@ async function bundleRoom(name, entry, banner) {
     ...common,
     entryPoints: { [`${name}/${entry}`]: join(room, `${entry}.ts`) },
     chunkNames: `${name}/[name]-[hash]`,
+    // Loaded where a tool server is named, and not part of the package.
+    external: ["@modelcontextprotocol/sdk"],
     plugins: [otherRooms],
     ...(banner && { banner: { js: banner } }),
   });

@@ -7,7 +7,8 @@ import { text } from "node:stream/consumers";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
-const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+/** The built command line. */
+export const main = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const observer = new URL("./observed-command.mjs", import.meta.url).href;
 
 export interface CommandOptions {
@@ -18,6 +19,8 @@ export interface CommandOptions {
   readonly stdin?: string | "silent" | undefined;
   /** A file descriptor to write the answer to. Without one it comes through a pipe. */
   readonly stdout?: number | undefined;
+  /** The command line of another installation. @default {@link main} */
+  readonly script?: string;
   /** In addition to this process's; undefined takes a variable away. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /**
@@ -38,9 +41,9 @@ export interface CommandResult {
 
 /** Starts `overfill ...args`; the caller reads its streams. */
 export function startCommand(args: readonly string[], options: CommandOptions = {}): ChildProcess {
-  const { stdin, stdout = "pipe", env, observed = false } = options;
+  const { stdin, stdout = "pipe", env, observed = false, script = main } = options;
   const input = stdin === undefined ? "ignore" : "pipe";
-  const child = spawn(process.execPath, [...(observed ? ["--import", observer] : []), main, ...args], {
+  const child = spawn(process.execPath, [...(observed ? ["--import", observer] : []), script, ...args], {
     stdio: observed ? [input, stdout, "pipe", "ipc"] : [input, stdout, "pipe"],
     env: { ...process.env, ...env, ...(observed === "terminal" && { OVERFILL_TEST_TERMINAL: "1" }) },
   });

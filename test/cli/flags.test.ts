@@ -1,7 +1,11 @@
 import test from "ava";
+import { toChatOptions } from "../../lib/cli/chat-flags.js";
+import { readTemplate } from "../../lib/cli/chat-template.js";
+import { addChatCommand, toSendOptions as toChatSendOptions } from "../../lib/cli/commands/chat/flags.js";
 import { addEvalCommand, toEvaluateOptions } from "../../lib/cli/commands/eval/flags.js";
-import { addRunCommand, toDecodeOptions, toLoadOptions } from "../../lib/cli/commands/run/flags.js";
+import { addRunCommand, toDecodeOptions } from "../../lib/cli/commands/run/flags.js";
 import { appendLogitBias, appendText, flagOfParameter, given, parseLayers, parseNumber } from "../../lib/cli/flags.js";
+import { toLoadOptions } from "../../lib/cli/pair-flags.js";
 import { demoPair } from "../../lib/engine/demo-pair.js";
 import { checkDecodeOptions, checkLoadPairOptions } from "../../lib/engine/validation.js";
 import { parseFlags } from "./parse-flags.js";
@@ -149,4 +153,25 @@ test("every flag reaches the option of the API that it stands for", async (t) =>
   });
   t.notThrows(() => checkDecodeOptions(decode));
   t.notThrows(() => checkLoadPairOptions(load));
+});
+
+test("the flags of a chat reach its options", async (t) => {
+  const { signal } = new AbortController();
+  const chat = async (...args: string[]) => {
+    const flags = await parseFlags(addChatCommand, args);
+    return { ...toChatOptions(flags), ...(await readTemplate(flags, signal)) };
+  };
+  t.deepEqual(await chat(), { template: "chatml" });
+  t.deepEqual(await chat("--prefill", "a.gguf"), {});
+  t.deepEqual(await chat("--prefill", "a.gguf", "--template", "chatml", "--system", "s", "--no-reasoning"), {
+    template: "chatml",
+    system: "s",
+    reasoning: false,
+  });
+  t.deepEqual(await chat("--prefill", "a.gguf", "--reasoning-budget", "0"), { reasoning: { budgetTokens: 0 } });
+});
+
+test("a conversation forgets its oldest messages rather than end", async (t) => {
+  const flags = await parseFlags(addChatCommand, ["--prefill", "a.gguf", "--max-steps", "2", "--top-k", "3"]);
+  t.deepEqual(toChatSendOptions(flags), { topK: 3, maxSteps: 2, overflow: "drop-oldest" });
 });

@@ -1,6 +1,7 @@
 /** What loads when: the command line must answer `--help` at once, and its packages must not load with the library. */
 
 import { readdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import test from "ava";
@@ -89,4 +90,13 @@ test("echarts loads with a plot only", (t) => {
   t.true(drawing.length > 4);
   for (const file of sourceFiles(join(lib, "cli")).filter((file) => !drawing.includes(file)))
     for (const specifier of staticImports(file)) t.notRegex(specifier, /^echarts|plot|chart/, file);
+});
+
+test("the SDK of tool servers loads with a server only, and is no part of the package", (t) => {
+  const sdk = "@modelcontextprotocol/sdk";
+  for (const file of sourceFiles(lib))
+    for (const specifier of staticImports(file)) t.false(specifier.startsWith(sdk), file);
+  const { peerDependencies, peerDependenciesMeta } = createRequire(import.meta.url)("../../package.json");
+  t.deepEqual(Object.keys(peerDependencies), [sdk]);
+  t.true(peerDependenciesMeta[sdk].optional);
 });

@@ -4,7 +4,8 @@ import { type DecodeOptions, type DecodeResult, type LoadPairOptions, loadPair }
 import type { Progress } from "../../progress.js";
 import { type StageResults, stageSummary } from "../../stage-summary.js";
 import { isOneOutput, styleOf, write } from "../../terminal.js";
-import { toJson, visible, visibleLines } from "../../visible.js";
+import { Transcript } from "../../transcript.js";
+import { toJson, visible } from "../../visible.js";
 
 export interface AnswerOptions {
   readonly load: LoadPairOptions;
@@ -20,11 +21,12 @@ export interface AnswerOptions {
 
 export async function answer(options: AnswerOptions): Promise<void> {
   const { load, prompt, progress, signal, json } = options;
-  const text = new AnswerText(!json, signal);
+  const transcript = new Transcript({ quiet: options.quiet, endsLines: false });
+  const held: string[] = [];
   // At once, before the stage has ended: a second Ctrl-C may leave no time later.
   const tidy = () => {
     progress.stop();
-    text.endLine();
+    transcript.endLine();
   };
   signal.addEventListener("abort", tidy);
   try {
@@ -49,17 +51,18 @@ export async function answer(options: AnswerOptions): Promise<void> {
     try {
       for await (const chunk of stream) {
         for (const token of chunk.tokens) tokens.push(token);
-        await text.write(chunk.text);
+        if (json) held.push(chunk.text);
+        else await transcript.text(chunk.text, signal);
       }
     } catch (error) {
       if (signal.aborted) await summarize(await stream.result);
       throw error;
     }
     const decode = await stream.result;
-    text.endLine();
+    transcript.endLine();
     if (json) {
       const result = {
-        text: text.held,
+        text: held.join(""),
         tokens,
         prefill,
         handover,
@@ -80,47 +83,12 @@ export function filesOf({ prefill, decode }: LoadPairOptions): { readonly prefil
   return { prefill: String(prefill.model), decode: String((decode ?? prefill).model) };
 }
 
-async function printSummary({ json, quiet }: AnswerOptions, results: StageResults): Promise<void> {
+/** How the stages went, where nobody wants silence. */
+export async function printSummary(
+  { json, quiet }: Pick<AnswerOptions, "json" | "quiet">,
+  results: StageResults,
+): Promise<void> {
   if (json || quiet) return;
   const gap = process.stderr.isTTY || isOneOutput() ? "\n" : "";
   await write(process.stderr, `${gap}${styleOf(process.stderr)("dim", stageSummary(visible(results)))}\n`);
-}
-
-/**
- * The answer's text on its way to stdout: exactly the answer, but on a terminal without control characters and with a line
- * break to end it.
- */
-class AnswerText {
-  readonly #shown: boolean;
-  readonly #signal: AbortSignal;
-  readonly #held: string[] = [];
-  #openLine = false;
-
-  /** @param shown false: keep the text in place of writing it */
-  constructor(shown: boolean, signal: AbortSignal) {
-    this.#shown = shown;
-    this.#signal = signal;
-  }
-
-  /** The text that was kept. */
-  get held(): string {
-    return this.#held.join("");
-  }
-
-  async write(text: string): Promise<void> {
-    if (text === "") return;
-    if (!this.#shown) {
-      this.#held.push(text);
-      return;
-    }
-    this.#openLine = !text.endsWith("\n");
-    await write(process.stdout, process.stdout.isTTY ? visibleLines(text) : text, this.#signal);
-  }
-
-  endLine(): void {
-    if (this.#openLine && process.stdout.isTTY) process.stdout.write("\n");
-    // With `2>&1` what stderr says would go on in the answer's last line.
-    else if (this.#openLine && isOneOutput()) process.stderr.write("\n");
-    this.#openLine = false;
-  }
 }
