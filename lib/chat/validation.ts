@@ -48,6 +48,7 @@ const schema = onFirstUse(() =>
   kind<AnySchema>("a JSON schema or a Standard Schema", (value) => isStandardSchema(value) || isPlain(value)),
 );
 
+// Not `tool`: where the package is bundled, the exported one would get another name.
 const toolShape = onFirstUse(() =>
   inWords(
     "a tool { description, inputSchema, execute }",
