@@ -86,6 +86,8 @@ class Rewriter {
 
   node(given: JsonSchema, pointer: string): JsonSchema {
     const out: Draft = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+    // Names are texts anyway; zod's records say so.
+    if (JSON.stringify(out.propertyNames) === '{"type":"string"}') delete out.propertyNames;
     for (const keyword of Object.keys(out))
       if (!annotations.has(keyword) && !composed.has(keyword) && !ofSomeType.has(keyword)) refuse(keyword, pointer);
     for (const keyword of ["$defs", "definitions"])

@@ -14,7 +14,7 @@ const two = { type: "object", properties: { b: text } } as const;
 
 const refused: readonly (readonly [schema: JsonSchema, keyword: string, pointer?: string])[] = [
   [{ type: "object", patternProperties: {} }, "patternProperties"],
-  [{ type: "object", propertyNames: text }, "propertyNames"],
+  [{ type: "object", propertyNames: { maxLength: 3 } }, "propertyNames"],
   [{ type: "object", minProperties: 1 }, "minProperties"],
   [{ type: "object", dependentRequired: {} }, "dependentRequired"],
   [{ type: "object", unevaluatedProperties: false }, "unevaluatedProperties"],
@@ -84,6 +84,10 @@ for (const [schema, keyword, pointer = ""] of refused)
   });
 
 const said: readonly (readonly [schema: JsonSchema, expected: JsonSchema])[] = [
+  [
+    { type: "object", propertyNames: text, additionalProperties: text },
+    { type: "object", additionalProperties: text },
+  ],
   [{}, {}],
   [
     { type: "object", properties: {}, title: "x", default: 1 },
