@@ -21,7 +21,7 @@ export interface ChatUsage {
   readonly refreshedTokens: number;
   /** Tokens written, reasoning and tool calls included. */
   readonly completionTokens: number;
-  /** Those of them that came while the model reasoned. */
+  /** Those of them that the reasoning's text takes. */
   readonly reasoningTokens: number;
 }
 

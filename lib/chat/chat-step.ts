@@ -2,7 +2,7 @@
 
 import { randomInt } from "node:crypto";
 import type { DecodeChunk, DecodeOptions } from "../engine/options.js";
-import { parseAnswer } from "../engine/pair.js";
+import { type Pair, parseAnswer } from "../engine/pair.js";
 import type { HandoverReport, PrefillResult } from "../engine/results.js";
 import { type ChatDecodeOptions, decodeChat, type Session } from "../engine/session.js";
 import type { NativeAnswerDelta, NativeRenderedChat } from "../internal/binding-types.js";
@@ -133,6 +133,9 @@ function decodeOptionsOf({ decode, rendered, signal }: StepRequest): DecodeOptio
 
 const reasons = { eos: "stop", stop: "stop", length: "length", context: "context", abort: "abort" } as const;
 
+/** A chunk may hold the end of the reasoning and the beginning of the text, so the tokens of chunks do not tell. */
+const tokensOf = async (pair: Pair, text: string) => (text === "" ? 0 : (await pair.tokenizeAsync(text)).length);
+
 /** Reads and answers. An abort of the signal is an outcome, not an error: what was written until then counts. */
 export async function runStep(request: StepRequest): Promise<StepOutcome> {
   const { session, rendered, signal, emit } = request;
@@ -142,29 +145,25 @@ export async function runStep(request: StepRequest): Promise<StepOutcome> {
   const stream = decodeChat(
     session,
     decodeOptionsOf(request),
-    chatOptionsOf(rendered, reasoning, request.decode.grammar),
+    chatOptionsOf(rendered, request.reasoning, request.decode.grammar),
   );
   const logProbs: NonNullable<DecodeChunk["logProbs"]>[number][] = [];
   let completionTokens = 0;
-  let reasoningTokens = 0;
-  const read = async (more: string, tokens: number, isLast: boolean) => {
-    const deltas = await parseAnswer(session.pair, rendered.parser, more, isLast);
-    if (deltas.length > 0 && deltas.every(({ text, toolIndex }) => text === "" && toolIndex < 0))
-      reasoningTokens += tokens;
-    for (const delta of deltas) answer.add(delta);
+  const read = async (more: string, isLast: boolean) => {
+    for (const delta of await parseAnswer(session.pair, rendered.parser, more, isLast)) answer.add(delta);
   };
   try {
     for await (const chunk of stream) {
       completionTokens += chunk.tokens.length;
       logProbs.push(...(chunk.logProbs ?? []));
-      await read(chunk.text, chunk.tokens.length, false);
+      await read(chunk.text, false);
     }
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw error;
   }
   const decode = await stream.result;
   const ended = decode.reason === "eos" || decode.reason === "stop";
-  await read("", 0, ended);
+  await read("", ended);
   const toolCalls = decode.reason === "abort" ? [] : answer.finishedCalls();
   for (const call of toolCalls) emit(call);
   const finishReason: ChatFinishReason = ended && toolCalls.length > 0 ? "tool-calls" : reasons[decode.reason];
@@ -174,7 +173,7 @@ export async function runStep(request: StepRequest): Promise<StepOutcome> {
     cachedTokens: prefill.keptTokens - refreshedTokens,
     refreshedTokens: refreshedTokens + decode.refreshedTokens,
     completionTokens,
-    reasoningTokens,
+    reasoningTokens: Math.min(completionTokens, await tokensOf(session.pair, answer.reasoning)),
   };
   emit({ type: "finish-step", finishReason, usage });
   const { text } = answer;

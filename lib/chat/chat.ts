@@ -180,7 +180,7 @@ export class Chat implements AsyncDisposable {
     const before = this.#messages;
     const stream = makeChatStream(async (emit, signal) => {
       try {
-        return await new Answer(this.pair, await this.#opened(), this.#options.template ?? "", {
+        return await new Answer(this.pair, () => this.#opened(), this.#options.template ?? "", {
           ...{ before, input, request, tools, options, defaults: own, emit, signal },
         }).run((messages) => {
           this.#messages = messages;
@@ -228,16 +228,17 @@ interface AnswerRequest {
 /** One answer on its way: runs of the model, and of tools between them. */
 class Answer {
   readonly #pair: Pair;
-  readonly #session: Session;
+  readonly #open: () => Promise<Session>;
   readonly #template: string;
   readonly #asked: AnswerRequest;
   #messages: readonly ModelMessage[];
   #added: ModelMessage[] = [];
   #droppedMessages = 0;
 
-  constructor(pair: Pair, session: Session, template: string, asked: AnswerRequest) {
+  /** @param open gives the session, which is not asked for until there is something to read */
+  constructor(pair: Pair, open: () => Promise<Session>, template: string, asked: AnswerRequest) {
     this.#pair = pair;
-    this.#session = session;
+    this.#open = open;
     this.#template = template;
     this.#asked = asked;
     this.#messages = [...asked.before, ...asked.input];
@@ -293,8 +294,9 @@ class Answer {
     );
     this.#droppedMessages += this.#messages.length - fitting.messages.length;
     this.#messages = fitting.messages;
+    const session = await this.#open();
     const outcome = await runStep({
-      ...{ session: this.#session, rendered: fitting.rendered, decode: decodeOptionsOf(options), emit, signal },
+      ...{ session, rendered: fitting.rendered, decode: decodeOptionsOf(options), emit, signal },
       reasoning: defaults.reasoning ?? true,
       asObject: options.schema !== undefined,
     }).catch((error: unknown) => {

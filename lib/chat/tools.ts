@@ -1,7 +1,7 @@
 /** Tools that a model may call: their description for the template, and the running of calls. */
 
 import { grammarSchema } from "./grammar-schema.js";
-import type { AnySchema } from "./json-schema.js";
+import type { AnySchema, JsonSchema } from "./json-schema.js";
 import { jsonSchemaOf, validate } from "./json-schema.js";
 import { type ModelMessage, outputText, type ToolCallPart, type ToolResultPart } from "./messages.js";
 
@@ -37,13 +37,31 @@ export type Tools = Readonly<Record<string, Tool<any, unknown>>>;
 /** The tool as it is, with its types: `execute` gets what `inputSchema` describes. */
 export const tool = <Input, Output>(definition: Tool<Input, Output>): Tool<Input, Output> => definition;
 
-/** The tools in the form of OpenAI's chat completions; "" without any. Throws what {@link grammarSchema} throws. */
+/**
+ * The schema without what no grammar can say. Schemas of tools often come from elsewhere and describe more than a grammar
+ * holds; whoever runs a tool checks its input.
+ */
+export function sayable(schema: JsonSchema): JsonSchema {
+  const rest = structuredClone(schema);
+  for (;;)
+    try {
+      return grammarSchema(rest);
+    } catch (error) {
+      const { keyword, pointer = "" } = (error as { details?: { keyword?: string; pointer?: string } }).details ?? {};
+      let at: unknown = rest;
+      for (const key of pointer.split("/").slice(1)) at = (at as Record<string, unknown> | undefined)?.[key];
+      // A property with a slash in its name is not found: the model then learns the description only.
+      if (keyword === undefined || !at || !Reflect.deleteProperty(at, keyword)) return { type: "object" };
+    }
+}
+
+/** The tools in the form of OpenAI's chat completions; "" without any. */
 export function toolsJson(tools: Tools): string {
   const names = Object.keys(tools);
   if (names.length === 0) return "";
   const list = names.map((name) => {
     const { description, inputSchema } = tools[name] as Tool;
-    const parameters = grammarSchema(jsonSchemaOf(inputSchema, `tools.${name}.inputSchema`));
+    const parameters = sayable(jsonSchemaOf(inputSchema, `tools.${name}.inputSchema`));
     return { type: "function", function: { name, description: description ?? "", parameters } };
   });
   return JSON.stringify(list);

@@ -7,7 +7,6 @@ import { createRequire } from "node:module";
 import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import type { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
 import type { Tool, Tools } from "../chat/index.js";
-import { checkGrammarSchema, type JsonSchema } from "../chat/json-schema.js";
 import { UsageError } from "./exit.js";
 import { splitWords } from "./shell-words.js";
 
@@ -82,7 +81,7 @@ export class ToolServers implements AsyncDisposable {
   #add(client: Client, { name, description, inputSchema }: Awaited<ReturnType<Client["listTools"]>>["tools"][number]) {
     this.#tools.set(freeName(name, this.#tools), {
       description,
-      inputSchema: sayable(inputSchema),
+      inputSchema,
       async execute(input, { signal }) {
         const result = await client.callTool({ name, arguments: input as Record<string, unknown> }, undefined, {
           signal,
@@ -127,22 +126,6 @@ function freeName(name: string, taken: ReadonlyMap<string, unknown>): string {
     const free = count === 1 ? wanted : `${wanted}_${count}`;
     if (!taken.has(free)) return free;
   }
-}
-
-/** The schema without what no grammar can say. The server checks what it gets itself. */
-export function sayable(schema: JsonSchema): JsonSchema {
-  const rest = structuredClone(schema);
-  for (;;)
-    try {
-      checkGrammarSchema(rest);
-      return rest;
-    } catch (error) {
-      const { keyword, pointer = "" } = (error as { details?: { keyword?: string; pointer?: string } }).details ?? {};
-      let at: unknown = rest;
-      for (const key of pointer.split("/").slice(1)) at = (at as Record<string, unknown> | undefined)?.[key];
-      // A property with a slash in its name is not found: the model then learns the description only.
-      if (keyword === undefined || !at || !Reflect.deleteProperty(at, keyword)) return { type: "object" };
-    }
 }
 
 /** The texts of a result, and what else it has by its kind. */

@@ -44,6 +44,9 @@ struct chat_templates::state {
         }
     }
 
+    // Throws ERR_INVALID_ARGUMENT where the template would leave the tools, or the choice, out.
+    void check_tools(tool_choice choice, const common_chat_params & params) const;
+
     static void put(common_chat_template & place, const std::string & source) {
         jinja::lexer lexer;
         const auto tokens = lexer.tokenize(source);
@@ -142,6 +145,19 @@ static std::string trigger_type(common_grammar_trigger_type type) {
     throw failure(error_code::internal, "llama.cpp has a new kind of grammar trigger");
 }
 
+void chat_templates::state::check_tools(tool_choice choice, const common_chat_params & params) const {
+    const auto able = common_chat_templates_get_caps(templates.get());
+    // llama.cpp leaves them out otherwise, and the model never hears of them. Some formats it knows by itself.
+    const bool has_place = able.at("supports_tools") || able.at("supports_tool_calls") ||
+                           params.parser.find("\"tool-name\"") != std::string::npos;
+    if (choice == tool_choice::none || (has_place && (choice == tool_choice::automatic || !params.grammar.empty())))
+        return;
+    throw failure(error_code::invalid_argument,
+                  has_place ? "the chat template cannot hold the model to a call of a tool"
+                            : "the chat template has no place for tools",
+                  { { "parameter", "tools" } });
+}
+
 chat_prompt chat_templates::apply(const chat_request & request) const {
     chat_prompt prompt;
     state_->within_bounds([&] {
@@ -157,6 +173,7 @@ chat_prompt chat_templates::apply(const chat_request & request) const {
                           std::string("the chat template refuses this chat: ") + error.what(),
                           { { "parameter", "messages" } });
         }
+        if (!request.tools.empty()) state_->check_tools(request.choice, params);
         for (rendered_piece & piece : record.pieces_of(params.prompt))
             prompt.pieces.push_back({ std::move(piece.text), piece.given });
         prompt.grammar = std::move(params.grammar);

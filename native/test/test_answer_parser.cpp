@@ -180,7 +180,8 @@ struct fixture {
         const chat_templates templates(model.get(), read(one.file));
         chat_request request;
         request.messages = R"([{"role":"user","content":"Graz?"}])";
-        request.tools = tools;
+        // Gemma 2 has no place for them.
+        if (std::string(one.file).find("gemma-2") == std::string::npos) request.tools = tools;
         request.parallel_tool_calls = true;
         request.thinking = one.thinking;
         return templates.apply(request);

@@ -2,7 +2,7 @@
 
 import test from "ava";
 import { z } from "zod";
-import { runTool } from "../../lib/chat/tools.js";
+import { runTool, sayable } from "../../lib/chat/tools.js";
 import { type ModelMessage, type ToolContext, type ToolResultPart, tool } from "../../lib/index.js";
 import { refusal } from "../engine/fixtures.js";
 import { call, chatPair, read, runs, says, types } from "./fixtures.js";
@@ -265,8 +265,30 @@ test("tools with names or descriptions of no kind are refused, each by its place
   await refusal(t, "ERR_INVALID_ARGUMENT", attempt({ "a b": weather }));
   await refusal(t, "ERR_INVALID_ARGUMENT", attempt({ a: { inputSchema: 1 } }));
   await refusal(t, "ERR_INVALID_ARGUMENT", attempt({ a: { ...weather, execute: 1 } }));
-  const chat = pair.chat();
-  const unsayable = { a: { inputSchema: { type: "object", not: {} } } };
-  const error = await refusal(t, "ERR_SCHEMA_UNSUPPORTED", () => chat.send("x", { tools: unsayable }));
-  t.deepEqual(error.details, { keyword: "not", pointer: "" });
+});
+
+test("a tool's schema loses what no grammar can say, and keeps the rest", (t) => {
+  const url = { type: "string", format: "uri", description: "where" };
+  const schema = {
+    type: "object",
+    properties: { url, list: { type: "array", items: { type: "number", minimum: 0 }, uniqueItems: true } },
+    required: ["url"],
+    patternProperties: { "^x": {} },
+  };
+  t.deepEqual(sayable(schema), {
+    type: "object",
+    properties: { url: { type: "string", description: "where" }, list: { type: "array", items: { type: "number" } } },
+    required: ["url"],
+  });
+  t.deepEqual(sayable({ type: "object", properties: { "a/b": url } }), { type: "object" });
+  t.is(schema.properties.url.format, "uri");
+});
+
+test("a template without a place for tools refuses them, and leaves the session to others", async (t) => {
+  const pair = await chatPair(t, { maxSessions: 1 });
+  const chat = pair.chat({ template: "chatml", tools: { weather } });
+  const error = await refusal(t, "ERR_INVALID_ARGUMENT", chat.send("Rain?").finished);
+  t.regex(error.message, /no place for tools/);
+  await using session = await pair.createSession();
+  t.is(session.stats().stage, "empty");
 });

@@ -3,7 +3,6 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import anyTest, { type ExecutionContext, type TestFn } from "ava";
 import { splitWords } from "../../lib/cli/shell-words.js";
-import { sayable } from "../../lib/cli/tool-servers.js";
 import { scriptedCall, writeScriptedModel } from "../support/scripted-model.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { main, runCommand } from "./command-process.js";
@@ -149,21 +148,4 @@ test("a command's words are what spaces part and quotes join", (t) => {
   t.deepEqual(splitWords("C:\\tools\\server.exe -v"), ["C:\\tools\\server.exe", "-v"]);
   t.deepEqual(splitWords(" "), []);
   t.throws(() => splitWords('node "a b.js'), { message: /a quote is open/ });
-});
-
-test("a tool's schema loses what no grammar can say, and keeps the rest", (t) => {
-  const url = { type: "string", format: "uri", description: "where" };
-  const schema = {
-    type: "object",
-    properties: { url, list: { type: "array", items: { type: "number", minimum: 0 }, uniqueItems: true } },
-    required: ["url"],
-    patternProperties: { "^x": {} },
-  };
-  t.deepEqual(sayable(schema), {
-    type: "object",
-    properties: { url: { type: "string", description: "where" }, list: { type: "array", items: { type: "number" } } },
-    required: ["url"],
-  });
-  t.deepEqual(sayable({ type: "object", properties: { "a/b": url } }), { type: "object" });
-  t.is(schema.properties.url.format, "uri");
 });

@@ -1,7 +1,7 @@
 /** What `overfill run` does: looks at everything that can be refused without a model, finds the prompt, answers it. */
 
+import { grammarSchema } from "../../../chat/grammar-schema.js";
 import type { JsonSchema } from "../../../chat/index.js";
-import { checkGrammarSchema } from "../../../chat/json-schema.js";
 import { checkChatOptions, checkSendOptions } from "../../../chat/validation.js";
 import { demoPair } from "../../../engine/index.js";
 import { checkDecodeOptions } from "../../../engine/validation.js";
@@ -68,6 +68,6 @@ async function readSchema(file: string, signal: AbortSignal): Promise<JsonSchema
   }
   if (typeof schema !== "object" || schema === null || Array.isArray(schema))
     throw new UsageError(`${file} holds no JSON schema: expected an object`);
-  checkGrammarSchema(schema);
+  grammarSchema(schema as JsonSchema);
   return schema as JsonSchema;
 }
