@@ -3,8 +3,8 @@ import { createInterface } from "node:readline/promises";
 import { loadPair } from "overfill";
 
 const [prefill, decode = prefill] = process.argv.slice(2);
-await using pair = await loadPair({ prefill: { model: prefill }, decode: { model: decode } });
-await using chat = pair.chat({ system: "You are brief.", overflow: "drop-oldest" });
+const pair = await loadPair({ prefill: { model: prefill }, decode: { model: decode } });
+const chat = pair.chat({ system: "You are brief.", overflow: "drop-oldest" });
 
 const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: "> " });
 terminal.prompt();
@@ -14,3 +14,4 @@ for await (const line of terminal) {
   process.stdout.write("\n");
   terminal.prompt();
 }
+await pair.dispose();

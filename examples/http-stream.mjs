@@ -10,15 +10,17 @@ const pair = await loadPair({ prefill: { model: prefill }, decode: { model: deco
 const server = createServer(async (request, response) => {
   const gone = new AbortController();
   response.once("close", () => gone.abort());
+  const chat = pair.chat();
   try {
     let question = "";
     for await (const chunk of request.setEncoding("utf8")) question += chunk;
-    await using chat = pair.chat();
     for await (const part of chat.send(question, { maxTokens: 512, signal: gone.signal }))
       if (part.type === "text") response.write(part.text);
   } catch (error) {
     if (!gone.signal.aborted && !response.headersSent) response.statusCode = 500;
     if (!gone.signal.aborted) response.write(String(error));
+  } finally {
+    await chat.dispose();
   }
   response.end();
 });

@@ -2,8 +2,8 @@
 import { loadPair } from "overfill";
 
 const [prefill, decode = prefill] = process.argv.slice(2);
-await using pair = await loadPair({ prefill: { model: prefill }, decode: { model: decode } });
-await using chat = pair.chat();
+const pair = await loadPair({ prefill: { model: prefill }, decode: { model: decode } });
+const chat = pair.chat();
 
 const schema = {
   type: "object",
@@ -12,3 +12,4 @@ const schema = {
 };
 const { object } = await chat.send("Graz: 21 degrees, not a cloud.", { schema, maxTokens: 256 }).finished;
 console.log(object);
+await pair.dispose();

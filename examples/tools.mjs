@@ -2,8 +2,8 @@
 import { loadPair } from "overfill";
 
 const [prefill, decode = prefill] = process.argv.slice(2);
-await using pair = await loadPair({ prefill: { model: prefill }, decode: { model: decode } });
-await using chat = pair.chat({
+const pair = await loadPair({ prefill: { model: prefill }, decode: { model: decode } });
+const chat = pair.chat({
   tools: {
     weather: {
       description: "The weather of a city.",
@@ -19,3 +19,4 @@ for await (const part of chat.send("How is the weather in Graz?", { maxTokens: 2
   if (part.type === "tool-result") console.log("->", part.output);
   if (part.type === "finish") console.log(`\n${part.finishReason}, ${part.usage.completionTokens} tokens`);
 }
+await pair.dispose();

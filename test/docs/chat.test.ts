@@ -1,21 +1,18 @@
 /** The examples of docs/chat.md run one after the other, and so do the files of examples/. */
 
 import { execFile, spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import test, { type ExecutionContext } from "ava";
+import { template } from "../chat/fixtures.js";
 import { text } from "../support/gguf-format.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { writeTinyModel } from "../support/tiny-model.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const page = readFileSync(join(root, "docs/chat.md"), "utf8");
-const tsx = import.meta.resolve("tsx");
-
-const template =
-  '{% for m in messages %}{{ m.role + ":" + m.content + eos_token }}{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}';
 
 /** A folder of a stranger's app, with two small models. */
 async function app(t: ExecutionContext): Promise<string> {
@@ -43,10 +40,9 @@ test("every example of examples/ is run here", (t) => {
   t.deepEqual(readdirSync(join(root, "examples")).sort(), ["chat.mjs", "http-stream.mjs", "json.mjs", "tools.mjs"]);
 });
 
-/** `await using` is lowered by the loader, as newer versions of Node run it by themselves. */
 const example = (folder: string, name: string, environment: NodeJS.ProcessEnv = {}) => {
-  writeFileSync(join(folder, `${name}.mts`), readFileSync(join(root, "examples", `${name}.mjs`)));
-  return spawn(process.execPath, ["--import", tsx, `${name}.mts`, "full.gguf", "small.gguf"], {
+  copyFileSync(join(root, "examples", `${name}.mjs`), join(folder, `${name}.mjs`));
+  return spawn(process.execPath, [`${name}.mjs`, "full.gguf", "small.gguf"], {
     cwd: folder,
     env: { ...process.env, ...environment },
     stdio: ["pipe", "pipe", "inherit"],
