@@ -3,6 +3,7 @@
 import {
   chmodSync,
   closeSync,
+  existsSync,
   lstatSync,
   openSync,
   readdirSync,
@@ -143,8 +144,9 @@ async function startWriting(folder: string) {
   await writeTinyModel(model, { ...shape, weightType: "f16" });
   const args = ["prune", model, "-o", join(folder, "out.gguf"), "--layers", "7", "--quantize", "q4_k_m"];
   const child = startCommand([...args, "--threads", "1", "--gpu", "off"]);
+  // A listing with what is inside fails where a folder goes while it is read.
   const isWriting = () =>
-    readdirSync(folder, { recursive: true }).some((name) => /^\.overfill-.*out\.gguf$/.test(String(name)));
+    readdirSync(folder).some((name) => name.startsWith(".overfill-") && existsSync(join(folder, name, "out.gguf")));
   while (!isWriting() && child.exitCode === null) await nextTurn();
   return child;
 }
