@@ -1,6 +1,7 @@
 /** An app that has installed the packed package: what came, what it weighs, the API, the command line, the refusals. */
-import { readdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { platforms, thisPlatform } from "../../release/platforms.mjs";
 import {
   check,
@@ -130,6 +131,24 @@ export async function checkInstalled(tarballs, whole) {
       console.log(JSON.stringify(content));`;
     const [part] = evaluate(project, text);
     check(part?.text === "Good day.", `got ${JSON.stringify(part)}`);
+  });
+
+  await step("runs the examples", () => {
+    const writer = `import { writeTinyModel } from ${JSON.stringify(pathToFileURL(join(root, "test/support/tiny-model.ts")).href)};
+      import { readFileSync } from "node:fs";
+      const file = ${JSON.stringify(join(root, "build/llama.cpp/models/templates/Qwen-Qwen2.5-7B-Instruct.jinja"))};
+      const metadata = { "tokenizer.chat_template": { type: "string", value: readFileSync(file, "utf8") } };
+      for (const [name, nFf] of [["full", 128], ["small", 64]])
+        await writeTinyModel(${JSON.stringify(project)} + "/" + name + ".gguf", { contextLength: 8192, nFf, metadata });`;
+    node(["--import", import.meta.resolve("tsx"), "--input-type=module", "-e", writer], { cwd: root });
+    for (const [name, words] of [
+      ["json", "degrees: "],
+      ["tools", " tokens"],
+    ]) {
+      copyFileSync(join(root, `examples/${name}.mjs`), join(project, `${name}.mjs`));
+      const told = node([`${name}.mjs`, "full.gguf", "small.gguf"], { cwd: project });
+      check(told.includes(words), `examples/${name}.mjs printed ${told}`);
+    }
   });
 
   await step("answers the demo prompt on the command line, and passes doctor", () => {
