@@ -1,6 +1,6 @@
 /** The part of the contract with the native addon that chats use; binding-types.ts has the whole. */
 
-import type { NativeGrammarTrigger } from "./binding-types.js";
+import type { NativeGrammarTrigger } from "./binding-session.js";
 
 /** A chat to be rendered. Texts are "" where there is nothing. */
 export interface NativeChatRequest {
