@@ -18,15 +18,14 @@ import {
 import type { ChatDefaults, SendOptions } from "./options.js";
 import { fitChat } from "./overflow.js";
 import { messageOf, runTool, type Tools } from "./tools.js";
+import { sendNames } from "./validation.js";
 
 /** Tokens that a chat leaves free for its answer, if nothing else is asked for. */
 const usualRoom = 64;
 
-const turnedOff = new Set(["tools", "toolChoice", "parallelToolCalls", "maxSteps", "reasoning", "overflow", "schema"]);
-
 function decodeOptionsOf(options: SendOptions): DecodeOptions {
   const decode: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(options)) if (!turnedOff.has(name)) decode[name] = value;
+  for (const [name, value] of Object.entries(options)) if (!sendNames.has(name)) decode[name] = value;
   delete decode.signal;
   return decode;
 }

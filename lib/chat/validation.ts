@@ -130,7 +130,16 @@ export function checkChatOptions(options: ChatOptions): ChatOptions {
   return checked;
 }
 
-const sendNames = new Set(["tools", "toolChoice", "parallelToolCalls", "maxSteps", "reasoning", "overflow", "schema"]);
+/** The options of an answer that are not the sampler's. */
+export const sendNames: ReadonlySet<string> = new Set([
+  "tools",
+  "toolChoice",
+  "parallelToolCalls",
+  "maxSteps",
+  "reasoning",
+  "overflow",
+  "schema",
+]);
 
 const sendSchema = onFirstUse(() => z.strictObject({ ...defaultsShape(), schema: z.optional(schema()) }));
 

@@ -4,6 +4,7 @@
 #include "deep_stack.h"
 
 #include <exception>
+#include <new>
 #include <utility>
 
 namespace overfill {
@@ -80,9 +81,13 @@ std::vector<answer_delta> answer_parser::push(const std::string & more, bool is_
         common_chat_msg next;
         try {
             next = s.parse(!is_last);
+        } catch (const std::bad_alloc &) {
+            throw;
         } catch (const std::exception &) {
             try {
                 next = s.parse(true);
+            } catch (const std::bad_alloc &) {
+                throw;
             } catch (const std::exception &) {
                 next = s.message;
             }
@@ -94,6 +99,8 @@ std::vector<answer_delta> answer_parser::push(const std::string & more, bool is_
         if (s.is_less(next)) return;
         try {
             diffs = common_chat_msg_diff::compute_diffs(s.message, next);
+        } catch (const std::bad_alloc &) {
+            throw;
         } catch (const std::exception &) {
             return;
         }

@@ -6,6 +6,7 @@
 #include "template_meter.h"
 
 #include <exception>
+#include <new>
 
 namespace overfill {
 
@@ -58,6 +59,8 @@ chat_template::chat_template(const llama_model * model, const std::string & sour
         throw failure(state_->blame, "the chat template is refused: " + limit.what);
     } catch (const failure &) {
         throw;
+    } catch (const std::bad_alloc &) {
+        throw;
     } catch (const std::exception & error) {
         throw failure(state_->blame, std::string("the chat template cannot be parsed: ") + error.what());
     }
@@ -87,6 +90,8 @@ std::string chat_template::apply(const std::vector<chat_message> & messages, boo
     } catch (const template_limit & limit) {
         throw failure(state_->blame, "the chat template is refused: " + limit.what);
     } catch (const failure &) {
+        throw;
+    } catch (const std::bad_alloc &) {
         throw;
     } catch (const std::exception & error) {
         throw failure(error_code::invalid_argument,

@@ -9,6 +9,7 @@
 #include "template_meter.h"
 
 #include <exception>
+#include <new>
 #include <utility>
 
 // As chat.cpp defines it, which keeps it to itself; the version gate sees to it that the definitions are the same. It
@@ -95,6 +96,8 @@ chat_templates::chat_templates(const llama_model * model, const std::string & so
             state_->make(model, own, own_for_tools, source);
         } catch (const failure &) {
             throw;
+        } catch (const std::bad_alloc &) {
+            throw;
         } catch (const std::exception & error) {
             throw failure(state_->blame, std::string("the chat template cannot be parsed: ") + error.what());
         }
@@ -113,6 +116,8 @@ static void check_schema(const std::string & schema) {
     if (schema.empty()) return;
     try {
         json_schema_to_grammar(common_json::parse(schema));
+    } catch (const std::bad_alloc &) {
+        throw;
     } catch (const std::exception & error) {
         throw failure(error_code::schema_unsupported,
                       std::string("the JSON schema cannot be turned into a grammar: ") + error.what());
@@ -167,6 +172,8 @@ chat_prompt chat_templates::apply(const chat_request & request) const {
         try {
             params = common_chat_templates_apply(state_->templates.get(), to_inputs(request));
         } catch (const failure &) {
+            throw;
+        } catch (const std::bad_alloc &) {
             throw;
         } catch (const std::exception & error) {
             throw failure(error_code::invalid_argument,
