@@ -44,7 +44,10 @@ class comparison {
     template <class T>
     void field(const char * name, const T & prefill, const T & decode, bool served, const std::string & message) {
         if (prefill == decode) return;
-        add({ name, text_of(prefill), text_of(decode), handover_kind::translate, message, served });
+        // What can only be shared has no translation.
+        const handover_kind leads_to =
+            plan_.only_shared.empty() ? handover_kind::translate : handover_kind::impossible;
+        add({ name, text_of(prefill), text_of(decode), leads_to, message, served });
     }
 
     void add(plan_reason reason) {
@@ -56,6 +59,11 @@ class comparison {
         }
         plan_.available = plan_.available && reason.served;
         plan_.reasons.push_back(std::move(reason));
+    }
+
+    bool named(const char * field) const {
+        const auto names = [&](const plan_reason & reason) { return reason.field == field; };
+        return std::any_of(plan_.reasons.begin(), plan_.reasons.end(), names);
     }
 
   private:
@@ -77,8 +85,10 @@ void compare_rope(comparison & compare, const model_traits & a, const model_trai
     compare.field("ropeAttentionFactor", a.rope_attention_factor, b.rope_attention_factor, served,
                   "the RoPE attention factors differ");
     compare.field("yarnParameters",
-                  std::vector<float>{ a.yarn_ext_factor, a.yarn_attn_factor, a.yarn_beta_fast, a.yarn_beta_slow },
-                  std::vector<float>{ b.yarn_ext_factor, b.yarn_attn_factor, b.yarn_beta_fast, b.yarn_beta_slow },
+                  std::vector<float>{ a.yarn_ext_factor, a.yarn_attn_factor, a.yarn_beta_fast, a.yarn_beta_slow,
+                                      a.yarn_log_factor },
+                  std::vector<float>{ b.yarn_ext_factor, b.yarn_attn_factor, b.yarn_beta_fast, b.yarn_beta_slow,
+                                      b.yarn_log_factor },
                   served, "the YaRN parameters differ");
     compare.field("ropeSections", a.rope_sections, b.rope_sections, served, "the RoPE sections differ");
     compare.field("ropeFactors", a.rope_factors, b.rope_factors, served, "the RoPE frequency factors differ");
@@ -96,20 +106,106 @@ std::vector<layer_traits> mapped_layers(const model_traits & a, const std::vecto
     return out;
 }
 
-// One reason a field, naming the first layer in which it differs.
+// One reason a field, naming the first layer in which it differs. Layers that have neither K nor V count only if the
+// field says so.
 template <class T>
 void compare_layers(comparison & compare, const std::vector<layer_traits> & a, const std::vector<layer_traits> & b,
-                    const char * name, T layer_traits::*member, bool served, const char * what) {
+                    const char * name, T layer_traits::*member, bool served, const char * what, bool any_layer) {
     for (size_t il = 0; il < b.size(); il++) {
         const T &va = a[il].*member, &vb = b[il].*member;
-        if (va == vb) continue;
+        if (va == vb || (!any_layer && a[il].kv_layer < 0 && b[il].kv_layer < 0)) continue;
         compare.field(name, va, vb, served, std::string(what) + " differ in layer " + std::to_string(il));
         return;
     }
 }
 
+bool has_kv(const model_traits & model) {
+    return std::any_of(model.layers.begin(), model.layers.end(),
+                       [](const layer_traits & layer) { return layer.kv_layer >= 0; });
+}
+
+bool uses_kv_again(const model_traits & model) {
+    for (size_t il = 0; il < model.layers.size(); il++)
+        if (model.layers[il].kv_layer >= 0 && model.layers[il].kv_layer != (int32_t) il) return true;
+    return false;
+}
+
+bool is_identity(const std::vector<int32_t> & map, size_t n_layer) {
+    for (size_t il = 0; il < map.size(); il++)
+        if (map[il] != (int32_t) il) return false;
+    return map.size() == n_layer;
+}
+
 bool every_layer(const std::vector<std::shared_ptr<const linear_map>> & maps, size_t n_layer) {
     return maps.size() >= n_layer && std::all_of(maps.begin(), maps.end(), [](const auto & map) { return !!map; });
+}
+
+struct part_field {
+    memory_part_kind kind;
+    const char *name, *what;
+};
+
+// K and V are told by their heads; those of layers behind the model's own, which have no heads here, by their widths.
+constexpr part_field part_fields[] = {
+    { memory_part_kind::k, "widthK", "the widths of K" },
+    { memory_part_kind::v, "widthV", "the widths of V" },
+    { memory_part_kind::indexer_k, "indexerK", "the indexers' keys" },
+    { memory_part_kind::indexer_v, "indexerV", "the indexers' values" },
+    { memory_part_kind::compressed_k, "compressedK", "the compressed keys" },
+    { memory_part_kind::compressed_indexer_k, "compressedIndexerK", "the indexers' compressed keys" },
+    { memory_part_kind::conv_state, "convolutionState", "the states of convolutions" },
+    { memory_part_kind::recurrent_state, "recurrentState", "the recurrent states" },
+    { memory_part_kind::ple_state, "embeddingState", "the states of embeddings by layer" },
+    { memory_part_kind::compressor_state, "compressorState", "the compressors' states" },
+    { memory_part_kind::compressor_score, "compressorScores", "the compressors' scores" },
+    { memory_part_kind::indexer_compressor_state, "indexerCompressorState", "the indexers' compressors' states" },
+    { memory_part_kind::indexer_compressor_score, "indexerCompressorScores", "the indexers' compressors' scores" },
+};
+
+std::string text_of(const memory_part * part) {
+    if (!part) return "none";
+    const std::string width = std::to_string(part->width);
+    if (part->tokens_per_row == 0) return part->n_rows > 1 ? std::to_string(part->n_rows) + " x " + width : width;
+    return part->tokens_per_row > 1 ? width + " for " + std::to_string(part->tokens_per_row) + " tokens" : width;
+}
+
+// What such memories depend on beside the facts of attention. One reason a field, as with layers.
+void compare_memories(comparison & compare, const memory_traits & a, const memory_traits & b) {
+    uint32_t n_layer = 0;
+    for (const memory_traits * memory : { &a, &b })
+        if (!memory->layers.empty()) n_layer = std::max(n_layer, memory->layers.back().layer + 1);
+    const bool heads_differ = compare.named("headsKv") || compare.named("headSizeK") || compare.named("headSizeV");
+    for (const part_field & field : part_fields) {
+        const bool by_heads = field.kind == memory_part_kind::k || field.kind == memory_part_kind::v;
+        if (by_heads && heads_differ) continue;
+        for (uint32_t il = 0; il < n_layer; il++) {
+            const memory_part *in_a = a.part(il, field.kind), *in_b = b.part(il, field.kind);
+            if ((!in_a && !in_b) || (in_a && in_b && *in_a == *in_b)) continue;
+            compare.field(field.name, text_of(in_a), text_of(in_b), false,
+                          std::string(field.what) + " differ in layer " + std::to_string(il));
+            break;
+        }
+    }
+    for (size_t i = 0; i < a.state_shape.size() && i < b.state_shape.size(); i++) {
+        const auto &[name, in_a] = a.state_shape[i];
+        if (in_a == b.state_shape[i].second) continue;
+        compare.field("stateShape", in_a, b.state_shape[i].second, false,
+                      std::string("the states are computed with another ") + name);
+        break;
+    }
+    compare.field("compressedRopeBase", a.compressed_rope_base, b.compressed_rope_base, false,
+                  "the RoPE bases of compressed rows differ");
+}
+
+// The models may be alike; what was asked for stands in the way.
+void refuse_translator(comparison & compare, pair_plan & plan, const translator & translator) {
+    const auto refuse = [&](const char * field, const char * asked, const std::string & what) {
+        compare.add({ field, "as it is", asked, handover_kind::translate, what + " is for K and V of single tokens",
+                      /*served*/ false });
+    };
+    if (!plan.layer_map.empty()) refuse("layerMap", "mapped", "a layer map");
+    if (translator.has_maps()) refuse("translator", "mapped", "a translator");
+    plan.layer_map.clear();
 }
 
 }  // namespace
@@ -121,14 +217,8 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
     comparison compare(plan);
     const handover_kind never = handover_kind::impossible;
 
-    for (const model_traits * model : { &a, &b }) {
-        const std::string which = model == &a ? "the prefill model " : "the decode model ";
-        const auto refuse = [&](const char * field, const std::string & why) {
-            compare.add({ field, model == &a ? "yes" : "no", model == &b ? "yes" : "no", never, which + why });
-        };
-        if (model->recurrent) refuse("recurrent", "has recurrent memory, which is not a KV cache");
-        if (model->latent_kv) refuse("latentKv", "stores latent KV (MLA)");
-    }
+    for (const model_traits * model : { &b, &a })
+        if (!model->memory.can_be_translated()) plan.only_shared = model->memory.name();
 
     const bool maps_k = every_layer(translator.k, b.n_layer), maps_v = every_layer(translator.v, b.n_layer);
     if (a.family != b.family)
@@ -137,37 +227,58 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
     if (!vocabulary.equal)
         compare.add({ "vocabulary", vocabulary.prefill, vocabulary.decode, never, vocabulary.message });
 
+    const std::string memory_a = a.memory.name(), memory_b = b.memory.name();
+    if (!plan.only_shared.empty() && (memory_a != memory_b || a.memory.form == memory_form::unknown)) {
+        compare.add({ "memory", memory_a, memory_b, never, "the models keep different memories" });
+        return plan;
+    }
+
     // K that is mapped as it is stored needs no word about RoPE.
     const bool rope = (one_position(a.rope_type) && one_position(b.rope_type)) || (maps_k && !translator.before_rope);
-    if (a.n_layer != b.n_layer && translator.layers.empty()) {
+    const bool keeps_kv = has_kv(a) || has_kv(b);
+    if (!is_identity(translator.layers, a.n_layer)) plan.layer_map = translator.layers;
+    if (!plan.only_shared.empty()) refuse_translator(compare, plan, translator);
+    if (a.n_layer != b.n_layer && plan.layer_map.empty()) {
         compare.field("layers", a.n_layer, b.n_layer, false, "the numbers of layers differ and there is no layer map");
     } else {
-        plan.layer_map = translator.layers;
-        const std::vector<layer_traits> from = mapped_layers(a, translator.layers);
-        const auto field = [&](const char * name, auto member, bool served, const char * what) {
-            compare_layers(compare, from, b.layers, name, member, served, what);
+        const std::vector<layer_traits> from = mapped_layers(a, plan.layer_map);
+        const auto field = [&](const char * name, auto member, bool served, const char * what, bool any_layer = false) {
+            compare_layers(compare, from, b.layers, name, member, served, what, any_layer);
         };
-        field("headsKv", &layer_traits::n_head_kv, maps_k && maps_v, "the numbers of KV heads");
+        field("headsKv", &layer_traits::n_head_kv, maps_k && maps_v, "the numbers of KV heads", true);
         field("headSizeK", &layer_traits::head_size_k, maps_k, "the head sizes of K");
         field("headSizeV", &layer_traits::head_size_v, maps_v, "the head sizes of V");
+        field("latentWidth", &layer_traits::latent_width, false, "the widths of latent K");
         field("slidingLayers", &layer_traits::sliding, true, "the sliding-window patterns");
         field("ropeLayers", &layer_traits::rope, rope, "the layers with RoPE");
         field("ropeDimensions", &layer_traits::n_rot, rope, "the rotated dimensions");
         field("ropeBase", &layer_traits::rope_base, rope, "the RoPE bases");
         field("ropeScale", &layer_traits::rope_scale, rope, "the RoPE scales");
+        if (plan.layer_map.empty()) {
+            if (!compare.named("headsKv"))
+                field("kvLayers", &layer_traits::kv_layer, true, "the layers whose K and V are used again");
+            if (!plan.only_shared.empty()) compare_memories(compare, a.memory, b.memory);
+        } else if (uses_kv_again(a) || uses_kv_again(b)) {
+            compare.field("kvLayers", std::string("as they are"), std::string("mapped"), true,
+                          "layers that use another layer's K and V cannot be shared through a layer map");
+        }
     }
-    compare.field("slidingWindow", a.sliding_window, b.sliding_window, true, "the sliding windows differ");
-    compare_rope(compare, a, b, rope);
-    if (translator.has_maps())
+    if (keeps_kv) {
+        compare.field("slidingWindow", a.sliding_window, b.sliding_window, true, "the sliding windows differ");
+        compare_rope(compare, a, b, rope);
+    }
+    if (translator.has_maps() && plan.only_shared.empty())
         compare.field("translator", std::string("as it is"), std::string("mapped"), true,
                       "the translator has linear maps");
 
-    compare.field("cacheTypeK", std::string(ggml_type_name(cache_a.type_k)),
-                  std::string(ggml_type_name(cache_b.type_k)), true, "the cache types of K differ");
-    compare.field("cacheTypeV", std::string(ggml_type_name(cache_a.type_v)),
-                  std::string(ggml_type_name(cache_b.type_v)), true, "the cache types of V differ");
-    compare.field("vTransposed", cache_a.v_transposed, cache_b.v_transposed, true,
-                  "V is stored transposed on one side only (flash attention off)");
+    if (keeps_kv) {
+        compare.field("cacheTypeK", std::string(ggml_type_name(cache_a.type_k)),
+                      std::string(ggml_type_name(cache_b.type_k)), true, "the cache types of K differ");
+        compare.field("cacheTypeV", std::string(ggml_type_name(cache_a.type_v)),
+                      std::string(ggml_type_name(cache_b.type_v)), true, "the cache types of V differ");
+        compare.field("vTransposed", cache_a.v_transposed, cache_b.v_transposed, true,
+                      "V is stored transposed on one side only (flash attention off)");
+    }
     compare.field("device", cache_a.device, cache_b.device, true, "the caches are on different devices");
 
     if (plan.kind != handover_kind::impossible) plan.notes = vocabulary_notes(vocab_a, vocab_b);
@@ -181,22 +292,21 @@ void check_handover(const pair_plan & plan, handover_choice choice) {
             details.push_back({ reason.field, reason.prefill + " | " + reason.decode });
         throw failure(code, why, details);
     };
+    const std::string only_shared =
+        plan.only_shared.empty() ? "" : "; a memory of this kind (" + plan.only_shared + ") can only be shared";
     if (plan.kind == handover_kind::impossible)
-        refuse(error_code::pair_incompatible, "the two models do not make a pair: " + summarize(plan));
+        refuse(error_code::pair_incompatible, "the two models do not make a pair: " + summarize(plan) + only_shared);
+    if (choice == handover_choice::translate && !only_shared.empty())
+        refuse(error_code::handover_unavailable, "the pair's memory cannot be translated" + only_shared);
     if (choice == handover_choice::share && plan.kind != handover_kind::share)
-        refuse(error_code::handover_unavailable, "the pair cannot share its KV cache: " + summarize(plan));
+        refuse(error_code::handover_unavailable,
+               "the pair cannot share its KV cache: " + summarize(plan) + only_shared);
+    if (plan.kind == handover_kind::translate && !only_shared.empty())
+        refuse(error_code::handover_unavailable, "the pair's memory cannot be translated: " + summarize(plan) + only_shared);
     if (plan.kind == handover_kind::translate && !plan.available)
         refuse(error_code::handover_unavailable,
                "the KV cache of this pair can be translated only with a translator (`overfill fit` makes one): " +
                    summarize(plan, true));
-}
-
-uint64_t kv_bytes_per_token(const model_traits & model, const cache_traits & cache) {
-    uint64_t n = 0;
-    for (const layer_traits & layer : model.layers)
-        n += ggml_row_size(cache.type_k, (int64_t) layer.n_head_kv * layer.head_size_k) +
-             ggml_row_size(cache.type_v, (int64_t) layer.n_head_kv * layer.head_size_v);
-    return n;
 }
 
 void check_supported(const model_traits & model, const std::string & path) {
@@ -204,12 +314,21 @@ void check_supported(const model_traits & model, const std::string & path) {
         throw failure(error_code::model_unsupported, path + ": " + why,
                       { { "path", path }, { "architecture", model.architecture } });
     };
+    if (model.diffusion) refuse("a diffusion model (" + model.architecture + ") does not write token by token");
+    if (model.draft) refuse("a draft head (" + model.architecture + ") does not write text without its model");
     if (model.encoder || !model.causal) refuse("an encoder (" + model.architecture + ") does not generate text");
     if (model.embedding) refuse("an embedding model (" + model.architecture + ") does not generate text");
-    if (model.diffusion) refuse("a diffusion model (" + model.architecture + ") does not write token by token");
-    if (model.recurrent) refuse("the " + model.architecture + " architecture keeps recurrent memory, not a KV cache");
-    if (model.latent_kv)
-        refuse("the " + model.architecture + " architecture stores latent KV (MLA), which is not supported");
+    if (model.memory.form == memory_form::none || model.memory.form == memory_form::unknown)
+        refuse("the " + model.architecture + " architecture keeps " +
+               (model.memory.form == memory_form::none ? "no memory" : model.memory.name()) + " to go on from");
+}
+
+void check_plain_kv(const model_traits & model, const std::string & path, const std::string & what) {
+    if (model.memory.can_be_translated()) return;
+    throw failure(error_code::model_unsupported,
+                  path + ": " + what + ", and the " + model.architecture + " architecture keeps another memory: " +
+                      model.memory.name(),
+                  { { "path", path }, { "architecture", model.architecture }, { "memory", model.memory.name() } });
 }
 
 std::string summarize(const pair_plan & plan, bool unserved_only) {
