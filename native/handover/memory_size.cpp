@@ -1,7 +1,5 @@
 #include "memory_size.h"
 
-#include <ggml.h>
-
 namespace overfill {
 
 namespace {
@@ -41,7 +39,7 @@ uint64_t kv_bytes_per_token(const model_traits & model, const cache_traits & cac
     each_part(model, cache, [&](const memory_part & part, uint64_t bytes) {
         if (part.tokens_per_row > 0) n += (double) bytes / part.tokens_per_row;
     });
-    return (uint64_t) n;
+    return (uint64_t) n * (model.memory.form == memory_form::compressed ? 2 : 1);
 }
 
 uint64_t state_bytes_per_session(const model_traits & model) {

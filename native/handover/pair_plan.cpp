@@ -1,10 +1,11 @@
 #include "pair_plan.h"
 
 #include "failure.h"
+#include "memory_comparison.h"
+#include "plan_comparison.h"
 #include "vocabulary.h"
 
 #include <algorithm>
-#include <sstream>
 
 namespace overfill {
 
@@ -19,60 +20,9 @@ const char * handover_kind_name(handover_kind kind) {
 
 namespace {
 
-template <class T> std::string text_of(const T & value) {
-    std::ostringstream out;
-    out << value;
-    return out.str();
-}
-
-std::string text_of(bool value) { return value ? "yes" : "no"; }
-
-template <class T> std::string text_of(const std::vector<T> & values) {
-    std::ostringstream out;
-    const size_t shown = std::min<size_t>(values.size(), 4);
-    for (size_t i = 0; i < shown; i++) out << (i ? ", " : "") << values[i];
-    if (values.size() > shown) out << ", ... (" << values.size() << ")";
-    return values.empty() ? "none" : out.str();
-}
-
-// Collects differences; what a difference leads to is the worst of them.
-class comparison {
-  public:
-    explicit comparison(pair_plan & plan) : plan_(plan) {}
-
-    // A difference that a translation deals with, if `served`.
-    template <class T>
-    void field(const char * name, const T & prefill, const T & decode, bool served, const std::string & message) {
-        if (prefill == decode) return;
-        // What can only be shared has no translation.
-        const handover_kind leads_to =
-            plan_.only_shared.empty() ? handover_kind::translate : handover_kind::impossible;
-        add({ name, text_of(prefill), text_of(decode), leads_to, message, served });
-    }
-
-    void add(plan_reason reason) {
-        if (reason.leads_to == handover_kind::impossible) {
-            plan_.kind = handover_kind::impossible;
-            reason.served = false;
-        } else if (plan_.kind == handover_kind::share) {
-            plan_.kind = handover_kind::translate;
-        }
-        plan_.available = plan_.available && reason.served;
-        plan_.reasons.push_back(std::move(reason));
-    }
-
-    bool named(const char * field) const {
-        const auto names = [&](const plan_reason & reason) { return reason.field == field; };
-        return std::any_of(plan_.reasons.begin(), plan_.reasons.end(), names);
-    }
-
-  private:
-    pair_plan & plan_;
-};
-
 // Whether positions are encoded the same way: K is stored after RoPE. A difference is undone and done again, where
 // every token has one position.
-void compare_rope(comparison & compare, const model_traits & a, const model_traits & b, bool served) {
+void compare_rope(plan_comparison & compare, const model_traits & a, const model_traits & b, bool served) {
     compare.field("ropeType", std::string(rope_type_name(a.rope_type)), std::string(rope_type_name(b.rope_type)),
                   served, "the RoPE layouts differ");
     compare.field("ropeScaling", std::string(rope_scaling_name(a.rope_scaling_type)),
@@ -109,7 +59,7 @@ std::vector<layer_traits> mapped_layers(const model_traits & a, const std::vecto
 // One reason a field, naming the first layer in which it differs. Layers that have neither K nor V count only if the
 // field says so.
 template <class T>
-void compare_layers(comparison & compare, const std::vector<layer_traits> & a, const std::vector<layer_traits> & b,
+void compare_layers(plan_comparison & compare, const std::vector<layer_traits> & a, const std::vector<layer_traits> & b,
                     const char * name, T layer_traits::*member, bool served, const char * what, bool any_layer) {
     for (size_t il = 0; il < b.size(); il++) {
         const T &va = a[il].*member, &vb = b[il].*member;
@@ -140,65 +90,49 @@ bool every_layer(const std::vector<std::shared_ptr<const linear_map>> & maps, si
     return maps.size() >= n_layer && std::all_of(maps.begin(), maps.end(), [](const auto & map) { return !!map; });
 }
 
-struct part_field {
-    memory_part_kind kind;
-    const char *name, *what;
+// The differences that a translation deals with.
+struct served_differences {
+    bool maps_k, maps_v, rope;
 };
 
-// K and V are told by their heads; those of layers behind the model's own, which have no heads here, by their widths.
-constexpr part_field part_fields[] = {
-    { memory_part_kind::k, "widthK", "the widths of K" },
-    { memory_part_kind::v, "widthV", "the widths of V" },
-    { memory_part_kind::indexer_k, "indexerK", "the indexers' keys" },
-    { memory_part_kind::indexer_v, "indexerV", "the indexers' values" },
-    { memory_part_kind::compressed_k, "compressedK", "the compressed keys" },
-    { memory_part_kind::compressed_indexer_k, "compressedIndexerK", "the indexers' compressed keys" },
-    { memory_part_kind::conv_state, "convolutionState", "the states of convolutions" },
-    { memory_part_kind::recurrent_state, "recurrentState", "the recurrent states" },
-    { memory_part_kind::ple_state, "embeddingState", "the states of embeddings by layer" },
-    { memory_part_kind::compressor_state, "compressorState", "the compressors' states" },
-    { memory_part_kind::compressor_score, "compressorScores", "the compressors' scores" },
-    { memory_part_kind::indexer_compressor_state, "indexerCompressorState", "the indexers' compressors' states" },
-    { memory_part_kind::indexer_compressor_score, "indexerCompressorScores", "the indexers' compressors' scores" },
-};
-
-std::string text_of(const memory_part * part) {
-    if (!part) return "none";
-    const std::string width = std::to_string(part->width);
-    if (part->tokens_per_row == 0) return part->n_rows > 1 ? std::to_string(part->n_rows) + " x " + width : width;
-    return part->tokens_per_row > 1 ? width + " for " + std::to_string(part->tokens_per_row) + " tokens" : width;
+// Layer by layer, in the order of the plan's layer map.
+void compare_all_layers(plan_comparison & compare, const pair_plan & plan, const model_traits & a,
+                        const model_traits & b, const served_differences & served) {
+    const std::vector<layer_traits> from = mapped_layers(a, plan.layer_map);
+    const auto field = [&](const char * name, auto member, bool is_served, const char * what, bool any_layer = false) {
+        compare_layers(compare, from, b.layers, name, member, is_served, what, any_layer);
+    };
+    field("headsKv", &layer_traits::n_head_kv, served.maps_k && served.maps_v, "the numbers of KV heads", true);
+    field("headSizeK", &layer_traits::head_size_k, served.maps_k, "the head sizes of K");
+    field("headSizeV", &layer_traits::head_size_v, served.maps_v, "the head sizes of V");
+    field("latentWidth", &layer_traits::latent_width, false, "the widths of latent K");
+    field("slidingLayers", &layer_traits::sliding, true, "the sliding-window patterns");
+    field("ropeLayers", &layer_traits::rope, served.rope, "the layers with RoPE");
+    field("ropeDimensions", &layer_traits::n_rot, served.rope, "the rotated dimensions");
+    field("ropeBase", &layer_traits::rope_base, served.rope, "the RoPE bases");
+    field("ropeScale", &layer_traits::rope_scale, served.rope, "the RoPE scales");
+    if (!plan.layer_map.empty()) {
+        if (uses_kv_again(a) || uses_kv_again(b))
+            compare.field("kvLayers", std::string("as they are"), std::string("mapped"), true,
+                          "layers that use another layer's K and V cannot be shared through a layer map");
+        return;
+    }
+    if (!compare.named("headsKv"))
+        field("kvLayers", &layer_traits::kv_layer, true, "the layers whose K and V are used again");
+    if (!plan.only_shared.empty()) compare_memories(compare, a.memory, b.memory);
 }
 
-// What such memories depend on beside the facts of attention. One reason a field, as with layers.
-void compare_memories(comparison & compare, const memory_traits & a, const memory_traits & b) {
-    uint32_t n_layer = 0;
-    for (const memory_traits * memory : { &a, &b })
-        if (!memory->layers.empty()) n_layer = std::max(n_layer, memory->layers.back().layer + 1);
-    const bool heads_differ = compare.named("headsKv") || compare.named("headSizeK") || compare.named("headSizeV");
-    for (const part_field & field : part_fields) {
-        const bool by_heads = field.kind == memory_part_kind::k || field.kind == memory_part_kind::v;
-        if (by_heads && heads_differ) continue;
-        for (uint32_t il = 0; il < n_layer; il++) {
-            const memory_part *in_a = a.part(il, field.kind), *in_b = b.part(il, field.kind);
-            if ((!in_a && !in_b) || (in_a && in_b && *in_a == *in_b)) continue;
-            compare.field(field.name, text_of(in_a), text_of(in_b), false,
-                          std::string(field.what) + " differ in layer " + std::to_string(il));
-            break;
-        }
-    }
-    for (size_t i = 0; i < a.state_shape.size() && i < b.state_shape.size(); i++) {
-        const auto &[name, in_a] = a.state_shape[i];
-        if (in_a == b.state_shape[i].second) continue;
-        compare.field("stateShape", in_a, b.state_shape[i].second, false,
-                      std::string("the states are computed with another ") + name);
-        break;
-    }
-    compare.field("compressedRopeBase", a.compressed_rope_base, b.compressed_rope_base, false,
-                  "the RoPE bases of compressed rows differ");
+void compare_storage(plan_comparison & compare, const cache_traits & a, const cache_traits & b) {
+    compare.field("cacheTypeK", std::string(ggml_type_name(a.type_k)), std::string(ggml_type_name(b.type_k)), true,
+                  "the cache types of K differ");
+    compare.field("cacheTypeV", std::string(ggml_type_name(a.type_v)), std::string(ggml_type_name(b.type_v)), true,
+                  "the cache types of V differ");
+    compare.field("vTransposed", a.v_transposed, b.v_transposed, true,
+                  "V is stored transposed on one side only (flash attention off)");
 }
 
 // The models may be alike; what was asked for stands in the way.
-void refuse_translator(comparison & compare, pair_plan & plan, const translator & translator) {
+void refuse_translator(plan_comparison & compare, pair_plan & plan, const translator & translator) {
     const auto refuse = [&](const char * field, const char * asked, const std::string & what) {
         compare.add({ field, "as it is", asked, handover_kind::translate, what + " is for K and V of single tokens",
                       /*served*/ false });
@@ -214,9 +148,8 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
                     const model_traits & b, const llama_vocab * vocab_b, const cache_traits & cache_b,
                     const translator & translator) {
     pair_plan plan;
-    comparison compare(plan);
+    plan_comparison compare(plan);
     const handover_kind never = handover_kind::impossible;
-
     for (const model_traits * model : { &b, &a })
         if (!model->memory.can_be_translated()) plan.only_shared = model->memory.name();
 
@@ -235,34 +168,13 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
 
     // K that is mapped as it is stored needs no word about RoPE.
     const bool rope = (one_position(a.rope_type) && one_position(b.rope_type)) || (maps_k && !translator.before_rope);
-    const bool keeps_kv = has_kv(a) || has_kv(b);
     if (!is_identity(translator.layers, a.n_layer)) plan.layer_map = translator.layers;
     if (!plan.only_shared.empty()) refuse_translator(compare, plan, translator);
-    if (a.n_layer != b.n_layer && plan.layer_map.empty()) {
+    if (a.n_layer != b.n_layer && plan.layer_map.empty())
         compare.field("layers", a.n_layer, b.n_layer, false, "the numbers of layers differ and there is no layer map");
-    } else {
-        const std::vector<layer_traits> from = mapped_layers(a, plan.layer_map);
-        const auto field = [&](const char * name, auto member, bool served, const char * what, bool any_layer = false) {
-            compare_layers(compare, from, b.layers, name, member, served, what, any_layer);
-        };
-        field("headsKv", &layer_traits::n_head_kv, maps_k && maps_v, "the numbers of KV heads", true);
-        field("headSizeK", &layer_traits::head_size_k, maps_k, "the head sizes of K");
-        field("headSizeV", &layer_traits::head_size_v, maps_v, "the head sizes of V");
-        field("latentWidth", &layer_traits::latent_width, false, "the widths of latent K");
-        field("slidingLayers", &layer_traits::sliding, true, "the sliding-window patterns");
-        field("ropeLayers", &layer_traits::rope, rope, "the layers with RoPE");
-        field("ropeDimensions", &layer_traits::n_rot, rope, "the rotated dimensions");
-        field("ropeBase", &layer_traits::rope_base, rope, "the RoPE bases");
-        field("ropeScale", &layer_traits::rope_scale, rope, "the RoPE scales");
-        if (plan.layer_map.empty()) {
-            if (!compare.named("headsKv"))
-                field("kvLayers", &layer_traits::kv_layer, true, "the layers whose K and V are used again");
-            if (!plan.only_shared.empty()) compare_memories(compare, a.memory, b.memory);
-        } else if (uses_kv_again(a) || uses_kv_again(b)) {
-            compare.field("kvLayers", std::string("as they are"), std::string("mapped"), true,
-                          "layers that use another layer's K and V cannot be shared through a layer map");
-        }
-    }
+    else
+        compare_all_layers(compare, plan, a, b, { maps_k, maps_v, rope });
+    const bool keeps_kv = has_kv(a) || has_kv(b);
     if (keeps_kv) {
         compare.field("slidingWindow", a.sliding_window, b.sliding_window, true, "the sliding windows differ");
         compare_rope(compare, a, b, rope);
@@ -270,15 +182,7 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
     if (translator.has_maps() && plan.only_shared.empty())
         compare.field("translator", std::string("as it is"), std::string("mapped"), true,
                       "the translator has linear maps");
-
-    if (keeps_kv) {
-        compare.field("cacheTypeK", std::string(ggml_type_name(cache_a.type_k)),
-                      std::string(ggml_type_name(cache_b.type_k)), true, "the cache types of K differ");
-        compare.field("cacheTypeV", std::string(ggml_type_name(cache_a.type_v)),
-                      std::string(ggml_type_name(cache_b.type_v)), true, "the cache types of V differ");
-        compare.field("vTransposed", cache_a.v_transposed, cache_b.v_transposed, true,
-                      "V is stored transposed on one side only (flash attention off)");
-    }
+    if (keeps_kv) compare_storage(compare, cache_a, cache_b);
     compare.field("device", cache_a.device, cache_b.device, true, "the caches are on different devices");
 
     if (plan.kind != handover_kind::impossible) plan.notes = vocabulary_notes(vocab_a, vocab_b);
@@ -302,7 +206,8 @@ void check_handover(const pair_plan & plan, handover_choice choice) {
         refuse(error_code::handover_unavailable,
                "the pair cannot share its KV cache: " + summarize(plan) + only_shared);
     if (plan.kind == handover_kind::translate && !only_shared.empty())
-        refuse(error_code::handover_unavailable, "the pair's memory cannot be translated: " + summarize(plan) + only_shared);
+        refuse(error_code::handover_unavailable,
+               "the pair's memory cannot be translated: " + summarize(plan) + only_shared);
     if (plan.kind == handover_kind::translate && !plan.available)
         refuse(error_code::handover_unavailable,
                "the KV cache of this pair can be translated only with a translator (`overfill fit` makes one): " +
@@ -326,8 +231,8 @@ void check_supported(const model_traits & model, const std::string & path) {
 void check_plain_kv(const model_traits & model, const std::string & path, const std::string & what) {
     if (model.memory.can_be_translated()) return;
     throw failure(error_code::model_unsupported,
-                  path + ": " + what + ", and the " + model.architecture + " architecture keeps another memory: " +
-                      model.memory.name(),
+                  path + ": " + what + ", and the " + model.architecture +
+                      " architecture keeps another memory: " + model.memory.name(),
                   { { "path", path }, { "architecture", model.architecture }, { "memory", model.memory.name() } });
 }
 

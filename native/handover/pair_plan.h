@@ -10,6 +10,7 @@
 #pragma once
 
 #include "kv_view.h"
+#include "memory_size.h"
 #include "model_traits.h"
 #include "translator.h"
 
@@ -44,14 +45,6 @@ struct pair_plan {
     std::string only_shared;           // the name of a memory that cannot be translated; empty: it can
     std::vector<int32_t> layer_map;    // the prefill model's layer for each of the decode model's; empty: the same
     std::vector<std::string> notes;    // differences that do not stand in the way
-};
-
-// What the caches will be, as far as it does not follow from the models.
-struct cache_traits {
-    ggml_type type_k = GGML_TYPE_F16;
-    ggml_type type_v = GGML_TYPE_F16;
-    bool v_transposed = false;
-    std::string device = "CPU";  // where the cache's layers lie
 };
 
 // Compares the models and their vocabularies, every token of them. The translator (an empty one if there is none) has

@@ -74,7 +74,7 @@ size_t kv_bytes_per_token(const std::vector<kv_cache_view> & views) {
     return n;
 }
 
-size_t memory_bytes(const llama_context * ctx) {
+size_t memory_buffer_bytes(const llama_context * ctx) {
     size_t n = 0;
     const llama_memory_i * memory = ctx->get_memory();
     if (!memory) return 0;

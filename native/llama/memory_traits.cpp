@@ -74,26 +74,12 @@ const memory_part * memory_traits::part(uint32_t layer, memory_part_kind kind) c
 
 // --- what llama.cpp asserts ---
 
-// In these architectures the layers behind the first ones use the K and V of the last two that have their own.
-static std::string reuse_defect(const llama_hparams & hparams) {
-    const int32_t first = hparams.n_layer_kv_from_start;
-    if (first < 2) return "fewer than two layers with K and V of their own";
-    for (uint32_t il = (uint32_t) first; il < hparams.n_layer(); il++) {
-        const bool sliding = hparams.is_swa(il);
-        if (hparams.is_swa((uint32_t) first - (sliding ? 2 : 1)) != sliding)
-            return "layers without K and V of their own, and no layer of their kind to take them from";
-    }
-    return "";
-}
-
 std::string memory_defect(const llama_model * model) {
     const llama_hparams & hparams = model->hparams;
     const bool slides = hparams.swa_type != LLAMA_SWA_TYPE_NONE;
     if (slides && !hparams.is_swa_any()) return "a sliding window but no layer that uses it";
     if (!slides && hparams.is_swa_any()) return "layers that use a sliding window but no such window";
     switch (model->arch) {
-    case LLM_ARCH_GEMMA3N:
-    case LLM_ARCH_GEMMA4: return reuse_defect(hparams);
     case LLM_ARCH_DEEPSEEK4:
     case LLM_ARCH_DOTS3NOTE: return slides ? "" : "no sliding window";
     case LLM_ARCH_HY_V4:
@@ -203,8 +189,8 @@ class reading {
         first_stream.s0 = first_stream.s1 = 0;
         for (const uint32_t layer : layers) {
             const auto width = [](const ggml_tensor * stored) { return (uint32_t) stored->ne[0]; };
-            parts_of(layer).push_back({ k, memory_part_type::cache_type_k, width(cache.get_k_storage((int32_t) layer)),
-                                        tokens_per_row, 0 });
+            parts_of(layer).push_back(
+                { k, memory_part_type::cache_type_k, width(cache.get_k_storage((int32_t) layer)), tokens_per_row, 0 });
             if (!with_v) continue;
             ggml_reset(scratch.get());
             const ggml_tensor * stored = cache.get_v(scratch.get(), (int32_t) layer, 1, first_stream)->view_src;
@@ -297,11 +283,16 @@ class reading {
         out_.widest_v = h.n_embd_v_gqa_max();
         if (has_state_)
             out_.state_shape = {
-                { "ssm.conv_kernel", h.ssm_d_conv },       { "ssm.inner_size", h.ssm_d_inner },
-                { "ssm.state_size", h.ssm_d_state },       { "ssm.time_step_rank", h.ssm_dt_rank },
-                { "ssm.group_count", h.ssm_n_group },      { "wkv.head_size", h.wkv_head_size },
-                { "token_shift_count", h.token_shift_count }, { "kda.head_dim", h.n_embd_head_kda },
-                { "linear attention's head size", h.n_embd_head_la }, { "shortconv.l_cache", h.n_shortconv_l_cache },
+                { "ssm.conv_kernel", h.ssm_d_conv },
+                { "ssm.inner_size", h.ssm_d_inner },
+                { "ssm.state_size", h.ssm_d_state },
+                { "ssm.time_step_rank", h.ssm_dt_rank },
+                { "ssm.group_count", h.ssm_n_group },
+                { "wkv.head_size", h.wkv_head_size },
+                { "token_shift_count", h.token_shift_count },
+                { "kda.head_dim", h.n_embd_head_kda },
+                { "linear attention's head size", h.n_embd_head_la },
+                { "shortconv.l_cache", h.n_shortconv_l_cache },
                 { "heads", h.n_layer() ? h.n_head() : 0 },
             };
         if (out_.form == memory_form::compressed) out_.compressed_rope_base = h.dsv4_compress_rope_base;

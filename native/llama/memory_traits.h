@@ -1,7 +1,7 @@
 // What a model keeps of the tokens that it has read: which kind of memory, and what each layer has in it.
 //
-// llama.cpp decides that by architecture (llama_model::create_memory). None of its decisions is repeated here: it is let
-// make a memory of one token, and this describes what came of it.
+// llama.cpp decides that by architecture (llama_model::create_memory). None of its decisions is repeated here: it is
+// let make a memory of one token, and this describes what came of it.
 #pragma once
 
 #include <llama.h>
@@ -14,18 +14,18 @@
 namespace overfill {
 
 enum class memory_form {
-    none,             // not a model that goes on from what it has read: an encoder, or one whose file is unsound
-    attention,        // llama_kv_cache
-    sliding,          // llama_kv_cache_iswa
-    sparse,           // llama_kv_cache_dsa: K, and the keys by which an indexer chooses tokens (DSA)
-    sparse_sliding,   // llama_kv_cache_dsa_iswa
-    block_sparse,     // llama_kv_cache_msa: the same with K and V, blocks of tokens being chosen (MSA)
-    compressed,       // llama_kv_cache_dsv4: several tokens become one row (DeepSeek 4)
-    recurrent,        // llama_memory_recurrent: a state of fixed size for a sequence
-    hybrid,           // llama_memory_hybrid: some layers have KV, others a state
-    hybrid_sliding,   // llama_memory_hybrid_iswa
-    hybrid_sparse,    // llama_memory_hybrid_idx
-    unknown,          // a kind that this package has never heard of
+    none,            // not a model that goes on from what it has read: an encoder, or one whose file is unsound
+    attention,       // llama_kv_cache
+    sliding,         // llama_kv_cache_iswa
+    sparse,          // llama_kv_cache_dsa: K, and the keys by which an indexer chooses tokens (DSA)
+    sparse_sliding,  // llama_kv_cache_dsa_iswa
+    block_sparse,    // llama_kv_cache_msa: the same with K and V, blocks of tokens being chosen (MSA)
+    compressed,      // llama_kv_cache_dsv4: several tokens become one row (DeepSeek 4)
+    recurrent,       // llama_memory_recurrent: a state of fixed size for a sequence
+    hybrid,          // llama_memory_hybrid: some layers have KV, others a state
+    hybrid_sliding,  // llama_memory_hybrid_iswa
+    hybrid_sparse,   // llama_memory_hybrid_idx
+    unknown,         // a kind that this package has never heard of
 };
 
 enum class memory_part_kind {
@@ -88,13 +88,15 @@ struct memory_traits {
     const memory_part * part(uint32_t layer, memory_part_kind kind) const;
 };
 
-// Why llama.cpp would fail an assertion as it makes this model's memory; empty if it would not.
+// Why llama.cpp would fail an assertion as it makes this model's memory, as far as a sound file (model/model_file.h)
+// can make it; empty if it would not.
 std::string memory_defect(const llama_model * model);
 
 // A head that drafts for another model, on that model's memory.
 bool drafts_for_another(const llama_model * model);
 
-// A model with a defect or that drafts for another, and one that keeps no memory by its architecture, has the form `none`.
+// A model with a defect or that drafts for another, and one that keeps no memory by its architecture, has the form
+// `none`.
 memory_traits memory_traits_of(const llama_model * model);
 
 }  // namespace overfill

@@ -20,8 +20,8 @@ struct layer_traits {
     bool rope;       // false: no position encoding in this layer
     uint32_t n_rot;  // rotated dimensions of a head
     float rope_base;
-    float rope_scale;  // 1 / scaling factor
-    int32_t kv_layer;  // the layer whose K and V it uses; itself for most, -1 for none
+    float rope_scale;       // 1 / scaling factor
+    int32_t kv_layer;       // the layer whose K and V it uses; itself for most, -1 for none
     uint32_t latent_width;  // of the latent part of K (MLA); 0: K is not latent
 
     bool operator==(const layer_traits & o) const;
