@@ -52,7 +52,8 @@ const modelRows: readonly Row[] = [
   ["KV cache", (model) => `${formatCount(model.kvBytesPerToken)} bytes per token`],
   [
     "state",
-    (model) => (model.stateBytesPerSession > 0 ? `${formatCount(model.stateBytesPerSession)} bytes per session` : "none"),
+    (model) =>
+      model.stateBytesPerSession > 0 ? `${formatCount(model.stateBytesPerSession)} bytes per session` : "none",
   ],
 ];
 
