@@ -12,7 +12,7 @@
 #include "llama-memory-hybrid.h"
 #include "llama-memory-recurrent.h"
 #include "llama-model.h"
-#include "llama_log.h"
+#include "log_silence.h"
 
 #include <ggml-backend.h>
 #include <ggml-cpp.h>
@@ -77,7 +77,9 @@ const memory_part * memory_traits::part(uint32_t layer, memory_part_kind kind) c
 std::string memory_defect(const llama_model * model) {
     const llama_hparams & hparams = model->hparams;
     const bool slides = hparams.swa_type != LLAMA_SWA_TYPE_NONE;
-    if (slides && !hparams.is_swa_any()) return "a sliding window but no layer that uses it";
+    bool used = false;
+    for (uint32_t il = 0; il < hparams.n_layer(); il++) used = used || hparams.is_swa(il);
+    if (slides && !used) return "a sliding window but no layer that uses it";
     if (!slides && hparams.is_swa_any()) return "layers that use a sliding window but no such window";
     switch (model->arch) {
     case LLM_ARCH_DEEPSEEK4:
@@ -115,7 +117,7 @@ std::unique_ptr<llama_memory_i> make_smallest_memory(const llama_model * model) 
     cparams.ctx_type = LLAMA_CONTEXT_TYPE_DEFAULT;
     cparams.flash_attn = true;
     cparams.offload_kqv = false;  // in the CPU's memory, whatever devices there are
-    const log_capture log;
+    const log_silence silence;
     return std::unique_ptr<llama_memory_i>(model->create_memory(params, cparams));
 }
 

@@ -5,7 +5,6 @@
 #include "model_file.h"
 #include "model_traits.h"
 
-#include <algorithm>
 #include <chrono>
 
 namespace overfill {
@@ -33,14 +32,10 @@ static llama_model * load_once(const model_options & options, load_depth depth,
 
 // llama.cpp asserts some things as it makes a context.
 static void check_layers(const llama_model * model, const std::string & path) {
-    const model_traits traits = traits_of(model);
-    std::string defect = memory_defect(model);
-    const auto slides = [](const layer_traits & layer) { return layer.sliding; };
-    if (traits.sliding_window > 0 && std::none_of(traits.layers.begin(), traits.layers.end(), slides))
-        defect = "a sliding window but no layer that uses it";
+    const std::string defect = memory_defect(model);
     if (!defect.empty())
         throw failure(error_code::model_unsupported, path + " has " + defect + "; llama.cpp cannot run such a model",
-                      { { "path", path }, { "architecture", traits.architecture } });
+                      { { "path", path }, { "architecture", traits_of(model).architecture } });
 }
 
 model_ptr load_model(const model_options & options, load_depth depth, const std::function<bool(float)> & on_progress) {

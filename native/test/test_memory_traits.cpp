@@ -2,11 +2,16 @@
 #include "check.h"
 #include "engine_driver.h"
 #include "kv_view.h"
+#include "llama_log.h"
 #include "memory_model.h"
 #include "memory_size.h"
 #include "models.h"
 #include "pair_plan.h"
 #include "tiny_model.h"
+
+#include <memory>
+#include <string>
+#include <vector>
 
 using namespace overfill;
 using namespace overfill::test;
@@ -52,6 +57,22 @@ TEST("the reckoned memory is what llama.cpp allocates, of whatever kind it is") 
     compare_with_contexts(model_path(tiny_model()).str());
     for (const kind keeps : { kind::recurrent, kind::hybrid, kind::latent, kind::reusing })
         compare_with_contexts(memory_model_path(keeping(keeps)).str());
+}
+
+TEST("a model that is only looked at logs no memory that nobody will use") {
+    struct all_lines : log_listener {
+        std::vector<std::string> lines;
+        void on_line(log_level, const std::string & line) noexcept override { lines.push_back(line); }
+    };
+    const memory_model_path path{ keeping(kind::reusing) };
+    const model_ptr model = load_model({ path.str(), 0 }, load_depth::metadata, [](float) { return true; });
+    const log_capture log;
+    const auto listener = std::make_shared<all_lines>();
+    add_log_listener(listener);
+    traits_of(model.get());
+    remove_log_listener(listener.get());
+    for (const std::string & line : listener->lines) CHECK_EQUAL(line, std::string());
+    CHECK(listener->lines.empty());
 }
 
 TEST("a plain model keeps K and V of every layer, which can be translated and cut") {
