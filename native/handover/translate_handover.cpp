@@ -31,7 +31,6 @@ layer_storage storage_of(const std::vector<kv_cache_view> & views, const llama_c
         const kv_cache_view & view = views[cache];
         for (const kv_layer_view & entry : view.layers) {
             if (entry.layer != layer) continue;
-            if (!entry.v) throw unavailable(layer, "it keeps no V (latent KV)");
             layer_storage out;
             const layer_heads heads = heads_of(ctx, layer);
             for (kv_storage * side : { &out.k, &out.v }) {

@@ -122,6 +122,20 @@ TEST("latent K has no V beside it") {
     CHECK_EQUAL(kv_bytes_per_token(traits, {}), (uint64_t) 4 * (32 + 8) * 2);
 }
 
+TEST("only K and V of single tokens are viewed, whatever the kind of cache they lie in") {
+    for (const kind keeps : { kind::recurrent, kind::hybrid, kind::latent, kind::reusing }) {
+        const memory_model_path path{ keeping(keeps) };
+        const model_ptr model = load_model({ path.str(), 0 }, load_depth::weights, [](float) { return true; });
+        llama_context_params params = llama_context_default_params();
+        params.n_ctx = 256;
+        const context_ptr ctx(llama_init_from_model(model.get(), params));
+        const bool plain = keeps == kind::reusing;
+        CHECK(kv_memory_kind(ctx.get()) == (plain ? memory_kind::sliding_window : memory_kind::other));
+        CHECK_EQUAL(view_kv(ctx.get()).size(), (size_t) (plain ? 2 : 0));
+        CHECK_EQUAL(view_kv_count(ctx.get()), (size_t) (plain ? 2 : 0));
+    }
+}
+
 TEST("layers that use another layer's K and V are told, and take no memory") {
     const memory_model_path path{ keeping(kind::reusing) };
     for (const load_depth depth : { load_depth::metadata, load_depth::weights }) {
