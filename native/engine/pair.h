@@ -2,6 +2,7 @@
 // handover copies), and the plan that says why. Touched by the engine thread only.
 #pragma once
 
+#include "cache_ledger.h"
 #include "models.h"
 #include "options.h"
 #include "token_pieces.h"
@@ -53,13 +54,21 @@ class pair {
     llama_context * prefill_context() const { return prefill_.get(); }
     llama_context * decode_context() const { return decode_ ? decode_.get() : prefill_.get(); }
 
-    // Tokens that the decode model can read at once: an answer needs no more than one at a time.
-    uint32_t decode_batch_size() const;
+    llama_context * context(pair_side side) const {
+        return side == pair_side::prefill ? prefill_context() : decode_context();
+    }
 
-    // Reads n tokens at the positions from `position` on; the logits of the last n_logits are wanted. At most
-    // info().batch_size tokens with the prefill context, decode_batch_size() with the decode context. Returns false if
-    // it was aborted; throws ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY. Positions that were not read are not in the
-    // cache afterwards.
+    // Tokens that a side can read at once: for an answer, the decode model needs no more than one at a time.
+    uint32_t batch_size(pair_side side) const;
+
+    // Whether a sequence can be cut behind any token. If not, each session has a spare sequence to go back to; see
+    // cached_sequence.
+    bool can_cut() const { return can_cut_; }
+    llama_seq_id spare_of(llama_seq_id sequence) const { return sequence + (llama_seq_id) info_.max_sessions; }
+
+    // Reads n tokens at the positions from `position` on, at most batch_size() of the context's side; the logits of the
+    // last n_logits are wanted. Returns false if it was aborted; throws ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY. Some
+    // of the positions may be in the cache even so: the caller takes them away.
     bool read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
               uint32_t n_logits);
 
@@ -71,11 +80,12 @@ class pair {
     // ERR_HANDOVER_UNAVAILABLE where the handover has no inverse, and what translate_handover::run throws.
     void hand_back(llama_seq_id sequence, llama_pos from);
 
-    // Removes the positions from `from` on, in the given context.
+    // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
   private:
     void make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data);
+    bool share_memory(llama_context_params params);
     void make_decode_context(const pair_options & options, llama_context_params params);
     void make_thread_pool(int32_t n_threads);
 
@@ -90,6 +100,7 @@ class pair {
     std::unique_ptr<translate_handover> back_;  // made when it is first needed
     implementation_options implementation_;
     llama_batch batch_{};
+    bool can_cut_ = true;
     pair_info info_;
 };
 

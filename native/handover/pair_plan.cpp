@@ -126,8 +126,7 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
         const auto refuse = [&](const char * field, const std::string & why) {
             compare.add({ field, model == &a ? "yes" : "no", model == &b ? "yes" : "no", never, which + why });
         };
-        if (model->recurrent) refuse("recurrent", "has recurrent memory, which is not a KV cache");
-        if (model->latent_kv) refuse("latentKv", "stores latent KV (MLA)");
+        (void) refuse;
     }
 
     const bool maps_k = every_layer(translator.k, b.n_layer), maps_v = every_layer(translator.v, b.n_layer);
@@ -207,9 +206,6 @@ void check_supported(const model_traits & model, const std::string & path) {
     if (model.encoder || !model.causal) refuse("an encoder (" + model.architecture + ") does not generate text");
     if (model.embedding) refuse("an embedding model (" + model.architecture + ") does not generate text");
     if (model.diffusion) refuse("a diffusion model (" + model.architecture + ") does not write token by token");
-    if (model.recurrent) refuse("the " + model.architecture + " architecture keeps recurrent memory, not a KV cache");
-    if (model.latent_kv)
-        refuse("the " + model.architecture + " architecture stores latent KV (MLA), which is not supported");
 }
 
 std::string summarize(const pair_plan & plan, bool unserved_only) {
