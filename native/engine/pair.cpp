@@ -92,7 +92,7 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     models_ = load_and_compare(options, load_depth::weights, on_progress);
     pieces_ = std::make_shared<token_pieces>(vocab());
     choose_handover(models_.plan, options.handover);
-    make_thread_pool(options.n_threads);
+    pool_ = std::make_unique<compute_pool>(options.n_threads);
     make_contexts(options, should_abort, abort_data);
 
     batch_ = llama_batch_init((int32_t) info_.batch_size, 0, 1);
@@ -106,21 +106,6 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
 
 pair::~pair() {
     if (batch_.token) llama_batch_free(batch_);
-}
-
-void pair::make_thread_pool(int32_t n_threads) {
-    if (n_threads <= 1) return;
-    // Without a pool of its own ggml starts and joins its threads for every token.
-    ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-    ggml_backend_reg_t reg = cpu ? ggml_backend_dev_backend_reg(cpu) : nullptr;
-    auto * make = (decltype(ggml_threadpool_new) *) (reg ? ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_new")
-                                                         : nullptr);
-    auto * free =
-        (decltype(ggml_threadpool_free) *) (reg ? ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_free")
-                                                : nullptr);
-    if (!make || !free) return;
-    ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
-    thread_pool_ = { make(&params), free_thread_pool{ free } };
 }
 
 static enum llama_flash_attn_type flash_attn_type(flash_attention attention) {
@@ -243,6 +228,7 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
         params.kv_unified = true;  // in separate streams a spare would hold a copy of the whole KV cache
     }
     // llama.cpp asserts that a batch has room for one token of each sequence.
+    params.n_outputs_max = std::max(most_logits, params.n_seq_max);
     params.n_batch = params.n_ubatch = std::max(options.batch_size, params.n_seq_max);
     prefill_ = make_context(models_.prefill.get(), params, "prefill");
     info_.context_size = can_cut_ ? llama_n_ctx_seq(prefill_.get()) : params.n_ctx / options.max_sessions;
@@ -253,7 +239,7 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
     for (llama_context * ctx : { prefill_.get(), decode_.get() }) {
         if (!ctx) continue;
         llama_set_abort_callback(ctx, should_abort, abort_data);
-        if (thread_pool_) llama_attach_threadpool(ctx, thread_pool_.get(), thread_pool_.get());
+        if (pool_->get()) llama_attach_threadpool(ctx, pool_->get(), pool_->get());
     }
 
     info_.batch_size = std::min(llama_n_ubatch(prefill_.get()), options.batch_size);
@@ -283,6 +269,9 @@ bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, lla
         batch_.seq_id[i][0] = sequence;
         batch_.logits[i] = i + n_logits >= n;
     }
+    // Both contexts may use the same cells, and a device computes behind the back of the call that returned.
+    if (last_read_ && last_read_ != ctx) llama_synchronize(last_read_);
+    last_read_ = ctx;
     if (one_cache() && !models_.plan.layer_map.empty()) align_write_position(ctx, sequence);
     const log_capture log;
     const int32_t status = llama_decode(ctx, batch_);

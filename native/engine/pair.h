@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cache_ledger.h"
+#include "compute_pool.h"
 #include "models.h"
 #include "options.h"
 #include "token_pieces.h"
@@ -25,10 +26,8 @@ struct compared_models {
 compared_models load_and_compare(const pair_options & options, load_depth depth,
                                  const std::function<bool(float)> & on_progress);
 
-struct free_thread_pool {
-    void (*release)(ggml_threadpool_t) = nullptr;
-    void operator()(ggml_threadpool_t pool) const { release(pool); }
-};
+// Of how many tokens a read's logits can be asked for. llama.cpp keeps a row of the vocabulary for each.
+constexpr uint32_t most_logits = 32;
 
 class pair {
   public:
@@ -80,6 +79,9 @@ class pair {
     // ERR_HANDOVER_UNAVAILABLE where the handover has no inverse, and what translate_handover::run throws.
     void hand_back(llama_seq_id sequence, llama_pos from);
 
+    // Nothing is to be read for now: lets the threads sleep.
+    void rest() { pool_->rest(); }
+
     // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
@@ -87,19 +89,19 @@ class pair {
     void make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data);
     bool share_memory(llama_context_params params);
     void make_decode_context(const pair_options & options, llama_context_params params);
-    void make_thread_pool(int32_t n_threads);
 
     // Freed from the bottom up: the batch, the handovers, the decode context (its cache refers to the prefill
     // context's), the prefill context, the thread pool both use, the models.
     compared_models models_;
     std::shared_ptr<token_pieces> pieces_;
-    std::unique_ptr<ggml_threadpool, free_thread_pool> thread_pool_;
+    std::unique_ptr<compute_pool> pool_;
     context_ptr prefill_;
     context_ptr decode_;
     std::unique_ptr<translate_handover> over_;
     std::unique_ptr<translate_handover> back_;  // made when it is first needed
     implementation_options implementation_;
     llama_batch batch_{};
+    llama_context * last_read_ = nullptr;  // the context that computed last
     bool can_cut_ = true;
     pair_info info_;
 };

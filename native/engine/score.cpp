@@ -13,9 +13,6 @@ namespace overfill {
 
 // Floats of logits that are kept of a piece, of the full model and of the row that is compared with it: 64 MiB each.
 static constexpr size_t piece_values = (size_t) 1 << 24;
-// Tokens whose logits are taken at once: llama.cpp keeps a row of the vocabulary for each.
-static constexpr size_t most_logits = 32;
-
 scorer::scorer(pair & models, llama_seq_id sequence, score_request request)
     : pair_(models), sequence_(sequence),
       request_(std::move(request)), held_{ { models, pair_side::prefill, sequence }, {} }, held_by_decode_{
@@ -51,7 +48,7 @@ score_result scorer::take_result() {
 }
 
 size_t scorer::piece_size() const {
-    return std::max(most_logits, piece_values / (size_t) llama_vocab_n_tokens(pair_.vocab()));
+    return std::max((size_t) most_logits, piece_values / (size_t) llama_vocab_n_tokens(pair_.vocab()));
 }
 
 // --- what the caches hold ---
@@ -88,7 +85,8 @@ scorer::progress scorer::read_on(pair_side by, size_t end, size_t first, distrib
         if (turn_taken_) return progress::more;
         turn_taken_ = true;
         const size_t at = held.tokens.size();
-        const size_t n = std::min({ (size_t) pair_.batch_size(by), end - at, std::max(first, at) + most_logits - at });
+        const size_t n =
+            std::min({ (size_t) pair_.batch_size(by), end - at, std::max(first, at) + (size_t) most_logits - at });
         const size_t n_silent = std::min(n, first > at ? first - at : 0);
         if (!held.cache.read(by, &tokens_[at], (uint32_t) n, (uint32_t) (n - n_silent))) return progress::aborted;
         held.tokens.insert(held.tokens.end(), &tokens_[at], &tokens_[at] + n);
