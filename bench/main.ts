@@ -5,11 +5,11 @@
  *
  *     --small      models of a quarter of the size, shorter prompts
  *     --smoke      one short round of everything with the least models: shows that it runs, its figures mean nothing
- *     --only NAME  pair, quantisation, demo, switch, translate, memory, prune or library; may be repeated
+ *     --only NAME  pair, quantisation, hybrid, demo, switch, translate, memory, prune or library; may be repeated
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
  * Needs a built addon, and a built dist/ for memory, prune and library. The models have random weights, are written on first
- * use into build/bench and stay there (6.6 GB; 1.6 GB with --small, 20 MB with --smoke).
+ * use into build/bench and stay there (8.4 GB; 2.1 GB with --small, 25 MB with --smoke).
  */
 
 import { spawnSync } from "node:child_process";
@@ -20,7 +20,7 @@ import { parseArgs } from "node:util";
 import { chooseThreads } from "../lib/internal/threads.js";
 import type { NativeLoop } from "./contestants/contestant.js";
 import { disturbedMeasurements, tolerateDisturbance } from "./disturbance.js";
-import { measureDemo, measurePair, measureQuantisation } from "./measure/decoding.js";
+import { measureDemo, measureHybrid, measurePair, measureQuantisation } from "./measure/decoding.js";
 import { measureLibrary } from "./measure/library.js";
 import type { Bench, Measurement } from "./measure/measurement.js";
 import { measureMemory } from "./measure/memory.js";
@@ -38,6 +38,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   demo: measureDemo,
   pair: measurePair,
   quantisation: measureQuantisation,
+  hybrid: measureHybrid,
   switch: measureSwitch,
   translate: measureTranslate,
   memory: measureMemory,

@@ -40,6 +40,9 @@ interface Tensor {
 }
 
 const seed = 20250808;
+/** The taps of a short convolution, and which layers of a hybrid have one. */
+const convolutionTaps = 3;
+const hasConvolution = (layer: number) => layer % 2 === 0;
 /** Values of a run: a prime number of blocks, so that the rows of a matrix differ. */
 const runValues = 16_381 * 32;
 
@@ -120,6 +123,7 @@ async function writeTensor(file: FileHandle, tensor: Tensor, run: Uint8Array): P
 
 function tensorsOf(shape: ModelShape, type: TensorType): Tensor[] {
   const { nEmbd, nFf, nLayers, nVocab } = shape;
+  const hybrid = shape.architecture === "lfm2";
   const nQuery = shape.nHeads * shape.headSize;
   const nKv = shape.nKvHeads * shape.headSize;
   const layers = Array.from({ length: nLayers }, (_, layer): Tensor[] => {
@@ -129,12 +133,22 @@ function tensorsOf(shape: ModelShape, type: TensorType): Tensor[] {
       type,
       dims: [columns, rows],
     });
-    return [
-      vector("attn_norm"),
+    const attention = [
       matrix("attn_q", nEmbd, nQuery),
       matrix("attn_k", nEmbd, nKv),
       matrix("attn_v", nEmbd, nKv),
       matrix("attn_output", nQuery, nEmbd),
+    ];
+    const headNorms = ["attn_q_norm", "attn_k_norm"].map((name) => ({ ...vector(name), dims: [shape.headSize] }));
+    const convolution: Tensor[] = [
+      { ...vector("shortconv.conv"), dims: [convolutionTaps, nEmbd] },
+      matrix("shortconv.in_proj", nEmbd, 3 * nEmbd),
+      matrix("shortconv.out_proj", nEmbd, nEmbd),
+    ];
+    const mixer = !hybrid ? attention : hasConvolution(layer) ? convolution : [...attention, ...headNorms];
+    return [
+      vector("attn_norm"),
+      ...mixer,
       vector("ffn_norm"),
       matrix("ffn_gate", nEmbd, nFf),
       matrix("ffn_up", nEmbd, nFf),
@@ -143,28 +157,35 @@ function tensorsOf(shape: ModelShape, type: TensorType): Tensor[] {
   });
   return [
     { name: "token_embd.weight", type, dims: [nEmbd, nVocab] },
-    { name: "output_norm.weight", type: "f32", dims: [nEmbd] },
+    { name: hybrid ? "token_embd_norm.weight" : "output_norm.weight", type: "f32", dims: [nEmbd] },
     ...layers.flat(),
   ];
 }
 
 function modelMetadata(shape: ModelShape, weightType: TensorType): GgufMetadata {
+  const architecture = shape.architecture ?? "llama";
+  const hybrid = architecture === "lfm2";
+  const kvHeads = Array.from({ length: shape.nLayers }, (_, layer) => (hasConvolution(layer) ? 0 : shape.nKvHeads));
+  const own: GgufMetadata = [
+    ["context_length", u32(shape.contextLength)],
+    ["embedding_length", u32(shape.nEmbd)],
+    ["block_count", u32(shape.nLayers)],
+    ["feed_forward_length", u32(shape.nFf)],
+    ["attention.head_count", u32(shape.nHeads)],
+    ["attention.head_count_kv", hybrid ? i32Array(kvHeads) : u32(shape.nKvHeads)],
+    ["attention.key_length", u32(shape.headSize)],
+    ["attention.value_length", u32(shape.headSize)],
+    ["attention.layer_norm_rms_epsilon", f32(1e-5)],
+    ["rope.dimension_count", u32(shape.headSize)],
+    ["rope.freq_base", f32(500_000)],
+    ["vocab_size", u32(shape.nVocab)],
+    ...(hybrid ? ([["shortconv.l_cache", u32(convolutionTaps)]] as const) : []),
+  ];
   return [
-    ["general.architecture", text("llama")],
+    ["general.architecture", text(architecture)],
     ["general.name", text(`overfill benchmark ${shape.name}`)],
     ["general.file_type", u32(tensorTypes[weightType].fileType)],
-    ["llama.context_length", u32(shape.contextLength)],
-    ["llama.embedding_length", u32(shape.nEmbd)],
-    ["llama.block_count", u32(shape.nLayers)],
-    ["llama.feed_forward_length", u32(shape.nFf)],
-    ["llama.attention.head_count", u32(shape.nHeads)],
-    ["llama.attention.head_count_kv", u32(shape.nKvHeads)],
-    ["llama.attention.key_length", u32(shape.headSize)],
-    ["llama.attention.value_length", u32(shape.headSize)],
-    ["llama.attention.layer_norm_rms_epsilon", f32(1e-5)],
-    ["llama.rope.dimension_count", u32(shape.headSize)],
-    ["llama.rope.freq_base", f32(500_000)],
-    ["llama.vocab_size", u32(shape.nVocab)],
+    ...own.map(([key, value]) => [`${architecture}.${key}`, value] as const),
     ...tokenizerMetadata(shape.nVocab),
   ];
 }

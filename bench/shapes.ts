@@ -5,9 +5,11 @@
 
 import type { TensorType } from "../test/support/tensor-encoding.js";
 
-/** A llama-architecture model without a bias, with tied embeddings. */
+/** A model without a bias, with tied embeddings. */
 export interface ModelShape {
   readonly name: string;
+  /** LFM2 has a short convolution in place of attention in every other layer. @default "llama" */
+  readonly architecture?: "llama" | "lfm2";
   readonly nLayers: number;
   readonly nEmbd: number;
   readonly nFf: number;
@@ -31,6 +33,8 @@ export interface PairShapes {
   readonly decode: ModelShape;
   /** The layers and KV heads of `prefill` and next to nothing else, so that a long prompt can be read in a benchmark. */
   readonly cache: ModelShape;
+  /** With a KV cache in some layers and a recurrent state in the others: one model at two quantisations. */
+  readonly hybrid: ModelShape;
 }
 
 const full: ModelShape = {
@@ -59,6 +63,20 @@ const least: ModelShape = {
 
 const quarter: ModelShape = { ...full, name: "quarter", nEmbd: 1536, nFf: 4096, nHeads: 12, nKvHeads: 4 };
 
+/** 1.1 billion weights: 1.2 GB in q8_0, 0.6 GB in q4_0. */
+const hybrid: ModelShape = {
+  name: "hybrid",
+  architecture: "lfm2",
+  nLayers: 16,
+  nEmbd: 2048,
+  nFf: 8192,
+  nHeads: 32,
+  nKvHeads: 8,
+  headSize: 64,
+  nVocab: 32_000,
+  contextLength: 32_768,
+};
+
 /** One query head for each KV head: fewer are not possible. */
 function cacheOf(shape: ModelShape): ModelShape {
   const { name, nLayers, nKvHeads, headSize, contextLength } = shape;
@@ -80,16 +98,19 @@ export const fullShapes: PairShapes = {
   prefill: full,
   decode: { ...full, name: "full-pruned", nEmbd: 1792, nFf: 4608 },
   cache: cacheOf(full),
+  hybrid,
 };
 
 export const smallShapes: PairShapes = {
   prefill: quarter,
   decode: { ...quarter, name: "quarter-pruned", nEmbd: 896, nFf: 2304 },
   cache: cacheOf(quarter),
+  hybrid: { ...hybrid, name: "quarter-hybrid", nEmbd: 1024, nFf: 4096, nHeads: 16, nKvHeads: 4 },
 };
 
 export const leastShapes: PairShapes = {
   prefill: least,
   decode: { ...least, name: "least-pruned", nEmbd: 256, nFf: 512 },
   cache: cacheOf(least),
+  hybrid: { ...hybrid, name: "least-hybrid", nLayers: 2, nEmbd: 512, nFf: 512, nHeads: 8, nKvHeads: 2, nVocab: 1024 },
 };

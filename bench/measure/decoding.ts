@@ -1,6 +1,6 @@
 /**
- * Tokens a second and the time to the first token: the paper's 3B -> 1B, one model at two quantisations, and the demo
- * pair, each against the native loop, node-llama-cpp and the prefill model alone.
+ * Tokens a second and the time to the first token: the paper's 3B -> 1B, one model at two quantisations, the same of a
+ * hybrid model, and the demo pair, each against the native loop, node-llama-cpp and the prefill model alone.
  */
 
 import { demoPair, inspect } from "../../lib/index.js";
@@ -9,6 +9,7 @@ import { atLeast, atMost, moreThan, type Row, row, type Target } from "../row.js
 import { median, pairwise } from "../statistics.js";
 import type { Bench } from "./measurement.js";
 import { madeUpTokens, type RacePlan, type RaceResult, race, showMedian } from "./race.js";
+import { switchRows } from "./switching.js";
 
 /** Decoding and the first token of two-stage inference at the paper's sizes. */
 export async function measurePair(bench: Bench): Promise<Row[]> {
@@ -52,6 +53,28 @@ export async function measureQuantisation(bench: Bench): Promise<Row[]> {
     speed("quantisation", "decode: q8_0 -> q4_0 vs q8_0 alone", twoStage, alone),
     gain("quantisation", twoStage, alone, small, full),
     firstToken("quantisation", "first token: q8_0 -> q4_0 vs q8_0 alone", twoStage, alone),
+  ];
+}
+
+/** The same for a model with a KV cache in some layers and a recurrent state in the others. */
+export async function measureHybrid(bench: Bench): Promise<Row[]> {
+  const shape = bench.size.shapes.hybrid;
+  const prefill = await bench.model({ shape, weightType: "q8_0" });
+  const decode = await bench.model({ shape, weightType: "q4_0" });
+  const plan = planFor(bench, "hybrid", bench.size.race, shape.nVocab);
+  const own = settingsFor(bench, plan);
+  const [twoStage, small, alone, full] = await raceAll(plan, [
+    openOverfill("q8_0 -> q4_0", { ...own, prefill: prefill.path, decode: decode.path }),
+    openNativeLoop("native loop, q4_0", bench.nativeLoop, { ...own, model: decode.path }),
+    openOverfill("pair of one, q8_0", { ...own, prefill: prefill.path }),
+    openNativeLoop("native loop, q8_0", bench.nativeLoop, { ...own, model: prefill.path }),
+  ]);
+  return [
+    speed("hybrid", "decode: hybrid q8_0 -> q4_0 vs native loop at q4_0", twoStage, small, atLeast(0.98)),
+    speed("hybrid", "decode: hybrid pair of one vs native loop, q8_0", alone, full, atLeast(0.98)),
+    speed("hybrid", "decode: hybrid q8_0 -> q4_0 vs q8_0 alone", twoStage, alone),
+    firstToken("hybrid", "first token: hybrid q8_0 -> q4_0 vs native loop at q8_0", twoStage, full),
+    ...(await switchRows(bench, "hybrid", shape, bench.size.switches.slice(0, 1))),
   ];
 }
 

@@ -29,10 +29,16 @@ export async function measureMemory(bench: Bench): Promise<Row[]> {
   const prefill = await bench.model({ shape: full, weightType: "q8_0" });
   const decode = await bench.model({ shape: pruned, weightType: "q8_0" });
   const quantised = await bench.model({ shape: full, weightType: "q4_0" });
+  const hybrid = bench.size.shapes.hybrid;
+  const hybridFiles = [
+    await bench.model({ shape: hybrid, weightType: "q8_0" }),
+    await bench.model({ shape: hybrid, weightType: "q4_0" }),
+  ];
   const cases: readonly Case[] = [
     { name: "two-stage, shared", files: [prefill, decode], handover: "auto" },
     { name: "prefill model alone", files: [prefill], handover: "auto" },
     { name: "q8_0 -> q4_0, shared", files: [prefill, quantised], handover: "auto" },
+    { name: "hybrid q8_0 -> q4_0, shared", files: hybridFiles, handover: "auto" },
   ];
   const rows: Row[] = [];
   for (const { name, files, handover } of cases) {

@@ -169,6 +169,13 @@ export interface SessionStats {
   readonly prefillMs: number;
   readonly switchMs: number;
   readonly decodeMs: number;
+  /**
+   * Tokens that were read once more, by the model that had read them, because a recurrent state cannot be cut at a token
+   * and had to go back further than was asked for. Always 0 for a model with a KV cache alone.
+   */
+  readonly restoredTokens: number;
+  /** What that took; part of `prefillMs` and `decodeMs`. */
+  readonly restoreMs: number;
 }
 
 /** Units per second; 0 where no time has passed. */

@@ -132,6 +132,8 @@ export interface NativeSessionStats {
   readonly prefillMs: number;
   readonly switchMs: number;
   readonly decodeMs: number;
+  readonly restoredTokens: number;
+  readonly restoreMs: number;
 }
 
 export interface NativeSession {

@@ -276,6 +276,8 @@ Napi::Value from_stats(Napi::Env env, const session_stats & stats) {
     out.Set("prefillMs", stats.prefill_ms);
     out.Set("switchMs", stats.switch_ms);
     out.Set("decodeMs", stats.decode_ms);
+    out.Set("restoredTokens", stats.n_restored_tokens);
+    out.Set("restoreMs", stats.restore_ms);
     return out;
 }
 

@@ -41,7 +41,7 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
                                      completion<pair_info> end) {
     std::shared_ptr<engine> self(new engine(options));
     engine * raw = self.get();
-    self->scheduler_ = std::make_unique<scheduler>([raw] {
+    const auto free_all = [raw] {
         // Nobody makes it any more: the pair counts as disposed by now.
         raw->texts_.reset();
         raw->text_encoder_.reset();
@@ -53,7 +53,11 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
             done = std::move(raw->on_disposed_);
         }
         if (done) done();
-    });
+    };
+    const auto rest = [raw] {
+        if (raw->pair_) raw->pair_->rest();
+    };
+    self->scheduler_ = std::make_unique<scheduler>(free_all, rest);
     auto item = std::make_shared<load_task>(*raw, std::move(on_progress), std::move(end));
     self->load_ = item;
     self->scheduler_->submit(std::move(item));

@@ -172,6 +172,9 @@ struct session_stats {
     double switch_ms = 0;
     double decode_ms = 0;
     uint32_t n_decode_steps = 0;
+    // Read again because the memory had to go back further than was asked for; the time is part of the above.
+    uint32_t n_restored_tokens = 0;
+    double restore_ms = 0;
 };
 
 }  // namespace overfill

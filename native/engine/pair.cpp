@@ -6,6 +6,7 @@
 #include "find_translator.h"
 #include "gguf_metadata.h"
 #include "llama_log.h"
+#include "memory_lending.h"
 #include "model_file.h"
 #include "output_paths.h"
 
@@ -91,7 +92,7 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     models_ = load_and_compare(options, load_depth::weights, on_progress);
     pieces_ = std::make_shared<token_pieces>(vocab());
     choose_handover(models_.plan, options.handover);
-    make_thread_pool(options.n_threads);
+    pool_ = std::make_unique<compute_pool>(options.n_threads);
     make_contexts(options, should_abort, abort_data);
 
     batch_ = llama_batch_init((int32_t) info_.batch_size, 0, 1);
@@ -105,21 +106,6 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
 
 pair::~pair() {
     if (batch_.token) llama_batch_free(batch_);
-}
-
-void pair::make_thread_pool(int32_t n_threads) {
-    if (n_threads <= 1) return;
-    // Without a pool of its own ggml starts and joins its threads for every token.
-    ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-    ggml_backend_reg_t reg = cpu ? ggml_backend_dev_backend_reg(cpu) : nullptr;
-    auto * make = (decltype(ggml_threadpool_new) *) (reg ? ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_new")
-                                                         : nullptr);
-    auto * free =
-        (decltype(ggml_threadpool_free) *) (reg ? ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_free")
-                                                : nullptr);
-    if (!make || !free) return;
-    ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
-    thread_pool_ = { make(&params), free_thread_pool{ free } };
 }
 
 static enum llama_flash_attn_type flash_attn_type(flash_attention attention) {
@@ -178,26 +164,39 @@ static bool layouts_differ(const llama_context * a, const llama_context * b) {
     return view_kv(a)[0].v_transposed != view_kv(b)[0].v_transposed;
 }
 
+// Lends the prefill context's memory, or shares its cache through a layer map. False if the devices do not allow that.
+bool pair::share_memory(llama_context_params params) {
+    const pair_plan & plan = models_.plan;
+    params.n_ctx = tiny_context_size;
+    params.n_seq_max = 1;
+    if (plan.layer_map.empty()) {
+        decode_ = make_context(models_.decode.get(), params, "decode");
+        lend_memory(prefill_.get(), decode_.get());
+        return true;
+    }
+    decode_ = make_context(models_.decode.get(), params, "decode");
+    if (!layouts_differ(prefill_.get(), decode_.get())) {
+        share_kv_cache(prefill_.get(), decode_.get(), plan.layer_map);
+        return true;
+    }
+    decode_.reset();
+    return false;
+}
+
 void pair::make_decode_context(const pair_options & options, llama_context_params params) {
     pair_plan & plan = models_.plan;
-    const uint32_t full_size = params.n_ctx;
-    params.n_batch = params.n_ubatch = std::max(options.max_sessions, decode_micro_batch);
+    params.n_batch = params.n_ubatch = std::max(params.n_seq_max, decode_micro_batch);
     params.type_k = options.decode_cache_type_k.value_or(options.cache_type_k);
     params.type_v = options.decode_cache_type_v.value_or(options.cache_type_v);
     params.flash_attn_type = flash_attn_type(options.decode_attention.value_or(options.attention));
 
     if (plan.kind == handover_kind::share) {
-        params.n_ctx = tiny_context_size * options.max_sessions;
-        decode_ = make_context(models_.decode.get(), params, "decode");
-        if (!layouts_differ(prefill_.get(), decode_.get()))
-            return share_kv_cache(prefill_.get(), decode_.get(), plan.layer_map);
-        decode_.reset();
+        if (share_memory(params)) return;
         plan.kind = handover_kind::translate;
         plan.reasons.push_back({ "vTransposed", "by the device", "by the device", handover_kind::translate,
                                  "one of the devices has no flash attention" });
         if (options.handover == handover_choice::share) choose_handover(plan, options.handover);
     }
-    params.n_ctx = full_size;
     decode_ = make_context(models_.decode.get(), params, "decode");
     implementation_ = { options.implementation, options.n_threads, options.cuda_library };
     over_ = std::make_unique<translate_handover>(prefill_.get(), decode_.get(),
@@ -216,34 +215,39 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
     const uint32_t trained = std::min(models_.prefill_traits.n_ctx_train, models_.decode_traits.n_ctx_train);
     const uint32_t wanted = options.context_size ? options.context_size : std::min(trained, default_context_size);
 
+    can_cut_ = memory_can_be_cut(models_.prefill.get());
     llama_context_params params = context_params(options);
     params.n_ctx = GGML_PAD(wanted, 256) * options.max_sessions;
-    params.n_batch = std::max(options.batch_size, options.max_sessions);
-    params.n_ubatch = params.n_batch;
+    if (!can_cut_) {
+        if (options.max_sessions > max_sequences / 2)
+            throw failure(error_code::invalid_argument,
+                          "maxSessions must be 1 to 128 for a " + models_.prefill_traits.architecture +
+                              " model, whose memory needs a spare sequence for each session",
+                          { { "parameter", "maxSessions" } });
+        params.n_seq_max = 2 * options.max_sessions;
+        params.kv_unified = true;  // in separate streams a spare would hold a copy of the whole KV cache
+    }
+    // llama.cpp asserts that a batch has room for one token of each sequence.
+    params.n_outputs_max = std::max(most_logits, params.n_seq_max);
+    params.n_batch = params.n_ubatch = std::max(options.batch_size, params.n_seq_max);
     prefill_ = make_context(models_.prefill.get(), params, "prefill");
-    if (kv_memory_kind(prefill_.get()) != memory_kind::attention &&
-        kv_memory_kind(prefill_.get()) != memory_kind::sliding_window)
-        throw failure(error_code::model_unsupported,
-                      "the prefill model's memory is not a KV cache that can be handed over",
-                      { { "architecture", models_.prefill_traits.architecture } });
+    info_.context_size = can_cut_ ? llama_n_ctx_seq(prefill_.get()) : params.n_ctx / options.max_sessions;
+    info_.max_sessions = options.max_sessions;
 
     if (models_.decode) make_decode_context(options, params);
 
     for (llama_context * ctx : { prefill_.get(), decode_.get() }) {
         if (!ctx) continue;
         llama_set_abort_callback(ctx, should_abort, abort_data);
-        if (thread_pool_) llama_attach_threadpool(ctx, thread_pool_.get(), thread_pool_.get());
+        if (pool_->get()) llama_attach_threadpool(ctx, pool_->get(), pool_->get());
     }
 
-    const auto views = view_kv(prefill_.get());
-    info_.context_size = llama_n_ctx_seq(prefill_.get());
-    info_.max_sessions = options.max_sessions;
     info_.batch_size = std::min(llama_n_ubatch(prefill_.get()), options.batch_size);
-    info_.kv_bytes_per_token = kv_bytes_per_token(views);
-    info_.flash_attn = !views.empty() && !views[0].v_transposed;
-    for (const kv_cache_view & view : views) info_.kv_bytes += view.n_bytes();
-    if (models_.plan.kind == handover_kind::translate)
-        for (const kv_cache_view & view : view_kv(decode_.get())) info_.kv_bytes += view.n_bytes();
+    info_.kv_bytes_per_token =
+        kv_bytes_per_token(models_.prefill_traits, { options.cache_type_k, options.cache_type_v });
+    info_.flash_attn = uses_flash_attention(prefill_.get());
+    info_.kv_bytes = memory_bytes(prefill_.get());
+    if (models_.plan.kind == handover_kind::translate) info_.kv_bytes += memory_bytes(decode_.get());
 }
 
 bool pair::ends_answer(llama_token token) const {
@@ -251,7 +255,9 @@ bool pair::ends_answer(llama_token token) const {
            (models_.decode && llama_vocab_is_eog(llama_model_get_vocab(models_.decode.get()), token));
 }
 
-uint32_t pair::decode_batch_size() const { return std::min(info_.batch_size, llama_n_ubatch(decode_context())); }
+uint32_t pair::batch_size(pair_side side) const {
+    return side == pair_side::prefill ? info_.batch_size : std::min(info_.batch_size, llama_n_ubatch(decode_context()));
+}
 
 bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
                 uint32_t n_logits) {
@@ -263,14 +269,14 @@ bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, lla
         batch_.seq_id[i][0] = sequence;
         batch_.logits[i] = i + n_logits >= n;
     }
-    if (decode_ && one_cache()) align_write_position(ctx, sequence);
+    // Both contexts may use the same cells, and a device computes behind the back of the call that returned.
+    if (last_read_ && last_read_ != ctx) llama_synchronize(last_read_);
+    last_read_ = ctx;
+    if (one_cache() && !models_.plan.layer_map.empty()) align_write_position(ctx, sequence);
     const log_capture log;
     const int32_t status = llama_decode(ctx, batch_);
-    if (status == 0) return true;
-
-    // Micro-batches that were done before the failure stay in the cache.
-    forget(ctx, sequence, position);
     switch (status) {
+    case 0: return true;
     case 2: return false;
     case -2: throw failure(error_code::out_of_memory, "not enough memory for a step of inference: " + log.errors());
     default:
@@ -311,7 +317,8 @@ void pair::hand_back(llama_seq_id sequence, llama_pos from) {
 }
 
 void pair::forget(llama_context * ctx, llama_seq_id sequence, llama_pos from) {
-    llama_memory_seq_rm(llama_get_memory(ctx), sequence, from, -1);
+    if (!llama_memory_seq_rm(llama_get_memory(ctx), sequence, from, -1))
+        throw failure(error_code::internal, "a memory that can be cut refused to be");
 }
 
 }  // namespace overfill

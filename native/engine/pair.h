@@ -2,6 +2,8 @@
 // handover copies), and the plan that says why. Touched by the engine thread only.
 #pragma once
 
+#include "cache_ledger.h"
+#include "compute_pool.h"
 #include "models.h"
 #include "options.h"
 #include "token_pieces.h"
@@ -24,10 +26,8 @@ struct compared_models {
 compared_models load_and_compare(const pair_options & options, load_depth depth,
                                  const std::function<bool(float)> & on_progress);
 
-struct free_thread_pool {
-    void (*release)(ggml_threadpool_t) = nullptr;
-    void operator()(ggml_threadpool_t pool) const { release(pool); }
-};
+// Of how many tokens a read's logits can be asked for. llama.cpp keeps a row of the vocabulary for each.
+constexpr uint32_t most_logits = 32;
 
 class pair {
   public:
@@ -53,13 +53,21 @@ class pair {
     llama_context * prefill_context() const { return prefill_.get(); }
     llama_context * decode_context() const { return decode_ ? decode_.get() : prefill_.get(); }
 
-    // Tokens that the decode model can read at once: an answer needs no more than one at a time.
-    uint32_t decode_batch_size() const;
+    llama_context * context(pair_side side) const {
+        return side == pair_side::prefill ? prefill_context() : decode_context();
+    }
 
-    // Reads n tokens at the positions from `position` on; the logits of the last n_logits are wanted. At most
-    // info().batch_size tokens with the prefill context, decode_batch_size() with the decode context. Returns false if
-    // it was aborted; throws ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY. Positions that were not read are not in the
-    // cache afterwards.
+    // Tokens that a side can read at once: for an answer, the decode model needs no more than one at a time.
+    uint32_t batch_size(pair_side side) const;
+
+    // Whether a sequence can be cut behind any token. If not, each session has a spare sequence to go back to; see
+    // cached_sequence.
+    bool can_cut() const { return can_cut_; }
+    llama_seq_id spare_of(llama_seq_id sequence) const { return sequence + (llama_seq_id) info_.max_sessions; }
+
+    // Reads n tokens at the positions from `position` on, at most batch_size() of the context's side; the logits of the
+    // last n_logits are wanted. Returns false if it was aborted; throws ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY. Some
+    // of the positions may be in the cache even so: the caller takes them away.
     bool read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
               uint32_t n_logits);
 
@@ -71,25 +79,30 @@ class pair {
     // ERR_HANDOVER_UNAVAILABLE where the handover has no inverse, and what translate_handover::run throws.
     void hand_back(llama_seq_id sequence, llama_pos from);
 
-    // Removes the positions from `from` on, in the given context.
+    // Nothing is to be read for now: lets the threads sleep.
+    void rest() { pool_->rest(); }
+
+    // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
   private:
     void make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data);
+    bool share_memory(llama_context_params params);
     void make_decode_context(const pair_options & options, llama_context_params params);
-    void make_thread_pool(int32_t n_threads);
 
     // Freed from the bottom up: the batch, the handovers, the decode context (its cache refers to the prefill
     // context's), the prefill context, the thread pool both use, the models.
     compared_models models_;
     std::shared_ptr<token_pieces> pieces_;
-    std::unique_ptr<ggml_threadpool, free_thread_pool> thread_pool_;
+    std::unique_ptr<compute_pool> pool_;
     context_ptr prefill_;
     context_ptr decode_;
     std::unique_ptr<translate_handover> over_;
     std::unique_ptr<translate_handover> back_;  // made when it is first needed
     implementation_options implementation_;
     llama_batch batch_{};
+    llama_context * last_read_ = nullptr;  // the context that computed last
+    bool can_cut_ = true;
     pair_info info_;
 };
 

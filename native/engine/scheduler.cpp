@@ -5,8 +5,8 @@ namespace overfill {
 // Made while there is memory: the thread that reports it must not fail.
 static const failure disposed(error_code::disposed, "the pair was disposed");
 
-scheduler::scheduler(std::function<void()> on_exit)
-    : on_exit_(std::move(on_exit)), thread_([this] { run(); }, [this] { stop(); }) {}
+scheduler::scheduler(std::function<void()> on_exit, std::function<void()> on_idle)
+    : on_exit_(std::move(on_exit)), on_idle_(std::move(on_idle)), thread_([this] { run(); }, [this] { stop(); }) {}
 
 void scheduler::join() { thread_.join(); }
 
@@ -46,6 +46,11 @@ bool scheduler::should_abort(void * data) {
 void scheduler::run() noexcept {
     std::unique_lock<std::mutex> lock(mutex_);
     while (true) {
+        if (ready_.empty() && !stopping_) {
+            lock.unlock();
+            on_idle_();
+            lock.lock();
+        }
         changed_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
         if (stopping_) break;
         std::list<std::shared_ptr<task>> current;

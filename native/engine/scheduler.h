@@ -42,9 +42,10 @@ class task {
 
 class scheduler {
   public:
-    // `on_exit` runs on the engine thread after its last task: the place to free what only that thread may touch. It
-    // must not throw.
-    explicit scheduler(std::function<void()> on_exit);
+    // `on_exit` runs on the engine thread after its last task: the place to free what only that thread may touch.
+    // `on_idle` runs there when no task is ready any more. Neither may throw.
+    explicit scheduler(
+        std::function<void()> on_exit, std::function<void()> on_idle = [] {});
 
     ~scheduler() { join(); }
 
@@ -66,7 +67,7 @@ class scheduler {
   private:
     void run() noexcept;
 
-    std::function<void()> on_exit_;
+    std::function<void()> on_exit_, on_idle_;
     std::mutex mutex_;
     std::condition_variable changed_;
     // Lists: moving a task from one to another takes no memory, so the thread cannot fail at it.

@@ -13,11 +13,11 @@ namespace overfill {
 
 // Floats of logits that are kept of a piece, of the full model and of the row that is compared with it: 64 MiB each.
 static constexpr size_t piece_values = (size_t) 1 << 24;
-// Tokens whose logits are taken at once: llama.cpp keeps a row of the vocabulary for each.
-static constexpr size_t most_logits = 32;
-
 scorer::scorer(pair & models, llama_seq_id sequence, score_request request)
-    : pair_(models), sequence_(sequence), request_(std::move(request)) {
+    : pair_(models), sequence_(sequence),
+      request_(std::move(request)), held_{ { models, pair_side::prefill, sequence }, {} }, held_by_decode_{
+          { models, pair_side::decode, sequence }, {}
+      } {
     check_tokens(request_.prompt, pair_.vocab(), "the prompt", "prompt");
     size_t longest = 0;
     for (const auto & response : request_.responses) {
@@ -37,8 +37,8 @@ scorer::scorer(pair & models, llama_seq_id sequence, score_request request)
 }
 
 scorer::~scorer() {
-    pair::forget(pair_.prefill_context(), sequence_, 0);
-    if (!pair_.one_cache()) pair::forget(pair_.decode_context(), sequence_, 0);
+    held_.cache.cut(0);
+    held_by_decode_.cache.cut(0);
 }
 
 score_result scorer::take_result() {
@@ -47,56 +47,53 @@ score_result scorer::take_result() {
     return std::move(result_);
 }
 
-llama_context * scorer::context_of(reader by) const {
-    return by == reader::prefill ? pair_.prefill_context() : pair_.decode_context();
-}
-
 size_t scorer::piece_size() const {
-    return std::max(most_logits, piece_values / (size_t) llama_vocab_n_tokens(pair_.vocab()));
+    return std::max((size_t) most_logits, piece_values / (size_t) llama_vocab_n_tokens(pair_.vocab()));
 }
 
 // --- what the caches hold ---
 
-// Keeps the first n tokens of the cache that `by` reads into.
-void scorer::forget_from(reader by, size_t n) {
-    std::vector<held_token> & held = held_of(by);
-    if (held.size() <= n) return;
-    pair::forget(context_of(by), sequence_, (llama_pos) n);
-    held.resize(n);
+// Keeps at most the first n tokens of the cache that `by` reads into. Where that cannot be cut it may be fewer: whoever
+// reads on begins at what there is.
+void scorer::forget_from(pair_side by, size_t n) {
+    held_tokens & held = held_of(by);
+    held.cache.cut((uint32_t) n);
+    // What is owed is found missing like everything else.
+    held.cache.write_off();
+    held.tokens.resize(held.cache.size());
 }
 
-std::vector<scorer::held_token> & scorer::held_of(reader by) {
-    return by == reader::prefill || pair_.one_cache() ? held_ : held_by_decode_;
+scorer::held_tokens & scorer::held_of(pair_side by) {
+    return by == pair_side::prefill || pair_.one_cache() ? held_ : held_by_decode_;
 }
 
 // How many tokens of a cache are as wanted: the first n_prefill read by the prefill model, the others by the decode
 // model.
-size_t scorer::n_alike(const std::vector<held_token> & held, size_t n_prefill, size_t n) const {
-    size_t i = 0;
-    while (i < std::min(held.size(), n) &&
-           held[i] == held_token{ tokens_[i], i < n_prefill ? reader::prefill : reader::decode })
-        i++;
-    return i;
+size_t scorer::n_alike(const held_tokens & held, size_t n_prefill, size_t n) const {
+    cache_ledger wanted;
+    wanted.append((uint32_t) n_prefill, pair_side::prefill);
+    wanted.append((uint32_t) (n - n_prefill), pair_side::decode);
+    const auto end = held.tokens.begin() + (std::ptrdiff_t) wanted.n_alike(held.cache.ledger());
+    return (size_t) (std::mismatch(held.tokens.begin(), end, tokens_.begin()).first - held.tokens.begin());
 }
 
 // Reads on to `end`. The distributions behind the tokens from `first` on go to `out`.
-scorer::progress scorer::read_on(reader by, size_t end, size_t first, distributions * out) {
-    llama_context * ctx = context_of(by);
-    std::vector<held_token> & held = held_of(by);
+scorer::progress scorer::read_on(pair_side by, size_t end, size_t first, distributions * out) {
+    held_tokens & held = held_of(by);
     const size_t n_vocab = (size_t) llama_vocab_n_tokens(pair_.vocab());
-    const size_t most = by == reader::prefill ? pair_.info().batch_size : pair_.decode_batch_size();
-    while (held.size() < end) {
+    while (held.tokens.size() < end) {
         if (turn_taken_) return progress::more;
         turn_taken_ = true;
-        const size_t at = held.size(), n = std::min({ most, end - at, std::max(first, at) + most_logits - at });
+        const size_t at = held.tokens.size();
+        const size_t n =
+            std::min({ (size_t) pair_.batch_size(by), end - at, std::max(first, at) + (size_t) most_logits - at });
         const size_t n_silent = std::min(n, first > at ? first - at : 0);
-        if (!pair_.read(ctx, &tokens_[at], (uint32_t) n, (llama_pos) at, sequence_, (uint32_t) (n - n_silent)))
-            return progress::aborted;
-        for (size_t i = 0; i < n; i++) held.push_back({ tokens_[at + i], by });
+        if (!held.cache.read(by, &tokens_[at], (uint32_t) n, (uint32_t) (n - n_silent))) return progress::aborted;
+        held.tokens.insert(held.tokens.end(), &tokens_[at], &tokens_[at] + n);
         for (size_t i = n_silent; i < n; i++) {
-            const float * logits = llama_get_logits_ith(ctx, (int32_t) i);
+            const float * logits = llama_get_logits_ith(pair_.context(by), (int32_t) i);
             if (!logits) throw failure(error_code::inference_failed, "a step gave no logits");
-            check_logits(logits, (int32_t) n_vocab, by == reader::prefill ? "prefill" : "decode", at + i + 1);
+            check_logits(logits, (int32_t) n_vocab, by == pair_side::prefill ? "prefill" : "decode", at + i + 1);
             out->add(logits, n_vocab);
         }
     }
@@ -105,25 +102,33 @@ scorer::progress scorer::read_on(reader by, size_t end, size_t first, distributi
 
 // Makes the cache of who reads next hold the first n tokens and no more, n_prefill of them read by the prefill model
 // and handed over, the others by the decode model.
-scorer::progress scorer::hold(size_t n_prefill, size_t n, reader next) {
-    if (pair_.one_cache() || next == reader::prefill) {
-        forget_from(reader::prefill, n_alike(held_, n_prefill, n));
-        const progress read = read_on(reader::prefill, n_prefill, n_prefill, nullptr);
-        return read != progress::done || next == reader::prefill ? read : read_on(reader::decode, n, n, nullptr);
+scorer::progress scorer::hold(size_t n_prefill, size_t n, pair_side next) {
+    const size_t n_prompt = request_.prompt.size();
+    if (pair_.one_cache() || next == pair_side::prefill) {
+        forget_from(pair_side::prefill, n_alike(held_, n_prefill, n));
+        progress read = read_on(pair_side::prefill, n_prefill, n_prefill, nullptr);
+        // Here other rows come back to.
+        const bool branches = next == pair_side::decode || n_prefill == n_prompt;
+        if (read == progress::done && branches && held_.tokens.size() == n_prefill) held_.cache.mark();
+        if (read != progress::done || next == pair_side::prefill) return read;
+        read = read_on(pair_side::decode, n, n, nullptr);
+        if (read == progress::done && n_prefill == 0 && held_.tokens.size() == n_prompt) held_.cache.mark();
+        return read;
     }
     size_t n_kept = n_alike(held_by_decode_, n_prefill, n);
     if (n_kept < n_prefill) {
-        const progress read = hold(n_prefill, n_prefill, reader::prefill);
+        const progress read = hold(n_prefill, n_prefill, pair_side::prefill);
         if (read != progress::done) return read;
         if (turn_taken_) return progress::more;
         turn_taken_ = true;
-        forget_from(reader::decode, n_kept);
+        forget_from(pair_side::decode, n_kept);
         pair_.hand_over(sequence_, (uint32_t) n_prefill, (uint32_t) n_kept);
-        held_by_decode_ = held_;
+        held_by_decode_.cache.adopt(held_.cache.ledger());
+        held_by_decode_.tokens = held_.tokens;
         n_kept = n_prefill;
     }
-    forget_from(reader::decode, n_kept);
-    return read_on(reader::decode, n, n, nullptr);
+    forget_from(pair_side::decode, n_kept);
+    return read_on(pair_side::decode, n, n, nullptr);
 }
 
 // --- distributions ---
@@ -136,10 +141,10 @@ void scorer::distributions::add(const float * row, size_t n_vocab) {
 }
 
 // The distribution right behind the prompt, which every row by this reader has in common.
-scorer::progress scorer::add_first(reader by, distributions & out) {
-    std::vector<float> & first = first_logits_[by == reader::decode];
+scorer::progress scorer::add_first(pair_side by, distributions & out) {
+    std::vector<float> & first = first_logits_[by == pair_side::decode];
     if (first.empty()) {
-        const size_t n = request_.prompt.size(), n_prefill = by == reader::prefill ? n : 0;
+        const size_t n = request_.prompt.size(), n_prefill = by == pair_side::prefill ? n : 0;
         // Its last token is read anew if it has been read without logits.
         forget_from(by, std::min(n - 1, n_alike(held_of(by), n_prefill, n)));
         distributions made;
@@ -152,7 +157,7 @@ scorer::progress scorer::add_first(reader by, distributions & out) {
 }
 
 // What one reader by itself makes of the tokens [begin, end) of the response.
-scorer::progress scorer::read_alone(reader by, size_t begin, size_t end, distributions & out) {
+scorer::progress scorer::read_alone(pair_side by, size_t begin, size_t end, distributions & out) {
     const size_t n_prompt = request_.prompt.size();
     if (begin == 0) {
         const progress read = add_first(by, out);
@@ -161,7 +166,7 @@ scorer::progress scorer::read_alone(reader by, size_t begin, size_t end, distrib
     }
     if (begin >= end) return progress::done;
     const size_t n = n_prompt + begin - 1;
-    const progress read = hold(by == reader::prefill ? n : 0, n, by);
+    const progress read = hold(by == pair_side::prefill ? n : 0, n, by);
     return read != progress::done ? read : read_on(by, n_prompt + end - 1, n, &out);
 }
 
@@ -172,19 +177,19 @@ scorer::progress scorer::read_two_stage(size_t interval, size_t begin, size_t en
         progress read;
         size_t next = i + 1;
         if (i == 0) {
-            read = add_first(reader::prefill, out);
+            read = add_first(pair_side::prefill, out);
         } else if (i == refreshed) {
             // As generation has it: what was written since the last refresh is read at once.
             if (!refreshing_)
-                forget_from(reader::prefill, std::min(n_clean - interval, n_alike(held_, n_clean, n_clean)));
+                forget_from(pair_side::prefill, std::min(n_clean - interval, n_alike(held_, n_clean, n_clean)));
             refreshing_ = true;
-            read = read_on(reader::prefill, n_clean, n_clean - 1, &out);
+            read = read_on(pair_side::prefill, n_clean, n_clean - 1, &out);
             refreshing_ = read != progress::done;
         } else {
             next = interval > 0 ? std::min(end, refreshed + interval) : end;
             const size_t n = n_prompt + i - 1;
-            read = hold(n_clean, n, reader::decode);
-            if (read == progress::done) read = read_on(reader::decode, n_prompt + next - 1, n, &out);
+            read = hold(n_clean, n, pair_side::decode);
+            if (read == progress::done) read = read_on(pair_side::decode, n_prompt + next - 1, n, &out);
         }
         if (read != progress::done) return read;
         i = next;
@@ -194,8 +199,8 @@ scorer::progress scorer::read_two_stage(size_t interval, size_t begin, size_t en
 
 scorer::progress scorer::read_row(const score_row & row, size_t begin, size_t end, distributions & out) {
     switch (row.reader) {
-    case score_reader::prefill: return read_alone(reader::prefill, begin, end, out);
-    case score_reader::decode: return read_alone(reader::decode, begin, end, out);
+    case score_reader::prefill: return read_alone(pair_side::prefill, begin, end, out);
+    case score_reader::decode: return read_alone(pair_side::decode, begin, end, out);
     case score_reader::two_stage: return read_two_stage(row.refresh_interval, begin, end, out);
     }
     return progress::done;

@@ -5,6 +5,7 @@
 // that begins as the last one did goes on from there, everything else is read anew.
 #pragma once
 
+#include "cached_sequence.h"
 #include "pair.h"
 
 #include <llama.h>
@@ -59,13 +60,12 @@ class scorer {
     score_result take_result();
 
   private:
-    enum class reader : uint8_t { prefill, decode };
     // How far a step has come. What is left is found anew from what the caches hold and what there is of the row.
     enum class progress { done, more, aborted };
-    struct held_token {
-        llama_token token;
-        reader by;
-        bool operator==(const held_token & other) const { return token == other.token && by == other.by; }
+    // What a cache holds, and the tokens that it was read from: responses differ in them.
+    struct held_tokens {
+        cached_sequence cache;
+        std::vector<llama_token> tokens;
     };
     // One distribution a token of the piece: [piece][n_vocab], with what is asked of each.
     struct distributions {
@@ -77,15 +77,14 @@ class scorer {
     };
 
     progress read_row(const score_row & row, size_t begin, size_t end, distributions & out);
-    progress read_alone(reader by, size_t begin, size_t end, distributions & out);
+    progress read_alone(pair_side by, size_t begin, size_t end, distributions & out);
     progress read_two_stage(size_t interval, size_t begin, size_t end, distributions & out);
-    progress add_first(reader by, distributions & out);
-    progress read_on(reader by, size_t end, size_t first, distributions * out);
-    progress hold(size_t n_prefill, size_t n, reader next);
-    void forget_from(reader by, size_t n);
-    size_t n_alike(const std::vector<held_token> & held, size_t n_prefill, size_t n) const;
-    std::vector<held_token> & held_of(reader by);
-    llama_context * context_of(reader by) const;
+    progress add_first(pair_side by, distributions & out);
+    progress read_on(pair_side by, size_t end, size_t first, distributions * out);
+    progress hold(size_t n_prefill, size_t n, pair_side next);
+    void forget_from(pair_side by, size_t n);
+    size_t n_alike(const held_tokens & held, size_t n_prefill, size_t n) const;
+    held_tokens & held_of(pair_side by);
     // Of the rows from the first-th of the piece on.
     void compare(const distributions & row, size_t first, row_scores & out) const;
     void next_row();
@@ -95,13 +94,13 @@ class scorer {
     llama_seq_id sequence_;
     score_request request_;
     score_result result_;
-    size_t response_ = 0, begin_ = 0, row_ = 0;      // what the next step reads
-    std::vector<llama_token> tokens_;                // the prompt and the response
-    distributions full_;                             // of the piece
-    bool turn_taken_ = false;                        // the step has read a micro-batch
-    bool refreshing_ = false;                        // a refresh has begun: what it reads anew was forgotten
-    std::vector<float> first_logits_[2];             // by reader: behind the prompt
-    std::vector<held_token> held_, held_by_decode_;  // the second where the decode model has a cache of its own
+    size_t response_ = 0, begin_ = 0, row_ = 0;  // what the next step reads
+    std::vector<llama_token> tokens_;            // the prompt and the response
+    distributions full_;                         // of the piece
+    bool turn_taken_ = false;                    // the step has read a micro-batch
+    bool refreshing_ = false;                    // a refresh has begun: what it reads anew was forgotten
+    std::vector<float> first_logits_[2];         // by reader: behind the prompt
+    held_tokens held_, held_by_decode_;          // the second where the decode model has a cache of its own
 };
 
 }  // namespace overfill

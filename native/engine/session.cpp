@@ -13,7 +13,9 @@ static failure wrong_stage(const std::string & what, session_stage stage) {
     return failure(error_code::stage_order, what, { { "stage", session_stage_name(stage) } });
 }
 
-session::session(pair & models, llama_seq_id sequence) : pair_(models), sequence_(sequence) {
+session::session(pair & models, llama_seq_id sequence)
+    : pair_(models), sequence_(sequence), cache_(models, pair_side::prefill, sequence),
+      decode_cache_(models, pair_side::decode, sequence) {
     set_stage(session_stage::empty);
 }
 
@@ -30,25 +32,26 @@ void session::set_stage(session_stage stage) {
 }
 
 void session::clear() {
-    pair::forget(pair_.prefill_context(), sequence_, 0);
-    if (!pair_.one_cache()) pair::forget(pair_.decode_context(), sequence_, 0);
+    forget_from(0);
     tokens_.clear();
-    n_cached_ = n_clean_ = n_decode_cached_ = n_handed_ = n_before_answer_ = n_before_refreshed_ = 0;
+    n_before_answer_ = n_before_refreshed_ = 0;
     refreshes_.clear();
     unfinished_text_.clear();
     set_stage(session_stage::empty);
 }
 
-void session::forget_unclean() {
-    if (n_cached_ > n_clean_) pair::forget(pair_.prefill_context(), sequence_, (llama_pos) n_clean_);
-    n_cached_ = n_clean_;
-    n_handed_ = std::min(n_handed_, n_clean_);
+void session::forget_from(uint32_t n) {
+    cache_.cut(n);
+    if (!pair_.one_cache()) decode_cache_.cut(n);
 }
 
-void session::forget_from(uint32_t n) {
-    if (n_cached_ > n) pair::forget(pair_.prefill_context(), sequence_, (llama_pos) n);
-    if (n_decode_cached_ > n && !pair_.one_cache()) pair::forget(pair_.decode_context(), sequence_, (llama_pos) n);
-    for (uint32_t * count : { &n_cached_, &n_clean_, &n_decode_cached_, &n_handed_ }) *count = std::min(*count, n);
+bool session::catch_up() {
+    const stopwatch watch;
+    const std::optional<uint32_t> n = cache_.catch_up(tokens_.data());
+    const std::lock_guard<std::mutex> lock(stats_mutex_);
+    stats_.n_restored_tokens += n.value_or(0);
+    stats_.restore_ms += watch.milliseconds();
+    return n.has_value();
 }
 
 void session::cut(uint32_t n) {
@@ -93,7 +96,7 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
 
     // What is left to read of the text so far: what the decode model wrote, or only its last token.
     const uint32_t from =
-        std::min(n_kept_, refresh_ ? target.n_clean_ : std::max(target.n_cached_, target.n_decode_side()));
+        std::min(n_kept_, refresh_ ? target.n_clean() : std::max(target.cache_.size(), target.decode_side().size()));
     todo_.assign(held.begin() + from, held.begin() + n_kept_);
     result_.n_refreshed_tokens = refresh_ ? (uint32_t) todo_.size() : 0;
     result_.n_prompt_tokens = (uint32_t) prompt_.size();
@@ -106,12 +109,12 @@ void session::prefill_run::start() {
     cut_ = n_kept_ < s.tokens_.size();
     if (cut_) s.cut(n_kept_);
     if (refresh_) {
-        s.forget_unclean();
-    } else if (!s.pair_.one_cache() && s.n_decode_cached_ > s.n_cached_) {
-        s.pair_.hand_back(s.sequence_, (llama_pos) s.n_cached_);
-        s.n_cached_ = s.n_handed_ = s.n_decode_cached_;
+        s.cache_.cut(s.n_clean());
+    } else if (!s.pair_.one_cache() && s.decode_cache_.size() > s.cache_.size()) {
+        s.pair_.hand_back(s.sequence_, (llama_pos) s.cache_.size());
+        s.cache_.adopt(s.decode_cache_.ledger());
     }
-    n_cached_before_ = s.n_cached_;
+    n_cached_before_ = s.cache_.size();
 }
 
 bool session::prefill_run::step() {
@@ -119,14 +122,19 @@ bool session::prefill_run::step() {
     session & s = session_;
     if (!started_) start();
 
-    const uint32_t n = std::min((uint32_t) todo_.size() - n_done_, s.pair_.info().batch_size);
+    if (s.owes()) {
+        const bool read = s.catch_up();
+        if (!read) roll_back();
+        result_.milliseconds += watch.milliseconds();
+        return read;
+    }
+
+    const uint32_t n = std::min((uint32_t) todo_.size() - n_done_, s.pair_.batch_size(pair_side::prefill));
     const bool last = n_done_ + n == todo_.size();
-    if (!s.pair_.read(s.pair_.prefill_context(), todo_.data() + n_done_, n, (llama_pos) s.n_cached_, s.sequence_,
-                      last ? 1 : 0)) {
+    if (!s.cache_.read(pair_side::prefill, todo_.data() + n_done_, n, last ? 1 : 0)) {
         roll_back();
         return false;
     }
-    s.n_cached_ += n;
     n_done_ += n;
     if (last) finish();
     result_.milliseconds += watch.milliseconds();
@@ -147,8 +155,6 @@ void session::prefill_run::finish() {
     s.n_before_refreshed_ = 0;
     s.refreshes_.clear();
     s.unfinished_text_.clear();
-    // Without a refresh the cells that the decode model wrote stay, and a later refresh must begin before them.
-    if (refresh_ || n_cached_before_ == s.n_clean_) s.n_clean_ = s.n_cached_;
     result_.n_context_tokens = (uint32_t) s.tokens_.size();
     s.set_stage(session_stage::prefilled);
 }
@@ -156,14 +162,8 @@ void session::prefill_run::finish() {
 void session::prefill_run::roll_back() {
     if (!started_) return;
     session & s = session_;
-    const uint32_t keep = std::min(s.n_cached_, (uint32_t) s.tokens_.size());
     // After a refresh the re-read part is the prefill model's and may stay; otherwise everything new goes.
-    s.n_cached_ = refresh_ ? keep : n_cached_before_;
-    pair::forget(s.pair_.prefill_context(), s.sequence_, (llama_pos) s.n_cached_);
-    s.n_clean_ = std::min(s.n_clean_, s.n_cached_);
-    if (refresh_) s.n_clean_ = s.n_cached_;
-    s.n_decode_cached_ = std::min(s.n_decode_cached_, s.n_cached_);
-    s.n_handed_ = std::min(s.n_handed_, s.n_decode_cached_);
+    s.forget_from(refresh_ ? std::min(s.cache_.size(), (uint32_t) s.tokens_.size()) : n_cached_before_);
 
     const bool untouched = result_.n_refreshed_tokens == 0 && !cut_;
     s.set_stage(untouched ? stage_before_ : session_stage::interrupted);
@@ -183,9 +183,11 @@ handover_report session::hand_over() {
 }
 
 handover_report session::switch_caches() {
-    n_decode_cached_ = n_handed_;  // where a failure leaves it
-    const handover_report report = pair_.hand_over(sequence_, n_cached_, n_handed_);
-    n_decode_cached_ = n_handed_ = n_cached_;
+    const uint32_t n_kept = n_handed();
+    if (!pair_.one_cache()) decode_cache_.cut(n_kept);  // where a failure leaves it
+    const handover_report report = pair_.hand_over(sequence_, cache_.size(), n_kept);
+    if (!pair_.one_cache()) decode_cache_.adopt(cache_.ledger());
+    cache_.mark();
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.switch_ms += report.milliseconds;
     return report;
@@ -215,13 +217,17 @@ bool session::refresh_is_due(uint32_t interval) const {
 
 refresh_step session::refresh_some() {
     const stopwatch watch;
-    forget_unclean();
+    cache_.cut(n_clean());
     refresh_step step;
-    const uint32_t n_left = (uint32_t) tokens_.size() - n_cached_, n = std::min(n_left, pair_.info().batch_size);
+    if (owes()) {
+        step.aborted = !catch_up();
+        step.milliseconds = watch.milliseconds();
+        return step;
+    }
+    const uint32_t n_left = (uint32_t) tokens_.size() - cache_.size();
+    const uint32_t n = std::min(n_left, pair_.batch_size(pair_side::prefill));
     const bool last = n == n_left;
-    llama_context * ctx = pair_.prefill_context();
-    if (pair_.read(ctx, &tokens_[n_cached_], n, (llama_pos) n_cached_, sequence_, last ? 1 : 0)) {
-        n_clean_ = n_cached_ += n;
+    if (cache_.read(pair_side::prefill, &tokens_[cache_.size()], n, last ? 1 : 0)) {
         step.n_tokens = n;
         if (last) remember_logits(refreshed_logits_);
     } else {
@@ -236,8 +242,8 @@ refresh_step session::refresh_some() {
     step.done = last && !step.aborted;
     if (step.done) {
         switch_caches();
-        refreshes_.push_back(n_cached_);
-        n_before_refreshed_ = n_cached_;
+        refreshes_.push_back(cache_.size());
+        n_before_refreshed_ = cache_.size();
     }
     step.milliseconds = watch.milliseconds();
     return step;
@@ -246,11 +252,11 @@ refresh_step session::refresh_some() {
 const float * session::next_logits(uint32_t & n_steps) {
     llama_context * ctx = pair_.decode_context();
     n_steps = 0;
-    while (n_decode_side() < tokens_.size()) {
-        const uint32_t from = n_decode_side(), n_left = (uint32_t) tokens_.size() - from;
-        const uint32_t n = std::min(n_left, pair_.decode_batch_size());
-        if (!pair_.read(ctx, &tokens_[from], n, (llama_pos) from, sequence_, n == n_left ? 1 : 0)) return nullptr;
-        set_decode_side(from + n);
+    cached_sequence & cache = decode_side();
+    while (cache.size() < tokens_.size()) {
+        const uint32_t from = cache.size(), n_left = (uint32_t) tokens_.size() - from;
+        const uint32_t n = std::min(n_left, pair_.batch_size(pair_side::decode));
+        if (!cache.read(pair_side::decode, &tokens_[from], n, n == n_left ? 1 : 0)) return nullptr;
         n_steps += n;
     }
     const std::vector<float> & prefilled = tokens_.size() == n_before_answer_ ? first_logits_ : refreshed_logits_;
@@ -295,7 +301,7 @@ void session::retract(uint32_t n) {
     if (refreshes_.empty() || refreshes_.back() != n_before_refreshed_) n_before_refreshed_ = 0;
     // The answer begins again from the prefill's logits, or goes on from those of the last refresh, or when the decode
     // model has read its last token anew.
-    forget_from(n_clean_ > refreshed_at() ? refreshed_at() : has_logits ? n_left : n_left - 1);
+    forget_from(n_clean() > refreshed_at() ? refreshed_at() : has_logits ? n_left : n_left - 1);
     set_stage(all_gone ? session_stage::switched : session_stage::paused);
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.n_decode_tokens -= n;

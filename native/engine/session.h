@@ -2,16 +2,15 @@
 // the tasks of session_tasks.h call them on the engine thread.
 //
 //   tokens_        the whole text so far, as tokens
-//   n_cached_      how many of them are in the prefill model's cache (and, when sharing, in the one cache there is)
-//   n_clean_       how many of those, from the start, the prefill model itself has read last
-//   n_decode_cached_  as n_cached_, for the decode model's own cache when the handover translates
-//   n_handed_      how many of those, from the start, stand for what the prefill model's cache holds
+//   cache_         what the prefill model's cache holds of them (when sharing, the one cache there is)
+//   decode_cache_  what the decode model's own cache holds of them when the handover translates
 //
 // A sampled token is part of the text at once and reaches the cache one step later. Within an answer the prefill model
-// may read again what was written since n_clean_ (a refresh); the token after that is the prefill model's once more.
+// may read again what it has not read itself (a refresh); the token after that is the prefill model's once more.
 #pragma once
 
 #include "answer_trace.h"
+#include "cached_sequence.h"
 #include "options.h"
 #include "pair.h"
 
@@ -57,6 +56,10 @@ class session {
     // from there. Throws ERR_STAGE_ORDER unless a decode came last, ERR_INVALID_ARGUMENT if it wrote fewer tokens.
     void retract(uint32_t n);
     bool context_full() const { return tokens_.size() >= pair_.info().context_size; }
+    // Reads a micro-batch of what the caches owe after they had to go back further than was asked for; see
+    // cached_sequence. False: it was aborted. Before anything else is read, nothing may be owed.
+    bool catch_up();
+    bool owes() const { return cache_.n_owed() > 0; }
     const std::vector<llama_token> & tokens() const { return tokens_; }
     uint32_t n_before_answer() const { return n_before_answer_; }
     answer_trace & trace() { return trace_; }
@@ -66,11 +69,12 @@ class session {
   private:
     friend class prefill_run;
 
-    uint32_t n_decode_side() const { return pair_.one_cache() ? n_cached_ : n_decode_cached_; }
-    void set_decode_side(uint32_t n) { (pair_.one_cache() ? n_cached_ : n_decode_cached_) = n; }
+    cached_sequence & decode_side() { return pair_.one_cache() ? cache_ : decode_cache_; }
+    const cached_sequence & decode_side() const { return pair_.one_cache() ? cache_ : decode_cache_; }
+    uint32_t n_clean() const { return cache_.ledger().n_clean(); }
+    // The tokens of the decode model's own cache that stand for what the prefill model's cache holds.
+    uint32_t n_handed() const { return cache_.ledger().n_alike(decode_cache_.ledger()); }
     void set_stage(session_stage stage);
-    // Takes from the prefill model's cache what the prefill model has not read last itself.
-    void forget_unclean();
     // Takes what stands behind the first n tokens from all caches.
     void forget_from(uint32_t n);
     // Takes what stands behind the first n tokens from the text as well; a prefill has to follow.
@@ -83,10 +87,8 @@ class session {
     pair & pair_;
     llama_seq_id sequence_;
     std::vector<llama_token> tokens_;
-    uint32_t n_cached_ = 0;
-    uint32_t n_clean_ = 0;
-    uint32_t n_decode_cached_ = 0;
-    uint32_t n_handed_ = 0;
+    cached_sequence cache_;
+    cached_sequence decode_cache_;
     std::vector<float> first_logits_;      // [n_vocab], of the token after the last one read by the prefill model
     uint32_t n_before_answer_ = 0;         // the tokens that first_logits_ follow
     std::vector<uint32_t> refreshes_;      // tokens there were at each refresh of this answer

@@ -142,6 +142,8 @@ task::turn decode_task::generate() {
         return step.aborted ? end(finish_reason::abort) : turn::again;
     }
 
+    if (s.owes()) return s.catch_up() ? turn::again : end(finish_reason::abort);
+
     uint32_t n_steps = 0;
     const float * logits = s.next_logits(n_steps);
     result_.n_decode_steps += n_steps;

@@ -7,4 +7,7 @@ namespace overfill {
 
 bool known_architecture(const std::string & name);
 
+// Whether some layers have a recurrent state in place of a KV cache.
+bool hybrid_architecture(const std::string & name);
+
 }  // namespace overfill

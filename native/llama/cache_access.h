@@ -1,7 +1,7 @@
 // For this room only (it includes llama.cpp's internals): the cache objects of a context.
 #pragma once
 
-#include "llama-context.h"
+#include "context_memory.h"
 #include "llama-kv-cache-iswa.h"
 #include "llama-kv-cache.h"
 
@@ -11,7 +11,7 @@ namespace overfill {
 
 // Full before sliding; empty for kinds of memory that are not handed over.
 inline std::vector<llama_kv_cache *> caches_of(const llama_context * ctx) {
-    llama_memory_i * memory = ctx->get_memory();
+    llama_memory_i * memory = memory_of(ctx);
     if (const auto * both = dynamic_cast<const llama_kv_cache_iswa *>(memory))
         return { both->get_base(), both->get_swa() };
     if (auto * one = dynamic_cast<llama_kv_cache *>(memory)) return { one };

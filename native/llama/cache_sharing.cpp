@@ -2,7 +2,6 @@
 
 #include "cache_access.h"
 #include "failure.h"
-#include "kv_view.h"
 #include "llama-model.h"
 #include "private_members.h"
 
@@ -15,35 +14,20 @@ static void own(llama_kv_cache & cache) { cache.*get(reach::cache_other()) = nul
 void share_kv_cache(llama_context * owner, llama_context * borrower, const std::vector<int32_t> & layer_map) {
     const llama_model & model = borrower->get_model();
     const llama_hparams & hparams = model.hparams;
-    llama_cparams & cparams = borrower->*get(reach::context_cparams());
-    const llama_cparams & source = owner->get_cparams();
+    follow_memory_size(borrower, owner);
+    const llama_cparams & cparams = borrower->get_cparams();
 
-    // The borrower was created with a tiny cache. What depends on the context size (the choice of RoPE factors, the
-    // worst-case graph) must follow the cache it really uses.
-    cparams.n_ctx = source.n_ctx;
-    cparams.n_ctx_seq = source.n_ctx_seq;
-    cparams.n_seq_max = source.n_seq_max;
-    cparams.kv_unified = source.kv_unified;
-
-    const auto share = [&layer_map](int32_t layer) { return layer_map.empty() ? layer : layer_map[(size_t) layer]; };
-
-    // As llama_model::create_memory has it: the last layers of these architectures have no K and V of their own.
-    const auto reuse = [&hparams](int32_t layer) {
-        const int32_t first = hparams.n_layer_kv_from_start;
-        return layer < first ? -1 : first - (hparams.is_swa((uint32_t) layer) ? 2 : 1);
-    };
-    llama_memory_i::layer_reuse_cb reused = nullptr;
-    if (model.arch == LLM_ARCH_GEMMA3N || model.arch == LLM_ARCH_GEMMA4) reused = reuse;
+    const auto share = [&layer_map](int32_t layer) { return layer_map[(size_t) layer]; };
 
     std::unique_ptr<llama_memory_i> memory;
-    llama_memory_i * theirs = owner->get_memory();
+    llama_memory_i * theirs = memory_of(owner);
     const cache_types types = types_of(caches_of(owner));
     if (auto * both = dynamic_cast<llama_kv_cache_iswa *>(theirs)) {
         const llama_kv_cache & base = *both->get_base();
-        auto view = std::make_unique<llama_kv_cache_iswa>(model, types.k, types.v, v_transposed(base),
-                                                          cparams.offload_kqv, /*swa_full*/ true, cparams.kv_unified,
-                                                          base.get_size(), cparams.n_seq_max, source.n_ubatch,
-                                                          /*n_pad*/ 1, both, nullptr, reused, share);
+        auto view = std::make_unique<llama_kv_cache_iswa>(
+            model, types.k, types.v, v_transposed(base), cparams.offload_kqv, /*swa_full*/ true, cparams.kv_unified,
+            base.get_size(), cparams.n_seq_max, owner->get_cparams().n_ubatch,
+            /*n_pad*/ 1, both, nullptr, nullptr, share);
         own(*view->get_base());
         own(*view->get_swa());
         memory = std::move(view);
@@ -51,21 +35,14 @@ void share_kv_cache(llama_context * owner, llama_context * borrower, const std::
         auto view =
             std::make_unique<llama_kv_cache>(model, hparams, types.k, types.v, v_transposed(*one), cparams.offload_kqv,
                                              cparams.kv_unified, one->get_size(), cparams.n_seq_max, /*n_pad*/ 1,
-                                             hparams.n_swa, hparams.swa_type, one, nullptr, reused, share);
+                                             hparams.n_swa, hparams.swa_type, one, nullptr, nullptr, share);
         own(*view);
         memory = std::move(view);
     } else {
         throw failure(error_code::internal, "only attention caches can be shared");
     }
 
-    (borrower->*get(reach::context_memory())) = std::move(memory);
-    (borrower->*get(reach::context_need_reserve())) = true;
-    try {
-        borrower->sched_reserve();
-    } catch (const std::exception & error) {
-        throw failure(error_code::out_of_memory,
-                      std::string("not enough memory for the decode model's compute buffers: ") + error.what());
-    }
+    use_memory(borrower, std::move(memory));
 }
 
 static void align(llama_kv_cache & cache, llama_seq_id sequence) {
@@ -77,26 +54,13 @@ static void align(llama_kv_cache & cache, llama_seq_id sequence) {
 }
 
 void align_write_position(llama_context * ctx, llama_seq_id sequence) {
-    llama_memory_i * memory = ctx->get_memory();
+    llama_memory_i * memory = memory_of(ctx);
     if (auto * both = dynamic_cast<llama_kv_cache_iswa *>(memory)) {
         align(*both->get_base(), sequence);
         align(*both->get_swa(), sequence);
     } else if (auto * one = dynamic_cast<llama_kv_cache *>(memory)) {
         align(*one, sequence);
     }
-}
-
-bool shares_kv_cache(const llama_context * a, const llama_context * b) {
-    const auto of_a = view_kv(a), of_b = view_kv(b);
-    if (of_a.size() != of_b.size()) return false;
-    bool shares = false;
-    for (size_t i = 0; i < of_a.size(); i++) {
-        if (of_a[i].layers.empty() != of_b[i].layers.empty()) return false;
-        if (of_a[i].layers.empty()) continue;
-        if (of_a[i].layers[0].k->data != of_b[i].layers[0].k->data) return false;
-        shares = true;
-    }
-    return shares;
 }
 
 }  // namespace overfill

@@ -80,14 +80,6 @@ size_t kv_bytes_per_token(const std::vector<kv_cache_view> & views) {
     return n;
 }
 
-size_t memory_buffer_bytes(const llama_context * ctx) {
-    size_t n = 0;
-    const llama_memory_i * memory = ctx->get_memory();
-    if (!memory) return 0;
-    for (const auto & [type, bytes] : memory->memory_breakdown()) n += bytes;
-    return n;
-}
-
 uint32_t kv_cells_used(const llama_context * ctx, llama_seq_id sequence) {
     const auto caches = caches_of(ctx);
     return caches.empty() ? 0 : caches[0]->get_cells(sequence).get_used();

@@ -59,9 +59,6 @@ std::vector<kv_cache_view> view_kv(const llama_context * ctx);
 // Bytes of K and V of all layers that one token takes.
 size_t kv_bytes_per_token(const std::vector<kv_cache_view> & views);
 
-// Bytes of a context's memory of whatever kind; nothing for one that is lent to it.
-size_t memory_buffer_bytes(const llama_context * ctx);
-
 // The cells in use in the sequence's stream, over all sequences of that stream.
 uint32_t kv_cells_used(const llama_context * ctx, llama_seq_id sequence);
 

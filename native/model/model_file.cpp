@@ -232,7 +232,8 @@ class inspection {
                    heads_kv = meta.numbers(key("attention.head_count_kv"));
         for (size_t i = 0; i < std::max(heads.size(), heads_kv.size()) && !heads.empty() && !heads_kv.empty(); i++) {
             const double n = heads[std::min(i, heads.size() - 1)], n_kv = heads_kv[std::min(i, heads_kv.size() - 1)];
-            if (n_kv == 0 && n > 0) refuse("has a layer with heads but without KV heads");
+            if (n_kv == 0 && n > 0 && !hybrid_architecture(architecture))
+                refuse("has a layer with heads but without KV heads");
             if (n_kv > 0 && std::fmod(n, n_kv) != 0)
                 refuse("has " + number_text(n) + " heads, which is not a multiple of its " + number_text(n_kv) +
                        " KV heads");

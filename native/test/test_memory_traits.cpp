@@ -3,6 +3,7 @@
 #include "engine_driver.h"
 #include "kv_view.h"
 #include "llama_log.h"
+#include "memory_lending.h"
 #include "memory_model.h"
 #include "memory_size.h"
 #include "models.h"
@@ -47,7 +48,7 @@ void compare_with_contexts(const std::string & path) {
                 cache_traits cache;
                 cache.type_k = cache.type_v = type;
                 cache.v_transposed = !flash;
-                CHECK_EQUAL(memory_bytes(traits, cache, 512, n_sequences), (uint64_t) memory_buffer_bytes(ctx.get()));
+                CHECK_EQUAL(memory_bytes(traits, cache, 512, n_sequences), (uint64_t) memory_bytes(ctx.get()));
             }
 }
 

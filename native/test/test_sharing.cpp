@@ -1,8 +1,10 @@
-// The share handover on llama.cpp contexts directly: a shared cache against a copied one, bit for bit.
+// The share handover on llama.cpp contexts directly: a lent memory, and a cache shared through a layer map, against a
+// copied one, bit for bit.
 #include "cache_sharing.h"
 #include "check.h"
 #include "engine_driver.h"
 #include "kv_view.h"
+#include "memory_lending.h"
 #include "models.h"
 #include "tiny_model.h"
 #include "translate_handover.h"
@@ -60,7 +62,9 @@ bool same_bits(const std::vector<float> & a, const std::vector<float> & b) {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
-void compare_shared_with_copied(const setting & s) {
+enum class means { lend, layer_map };
+
+void compare_shared_with_copied(const setting & s, means by) {
     tiny_model full_shape, pruned_shape;
     pruned_shape.seed = 2;
     pruned_shape.n_embd = 32;
@@ -72,10 +76,15 @@ void compare_shared_with_copied(const setting & s) {
     const context_ptr owner = make(full.get(), s, 512), copied = make(pruned.get(), s, 512),
                       borrower = make(pruned.get(), s, 256);
     CHECK(owner && copied && borrower);
-    share_kv_cache(owner.get(), borrower.get());
-    CHECK(shares_kv_cache(owner.get(), borrower.get()));
-    CHECK(!shares_kv_cache(owner.get(), copied.get()));
+    if (by == means::lend)
+        lend_memory(owner.get(), borrower.get());
+    else
+        share_kv_cache(owner.get(), borrower.get(), { 0, 1 });
+    CHECK(shares_memory(owner.get(), borrower.get()) == (by == means::lend));
+    CHECK(!shares_memory(owner.get(), copied.get()));
+    CHECK(view_kv(borrower.get())[0].layers[1].k->data == view_kv(owner.get())[0].layers[1].k->data);
     CHECK_EQUAL(llama_n_ctx_seq(borrower.get()), llama_n_ctx_seq(owner.get()));
+    CHECK_EQUAL(memory_bytes(borrower.get()), 0u);
 
     translate_handover copy(owner.get(), copied.get(), resolve_translation(owner.get(), copied.get(), {}),
                             implementation_options());
@@ -96,7 +105,9 @@ void compare_shared_with_copied(const setting & s) {
         CHECK_EQUAL(llama_memory_seq_pos_max(memory, sequence), n_prompt + 63);
         llama_memory_seq_rm(memory, sequence, n_prompt, -1);
         CHECK_EQUAL(llama_memory_seq_pos_max(llama_get_memory(borrower.get()), sequence), n_prompt - 1);
+        if (by == means::layer_map) align_write_position(owner.get(), sequence);
         feed(owner.get(), { 7, 8 }, n_prompt, sequence, s.n_ubatch);
+        if (by == means::layer_map) align_write_position(borrower.get(), sequence);
         feed(borrower.get(), { 9 }, n_prompt + 2, sequence, s.n_ubatch);
         CHECK_EQUAL(llama_memory_seq_pos_max(memory, sequence), n_prompt + 2);
         CHECK_EQUAL(kv_cells_used(owner.get(), sequence), (uint32_t) n_prompt + 3);
@@ -106,17 +117,22 @@ void compare_shared_with_copied(const setting & s) {
 }  // namespace
 
 TEST("a shared cache gives the logits of a copied one, bit for bit") {
-    compare_shared_with_copied({ GGML_TYPE_F16, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_ENABLED, 1, 512 });
-    compare_shared_with_copied({ GGML_TYPE_F32, GGML_TYPE_F32, LLAMA_FLASH_ATTN_TYPE_DISABLED, 1, 512 });
+    for (const means by : { means::lend, means::layer_map }) {
+        compare_shared_with_copied({ GGML_TYPE_F16, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_ENABLED, 1, 512 }, by);
+        compare_shared_with_copied({ GGML_TYPE_F32, GGML_TYPE_F32, LLAMA_FLASH_ATTN_TYPE_DISABLED, 1, 512 }, by);
+    }
 }
 
 TEST("also with quantised caches and their rotation, and with transposed V") {
-    compare_shared_with_copied({ GGML_TYPE_Q8_0, GGML_TYPE_Q8_0, LLAMA_FLASH_ATTN_TYPE_ENABLED, 1, 512 });
-    compare_shared_with_copied({ GGML_TYPE_Q4_0, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_DISABLED, 1, 512 });
+    for (const means by : { means::lend, means::layer_map }) {
+        compare_shared_with_copied({ GGML_TYPE_Q8_0, GGML_TYPE_Q8_0, LLAMA_FLASH_ATTN_TYPE_ENABLED, 1, 512 }, by);
+        compare_shared_with_copied({ GGML_TYPE_Q4_0, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_DISABLED, 1, 512 }, by);
+    }
 }
 
 TEST("also with several sequences and small micro-batches") {
-    compare_shared_with_copied({ GGML_TYPE_F16, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_ENABLED, 4, 32 });
+    for (const means by : { means::lend, means::layer_map })
+        compare_shared_with_copied({ GGML_TYPE_F16, GGML_TYPE_F16, LLAMA_FLASH_ATTN_TYPE_ENABLED, 4, 32 }, by);
 }
 
 TEST("the view of a cache tells its types, layout and size") {

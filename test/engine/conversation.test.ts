@@ -156,6 +156,18 @@ const recipes: readonly (readonly [title: string, recipe: PairRecipe, equal: (a:
   ["one model", {}, exact],
   ["a sharing pair with a q8_0 cache", { decode: small, cacheTypeK: "q8_0", cacheTypeV: "q8_0" }, exact],
   ["a sharing pair with sliding layers", { prefill: gemma3, decode: { ...gemma3, ...small } }, exact],
+  ["one model with a recurrent state", { prefill: { architecture: "mamba" } }, exact],
+  [
+    "a sharing pair with a recurrent state",
+    { prefill: { architecture: "mamba" }, decode: { architecture: "mamba", seed: 2 } },
+    exact,
+  ],
+  ["one model with a KV cache and a recurrent state", { prefill: { architecture: "lfm2" } }, exact],
+  [
+    "a sharing pair with a KV cache and a recurrent state",
+    { prefill: { architecture: "lfm2" }, decode: { architecture: "lfm2", seed: 2 } },
+    exact,
+  ],
   [
     "a copying pair with sliding layers",
     {

@@ -29,6 +29,11 @@ const recipes: readonly (readonly [title: string, recipe: PairRecipe])[] = [
   ["a copied cache", { decode: narrow, handover: "translate" }],
   ["a cache translated to q8_0", { decode: narrow, decodeCache: { cacheTypeK: "q8_0" } }],
   ["small micro-batches", { decode: narrow, batchSize: 4 }],
+  ["a recurrent state", { prefill: { architecture: "mamba" }, decode: { architecture: "mamba", seed: 2 } }],
+  [
+    "a KV cache and a recurrent state",
+    { prefill: { architecture: "lfm2" }, decode: { architecture: "lfm2", seed: 2 } },
+  ],
   [
     "sliding windows",
     {

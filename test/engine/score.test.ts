@@ -27,6 +27,11 @@ const recipes: readonly (readonly [title: string, recipe: PairRecipe])[] = [
   ["a translated cache", { decode: narrow, ...exact, handover: "translate" }],
   ["a layer map", { decode: { layers: [0], nEmbd: 64 }, ...exact, translator: { layers: [1] } }],
   ["small micro-batches", { decode: narrow, ...exact, batchSize: 8 }],
+  ["a recurrent state", { prefill: { architecture: "mamba" }, decode: { architecture: "mamba", seed: 2 } }],
+  [
+    "a KV cache and a recurrent state",
+    { prefill: { architecture: "lfm2", nLayers: 2 }, decode: { architecture: "lfm2", nLayers: 2, seed: 2 }, ...exact },
+  ],
   ["a sliding window", { prefill: { architecture: "gemma3" }, decode: { architecture: "gemma3", nFf: 64 }, ...exact }],
 ];
 
@@ -59,12 +64,11 @@ for (const [title, recipe] of recipes) {
         ...(refreshInterval && { refreshInterval }),
       });
       const scores = await rowOf(pair, written.tokens, row);
-      t.true(
-        distance(
-          scores.logProbs,
-          written.logProbs.map(({ logProb }) => logProb),
-        ) < 1e-4,
+      const apart = distance(
+        scores.logProbs,
+        written.logProbs.map(({ logProb }) => logProb),
       );
+      t.true(apart < 1e-4, String(apart));
     });
 
   // A model of fewer layers is no pair with itself by that map.

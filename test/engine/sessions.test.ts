@@ -154,6 +154,8 @@ test("stats tell the stage and add up", async (t) => {
     refreshedTokens: 0,
     decodeTokens: 10,
     decodeSteps: 10,
+    restoredTokens: 0,
+    restoreMs: 0,
   });
   t.true(prefillMs > 0 && decodeMs > 0 && switchMs >= 0);
 });

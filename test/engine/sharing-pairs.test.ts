@@ -36,6 +36,12 @@ const cases: readonly Case[] = [
   { title: "a model and a fine-tune of it", prefill: {}, decode: { tensorEdit: tuned } },
   { title: "a model and a narrower one with its KV shape", prefill: {}, decode: narrow },
   { title: "a model and a narrower one with fewer heads", prefill: {}, decode: { ...narrow, nHeads: 2 } },
+  {
+    title: "a model at q4_0 that reads and at q8_0 that writes",
+    prefill: { weightType: "q4_0" },
+    decode: { weightType: "q8_0" },
+  },
+  { title: "a narrower model that reads and a wider one that writes", prefill: narrow, decode: {} },
   { title: "a narrower pair on a q8_0 cache", prefill: {}, decode: narrow, cacheTypeK: "q8_0", cacheTypeV: "q8_0" },
   { title: "a narrower pair on a q4_0 cache", prefill: {}, decode: narrow, cacheTypeK: "q4_0", cacheTypeV: "q4_0" },
   { title: "a narrower pair without flash attention", prefill: {}, decode: narrow, flashAttention: false },

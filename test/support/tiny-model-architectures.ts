@@ -4,7 +4,7 @@
  * reference-definitions.ts.
  */
 
-import { f32, type GgufValue } from "./gguf-format.js";
+import { f32, type GgufValue, u32 } from "./gguf-format.js";
 
 export interface Features {
   /**
@@ -39,6 +39,11 @@ export interface Features {
   readonly logitDivisor?: (nEmbd: number) => number;
   /** Layers, where fewer would be another kind of model to llama.cpp or would lack one kind of layer. @default 2 */
   readonly nLayers?: number;
+  /**
+   * What layers have in place of attention: all of them, or every other one from the first on. Only few architectures'
+   * memory is recurrent here, one of each kind.
+   */
+  readonly recurrent?: "state-space" | "short-convolution";
   /** Keys below the architecture's name. */
   readonly metadata?: Readonly<Record<string, GgufValue>>;
 }
@@ -86,8 +91,33 @@ const table = {
   baichuan: { square: true, tied: "never", nLayers: 32 },
 } as const satisfies Record<string, Features>;
 
-export type Architecture = keyof typeof table;
+/** Models with a recurrent state. What takes dense decoders apart does not know them, so they are no part of the list. */
+const recurrentTable = {
+  mamba: {
+    recurrent: "state-space",
+    metadata: {
+      "ssm.conv_kernel": u32(4),
+      "ssm.inner_size": u32(128),
+      "ssm.state_size": u32(16),
+      "ssm.time_step_rank": u32(8),
+    },
+  },
+  lfm2: {
+    recurrent: "short-convolution",
+    qkNorm: "head",
+    square: true,
+    nLayers: 4,
+    metadata: { "shortconv.l_cache": u32(3) },
+  },
+} as const satisfies Record<string, Features>;
 
-export const architectures = Object.keys(table) as Architecture[];
+export type Architecture = keyof typeof table | keyof typeof recurrentTable;
 
-export const featuresOf = (architecture: Architecture): Features => table[architecture];
+/** The dense decoders. */
+export const architectures = Object.keys(table) as (keyof typeof table)[];
+
+export const featuresOf = (architecture: Architecture): Features => ({ ...table, ...recurrentTable })[architecture];
+
+/** Whether a layer has a recurrent state in place of a KV cache. */
+export const isRecurrent = ({ recurrent }: Features, layer: number): boolean =>
+  recurrent === "state-space" || (recurrent === "short-convolution" && layer % 2 === 0);

@@ -13,7 +13,7 @@
 import type { GgufTensor } from "./gguf-writer.js";
 import { gaussian, mulberry32, namedSeed } from "./random.js";
 import type { TensorType } from "./tensor-encoding.js";
-import { type Architecture, featuresOf } from "./tiny-model-architectures.js";
+import { type Architecture, type Features, featuresOf, isRecurrent } from "./tiny-model-architectures.js";
 import { type Tokenizer, tokenTypes } from "./tokenizers.js";
 
 /** The size of a model, with every default filled in. */
@@ -46,9 +46,10 @@ export function modelTensors(shape: TinyModelShape, tokenizer: Tokenizer): GgufT
   // matrix is then that much smaller too, for which the last norm makes up.
   const embeddingGain = embeddingScale ? 1 / embeddingScale(nEmbd) : 1;
   const lastNormGain = logitGain * (logitDivisor?.(nEmbd) ?? 1);
+  const lastNorm = shape.architecture === "lfm2" ? "token_embd_norm.weight" : "output_norm.weight";
   const tensors = [
     make.vocabulary("token_embd.weight", tokenizer, embeddingGain),
-    make.norm("output_norm.weight", nEmbd, shape.tiedEmbeddings ? lastNormGain / embeddingGain : lastNormGain),
+    make.norm(lastNorm, nEmbd, shape.tiedEmbeddings ? lastNormGain / embeddingGain : lastNormGain),
   ];
   if (!shape.tiedEmbeddings) tensors.push(make.vocabulary("output.weight", tokenizer));
   return tensors.concat(
@@ -73,6 +74,7 @@ function layerTensors(shape: TinyModelShape, layer: number, origin: number): Ggu
   const features = featuresOf(shape.architecture);
   const { norms, qkNorm } = features;
   const make = new TensorMaker(shape, `blk.${layer}.`, `blk.${origin}.`);
+  if (isRecurrent(features, layer)) return recurrentTensors(features, shape, make);
   const nQuery = nHeads * headSize;
   const nKv = nKvHeads * headSize;
   // With a norm on the queries, their size is that norm's.
@@ -105,6 +107,37 @@ function layerTensors(shape: TinyModelShape, layer: number, origin: number): Ggu
   return tensors;
 }
 
+/** A layer with a state: all of a Mamba layer, or a short convolution with its FFN. */
+function recurrentTensors({ recurrent }: Features, { nEmbd, nFf }: TinyModelShape, make: TensorMaker): GgufTensor[] {
+  const norm = make.norm("attn_norm.weight", nEmbd);
+  if (recurrent === "short-convolution")
+    return [
+      norm,
+      make.filter("shortconv.conv.weight", [3, nEmbd]),
+      make.matrix("shortconv.in_proj.weight", [nEmbd, 3 * nEmbd]),
+      make.matrix("shortconv.out_proj.weight", [nEmbd, nEmbd], queryGain),
+      make.norm("ffn_norm.weight", nEmbd),
+      make.matrix("ffn_gate.weight", [nEmbd, nFf]),
+      make.matrix("ffn_up.weight", [nEmbd, nFf]),
+      make.matrix("ffn_down.weight", [nFf, nEmbd]),
+    ];
+  const [nInner, nState, rank] = [2 * nEmbd, 16, 8];
+  // The state decays: A is negative.
+  const decay = make.filter("ssm_a", [nState, nInner]);
+  return [
+    norm,
+    make.matrix("ssm_in.weight", [nEmbd, 2 * nInner]),
+    make.filter("ssm_conv1d.weight", [4, nInner]),
+    make.bias("ssm_conv1d.bias", nInner),
+    make.matrix("ssm_x.weight", [nInner, rank + 2 * nState]),
+    make.matrix("ssm_dt.weight", [rank, nInner]),
+    make.bias("ssm_dt.bias", nInner),
+    { ...decay, values: decay.values.map((value) => -Math.abs(value)) },
+    make.bias("ssm_d", nInner),
+    make.matrix("ssm_out.weight", [nInner, nEmbd], queryGain),
+  ];
+}
+
 /** Makes tensors whose values follow from the model's seed and the tensor's name. */
 class TensorMaker {
   readonly #shape: TinyModelShape;
@@ -122,6 +155,11 @@ class TensorMaker {
     const [columns, rows] = dims;
     const values = this.#gaussians(name, columns * rows, gain / Math.sqrt(columns));
     return { name: this.#prefix + name, type: this.#shape.weightType, dims, values };
+  }
+
+  /** A matrix that llama.cpp wants in f32. */
+  filter(name: string, dims: readonly [columns: number, rows: number]): GgufTensor {
+    return { ...this.matrix(name, dims), type: "f32" };
   }
 
   /** The rows of several matrices in one. */

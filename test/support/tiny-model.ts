@@ -4,10 +4,10 @@
  * makes depth-pruned pairs and pairs of one model at two quantisations easy to build.
  */
 
-import { f32, type GgufMetadata, type GgufValue, text, textArray, u32 } from "./gguf-format.js";
+import { f32, type GgufMetadata, type GgufValue, text, textArray, u32, u32Array } from "./gguf-format.js";
 import { type EncodedGguf, type GgufFile, type GgufTensor, writeGguf } from "./gguf-writer.js";
 import { type TensorType, tensorTypes } from "./tensor-encoding.js";
-import { type Architecture, featuresOf } from "./tiny-model-architectures.js";
+import { type Architecture, featuresOf, isRecurrent } from "./tiny-model-architectures.js";
 import { modelTensors, type TinyModelShape } from "./tiny-model-tensors.js";
 import { builtInTokenizer, type Tokenizer, type TokenizerKind, tokenizerFrom } from "./tokenizers.js";
 
@@ -150,7 +150,10 @@ function modelMetadata(options: TinyModelOptions, shape: TinyModelShape, tokeniz
     block_count: u32(shape.layers.length),
     feed_forward_length: u32(shape.nFf),
     "attention.head_count": u32(shape.nHeads),
-    "attention.head_count_kv": u32(shape.nKvHeads),
+    "attention.head_count_kv":
+      features.recurrent === "short-convolution"
+        ? u32Array(shape.layers.map((_, layer) => (isRecurrent(features, layer) ? 0 : shape.nKvHeads)))
+        : u32(shape.nKvHeads),
     "attention.key_length": u32(shape.headSize),
     "attention.value_length": u32(shape.headSize),
     "attention.layer_norm_rms_epsilon": f32(1e-5),

@@ -74,10 +74,13 @@ void tensor_writer::add(const std::string & name, ggml_type type, uint32_t n_in,
                            : n_out > 1 ? ggml_new_tensor_2d(ctx_.get(), type, n_in, n_out)
                                        : ggml_new_tensor_1d(ctx_.get(), type, n_in);
     ggml_set_name(tensor, name.c_str());
-    if (type == GGML_TYPE_F32)
+    if (type == GGML_TYPE_F32) {
         std::memcpy(tensor->data, values.data(), values.size() * sizeof(float));
-    else
-        ggml_quantize_chunk(type, values.data(), tensor->data, 0, (int64_t) n_out * n, n_in, nullptr);
+    } else {
+        const std::vector<float> alike(n_in, 1.0f);
+        ggml_quantize_chunk(type, values.data(), tensor->data, 0, (int64_t) n_out * n, n_in,
+                            ggml_quantize_requires_imatrix(type) ? alike.data() : nullptr);
+    }
     gguf_add_tensor(gguf_, tensor);
 }
 

@@ -1,0 +1,66 @@
+#include "cached_sequence.h"
+
+#include <algorithm>
+
+namespace overfill {
+
+cached_sequence::cached_sequence(pair & models, pair_side cache, llama_seq_id sequence)
+    : pair_(models), cache_(models.context(cache)), sequence_(sequence) {}
+
+bool cached_sequence::read(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits) {
+    const uint32_t at = held_.size();
+    try {
+        if (!pair_.read(pair_.context(by), tokens, n, (llama_pos) at, sequence_, n_logits)) {
+            go_back(at);
+            return false;
+        }
+    } catch (...) {
+        go_back(at);
+        throw;
+    }
+    held_.append(n, by);
+    if (held_.size() > wanted_.size()) wanted_.append(n, by);
+    return true;
+}
+
+std::optional<uint32_t> cached_sequence::catch_up(const llama_token * text) {
+    const uint32_t at = held_.size();
+    const cache_ledger::run & run = wanted_.run_of(at);
+    const uint32_t n = std::min(run.end - at, pair_.batch_size(run.by));
+    if (!read(run.by, text + at, n, 0)) return std::nullopt;
+    return n;
+}
+
+void cached_sequence::cut(uint32_t n) {
+    wanted_.truncate(n);
+    if (held_.size() > n) go_back(n);
+}
+
+void cached_sequence::mark() {
+    if (pair_.can_cut() || marked_ == held_) return;
+    const llama_memory_t memory = llama_get_memory(cache_);
+    const llama_seq_id spare = pair_.spare_of(sequence_);
+    pair::forget(cache_, spare, 0);
+    llama_memory_seq_cp(memory, sequence_, spare, -1, -1);
+    marked_ = held_;
+}
+
+void cached_sequence::go_back(uint32_t n) {
+    if (pair_.can_cut()) {
+        pair::forget(cache_, sequence_, (llama_pos) n);
+        held_.truncate(n);
+        return;
+    }
+    const llama_memory_t memory = llama_get_memory(cache_);
+    const llama_seq_id spare = pair_.spare_of(sequence_);
+    pair::forget(cache_, sequence_, 0);
+    if (marked_.size() <= n) {
+        llama_memory_seq_cp(memory, spare, sequence_, -1, -1);
+    } else {
+        pair::forget(cache_, spare, 0);
+        marked_ = {};
+    }
+    held_ = marked_;
+}
+
+}  // namespace overfill

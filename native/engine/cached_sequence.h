@@ -1,0 +1,64 @@
+// One sequence in one cache of a pair: what it holds, by whom, and how it goes forward and back.
+//
+// Where a memory can be cut behind any token, going back is that. A recurrent state cannot: it goes back to where it
+// was marked, or to nothing, and what is then missing of the tokens that are to be held is owed. It is read again by
+// the models that had read it, when somebody reads on. A mark is a spare sequence of the same memory, which takes over
+// the cells (llama_memory_seq_cp): KV cells are marked twice, and a recurrent state is copied where it is written next.
+// No byte moves at the mark itself.
+#pragma once
+
+#include "cache_ledger.h"
+#include "pair.h"
+
+#include <llama.h>
+
+#include <cstdint>
+#include <optional>
+
+namespace overfill {
+
+class cached_sequence {
+  public:
+    // `cache`: a side that uses the cache. In a pair of one cache either does.
+    cached_sequence(pair & models, pair_side cache, llama_seq_id sequence);
+
+    // What is to be held. Some of it may be owed.
+    const cache_ledger & ledger() const { return wanted_; }
+    uint32_t size() const { return wanted_.size(); }
+    uint32_t n_owed() const { return wanted_.size() - held_.size(); }
+
+    // Reads the next n tokens; the logits of the last n_logits are wanted. Nothing may be owed. At most
+    // pair::batch_size(by) tokens. False: it was aborted; what was there before is held or owed. Throws what
+    // pair::read throws, which leaves it likewise.
+    bool read(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits);
+
+    // Reads a micro-batch of what is owed; `text` are the sequence's tokens from its beginning. The number of tokens
+    // read, nothing if it was aborted. Throws what pair::read throws.
+    std::optional<uint32_t> catch_up(const llama_token * text);
+
+    // Keeps the first n tokens, or all there are.
+    void cut(uint32_t n);
+
+    // Owes nothing any more: the caller finds by himself what is missing.
+    void write_off() { wanted_ = held_; }
+
+    // Remembers the state, for a memory that cannot be cut: a later cut goes back to here at little cost. There is one
+    // mark, the last. Nothing may be owed.
+    void mark();
+
+    // After a handover has written the cells: the cache now holds this.
+    void adopt(const cache_ledger & ledger) { wanted_ = held_ = ledger; }
+
+  private:
+    // Makes the cache hold at most its first n tokens, whatever a read has left behind them: where it cannot be cut,
+    // those of the mark if it lies at n or before, else none.
+    void go_back(uint32_t n);
+
+    pair & pair_;
+    llama_context * cache_;
+    llama_seq_id sequence_;
+    cache_ledger wanted_, held_;
+    cache_ledger marked_;  // empty: no mark
+};
+
+}  // namespace overfill
