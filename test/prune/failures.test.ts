@@ -234,10 +234,7 @@ test("a model with another memory than a KV cache is not pruned, and its memory 
   const model = join(folder, "mamba.gguf");
   await writeRecurrentModel(model);
   const out = join(folder, "p.gguf");
-  for (const work of [
-    pruneExactly({ model, text, hidden: 0.5, out }),
-    measureImportance({ model, text, out }),
-  ]) {
+  for (const work of [pruneExactly({ model, text, hidden: 0.5, out }), measureImportance({ model, text, out })]) {
     const error = await refusal(t, "ERR_PRUNE_UNSUPPORTED", work);
     t.regex(error.message, /mamba.*recurrent state/);
   }
