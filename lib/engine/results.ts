@@ -22,6 +22,13 @@ export interface ModelInfo {
   readonly slidingWindow: number;
   readonly ropeBase: number;
   readonly ropeScaling: string;
+  /** What it keeps of the tokens it has read, such as `KV cache`, `recurrent state` or `latent KV cache (MLA)`. */
+  readonly memory: string;
+  /**
+   * Bytes of a session's recurrent state, which does not grow with the tokens; 0 without one. Counted twice, since a
+   * session keeps a second one to go back to.
+   */
+  readonly stateBytesPerSession: number;
 }
 
 /** One field in which the two models or their caches differ, and what that leads to. */
@@ -55,7 +62,7 @@ export interface PairInspection {
   readonly prefill: ModelInfo;
   readonly decode: ModelInfo;
   readonly plan: HandoverPlan;
-  /** Bytes of K and V that one token takes in the prefill model's cache. */
+  /** Bytes that one token takes in the prefill model's cache: of K and V, and of an indexer's keys. */
   readonly kvBytesPerToken: number;
 }
 
@@ -66,7 +73,7 @@ export interface PairInfo extends PairInspection {
   readonly maxSessions: number;
   readonly batchSize: number;
   readonly threads: number;
-  /** Bytes of all KV caches: one cache when shared, two otherwise. */
+  /** Bytes of all KV caches and states: one memory when shared, two caches otherwise. */
   readonly kvBytes: number;
   readonly flashAttention: boolean;
   /** The GPU back end in use, or `false`. */

@@ -61,8 +61,13 @@ export const errorTable = {
     ERR_MODEL_NOT_A_FILE: row<WithPath>(),
     /** The file is not a GGUF file, or a damaged one. */
     ERR_MODEL_INVALID: row<Partial<WithPath> & { readonly tensor?: string }>(),
-    /** A sound GGUF file of a kind that cannot write text here: a vocabulary, an embedding model, an unknown architecture. */
-    ERR_MODEL_UNSUPPORTED: row<Partial<WithPath> & { readonly architecture?: string; readonly tensor?: string }>(),
+    /**
+     * A sound GGUF file of a kind that cannot write text here (a vocabulary, an embedding model, an unknown architecture),
+     * or whose memory, told as `memory`, is not the KV cache that fitting and healing need.
+     */
+    ERR_MODEL_UNSUPPORTED: row<
+      Partial<WithPath> & { readonly architecture?: string; readonly tensor?: string; readonly memory?: string }
+    >(),
     /** llama.cpp refused the model although its structure is sound. */
     ERR_MODEL_LOAD_FAILED: row<WithPath>(),
   },

@@ -166,6 +166,8 @@ export interface NativeModelInfo {
   readonly slidingWindow: number;
   readonly ropeBase: number;
   readonly ropeScaling: string;
+  readonly memory: string;
+  readonly stateBytesPerSession: number;
 }
 
 export interface NativePlanReason {

@@ -13,6 +13,7 @@
 #include "llama_log.h"
 #include "loaded_module.h"
 #include "log_wrapper.h"
+#include "memory_size.h"
 #include "output_paths.h"
 #include "prune_wrapper.h"
 #include "version_gate.h"
@@ -70,6 +71,7 @@ static Napi::Value inspect(const Napi::CallbackInfo & info) {
             cache_traits cache;
             cache.type_k = options.cache_type_k;
             cache.type_v = options.cache_type_v;
+            cache.v_transposed = options.attention == flash_attention::off;
             return inspection{ models.prefill_traits, models.decode_traits, models.plan,
                                kv_bytes_per_token(models.prefill_traits, cache) };
         },

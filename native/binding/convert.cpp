@@ -2,6 +2,7 @@
 
 #include "failure.h"
 #include "fields.h"
+#include "memory_size.h"
 
 #include <algorithm>
 
@@ -34,6 +35,8 @@ Napi::Value from_model(Napi::Env env, const model_traits & m) {
     out.Set("headSizeV", any ? m.layers[0].head_size_v : 0);
     out.Set("vocabularySize", m.n_vocab);
     out.Set("slidingWindow", m.sliding_window);
+    out.Set("memory", m.memory.name());
+    out.Set("stateBytesPerSession", (double) state_bytes_per_session(m));
     // The base of the layers that attend to everything, where only some slide.
     double base = any ? m.layers[0].rope_base : 0;
     bool scaled = m.rope_scaling_type == LLAMA_ROPE_SCALING_TYPE_LONGROPE;

@@ -9,6 +9,7 @@
 #include "model_file.h"
 #include "models.h"
 #include "output_paths.h"
+#include "pair_plan.h"
 #include "ridge.h"
 #include "thread_team.h"
 #include "token_reader.h"
@@ -98,6 +99,7 @@ class fitting {
             });
             traits = traits_of(model.get());
             check_supported(traits, from.path);
+            check_plain_kv(traits, from.path, "a translator is fitted to KV caches");
             return model;
         };
         prefill_model_ = load_one(options_.prefill, 0, share, from_);

@@ -1,10 +1,11 @@
 #include "pair_plan.h"
 
 #include "failure.h"
+#include "memory_comparison.h"
+#include "plan_comparison.h"
 #include "vocabulary.h"
 
 #include <algorithm>
-#include <sstream>
 
 namespace overfill {
 
@@ -19,52 +20,9 @@ const char * handover_kind_name(handover_kind kind) {
 
 namespace {
 
-template <class T> std::string text_of(const T & value) {
-    std::ostringstream out;
-    out << value;
-    return out.str();
-}
-
-std::string text_of(bool value) { return value ? "yes" : "no"; }
-
-template <class T> std::string text_of(const std::vector<T> & values) {
-    std::ostringstream out;
-    const size_t shown = std::min<size_t>(values.size(), 4);
-    for (size_t i = 0; i < shown; i++) out << (i ? ", " : "") << values[i];
-    if (values.size() > shown) out << ", ... (" << values.size() << ")";
-    return values.empty() ? "none" : out.str();
-}
-
-// Collects differences; what a difference leads to is the worst of them.
-class comparison {
-  public:
-    explicit comparison(pair_plan & plan) : plan_(plan) {}
-
-    // A difference that a translation deals with, if `served`.
-    template <class T>
-    void field(const char * name, const T & prefill, const T & decode, bool served, const std::string & message) {
-        if (prefill == decode) return;
-        add({ name, text_of(prefill), text_of(decode), handover_kind::translate, message, served });
-    }
-
-    void add(plan_reason reason) {
-        if (reason.leads_to == handover_kind::impossible) {
-            plan_.kind = handover_kind::impossible;
-            reason.served = false;
-        } else if (plan_.kind == handover_kind::share) {
-            plan_.kind = handover_kind::translate;
-        }
-        plan_.available = plan_.available && reason.served;
-        plan_.reasons.push_back(std::move(reason));
-    }
-
-  private:
-    pair_plan & plan_;
-};
-
 // Whether positions are encoded the same way: K is stored after RoPE. A difference is undone and done again, where
 // every token has one position.
-void compare_rope(comparison & compare, const model_traits & a, const model_traits & b, bool served) {
+void compare_rope(plan_comparison & compare, const model_traits & a, const model_traits & b, bool served) {
     compare.field("ropeType", std::string(rope_type_name(a.rope_type)), std::string(rope_type_name(b.rope_type)),
                   served, "the RoPE layouts differ");
     compare.field("ropeScaling", std::string(rope_scaling_name(a.rope_scaling_type)),
@@ -77,8 +35,10 @@ void compare_rope(comparison & compare, const model_traits & a, const model_trai
     compare.field("ropeAttentionFactor", a.rope_attention_factor, b.rope_attention_factor, served,
                   "the RoPE attention factors differ");
     compare.field("yarnParameters",
-                  std::vector<float>{ a.yarn_ext_factor, a.yarn_attn_factor, a.yarn_beta_fast, a.yarn_beta_slow },
-                  std::vector<float>{ b.yarn_ext_factor, b.yarn_attn_factor, b.yarn_beta_fast, b.yarn_beta_slow },
+                  std::vector<float>{ a.yarn_ext_factor, a.yarn_attn_factor, a.yarn_beta_fast, a.yarn_beta_slow,
+                                      a.yarn_log_factor },
+                  std::vector<float>{ b.yarn_ext_factor, b.yarn_attn_factor, b.yarn_beta_fast, b.yarn_beta_slow,
+                                      b.yarn_log_factor },
                   served, "the YaRN parameters differ");
     compare.field("ropeSections", a.rope_sections, b.rope_sections, served, "the RoPE sections differ");
     compare.field("ropeFactors", a.rope_factors, b.rope_factors, served, "the RoPE frequency factors differ");
@@ -96,20 +56,90 @@ std::vector<layer_traits> mapped_layers(const model_traits & a, const std::vecto
     return out;
 }
 
-// One reason a field, naming the first layer in which it differs.
+// One reason a field, naming the first layer in which it differs. Layers that have neither K nor V count only if the
+// field says so.
 template <class T>
-void compare_layers(comparison & compare, const std::vector<layer_traits> & a, const std::vector<layer_traits> & b,
-                    const char * name, T layer_traits::*member, bool served, const char * what) {
+void compare_layers(plan_comparison & compare, const std::vector<layer_traits> & a, const std::vector<layer_traits> & b,
+                    const char * name, T layer_traits::*member, bool served, const char * what, bool any_layer) {
     for (size_t il = 0; il < b.size(); il++) {
         const T &va = a[il].*member, &vb = b[il].*member;
-        if (va == vb) continue;
+        if (va == vb || (!any_layer && a[il].kv_layer < 0 && b[il].kv_layer < 0)) continue;
         compare.field(name, va, vb, served, std::string(what) + " differ in layer " + std::to_string(il));
         return;
     }
 }
 
+bool has_kv(const model_traits & model) {
+    return std::any_of(model.layers.begin(), model.layers.end(),
+                       [](const layer_traits & layer) { return layer.kv_layer >= 0; });
+}
+
+bool uses_kv_again(const model_traits & model) {
+    for (size_t il = 0; il < model.layers.size(); il++)
+        if (model.layers[il].kv_layer >= 0 && model.layers[il].kv_layer != (int32_t) il) return true;
+    return false;
+}
+
+bool is_identity(const std::vector<int32_t> & map, size_t n_layer) {
+    for (size_t il = 0; il < map.size(); il++)
+        if (map[il] != (int32_t) il) return false;
+    return map.size() == n_layer;
+}
+
 bool every_layer(const std::vector<std::shared_ptr<const linear_map>> & maps, size_t n_layer) {
     return maps.size() >= n_layer && std::all_of(maps.begin(), maps.end(), [](const auto & map) { return !!map; });
+}
+
+// The differences that a translation deals with.
+struct served_differences {
+    bool maps_k, maps_v, rope;
+};
+
+// Layer by layer, in the order of the plan's layer map.
+void compare_all_layers(plan_comparison & compare, const pair_plan & plan, const model_traits & a,
+                        const model_traits & b, const served_differences & served) {
+    const std::vector<layer_traits> from = mapped_layers(a, plan.layer_map);
+    const auto field = [&](const char * name, auto member, bool is_served, const char * what, bool any_layer = false) {
+        compare_layers(compare, from, b.layers, name, member, is_served, what, any_layer);
+    };
+    field("headsKv", &layer_traits::n_head_kv, served.maps_k && served.maps_v, "the numbers of KV heads", true);
+    field("headSizeK", &layer_traits::head_size_k, served.maps_k, "the head sizes of K");
+    field("headSizeV", &layer_traits::head_size_v, served.maps_v, "the head sizes of V");
+    field("latentWidth", &layer_traits::latent_width, false, "the widths of latent K");
+    field("slidingLayers", &layer_traits::sliding, true, "the sliding-window patterns");
+    field("ropeLayers", &layer_traits::rope, served.rope, "the layers with RoPE");
+    field("ropeDimensions", &layer_traits::n_rot, served.rope, "the rotated dimensions");
+    field("ropeBase", &layer_traits::rope_base, served.rope, "the RoPE bases");
+    field("ropeScale", &layer_traits::rope_scale, served.rope, "the RoPE scales");
+    if (!plan.layer_map.empty()) {
+        if (uses_kv_again(a) || uses_kv_again(b))
+            compare.field("kvLayers", std::string("as they are"), std::string("mapped"), true,
+                          "layers that use another layer's K and V cannot be shared through a layer map");
+        return;
+    }
+    if (!compare.named("headsKv"))
+        field("kvLayers", &layer_traits::kv_layer, true, "the layers whose K and V are used again");
+    if (!plan.only_shared.empty()) compare_memories(compare, a.memory, b.memory);
+}
+
+void compare_storage(plan_comparison & compare, const cache_traits & a, const cache_traits & b) {
+    compare.field("cacheTypeK", std::string(ggml_type_name(a.type_k)), std::string(ggml_type_name(b.type_k)), true,
+                  "the cache types of K differ");
+    compare.field("cacheTypeV", std::string(ggml_type_name(a.type_v)), std::string(ggml_type_name(b.type_v)), true,
+                  "the cache types of V differ");
+    compare.field("vTransposed", a.v_transposed, b.v_transposed, true,
+                  "V is stored transposed on one side only (flash attention off)");
+}
+
+// The models may be alike; what was asked for stands in the way.
+void refuse_translator(plan_comparison & compare, pair_plan & plan, const translator & translator) {
+    const auto refuse = [&](const char * field, const char * asked, const std::string & what) {
+        compare.add({ field, "as it is", asked, handover_kind::translate, what + " is for K and V of single tokens",
+                      /*served*/ false });
+    };
+    if (!plan.layer_map.empty()) refuse("layerMap", "mapped", "a layer map");
+    if (translator.has_maps()) refuse("translator", "mapped", "a translator");
+    plan.layer_map.clear();
 }
 
 }  // namespace
@@ -118,16 +148,10 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
                     const model_traits & b, const llama_vocab * vocab_b, const cache_traits & cache_b,
                     const translator & translator) {
     pair_plan plan;
-    comparison compare(plan);
+    plan_comparison compare(plan);
     const handover_kind never = handover_kind::impossible;
-
-    for (const model_traits * model : { &a, &b }) {
-        const std::string which = model == &a ? "the prefill model " : "the decode model ";
-        const auto refuse = [&](const char * field, const std::string & why) {
-            compare.add({ field, model == &a ? "yes" : "no", model == &b ? "yes" : "no", never, which + why });
-        };
-        (void) refuse;
-    }
+    for (const model_traits * model : { &b, &a })
+        if (!model->memory.can_be_translated()) plan.only_shared = model->memory.name();
 
     const bool maps_k = every_layer(translator.k, b.n_layer), maps_v = every_layer(translator.v, b.n_layer);
     if (a.family != b.family)
@@ -136,37 +160,29 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
     if (!vocabulary.equal)
         compare.add({ "vocabulary", vocabulary.prefill, vocabulary.decode, never, vocabulary.message });
 
+    const std::string memory_a = a.memory.name(), memory_b = b.memory.name();
+    if (!plan.only_shared.empty() && (memory_a != memory_b || a.memory.form == memory_form::unknown)) {
+        compare.add({ "memory", memory_a, memory_b, never, "the models keep different memories" });
+        return plan;
+    }
+
     // K that is mapped as it is stored needs no word about RoPE.
     const bool rope = (one_position(a.rope_type) && one_position(b.rope_type)) || (maps_k && !translator.before_rope);
-    if (a.n_layer != b.n_layer && translator.layers.empty()) {
+    if (!is_identity(translator.layers, a.n_layer)) plan.layer_map = translator.layers;
+    if (!plan.only_shared.empty()) refuse_translator(compare, plan, translator);
+    if (a.n_layer != b.n_layer && plan.layer_map.empty())
         compare.field("layers", a.n_layer, b.n_layer, false, "the numbers of layers differ and there is no layer map");
-    } else {
-        plan.layer_map = translator.layers;
-        const std::vector<layer_traits> from = mapped_layers(a, translator.layers);
-        const auto field = [&](const char * name, auto member, bool served, const char * what) {
-            compare_layers(compare, from, b.layers, name, member, served, what);
-        };
-        field("headsKv", &layer_traits::n_head_kv, maps_k && maps_v, "the numbers of KV heads");
-        field("headSizeK", &layer_traits::head_size_k, maps_k, "the head sizes of K");
-        field("headSizeV", &layer_traits::head_size_v, maps_v, "the head sizes of V");
-        field("slidingLayers", &layer_traits::sliding, true, "the sliding-window patterns");
-        field("ropeLayers", &layer_traits::rope, rope, "the layers with RoPE");
-        field("ropeDimensions", &layer_traits::n_rot, rope, "the rotated dimensions");
-        field("ropeBase", &layer_traits::rope_base, rope, "the RoPE bases");
-        field("ropeScale", &layer_traits::rope_scale, rope, "the RoPE scales");
+    else
+        compare_all_layers(compare, plan, a, b, { maps_k, maps_v, rope });
+    const bool keeps_kv = has_kv(a) || has_kv(b);
+    if (keeps_kv) {
+        compare.field("slidingWindow", a.sliding_window, b.sliding_window, true, "the sliding windows differ");
+        compare_rope(compare, a, b, rope);
     }
-    compare.field("slidingWindow", a.sliding_window, b.sliding_window, true, "the sliding windows differ");
-    compare_rope(compare, a, b, rope);
-    if (translator.has_maps())
+    if (translator.has_maps() && plan.only_shared.empty())
         compare.field("translator", std::string("as it is"), std::string("mapped"), true,
                       "the translator has linear maps");
-
-    compare.field("cacheTypeK", std::string(ggml_type_name(cache_a.type_k)),
-                  std::string(ggml_type_name(cache_b.type_k)), true, "the cache types of K differ");
-    compare.field("cacheTypeV", std::string(ggml_type_name(cache_a.type_v)),
-                  std::string(ggml_type_name(cache_b.type_v)), true, "the cache types of V differ");
-    compare.field("vTransposed", cache_a.v_transposed, cache_b.v_transposed, true,
-                  "V is stored transposed on one side only (flash attention off)");
+    if (keeps_kv) compare_storage(compare, cache_a, cache_b);
     compare.field("device", cache_a.device, cache_b.device, true, "the caches are on different devices");
 
     if (plan.kind != handover_kind::impossible) plan.notes = vocabulary_notes(vocab_a, vocab_b);
@@ -180,22 +196,22 @@ void check_handover(const pair_plan & plan, handover_choice choice) {
             details.push_back({ reason.field, reason.prefill + " | " + reason.decode });
         throw failure(code, why, details);
     };
+    const std::string only_shared =
+        plan.only_shared.empty() ? "" : "; a memory of this kind (" + plan.only_shared + ") can only be shared";
     if (plan.kind == handover_kind::impossible)
-        refuse(error_code::pair_incompatible, "the two models do not make a pair: " + summarize(plan));
+        refuse(error_code::pair_incompatible, "the two models do not make a pair: " + summarize(plan) + only_shared);
+    if (choice == handover_choice::translate && !only_shared.empty())
+        refuse(error_code::handover_unavailable, "the pair's memory cannot be translated" + only_shared);
     if (choice == handover_choice::share && plan.kind != handover_kind::share)
-        refuse(error_code::handover_unavailable, "the pair cannot share its KV cache: " + summarize(plan));
+        refuse(error_code::handover_unavailable,
+               "the pair cannot share its KV cache: " + summarize(plan) + only_shared);
+    if (plan.kind == handover_kind::translate && !only_shared.empty())
+        refuse(error_code::handover_unavailable,
+               "the pair's memory cannot be translated: " + summarize(plan) + only_shared);
     if (plan.kind == handover_kind::translate && !plan.available)
         refuse(error_code::handover_unavailable,
                "the KV cache of this pair can be translated only with a translator (`overfill fit` makes one): " +
                    summarize(plan, true));
-}
-
-uint64_t kv_bytes_per_token(const model_traits & model, const cache_traits & cache) {
-    uint64_t n = 0;
-    for (const layer_traits & layer : model.layers)
-        n += ggml_row_size(cache.type_k, (int64_t) layer.n_head_kv * layer.head_size_k) +
-             ggml_row_size(cache.type_v, (int64_t) layer.n_head_kv * layer.head_size_v);
-    return n;
 }
 
 void check_supported(const model_traits & model, const std::string & path) {
@@ -203,9 +219,21 @@ void check_supported(const model_traits & model, const std::string & path) {
         throw failure(error_code::model_unsupported, path + ": " + why,
                       { { "path", path }, { "architecture", model.architecture } });
     };
+    if (model.diffusion) refuse("a diffusion model (" + model.architecture + ") does not write token by token");
+    if (model.draft) refuse("a draft head (" + model.architecture + ") does not write text without its model");
     if (model.encoder || !model.causal) refuse("an encoder (" + model.architecture + ") does not generate text");
     if (model.embedding) refuse("an embedding model (" + model.architecture + ") does not generate text");
-    if (model.diffusion) refuse("a diffusion model (" + model.architecture + ") does not write token by token");
+    if (model.memory.form == memory_form::none || model.memory.form == memory_form::unknown)
+        refuse("the " + model.architecture + " architecture keeps " +
+               (model.memory.form == memory_form::none ? "no memory" : model.memory.name()) + " to go on from");
+}
+
+void check_plain_kv(const model_traits & model, const std::string & path, const std::string & what) {
+    if (model.memory.can_be_translated()) return;
+    throw failure(error_code::model_unsupported,
+                  path + ": " + what + ", and the " + model.architecture +
+                      " architecture keeps another memory: " + model.memory.name(),
+                  { { "path", path }, { "architecture", model.architecture }, { "memory", model.memory.name() } });
 }
 
 std::string summarize(const pair_plan & plan, bool unserved_only) {

@@ -4,9 +4,13 @@
 //   share       both caches are one: no byte moves
 //   translate   the caches differ; the cells are converted from one to the other
 //   impossible  no cache of the one can be read by the other
+//
+// Cells can be converted where they are K and V of single tokens. Any other memory (recurrent state, latent KV, caches
+// with an indexer) is shared as it is, and then must be the same in everything it depends on, or not at all.
 #pragma once
 
 #include "kv_view.h"
+#include "memory_size.h"
 #include "model_traits.h"
 #include "translator.h"
 
@@ -38,16 +42,9 @@ struct pair_plan {
     std::vector<plan_reason> reasons;  // empty: the caches are alike
     bool available = true;             // false: some reason is not served
     bool one_model = false;            // the same file twice: one model, one context
+    std::string only_shared;           // the name of a memory that cannot be translated; empty: it can
     std::vector<int32_t> layer_map;    // the prefill model's layer for each of the decode model's; empty: the same
     std::vector<std::string> notes;    // differences that do not stand in the way
-};
-
-// What the caches will be, as far as it does not follow from the models.
-struct cache_traits {
-    ggml_type type_k = GGML_TYPE_F16;
-    ggml_type type_v = GGML_TYPE_F16;
-    bool v_transposed = false;
-    std::string device = "CPU";  // where the cache's layers lie
 };
 
 // Compares the models and their vocabularies, every token of them. The translator (an empty one if there is none) has
@@ -60,11 +57,12 @@ pair_plan plan_pair(const model_traits & prefill, const llama_vocab * prefill_vo
 // was chosen.
 void check_handover(const pair_plan & plan, handover_choice choice = handover_choice::automatic);
 
-// Bytes of K and V of all layers that one token takes in a cache of these types.
-uint64_t kv_bytes_per_token(const model_traits & model, const cache_traits & cache);
-
 // A model that this package cannot run at all, alone or in a pair: throws ERR_MODEL_UNSUPPORTED with the reason.
 void check_supported(const model_traits & model, const std::string & path);
+
+// For what takes K and V apart: throws ERR_MODEL_UNSUPPORTED for a model that keeps something else, with its name.
+// `what` is why it must be K and V, such as "a translator is fitted to KV caches".
+void check_plain_kv(const model_traits & model, const std::string & path, const std::string & what);
 
 // The reasons in one line, for error messages; the unserved ones only, if asked for.
 std::string summarize(const pair_plan & plan, bool unserved_only = false);

@@ -14,9 +14,15 @@ size_t kv_cache_view::n_bytes() const {
     return n;
 }
 
+// Latent KV (MLA) lies in the same kind of cache, without V.
+static std::vector<llama_kv_cache *> viewed_caches(const llama_context * ctx) {
+    if (ctx->get_model().hparams.is_mla()) return {};
+    return caches_of(ctx);
+}
+
 memory_kind kv_memory_kind(const llama_context * ctx) {
     if (!ctx->get_memory()) return memory_kind::none;
-    switch (caches_of(ctx).size()) {
+    switch (viewed_caches(ctx).size()) {
     case 1: return memory_kind::attention;
     case 2: return memory_kind::sliding_window;
     default: return memory_kind::other;
@@ -57,11 +63,11 @@ layer_heads heads_of(const llama_context * ctx, uint32_t layer) {
     return { hparams.n_head_kv(layer), hparams.n_embd_head_k(layer), hparams.n_embd_head_v(layer) };
 }
 
-size_t view_kv_count(const llama_context * ctx) { return caches_of(ctx).size(); }
+size_t view_kv_count(const llama_context * ctx) { return viewed_caches(ctx).size(); }
 
 std::vector<kv_cache_view> view_kv(const llama_context * ctx) {
     std::vector<kv_cache_view> views;
-    const auto caches = caches_of(ctx);
+    const auto caches = viewed_caches(ctx);
     if (caches.empty()) return views;
     const cache_types types = types_of(caches);
     for (const llama_kv_cache * cache : caches) views.push_back(view_one(*cache, types));

@@ -20,7 +20,7 @@ enum class memory_kind {
     none,            // no cache at all: an encoder
     attention,       // one cache for all layers
     sliding_window,  // two caches, one of them for the layers with a sliding window
-    other,           // recurrent, hybrid, MLA indexers: nothing this package hands over
+    other,           // recurrent, hybrid, latent, with an indexer: not K and V of single tokens
 };
 
 struct kv_layer_view {

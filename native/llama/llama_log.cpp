@@ -2,6 +2,7 @@
 
 #include "joined_thread.h"
 #include "loaded_module.h"
+#include "log_silence.h"
 
 #include <llama.h>
 
@@ -19,6 +20,7 @@ namespace overfill {
 static constexpr size_t max_captured_bytes = 2000, max_line_bytes = 8000;
 
 static thread_local log_capture * current_capture = nullptr;
+static thread_local bool silent = false;
 
 const char * log_level_name(log_level level) {
     switch (level) {
@@ -114,6 +116,7 @@ static void on_own_text(ggml_log_level raw_level, const char * text) {
 }
 
 static void on_log(ggml_log_level level, const char * text, void *) {
+    if (silent) return;
     if (!does_own_work() && !current_capture) return pass_on(level, text);
     try {
         on_own_text(level, text);
@@ -155,6 +158,12 @@ log_capture::log_capture() : outer_(current_capture) {
     current_capture = this;
 }
 log_capture::~log_capture() { current_capture = outer_; }
+
+log_silence::log_silence() : before_(silent) {
+    install_llama_log();
+    silent = true;
+}
+log_silence::~log_silence() { silent = before_; }
 
 std::string log_capture::errors() const {
     std::string out;

@@ -11,7 +11,7 @@ namespace overfill {
 bool layer_traits::operator==(const layer_traits & o) const {
     return n_head_kv == o.n_head_kv && head_size_k == o.head_size_k && head_size_v == o.head_size_v &&
            sliding == o.sliding && rope == o.rope && n_rot == o.n_rot && rope_base == o.rope_base &&
-           rope_scale == o.rope_scale;
+           rope_scale == o.rope_scale && kv_layer == o.kv_layer && latent_width == o.latent_width;
 }
 
 static std::string metadata_string(const llama_model * model, const char * key) {
@@ -47,6 +47,13 @@ static void append_factors(std::vector<float> & out, const ggml_tensor * tensor)
         ggml_backend_tensor_get(tensor, out.data() + at, 0, n * sizeof(float));
 }
 
+// Some layers of a hybrid have no heads, others no FFN.
+template <class F> static uint32_t first_of_layers(uint32_t n_layer, F && value) {
+    for (uint32_t il = 0; il < n_layer; il++)
+        if (value(il) != 0) return value(il);
+    return 0;
+}
+
 model_traits traits_of(const llama_model * model) {
     const llama_hparams & hparams = model->hparams;
     model_traits t;
@@ -60,16 +67,16 @@ model_traits traits_of(const llama_model * model) {
     t.n_ctx_train = hparams.n_ctx_train;
     t.n_embd = hparams.n_embd;
     t.n_layer = hparams.n_layer();
-    t.n_head = t.n_layer ? hparams.n_head(0) : 0;
-    t.n_head_kv = t.n_layer ? hparams.n_head_kv(0) : 0;
-    t.n_ff = t.n_layer ? hparams.n_ff(0) : 0;
+    t.n_head = first_of_layers(t.n_layer, [&](uint32_t il) { return hparams.n_head(il); });
+    t.n_head_kv = first_of_layers(t.n_layer, [&](uint32_t il) { return hparams.n_head_kv(il); });
+    t.n_ff = first_of_layers(t.n_layer, [&](uint32_t il) { return hparams.n_ff(il); });
     t.n_vocab = (uint32_t) llama_vocab_n_tokens(llama_model_get_vocab(model));
     t.causal = hparams.causal_attn;
     t.encoder = llama_model_has_encoder(model) || !llama_model_has_decoder(model);
-    t.recurrent = llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
-    t.latent_kv = hparams.is_mla();
     t.diffusion = llama_model_is_diffusion(model);
     t.embedding = model->arch == LLM_ARCH_LLAMA_EMBED || !model->output;
+    t.draft = drafts_for_another(model);
+    t.memory = memory_traits_of(model);
 
     t.rope_type = llama_model_rope_type(model);
     t.rope_scaling_type = hparams.rope_scaling_type_train;
@@ -79,13 +86,15 @@ model_traits traits_of(const llama_model * model) {
     t.yarn_attn_factor = hparams.yarn_attn_factor;
     t.yarn_beta_fast = hparams.yarn_beta_fast;
     t.yarn_beta_slow = hparams.yarn_beta_slow;
+    t.yarn_log_factor = hparams.rope_yarn_log_mul;
     t.rope_sections.assign(hparams.rope_sections.begin(), hparams.rope_sections.end());
     t.sliding_window = hparams.swa_type == LLAMA_SWA_TYPE_NONE ? 0 : hparams.n_swa;
 
     for (uint32_t il = 0; il < t.n_layer; il++) {
         const bool sliding = t.sliding_window > 0 && hparams.is_swa(il);
         layer_traits layer;
-        layer.n_head_kv = hparams.has_kv(il) ? hparams.n_head_kv(il) : 0;
+        layer.kv_layer = il < t.memory.kv_of_layer.size() ? t.memory.kv_of_layer[il] : -1;
+        layer.n_head_kv = layer.kv_layer == (int32_t) il ? hparams.n_head_kv(il) : 0;
         layer.head_size_k = hparams.n_embd_head_k(il);
         layer.head_size_v = hparams.n_embd_head_v(il);
         layer.sliding = sliding;
@@ -93,6 +102,8 @@ model_traits traits_of(const llama_model * model) {
         layer.n_rot = hparams.n_rot(il);
         layer.rope_base = sliding ? hparams.rope_freq_base_train_swa : hparams.rope_freq_base_train;
         layer.rope_scale = sliding ? hparams.rope_freq_scale_train_swa : hparams.rope_freq_scale_train;
+        const uint32_t latent = sliding && hparams.n_lora_kv_swa ? hparams.n_lora_kv_swa : hparams.n_lora_kv;
+        layer.latent_width = t.memory.latent ? latent : 0;
         t.layers.push_back(layer);
     }
     if (!model->layers.empty()) {

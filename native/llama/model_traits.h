@@ -2,6 +2,8 @@
 // loaded model (or from one loaded without its weights, for `inspect`).
 #pragma once
 
+#include "memory_traits.h"
+
 #include <llama.h>
 
 #include <cstdint>
@@ -11,14 +13,16 @@
 namespace overfill {
 
 struct layer_traits {
-    uint32_t n_head_kv;  // 0: the layer has no KV cache
+    uint32_t n_head_kv;  // 0: the layer has no K and V of its own
     uint32_t head_size_k;
     uint32_t head_size_v;
     bool sliding;    // sliding-window attention
     bool rope;       // false: no position encoding in this layer
     uint32_t n_rot;  // rotated dimensions of a head
     float rope_base;
-    float rope_scale;  // 1 / scaling factor
+    float rope_scale;       // 1 / scaling factor
+    int32_t kv_layer;       // the layer whose K and V it uses; itself for most, -1 for none
+    uint32_t latent_width;  // of the latent part of K (MLA); 0: K is not latent
 
     bool operator==(const layer_traits & o) const;
 };
@@ -45,16 +49,16 @@ struct model_traits {
     int rope_scaling_type = 0;  // enum llama_rope_scaling_type
     uint32_t rope_original_context = 0;
     float rope_attention_factor = 1.0f;
-    float yarn_ext_factor = 0, yarn_attn_factor = 1, yarn_beta_fast = 0, yarn_beta_slow = 0;
+    float yarn_ext_factor = 0, yarn_attn_factor = 1, yarn_beta_fast = 0, yarn_beta_slow = 0, yarn_log_factor = 0;
     std::vector<int> rope_sections;
     std::vector<float> rope_factors;  // concatenated per-dimension factors (long, short, plain), may be empty
     uint32_t sliding_window = 0;
     bool causal = true;
     bool encoder = false;
-    bool recurrent = false;  // recurrent or hybrid memory
-    bool latent_kv = false;  // MLA
     bool diffusion = false;
     bool embedding = false;  // made to embed text, not to write it
+    bool draft = false;      // a head that drafts for another model
+    memory_traits memory;
 };
 
 model_traits traits_of(const llama_model * model);

@@ -5,7 +5,6 @@
 #include "model_file.h"
 #include "model_traits.h"
 
-#include <algorithm>
 #include <chrono>
 
 namespace overfill {
@@ -31,14 +30,12 @@ static llama_model * load_once(const model_options & options, load_depth depth,
     return llama_model_load_from_file(options.path.c_str(), params);
 }
 
-// llama.cpp asserts, as it makes a context, that a model with a sliding window has a layer that uses it.
+// llama.cpp asserts some things as it makes a context.
 static void check_layers(const llama_model * model, const std::string & path) {
-    const model_traits traits = traits_of(model);
-    const auto slides = [](const layer_traits & layer) { return layer.sliding; };
-    if (traits.sliding_window > 0 && std::none_of(traits.layers.begin(), traits.layers.end(), slides))
-        throw failure(error_code::model_unsupported,
-                      path + " has a sliding window but no layer that uses it; llama.cpp cannot run such a model",
-                      { { "path", path }, { "architecture", traits.architecture } });
+    const std::string defect = memory_defect(model);
+    if (!defect.empty())
+        throw failure(error_code::model_unsupported, path + " has " + defect + "; llama.cpp cannot run such a model",
+                      { { "path", path }, { "architecture", traits_of(model).architecture } });
 }
 
 model_ptr load_model(const model_options & options, load_depth depth, const std::function<bool(float)> & on_progress) {
@@ -64,6 +61,17 @@ model_ptr load_model(const model_options & options, load_depth depth, const std:
                   options.path + (sound ? " could not be loaded: " : " is not a model that llama.cpp can run: ") +
                       reason,
                   { { "path", options.path } });
+}
+
+std::string other_memory(const std::string & path, const std::string & who) {
+    try {
+        const auto model = load_model({ path, 0 }, load_depth::metadata, [](float) { return true; });
+        const memory_traits memory = memory_traits_of(model.get());
+        if (memory.form == memory_form::none || memory.can_be_translated()) return "";
+        return " (" + who + " knows KV caches only, and its memory is another: " + memory.name() + ")";
+    } catch (const failure &) {
+        return "";  // what is wrong with such a file is not the question
+    }
 }
 
 std::unique_lock<std::timed_mutex> wait_for_load_turn(const std::function<bool(float)> & on_progress) {

@@ -38,6 +38,10 @@ enum class load_depth {
 // not load (memory, device, disk).
 model_ptr load_model(const model_options & options, load_depth depth, const std::function<bool(float)> & on_progress);
 
+// For refusing a model whose architecture `who` (such as "pruning") does not know: if its memory is another than a KV
+// cache, the end of a sentence that says which; else nothing.
+std::string other_memory(const std::string & path, const std::string & who);
+
 // Loads take turns over the whole process: the back ends set up their devices on first use and not all of them do so
 // safely from two threads (ggml's Vulkan back end crashes). The turn lasts as long as the lock. `on_progress` returns
 // false to stop waiting; then ERR_ABORTED is thrown.

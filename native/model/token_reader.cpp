@@ -1,8 +1,8 @@
 #include "token_reader.h"
 
 #include "failure.h"
-#include "kv_view.h"
 #include "llama_log.h"
+#include "memory_traits.h"
 #include "run_batch.h"
 #include "token_loss.h"
 
@@ -25,12 +25,14 @@ token_reader::token_reader(llama_model * model, uint32_t n_tokens, int32_t n_thr
     if (!options.flash_attention) params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
     params.swa_full = true;  // every position stays in the cache
     params.no_perf = true;
+    const memory_traits memory = memory_traits_of(model);
+    if (!memory.can_be_translated())
+        throw failure(error_code::model_unsupported,
+                      "the model's memory is not a KV cache that can be read: " + memory.name(),
+                      { { "memory", memory.name() } });
     const log_capture log;
     ctx_.reset(llama_init_from_model(model, params));
     if (!ctx_) throw failure(error_code::out_of_memory, "could not create a context for the model: " + log.errors());
-    const memory_kind kind = kv_memory_kind(ctx_.get());
-    if (kind != memory_kind::attention && kind != memory_kind::sliding_window)
-        throw failure(error_code::model_unsupported, "the model's memory is not a KV cache that can be handed over");
     llama_set_abort_callback(
         ctx_.get(), [](void * stop) { return static_cast<const std::atomic<bool> *>(stop)->load(); },
         const_cast<std::atomic<bool> *>(&stop_));

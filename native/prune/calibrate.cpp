@@ -5,7 +5,6 @@
 #include "chunk_sample.h"
 #include "corpus.h"
 #include "failure.h"
-#include "kv_view.h"
 #include "llama_log.h"
 #include "model_traits.h"
 #include "run_batch.h"
@@ -31,11 +30,15 @@ constexpr uint32_t largest_batch = 2048;
 }
 
 const architecture & row_of(const model_traits & model) {
-    const architecture * row = find_architecture(model.architecture);
-    if (!row)
+    const auto refuse = [&](const std::string & why) {
         throw failure(error_code::prune_unsupported,
-                      "models of the architecture '" + model.architecture + "' cannot be pruned",
+                      "models of the architecture '" + model.architecture + "' cannot be pruned" + why,
                       { { "architecture", model.architecture } });
+    };
+    if (!model.memory.can_be_translated())
+        refuse(": pruning knows KV caches only, and their memory is another: " + model.memory.name());
+    const architecture * row = find_architecture(model.architecture);
+    if (!row) refuse("");
     return *row;
 }
 
@@ -112,10 +115,6 @@ class calibrating {
         ctx_.reset(llama_init_from_model(model_, params));
         if (!ctx_)
             throw failure(error_code::out_of_memory, "could not create a context for the model: " + log.errors());
-        const memory_kind kind = kv_memory_kind(ctx_.get());
-        if (kind != memory_kind::attention && kind != memory_kind::sliding_window)
-            throw failure(error_code::prune_unsupported, "the model's memory is not a KV cache",
-                          { { "architecture", traits_.architecture } });
         batch_ = llama_batch_init((int32_t) n_batch_, 0, 1);
         if (!batch_.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
     }

@@ -4,6 +4,7 @@
 #include "file_reader.h"
 #include "input_file.h"
 #include "model_file.h"
+#include "models.h"
 #include "split_parts.h"
 #include "tensor_axes.h"
 #include "whole_number.h"
@@ -17,7 +18,9 @@ namespace overfill {
 struct parent_model::files {
     explicit files(const std::string & path) : path(path), file(check_model_file(path)), metadata(path) {
         row = find_architecture(file.architecture);
-        if (!row) refuse("has the architecture " + file.architecture + ", which is not supported");
+        if (!row)
+            refuse("has the architecture " + file.architecture + ", which is not supported" +
+                   other_memory(path, "pruning"));
         read_parts();
         refuse_experts();
         read_shape();

@@ -1,10 +1,15 @@
 // The plan: one field is changed at a time, and the plan must name it and draw the right conclusion.
 #include "check.h"
 #include "engine_driver.h"
+#include "memory_model.h"
 #include "models.h"
 #include "pair.h"
 #include "pair_plan.h"
 #include "tiny_model.h"
+#include "token_reader.h"
+
+#include <atomic>
+#include <functional>
 
 using namespace overfill;
 using namespace overfill::test;
@@ -148,4 +153,142 @@ TEST("one file is one model, however it is named") {
     options.handover = handover_choice::share;
     load(options, &info);
     CHECK(info.plan.one_model);
+}
+
+namespace {
+
+using kept = memory_model::kind;
+
+memory_model keeping(kept keeps, uint32_t seed = 1) {
+    memory_model model;
+    model.keeps = keeps;
+    model.seed = seed;
+    return model;
+}
+
+pair_plan plan_of(const memory_model & prefill, const memory_model & decode,
+                  const std::function<void(pair_options &)> & change = {}) {
+    const memory_model_path a(prefill), b(decode);
+    pair_options options = options_for(a.str(), b.str());
+    if (change) change(options);
+    return load_and_compare(options, load_depth::metadata, [](float) { return true; }).plan;
+}
+
+// One reason is enough for such a memory, and there is no other way.
+void expect_impossible(const char * field, const memory_model & prefill, const memory_model & decode) {
+    const pair_plan plan = plan_of(prefill, decode);
+    bool named = false;
+    for (const plan_reason & reason : plan.reasons)
+        named = named || (reason.field == field && reason.leads_to == handover_kind::impossible && !reason.served);
+    CHECK_EQUAL(std::string(handover_kind_name(plan.kind)), std::string("impossible"));
+    CHECK_EQUAL(std::string(named ? field : summarize(plan)), std::string(field));
+    CHECK_FAILURE(error_code::pair_incompatible, check_handover(plan));
+}
+
+}  // namespace
+
+TEST("models of one family share whatever memory they keep, if it is alike") {
+    for (const kept keeps : { kept::recurrent, kept::hybrid, kept::latent, kept::reusing }) {
+        memory_model quantised = keeping(keeps, 9);
+        quantised.type = GGML_TYPE_F16;
+        const pair_plan plan = plan_of(keeping(keeps), quantised);
+        CHECK_EQUAL(summarize(plan), std::string("the caches are alike"));
+        CHECK(plan.kind == handover_kind::share && plan.available);
+        CHECK_EQUAL(plan.only_shared.empty(), keeps == kept::reusing);
+        check_handover(plan);
+        check_handover(plan, handover_choice::share);
+    }
+}
+
+TEST("a difference in a memory that can only be shared makes a pair impossible, and is named") {
+    memory_model decode = keeping(kept::recurrent);
+    decode.state_size = 32;
+    expect_impossible("recurrentState", keeping(kept::recurrent), decode);
+    decode = keeping(kept::recurrent);
+    decode.convolution = 3;
+    expect_impossible("convolutionState", keeping(kept::recurrent), decode);
+    decode = keeping(kept::recurrent);
+    decode.n_layer = 3;
+    expect_impossible("layers", keeping(kept::recurrent), decode);
+
+    decode = keeping(kept::hybrid);
+    decode.every_other = { 0, 3 };
+    expect_impossible("convolutionState", keeping(kept::hybrid), decode);
+    expect_impossible("headsKv", keeping(kept::hybrid), decode);
+    decode = keeping(kept::hybrid);
+    decode.n_head_kv = 1;
+    expect_impossible("headsKv", keeping(kept::hybrid), decode);
+    decode = keeping(kept::hybrid);
+    decode.rope_base = 500000.0f;
+    expect_impossible("ropeBase", keeping(kept::hybrid), decode);
+
+    decode = keeping(kept::latent);
+    decode.latent_width = 64;
+    expect_impossible("latentWidth", keeping(kept::latent), decode);
+    decode = keeping(kept::latent);
+    decode.rope_base = 500000.0f;
+    expect_impossible("ropeBase", keeping(kept::latent), decode);
+}
+
+TEST("different memories are told as such, and in one word") {
+    const pair_plan plan = plan_of(keeping(kept::recurrent), keeping(kept::hybrid));
+    CHECK(plan.kind == handover_kind::impossible);
+    CHECK_EQUAL(plan.reasons.back().field, std::string("memory"));
+    CHECK_EQUAL(plan.reasons.back().prefill, std::string("recurrent state"));
+    CHECK_EQUAL(plan.reasons.back().decode, std::string("hybrid (KV cache and recurrent state)"));
+    const std::string why = CHECK_FAILURE(error_code::pair_incompatible, check_handover(plan));
+    CHECK(why.find("keep different memories") != std::string::npos);
+}
+
+TEST("a hybrid's cache types must agree; a recurrent state has none that could differ") {
+    const auto change = [](pair_options & options) { options.decode_cache_type_k = GGML_TYPE_F32; };
+    const pair_plan hybrid = plan_of(keeping(kept::hybrid), keeping(kept::hybrid, 2), change);
+    CHECK(hybrid.kind == handover_kind::impossible);
+    CHECK_EQUAL(hybrid.reasons.at(0).field, std::string("cacheTypeK"));
+    CHECK(plan_of(keeping(kept::recurrent), keeping(kept::recurrent, 2), change).kind == handover_kind::share);
+}
+
+TEST("what can only be shared is not translated, be it asked for by name or by a layer map") {
+    for (const kept keeps : { kept::recurrent, kept::hybrid, kept::latent }) {
+        const pair_plan alike = plan_of(keeping(keeps), keeping(keeps, 2));
+        const std::string why =
+            CHECK_FAILURE(error_code::handover_unavailable, check_handover(alike, handover_choice::translate));
+        CHECK(why.find(alike.only_shared) != std::string::npos);
+
+        const pair_plan mapped = plan_of(keeping(keeps), keeping(keeps, 2), [](pair_options & options) {
+            options.layers = { 0, 1, 2, 2 };
+        });
+        CHECK(!mapped.available && mapped.layer_map.empty());
+        CHECK_EQUAL(mapped.reasons.at(0).field, std::string("layerMap"));
+        CHECK_FAILURE(error_code::handover_unavailable, check_handover(mapped));
+
+        const auto in_order = [](pair_options & options) { options.layers = { 0, 1, 2, 3 }; };
+        CHECK(plan_of(keeping(keeps), keeping(keeps, 2), in_order).kind == handover_kind::share);
+    }
+}
+
+TEST("layers that use another layer's K and V share in their own order only") {
+    const pair_plan mapped = plan_of(keeping(kept::reusing), keeping(kept::reusing, 2), [](pair_options & options) {
+        options.layers = { 0, 1, 0, 1 };
+    });
+    CHECK(mapped.kind == handover_kind::translate);
+    memory_model decode = keeping(kept::reusing);
+    decode.n_reusing = 0;
+    const pair_plan fewer = plan_of(keeping(kept::reusing), decode);
+    CHECK(fewer.kind == handover_kind::translate && !fewer.available);
+}
+
+TEST("what takes K and V apart names the memory that it does not know") {
+    for (const kept keeps : { kept::recurrent, kept::hybrid, kept::latent }) {
+        const memory_model_path path(keeping(keeps));
+        const model_ptr model = load_model({ path.str(), 0 }, load_depth::metadata, [](float) { return true; });
+        const model_traits traits = traits_of(model.get());
+        check_supported(traits, path.str());
+        const std::string why =
+            CHECK_FAILURE(error_code::model_unsupported, check_plain_kv(traits, path.str(), "this wants KV caches"));
+        CHECK(why.find(traits.memory.name()) != std::string::npos);
+        const std::atomic<bool> stop{ false };
+        const std::string read = CHECK_FAILURE(error_code::model_unsupported, token_reader(model.get(), 32, 1, stop));
+        CHECK(read.find(traits.memory.name()) != std::string::npos);
+    }
 }

@@ -40,7 +40,9 @@ struct teacher::state {
 
     model_ptr load(const model_options & options) const {
         model_ptr model = load_model(options, load_depth::weights, [&](float) { return !stop; });
-        check_supported(traits_of(model.get()), options.path);
+        const model_traits traits = traits_of(model.get());
+        check_supported(traits, options.path);
+        check_plain_kv(traits, options.path, "healing takes prompts from a KV cache");
         return model;
     }
 

@@ -66,14 +66,17 @@ static context_ptr make_context(llama_model * model, uint32_t context_size) {
 training_shape training_shape_of(const std::string & path, uint32_t context_size) {
     const std::string name = check_model_file(path).architecture;
     const architecture * row = find_architecture(name);
-    if (!row) unsupported(path, name, "the training graph does not know the architecture " + name);
+    if (!row)
+        unsupported(path, name,
+                    "the training graph does not know the architecture " + name + other_memory(path, "training"));
     const gguf_metadata metadata(path);
 
     const auto model = load_model({ path, 0 }, load_depth::weights, [](float) { return true; });
     const auto ctx = make_context(model.get(), context_size);
     const model_traits traits = traits_of(model.get());
-    if (traits.recurrent || traits.encoder || !traits.causal || traits.latent_kv)
-        unsupported(path, name, "it is not a causal decoder with a KV cache");
+    if (traits.encoder || !traits.causal) unsupported(path, name, "it is not a causal decoder");
+    if (!traits.memory.can_be_translated())
+        unsupported(path, name, "training knows KV caches only, and its memory is another: " + traits.memory.name());
     refuse_unknown_facts(path, metadata, *row, traits.n_layer);
 
     training_shape shape;

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import anyTest, { type TestFn } from "ava";
 import { demoPair } from "../../lib/engine/demo-pair.js";
+import { stateBytes, writeRecurrentModel } from "../support/recurrent-model.js";
 import { makeTempDir } from "../support/temp-dir.js";
 import { writeTinyModel } from "../support/tiny-model.js";
 import { runCommand } from "./command-process.js";
@@ -39,6 +40,33 @@ test.serial("one file is described alone", async (t) => {
   const { stdout } = await runCommand(["inspect", prefill]);
   t.regex(stdout, /│ parameters +│ 921,728 +│/);
   t.notRegex(stdout, /Pair:/);
+});
+
+test.serial("a recurrent state is told beside the cache, and counts in the memory of a session", async (t) => {
+  const file = (name: string) => join(t.context.folder, name);
+  await writeRecurrentModel(file("state.gguf"));
+  await writeRecurrentModel(file("same-state.gguf"));
+  await writeRecurrentModel(file("larger-state.gguf"), { nState: 32 });
+  // A session has a second one to go back to.
+  const bytes = 2 * stateBytes(16);
+
+  const one = await runCommand(["inspect", file("state.gguf")]);
+  t.regex(one.stdout, /│ memory +│ recurrent state +│/);
+  t.regex(one.stdout, /│ KV cache +│ 0 bytes per token +│/);
+  t.true(one.stdout.includes(`${bytes.toLocaleString("en")} bytes per session`), one.stdout);
+
+  const facts = JSON.parse((await runCommand(["inspect", file("state.gguf"), "--json"])).stdout);
+  t.like(facts.prefill, { memory: "recurrent state", stateBytesPerSession: bytes, kvBytesPerToken: 0 });
+  t.like(facts.memory, { kvBytes: 0, stateBytes: bytes, totalBytes: facts.memory.weightsBytes + bytes });
+
+  const pair = await runCommand(["inspect", file("state.gguf"), file("same-state.gguf")]);
+  t.regex(pair.stdout, /^Pair: share, /m);
+  t.regex(pair.stdout, /│ state of a session, shared │/);
+
+  const other = await runCommand(["inspect", file("state.gguf"), file("larger-state.gguf")]);
+  t.regex(other.stdout, /^Pair: impossible, /m);
+  t.regex(other.stdout, /│ recurrentState +│ 2,?048 +│ 4,?096 +│ impossible +│/);
+  t.regex(other.stdout, /is shared as it is or not at all/);
 });
 
 test.serial("--json gives the facts as one object", async (t) => {

@@ -17,6 +17,7 @@ import {
 import { quiet, refusal } from "../engine/fixtures.js";
 import { text as textValue, u32 } from "../support/gguf-format.js";
 import { type GgufTensor, writeGguf } from "../support/gguf-writer.js";
+import { writeRecurrentModel } from "../support/recurrent-model.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { tinyModel, writeTinyModel } from "../support/tiny-model.js";
 import { fullShape, hashOf, pruneExactly, writeFull } from "./fixtures.js";
@@ -225,6 +226,19 @@ test("an architecture that cannot be pruned is named", async (t) => {
   t.regex(error.message, /starcoder2/);
   t.is(error.details.architecture, "starcoder2");
   t.deepEqual(readdirSync(folder), ["starcoder2.gguf"]);
+});
+
+test("a model with another memory than a KV cache is not pruned, and its memory is named", async (t) => {
+  const { text } = t.context;
+  const folder = withTempDir(t);
+  const model = join(folder, "mamba.gguf");
+  await writeRecurrentModel(model);
+  const out = join(folder, "p.gguf");
+  for (const work of [pruneExactly({ model, text, hidden: 0.5, out }), measureImportance({ model, text, out })]) {
+    const error = await refusal(t, "ERR_PRUNE_UNSUPPORTED", work);
+    t.regex(error.message, /mamba.*recurrent state/);
+  }
+  t.deepEqual(readdirSync(folder), ["mamba.gguf"]);
 });
 
 test("a mixture of experts cannot be pruned", async (t) => {

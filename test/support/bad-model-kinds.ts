@@ -14,7 +14,6 @@ export async function unsupportedCases(): Promise<BadModelCase[]> {
     ["an encoder's layers", encoder()],
     ["a decoder's layers, made to embed text", renamed(file, "llama-embed")],
     ["a diffusion model's decoding", renamed(file, "llada")],
-    ["recurrent layers in place of attention", recurrent()],
     ["attention that looks ahead", (await tinyModel({ metadata: { "llama.attention.causal": bool(false) } })).file],
     ["no vocabulary of its own", (await tinyModel({ metadata: { "tokenizer.ggml.model": text("no_vocab") } })).file],
     ["an image encoder", { metadata: [["general.architecture", text("clip")]], tensors: [] }],
@@ -95,36 +94,4 @@ function encoder(): GgufFile {
     ...norm("blk.0.layer_output_norm"),
   ];
   return { metadata: [...metadata, ["tokenizer.ggml.token_type_count", u32(2)]], tensors };
-}
-
-/** A one-layer Mamba that llama.cpp loads and runs: it writes text, but keeps a state in place of a KV cache. */
-function recurrent(): GgufFile {
-  const nInner = 2 * nEmbd;
-  const nState = 16;
-  const nStep = 4;
-  const nConv = 4;
-  const metadata = metadataOf("mamba", {
-    feed_forward_length: u32(0),
-    "attention.head_count": u32(0),
-    "attention.layer_norm_rms_epsilon": f32(1e-5),
-    "ssm.conv_kernel": u32(nConv),
-    "ssm.inner_size": u32(nInner),
-    "ssm.state_size": u32(nState),
-    "ssm.time_step_rank": u32(nStep),
-  });
-  const tensors = [
-    constant("token_embd.weight", nEmbd, tokens.length),
-    constant("output_norm.weight", nEmbd),
-    constant("blk.0.attn_norm.weight", nEmbd),
-    constant("blk.0.ssm_in.weight", nEmbd, 2 * nInner),
-    constant("blk.0.ssm_conv1d.weight", nConv, nInner),
-    constant("blk.0.ssm_conv1d.bias", nInner),
-    constant("blk.0.ssm_x.weight", nInner, nStep + 2 * nState),
-    constant("blk.0.ssm_dt.weight", nStep, nInner),
-    constant("blk.0.ssm_dt.bias", nInner),
-    constant("blk.0.ssm_a", nState, nInner),
-    constant("blk.0.ssm_d", nInner),
-    constant("blk.0.ssm_out.weight", nInner, nEmbd),
-  ];
-  return { metadata, tensors };
 }

@@ -7,6 +7,7 @@ import { Worker } from "node:worker_threads";
 import anyTest, { type TestFn } from "ava";
 import { type HealOptions, type HealProgress, heal, type OverfillErrorCode, TrainingError } from "../../lib/index.js";
 import { refusal } from "../engine/fixtures.js";
+import { writeRecurrentModel } from "../support/recurrent-model.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { writeTinyModel } from "../support/tiny-model.js";
 import {
@@ -42,6 +43,7 @@ async function writeWrongFiles(folder: string): Promise<void> {
     },
   ]);
   writeFileSync(file("empty.txt"), "");
+  await writeRecurrentModel(file("state.gguf"));
   await writeTinyModel(file("other-words.gguf"), {
     ...tinyShape,
     vocabEdit: (tokens) => tokens.map((token, i) => (i === 100 ? "other" : token)),
@@ -97,6 +99,8 @@ const refusals: readonly Refusal[] = [
   ["a full model that is not there", "ERR_MODEL_NOT_FOUND", /none\.gguf/, { full: "none.gguf" }],
   ["data as full model", "ERR_MODEL_INVALID", /./, { full: "bad.jsonl" }],
   ["a full model of other words", "ERR_PAIR_INCOMPATIBLE", /./, { full: "other-words.gguf" }],
+  ["a student with a recurrent state", "ERR_MODEL_UNSUPPORTED", /recurrent state/, { student: "state.gguf" }],
+  ["a full model with a recurrent state", "ERR_MODEL_UNSUPPORTED", /recurrent state/, { full: "state.gguf" }],
   ["data as translator", "ERR_TRANSLATOR_INVALID", /./, { translator: "bad.jsonl" }],
   ["nothing to train", "ERR_INVALID_ARGUMENT", /./, { freeze: ["*"] }, { parameter: /freeze$/ }],
   [

@@ -14,10 +14,14 @@ export function adviceFor(plan: HandoverPlan, prefill: string, decode: string): 
       advice.push(
         "Both models need the same tokenizer: take a smaller model of the prefill model's family, or make one with overfill prune.",
       );
-    if (never.has("recurrent") || never.has("latentKv"))
-      advice.push("Both models need an ordinary KV cache: no translator can stand in for one.");
+    else
+      advice.push(
+        "A memory of this kind is shared as it is or not at all: take two quantisations of one model, or two fine-tunes of one base, with the same cache types and devices.",
+      );
     return advice;
   }
+  if (fields.has("layerMap") || fields.has("translator"))
+    return ["This pair shares its memory as it is: leave out the layer map and the translator."];
   const advice = [];
   if (fields.has("layers"))
     advice.push(

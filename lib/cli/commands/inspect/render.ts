@@ -18,6 +18,8 @@ export interface MemoryEstimate {
   readonly weightsBytes: number;
   /** One cache if it is shared, two otherwise. */
   readonly kvBytes: number;
+  /** The recurrent state of one session. */
+  readonly stateBytes: number;
   readonly totalBytes: number;
 }
 
@@ -46,7 +48,13 @@ const modelRows: readonly Row[] = [
   ["vocabulary", (model) => `${formatCount(model.vocabularySize)} tokens`],
   ["RoPE base, scaling", (model) => `${formatCount(model.ropeBase)}, ${model.ropeScaling}`],
   ["sliding window", (model) => (model.slidingWindow > 0 ? `${formatCount(model.slidingWindow)} tokens` : "none")],
+  ["memory", (model) => model.memory],
   ["KV cache", (model) => `${formatCount(model.kvBytesPerToken)} bytes per token`],
+  [
+    "state",
+    (model) =>
+      model.stateBytesPerSession > 0 ? `${formatCount(model.stateBytesPerSession)} bytes per session` : "none",
+  ],
 ];
 
 export function render({ prefill, decode, plan, memory }: Inspected, style: Style): string {
@@ -101,6 +109,7 @@ function renderMemory(
   const rows = [
     ["weights", formatBytes(memory.weightsBytes)],
     [`KV cache${shared}`, formatBytes(memory.kvBytes)],
+    ...(memory.stateBytes > 0 ? [[`state of a session${shared}`, formatBytes(memory.stateBytes)]] : []),
     ["total", formatBytes(memory.totalBytes)],
   ];
   const most = models.some((model) => model.slidingWindow > 0)

@@ -74,5 +74,6 @@ function estimate(
   const contextSize = Math.ceil(tokens / contextStep) * contextStep;
   const weightsBytes = models.reduce((sum, model) => sum + model.sizeBytes, 0);
   const kvBytes = caches.reduce((sum, model) => sum + model.kvBytesPerToken * contextSize, 0);
-  return { contextSize, weightsBytes, kvBytes, totalBytes: weightsBytes + kvBytes };
+  const stateBytes = caches.reduce((sum, model) => sum + model.stateBytesPerSession, 0);
+  return { contextSize, weightsBytes, kvBytes, stateBytes, totalBytes: weightsBytes + kvBytes + stateBytes };
 }
