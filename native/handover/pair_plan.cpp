@@ -203,9 +203,14 @@ void check_supported(const model_traits & model, const std::string & path) {
         throw failure(error_code::model_unsupported, path + ": " + why,
                       { { "path", path }, { "architecture", model.architecture } });
     };
-    if (model.encoder || !model.causal) refuse("an encoder (" + model.architecture + ") does not generate text");
-    if (model.embedding) refuse("an embedding model (" + model.architecture + ") does not generate text");
     if (model.diffusion) refuse("a diffusion model (" + model.architecture + ") does not write token by token");
+    if (model.encoder || !model.causal) refuse("an encoder (" + model.architecture + ") does not generate text");
+    if (model.architecture == "wavtokenizer-dec")
+        refuse("an audio decoder (" + model.architecture + ") does not generate text");
+    // Its graph always writes over logits, and llama.cpp ends the process where a batch asks for none.
+    if (model.architecture == "chameleon")
+        refuse("llama.cpp cannot read a prompt in pieces with the " + model.architecture + " architecture");
+    if (model.embedding) refuse("an embedding model (" + model.architecture + ") does not generate text");
 }
 
 std::string summarize(const pair_plan & plan, bool unserved_only) {

@@ -69,7 +69,8 @@ model_traits traits_of(const llama_model * model) {
     t.recurrent = llama_model_is_recurrent(model) || llama_model_is_hybrid(model);
     t.latent_kv = hparams.is_mla();
     t.diffusion = llama_model_is_diffusion(model);
-    t.embedding = model->arch == LLM_ARCH_LLAMA_EMBED || !model->output;
+    // The graph of BitNet takes the embedding for its output without saying so in the model.
+    t.embedding = model->arch == LLM_ARCH_LLAMA_EMBED || (!model->output && model->arch != LLM_ARCH_BITNET);
 
     t.rope_type = llama_model_rope_type(model);
     t.rope_scaling_type = hparams.rope_scaling_type_train;
