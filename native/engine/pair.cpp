@@ -261,6 +261,8 @@ uint32_t pair::batch_size(pair_side side) const {
 
 bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
                 uint32_t n_logits) {
+    // A graph without any logits is another graph, which cannot be reused, and Chameleon's does not even bear it.
+    n_logits = std::max(n_logits, 1u);
     batch_.n_tokens = (int32_t) n;
     for (uint32_t i = 0; i < n; i++) {
         batch_.token[i] = tokens[i];

@@ -222,6 +222,8 @@ void check_supported(const model_traits & model, const std::string & path) {
     if (model.diffusion) refuse("a diffusion model (" + model.architecture + ") does not write token by token");
     if (model.draft) refuse("a draft head (" + model.architecture + ") does not write text without its model");
     if (model.encoder || !model.causal) refuse("an encoder (" + model.architecture + ") does not generate text");
+    if (model.architecture == "wavtokenizer-dec")
+        refuse("an audio decoder (" + model.architecture + ") does not generate text");
     if (model.embedding) refuse("an embedding model (" + model.architecture + ") does not generate text");
     if (model.memory.form == memory_form::none || model.memory.form == memory_form::unknown)
         refuse("the " + model.architecture + " architecture keeps " +

@@ -74,7 +74,8 @@ model_traits traits_of(const llama_model * model) {
     t.causal = hparams.causal_attn;
     t.encoder = llama_model_has_encoder(model) || !llama_model_has_decoder(model);
     t.diffusion = llama_model_is_diffusion(model);
-    t.embedding = model->arch == LLM_ARCH_LLAMA_EMBED || !model->output;
+    // The graph of BitNet takes the embedding for its output without saying so in the model.
+    t.embedding = model->arch == LLM_ARCH_LLAMA_EMBED || (!model->output && model->arch != LLM_ARCH_BITNET);
     t.draft = drafts_for_another(model);
     t.memory = memory_traits_of(model);
 

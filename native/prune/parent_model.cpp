@@ -99,7 +99,9 @@ struct parent_model::files {
         const auto number = [&](const char * name) { return metadata.number(key(name)); };
         for (const char * name : { "attention.kv_lora_rank", "nextn_predict_layers", "embedding_length_out" })
             if (number(name).value_or(0) > 0) refuse("has " + key(name));
-        if (metadata.has(key("deepstack_mapping"))) refuse("has " + key("deepstack_mapping"));
+        // -1 stands for a layer that takes no picture's features in; llama.cpp's own saver writes it for every model.
+        for (const double index : metadata.numbers(key("deepstack_mapping")))
+            if (index >= 0) refuse("has " + key("deepstack_mapping"));
         if (metadata.numbers(key("attention.head_count")).empty()) broken("has no " + key("attention.head_count"));
         shape.n_layer = single("block_count");
         shape.n_embd = single("embedding_length");

@@ -287,6 +287,14 @@ TEST("a parent that cannot be pruned is refused by what it is") {
     names(message(by_layer("llama.attention.head_count_kv", { 2, 4, 2 })), "head_count_kv");
     names(message([](gguf_context * g) { gguf_set_val_u32(g, "llama.attention.kv_lora_rank", 8); }), "kv_lora_rank");
     CHECK_EQUAL(parent_model(altered(work, by_layer("llama.feed_forward_length", { 96, 96, 96 }))).shape().n_ff, 96u);
+    // llama.cpp writes this of models that take no pictures in, with -1 for each layer.
+    const auto pictures = [](std::vector<int32_t> layers) {
+        return [=](gguf_context * g) {
+            gguf_set_arr_data(g, "llama.deepstack_mapping", GGUF_TYPE_INT32, layers.data(), layers.size());
+        };
+    };
+    names(message(pictures({ -1, 0, -1 })), "deepstack_mapping");
+    CHECK_EQUAL(parent_model(altered(work, pictures({ -1, -1, -1 }))).shape().n_ff, 96u);
 
     CHECK_FAILURE(error_code::model_invalid, parent_model{ altered(work, [](gguf_context * g) {
                       gguf_set_val_u32(g, "llama.feed_forward_length", 95);
