@@ -1,5 +1,7 @@
 #include "cached_sequence.h"
 
+#include "failure.h"
+
 #include <algorithm>
 
 namespace overfill {
@@ -8,6 +10,12 @@ cached_sequence::cached_sequence(pair & models, pair_side cache, llama_seq_id se
     : pair_(models), cache_(models.context(cache)), sequence_(sequence) {}
 
 bool cached_sequence::read(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits) {
+    // Or the tokens would be read at the wrong positions.
+    if (n_owed() > 0) throw failure(error_code::internal, "a sequence was to be read on before what it owes");
+    return read_next(by, tokens, n, n_logits);
+}
+
+bool cached_sequence::read_next(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits) {
     const uint32_t at = held_.size();
     try {
         if (!pair_.read(pair_.context(by), tokens, n, (llama_pos) at, sequence_, n_logits)) {
@@ -27,7 +35,7 @@ std::optional<uint32_t> cached_sequence::catch_up(const llama_token * text) {
     const uint32_t at = held_.size();
     const cache_ledger::run & run = wanted_.run_of(at);
     const uint32_t n = std::min(run.end - at, pair_.batch_size(run.by));
-    if (!read(run.by, text + at, n, 0)) return std::nullopt;
+    if (!read_next(run.by, text + at, n, 0)) return std::nullopt;
     return n;
 }
 

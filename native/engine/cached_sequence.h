@@ -27,7 +27,7 @@ class cached_sequence {
     uint32_t size() const { return wanted_.size(); }
     uint32_t n_owed() const { return wanted_.size() - held_.size(); }
 
-    // Reads the next n tokens; the logits of the last n_logits are wanted. Nothing may be owed. At most
+    // Reads the next n tokens; the logits of the last n_logits are wanted. ERR_INTERNAL if something is owed. At most
     // pair::batch_size(by) tokens. False: it was aborted; what was there before is held or owed. Throws what
     // pair::read throws, which leaves it likewise.
     bool read(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits);
@@ -50,6 +50,7 @@ class cached_sequence {
     void adopt(const cache_ledger & ledger) { wanted_ = held_ = ledger; }
 
   private:
+    bool read_next(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits);
     // Makes the cache hold at most its first n tokens, whatever a read has left behind them: where it cannot be cut,
     // those of the mark if it lies at n or before, else none.
     void go_back(uint32_t n);

@@ -7,6 +7,7 @@
 #include "gguf_metadata.h"
 #include "llama_log.h"
 #include "memory_lending.h"
+#include "memory_size.h"
 #include "model_file.h"
 #include "output_paths.h"
 
@@ -215,7 +216,8 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
     const uint32_t trained = std::min(models_.prefill_traits.n_ctx_train, models_.decode_traits.n_ctx_train);
     const uint32_t wanted = options.context_size ? options.context_size : std::min(trained, default_context_size);
 
-    can_cut_ = memory_can_be_cut(models_.prefill.get());
+    const memory_traits & memory = models_.prefill_traits.memory;
+    can_cut_ = memory.can_be_cut();
     llama_context_params params = context_params(options);
     params.n_ctx = GGML_PAD(wanted, 256) * options.max_sessions;
     if (!can_cut_) {
@@ -225,13 +227,15 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
                               " model, whose memory needs a spare sequence for each session",
                           { { "parameter", "maxSessions" } });
         params.n_seq_max = 2 * options.max_sessions;
-        params.kv_unified = true;  // in separate streams a spare would hold a copy of the whole KV cache
+        // In separate streams a spare holds a copy of the whole KV cache. DeepSeek 4 knows nothing else.
+        params.kv_unified = memory.form != memory_form::compressed;
+        if (!params.kv_unified) params.n_ctx *= 2;
     }
     // llama.cpp asserts that a batch has room for one token of each sequence.
     params.n_outputs_max = std::max(most_logits, params.n_seq_max);
     params.n_batch = params.n_ubatch = std::max(options.batch_size, params.n_seq_max);
     prefill_ = make_context(models_.prefill.get(), params, "prefill");
-    info_.context_size = can_cut_ ? llama_n_ctx_seq(prefill_.get()) : params.n_ctx / options.max_sessions;
+    info_.context_size = params.kv_unified ? params.n_ctx / options.max_sessions : llama_n_ctx_seq(prefill_.get());
     info_.max_sessions = options.max_sessions;
 
     if (models_.decode) make_decode_context(options, params);
@@ -243,9 +247,9 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
     }
 
     info_.batch_size = std::min(llama_n_ubatch(prefill_.get()), options.batch_size);
-    info_.kv_bytes_per_token =
-        kv_bytes_per_token(models_.prefill_traits, { options.cache_type_k, options.cache_type_v });
     info_.flash_attn = uses_flash_attention(prefill_.get());
+    info_.kv_bytes_per_token =
+        kv_bytes_per_token(models_.prefill_traits, { options.cache_type_k, options.cache_type_v, !info_.flash_attn });
     info_.kv_bytes = memory_bytes(prefill_.get());
     if (models_.plan.kind == handover_kind::translate) info_.kv_bytes += memory_bytes(decode_.get());
 }

@@ -2,7 +2,6 @@
 
 #include "context_memory.h"
 #include "failure.h"
-#include "llama-model.h"
 
 #include <typeinfo>
 
@@ -19,10 +18,6 @@ void lend_memory(llama_context * owner, llama_context * borrower) {
 
 bool shares_memory(const llama_context * a, const llama_context * b) {
     return memory_of(a) && memory_of(a) == memory_of(b);
-}
-
-bool memory_can_be_cut(const llama_model * model) {
-    return !llama_model_is_recurrent(model) && !llama_model_is_hybrid(model) && model->arch != LLM_ARCH_DEEPSEEK4;
 }
 
 size_t memory_bytes(const llama_context * ctx) {

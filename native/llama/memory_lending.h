@@ -23,10 +23,6 @@ void lend_memory(llama_context * owner, llama_context * borrower);
 // Whether both contexts use one memory.
 bool shares_memory(const llama_context * a, const llama_context * b);
 
-// Whether a sequence in this model's memory can be cut behind any token. A recurrent state stands for all tokens that
-// went into it and cannot; nor can a cache that compresses several tokens into one.
-bool memory_can_be_cut(const llama_model * model);
-
 // Bytes of the memory that a context owns; none for one that is lent.
 size_t memory_bytes(const llama_context * ctx);
 

@@ -1,7 +1,6 @@
 import { join } from "node:path";
 import anyTest, { type TestFn } from "ava";
 import { demoPair } from "../../lib/engine/demo-pair.js";
-import { stateBytes, writeRecurrentModel } from "../support/recurrent-model.js";
 import { makeTempDir } from "../support/temp-dir.js";
 import { writeTinyModel } from "../support/tiny-model.js";
 import { runCommand } from "./command-process.js";
@@ -44,11 +43,12 @@ test.serial("one file is described alone", async (t) => {
 
 test.serial("a recurrent state is told beside the cache, and counts in the memory of a session", async (t) => {
   const file = (name: string) => join(t.context.folder, name);
-  await writeRecurrentModel(file("state.gguf"));
-  await writeRecurrentModel(file("same-state.gguf"));
-  await writeRecurrentModel(file("larger-state.gguf"), { nState: 32 });
-  // A session has a second one to go back to.
-  const bytes = 2 * stateBytes(16);
+  await writeTinyModel(file("state.gguf"), { architecture: "mamba" });
+  await writeTinyModel(file("same-state.gguf"), { architecture: "mamba" });
+  await writeTinyModel(file("larger-state.gguf"), { architecture: "mamba", stateSize: 32 });
+  // A session has a second one to go back to; 2 layers of 128 channels, each with 3 values of a convolution and 16 of a
+  // state, in f32.
+  const bytes = 2 * 2 * 4 * 128 * (3 + 16);
 
   const one = await runCommand(["inspect", file("state.gguf")]);
   t.regex(one.stdout, /│ memory +│ recurrent state +│/);

@@ -15,7 +15,6 @@ import {
   type OverfillError,
   TranslatorError,
 } from "../../lib/index.js";
-import { writeRecurrentModel } from "../support/recurrent-model.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
 import { writtenText } from "../support/written-text.js";
@@ -320,7 +319,7 @@ test("models that are no pair, and weights that do not fill a block, are refused
   const words = await refusal(t, "ERR_PAIR_INCOMPATIBLE", run(models.otherWords));
   t.regex(String(words.details.vocabulary), /edited/);
   const state = join(withTempDir(t), "state.gguf");
-  await writeRecurrentModel(state);
+  await writeTinyModel(state, { architecture: "mamba" });
   const memory = await refusal(t, "ERR_MODEL_UNSUPPORTED", run(state));
   t.regex(memory.message, /KV cache.*recurrent state/);
   const blocks = await refusal(t, "ERR_INVALID_ARGUMENT", run(models.narrow, { weightType: "q8_0" }));

@@ -17,7 +17,6 @@ import {
 import { quiet, refusal } from "../engine/fixtures.js";
 import { text as textValue, u32 } from "../support/gguf-format.js";
 import { type GgufTensor, writeGguf } from "../support/gguf-writer.js";
-import { writeRecurrentModel } from "../support/recurrent-model.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { tinyModel, writeTinyModel } from "../support/tiny-model.js";
 import { fullShape, hashOf, pruneExactly, writeFull } from "./fixtures.js";
@@ -232,7 +231,7 @@ test("a model with another memory than a KV cache is not pruned, and its memory 
   const { text } = t.context;
   const folder = withTempDir(t);
   const model = join(folder, "mamba.gguf");
-  await writeRecurrentModel(model);
+  await writeTinyModel(model, { architecture: "mamba" });
   const out = join(folder, "p.gguf");
   for (const work of [pruneExactly({ model, text, hidden: 0.5, out }), measureImportance({ model, text, out })]) {
     const error = await refusal(t, "ERR_PRUNE_UNSUPPORTED", work);

@@ -98,7 +98,6 @@ const recurrentTable = {
     metadata: {
       "ssm.conv_kernel": u32(4),
       "ssm.inner_size": u32(128),
-      "ssm.state_size": u32(16),
       "ssm.time_step_rank": u32(8),
     },
   },

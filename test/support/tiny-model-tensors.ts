@@ -29,6 +29,7 @@ export interface TinyModelShape {
   readonly weightType: TensorType;
   readonly tiedEmbeddings: boolean;
   readonly ropeFreqFactors: Float32Array | undefined;
+  readonly stateSize: number;
 }
 
 /** Factor on the queries: attention scores then deviate by about 3. */
@@ -108,7 +109,11 @@ function layerTensors(shape: TinyModelShape, layer: number, origin: number): Ggu
 }
 
 /** A layer with a state: all of a Mamba layer, or a short convolution with its FFN. */
-function recurrentTensors({ recurrent }: Features, { nEmbd, nFf }: TinyModelShape, make: TensorMaker): GgufTensor[] {
+function recurrentTensors(
+  { recurrent }: Features,
+  { nEmbd, nFf, stateSize: nState }: TinyModelShape,
+  make: TensorMaker,
+): GgufTensor[] {
   const norm = make.norm("attn_norm.weight", nEmbd);
   if (recurrent === "short-convolution")
     return [
@@ -121,7 +126,7 @@ function recurrentTensors({ recurrent }: Features, { nEmbd, nFf }: TinyModelShap
       make.matrix("ffn_up.weight", [nEmbd, nFf]),
       make.matrix("ffn_down.weight", [nFf, nEmbd]),
     ];
-  const [nInner, nState, rank] = [2 * nEmbd, 16, 8];
+  const [nInner, rank] = [2 * nEmbd, 8];
   // The state decays: A is negative.
   const decay = make.filter("ssm_a", [nState, nInner]);
   return [

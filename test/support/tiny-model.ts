@@ -56,6 +56,8 @@ export interface TinyModelOptions {
    * exaone4 (if it has 64 layers) have none. @default { window: 64, pattern: 2 } for gemma2 and gemma3, else none
    */
   readonly slidingWindow?: { readonly window: number; readonly pattern: number };
+  /** Values of a channel's state in mamba. @default 16 */
+  readonly stateSize?: number;
   /** Type of the matrices; vectors are f32 always. @default "f32" */
   readonly weightType?: TensorType;
   /** Whether the output matrix is the embedding matrix; some architectures know one way only. @default true where it can be */
@@ -121,6 +123,7 @@ function shapeOf(options: TinyModelOptions): TinyModelShape {
     weightType: options.weightType ?? "f32",
     tiedEmbeddings: options.tiedEmbeddings ?? tied !== "never",
     ropeFreqFactors: options.ropeFreqFactors,
+    stateSize: options.stateSize ?? 16,
   };
   const { nEmbd, nFf, nKvHeads, weightType, tiedEmbeddings } = shape;
   const { blockValues } = tensorTypes[weightType];
@@ -172,6 +175,7 @@ function modelMetadata(options: TinyModelOptions, shape: TinyModelShape, tokeniz
     own["attention.sliding_window_pattern"] = u32(pattern);
   }
   Object.assign(own, features.metadata);
+  if (features.recurrent === "state-space") own["ssm.state_size"] = u32(shape.stateSize);
   const entries = new Map<string, GgufValue>([
     ["general.architecture", text(architecture)],
     ["general.name", text(options.name ?? "tiny")],

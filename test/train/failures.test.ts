@@ -7,7 +7,6 @@ import { Worker } from "node:worker_threads";
 import anyTest, { type TestFn } from "ava";
 import { type HealOptions, type HealProgress, heal, type OverfillErrorCode, TrainingError } from "../../lib/index.js";
 import { refusal } from "../engine/fixtures.js";
-import { writeRecurrentModel } from "../support/recurrent-model.js";
 import { makeTempDir, withTempDir } from "../support/temp-dir.js";
 import { writeTinyModel } from "../support/tiny-model.js";
 import {
@@ -43,7 +42,7 @@ async function writeWrongFiles(folder: string): Promise<void> {
     },
   ]);
   writeFileSync(file("empty.txt"), "");
-  await writeRecurrentModel(file("state.gguf"));
+  await writeTinyModel(file("state.gguf"), { architecture: "mamba" });
   await writeTinyModel(file("other-words.gguf"), {
     ...tinyShape,
     vocabEdit: (tokens) => tokens.map((token, i) => (i === 100 ? "other" : token)),
