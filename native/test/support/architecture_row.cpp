@@ -32,12 +32,7 @@ std::string name_of(const std::string & path) {
 
 std::string memory_of(const std::string & path) {
     const model_ptr model = load_model({ path, 0 }, load_depth::metadata, [](float) { return true; });
-    const model_traits traits = traits_of(model.get());
-    const auto slides = [](const layer_traits & layer) { return layer.sliding; };
-    if (llama_model_is_recurrent(model.get())) return "recurrent";
-    if (llama_model_is_hybrid(model.get())) return "hybrid";
-    if (traits.latent_kv) return "latent KV";
-    return std::any_of(traits.layers.begin(), traits.layers.end(), slides) ? "KV, sliding windows" : "KV";
+    return traits_of(model.get()).memory.name();
 }
 
 // What may be said of a file or a pair before it runs.
