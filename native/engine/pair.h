@@ -2,6 +2,7 @@
 // handover copies), and the plan that says why. Touched by the engine thread only.
 #pragma once
 
+#include "adapters.h"
 #include "cache_ledger.h"
 #include "compute_pool.h"
 #include "models.h"
@@ -16,12 +17,15 @@ namespace overfill {
 
 // Loads both models as far as `depth` says and compares them. Throws what load_model throws.
 struct compared_models {
-    model_ptr prefill;
-    model_ptr decode;  // null: a pair of one
+    std::shared_ptr<llama_model> prefill;
+    std::shared_ptr<llama_model> decode;  // null: a pair of one; the prefill model itself where both are one file
     model_traits prefill_traits;
     model_traits decode_traits;
     pair_plan plan;
     translator how;  // empty: nothing but what the models tell
+    // Loaded as far as the models are; they go before the models.
+    adapter_list prefill_adapters;
+    adapter_list decode_adapters;
 };
 compared_models load_and_compare(const pair_options & options, load_depth depth,
                                  const std::function<bool(float)> & on_progress);
