@@ -58,6 +58,8 @@ struct pair_options {
 struct pair_info {
     model_traits prefill;
     model_traits decode;
+    std::vector<adapter_facts> prefill_adapters;
+    std::vector<adapter_facts> decode_adapters;
     pair_plan plan;
     uint32_t context_size = 0;  // tokens a session, as allocated
     uint32_t max_sessions = 1;

@@ -55,20 +55,23 @@ compared_models load_and_compare(const pair_options & options, load_depth depth,
     compared_models out;
     out.prefill = load_model(options.prefill, depth, [&](float p) { return on_progress(p * share); });
     out.prefill_traits = traits_at(out.prefill.get(), depth, options.prefill.path);
-    out.prefill_adapters =
-        load_adapters(out.prefill.get(), options.prefill_adapters, depth, {}, [&] { return on_progress(share); });
+    out.prefill_adapters = load_adapters(out.prefill.get(), options.prefill_adapters, "prefill", depth, {},
+                                         [&] { return on_progress(share); });
     if (one_file) {
         out.decode_traits = out.prefill_traits;
         out.plan.one_model = one;
         out.plan.one_file = true;
-        if (one) return out;
+        if (one) {
+            out.decode_adapters = out.prefill_adapters;
+            return out;
+        }
         out.decode = out.prefill;
     } else {
         out.decode = load_model(options.decode, depth, [&](float p) { return on_progress(share + p * (1 - share)); });
         out.decode_traits = traits_at(out.decode.get(), depth, options.decode.path);
     }
     out.decode_adapters =
-        load_adapters(out.decode.get(), options.decode_adapters, depth,
+        load_adapters(out.decode.get(), options.decode_adapters, "decode", depth,
                       one_file ? out.prefill_adapters : adapter_list(), [&] { return on_progress(1); });
 
     cache_traits a_cache, b_cache;
@@ -113,6 +116,8 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     if (!batch_.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
     info_.prefill = models_.prefill_traits;
     info_.decode = models_.decode_traits;
+    info_.prefill_adapters = facts_of(models_.prefill_adapters);
+    info_.decode_adapters = facts_of(models_.decode_adapters);
     info_.plan = models_.plan;
     info_.n_threads = options.n_threads;
     info_.load_ms = watch.milliseconds();

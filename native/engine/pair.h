@@ -25,7 +25,7 @@ struct compared_models {
     translator how;  // empty: nothing but what the models tell
     // Loaded as far as the models are; they go before the models.
     adapter_list prefill_adapters;
-    adapter_list decode_adapters;
+    adapter_list decode_adapters;  // of a pair of one: those of the prefill model
 };
 compared_models load_and_compare(const pair_options & options, load_depth depth,
                                  const std::function<bool(float)> & on_progress);

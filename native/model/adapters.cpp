@@ -29,24 +29,24 @@ static std::shared_ptr<llama_adapter_lora> load(llama_model * model, const std::
     throw failure(error_code::model_load_failed, path + " could not be loaded: " + log.errors(), { { "path", path } });
 }
 
-adapter_list load_adapters(llama_model * model, const std::vector<adapter_options> & options, load_depth depth,
-                           const adapter_list & shared, const std::function<bool()> & go_on) {
+adapter_list load_adapters(llama_model * model, const std::vector<adapter_options> & options, const char * side,
+                           load_depth depth, const adapter_list & shared, const std::function<bool()> & go_on) {
+    const std::string parameter = std::string(side) + ".adapters";
     adapter_list out;
     for (const adapter_options & option : options) {
         if (!go_on()) throw failure(error_code::aborted, "the load was aborted");
-        if (!std::isfinite(option.scale))
-            throw failure(error_code::invalid_argument, "the scale of " + option.path + " is not a finite number",
-                          { { "parameter", "adapters" }, { "path", option.path } });
+        if (!std::isfinite((float) option.scale))
+            throw failure(error_code::invalid_argument,
+                          "the scale of " + option.path + " is not a number that f32 holds",
+                          { { "parameter", parameter }, { "path", option.path } });
         adapter next;
-        next.from = option;
         const adapter_file file = check_adapter_file(option.path, model);
-        next.alpha = file.alpha;
-        next.rank = file.rank;
-        const auto is_same = [&](const adapter & other) { return same_adapter_file(other.from, option); };
+        next.facts = { option, file.alpha, file.rank };
+        const auto is_same = [&](const adapter & other) { return same_adapter_file(other.facts.from, option); };
         // llama.cpp would take one of the two factors.
         if (std::any_of(out.begin(), out.end(), is_same))
             throw failure(error_code::invalid_argument, "the adapter " + option.path + " is named twice",
-                          { { "parameter", "adapters" }, { "path", option.path } });
+                          { { "parameter", parameter }, { "path", option.path } });
         if (depth == load_depth::weights) {
             const auto found = std::find_if(shared.begin(), shared.end(), is_same);
             next.loaded = found != shared.end() ? found->loaded : load(model, option.path);
@@ -56,9 +56,16 @@ adapter_list load_adapters(llama_model * model, const std::vector<adapter_option
     return out;
 }
 
+std::vector<adapter_facts> facts_of(const adapter_list & adapters) {
+    std::vector<adapter_facts> out;
+    for (const adapter & one : adapters) out.push_back(one.facts);
+    return out;
+}
+
 void use_adapters(llama_context * ctx, const adapter_list & adapters) {
     std::vector<adapter_in_use> in_use;
-    for (const adapter & one : adapters) in_use.push_back({ one.from.path, one.loaded.get(), one.from.scale });
+    for (const adapter & one : adapters)
+        in_use.push_back({ one.facts.from.path, one.loaded.get(), (float) one.facts.from.scale });
     use_adapters(ctx, in_use);
 }
 

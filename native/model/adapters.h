@@ -19,13 +19,17 @@ namespace overfill {
 
 struct adapter_options {
     std::string path;
-    float scale = 1;
+    double scale = 1;
+};
+
+struct adapter_facts {
+    adapter_options from;
+    float alpha = 0;    // 0: none
+    uint32_t rank = 0;  // the largest of its tensors
 };
 
 struct adapter {
-    adapter_options from;
-    float alpha = 0;                             // 0: none
-    uint32_t rank = 0;                           // the largest of its tensors
+    adapter_facts facts;
     std::shared_ptr<llama_adapter_lora> loaded;  // null: looked at only
 };
 using adapter_list = std::vector<adapter>;
@@ -38,10 +42,13 @@ bool same_adapters(const std::vector<adapter_options> & a, const std::vector<ada
 //   ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID for a file that is missing or broken,
 //   ERR_MODEL_UNSUPPORTED for one that is no LoRA adapter, or of a kind that llama.cpp would not run as it is meant,
 //   ERR_ADAPTER_MISMATCH for one that was made for another model,
-//   ERR_INVALID_ARGUMENT for a factor that is not a finite number and for a file that is named twice,
+//   ERR_INVALID_ARGUMENT for a factor that f32 does not hold and for a file that is named twice,
 //   ERR_MODEL_LOAD_FAILED where llama.cpp refuses it even so, ERR_ABORTED.
-adapter_list load_adapters(llama_model * model, const std::vector<adapter_options> & options, load_depth depth,
-                           const adapter_list & shared, const std::function<bool()> & go_on);
+// `side` is "prefill" or "decode", for messages.
+adapter_list load_adapters(llama_model * model, const std::vector<adapter_options> & options, const char * side,
+                           load_depth depth, const adapter_list & shared, const std::function<bool()> & go_on);
+
+std::vector<adapter_facts> facts_of(const adapter_list & adapters);
 
 // See use_adapters in native/llama.
 void use_adapters(llama_context * ctx, const adapter_list & adapters);
