@@ -1,6 +1,9 @@
 // Writes random LoRA adapters for models on disk, and models that an adapter was merged into.
 #pragma once
 
+#include "temp_folder.h"
+#include "tiny_model.h"
+
 #include <ggml-cpp.h>
 #include <ggml.h>
 #include <gguf.h>
@@ -31,5 +34,16 @@ void write_adapter(const std::string & path, const std::string & model_path, con
 // W + scale * alpha / rank * B A for every weight of the adapter. The model's matrices are f32, and so are the factors.
 void write_merged(const std::string & path, const std::string & model_path, const std::string & adapter_path,
                   float scale);
+
+// A model and an adapter of it.
+struct adapted_model {
+    explicit adapted_model(const tiny_adapter & recipe = {}, const tiny_model & shape = {}) : model(shape) {
+        write_adapter(adapter, model.str(), recipe);
+    }
+
+    model_path model;
+    temp_folder folder;
+    std::string adapter = folder.file("adapter.gguf");
+};
 
 }  // namespace overfill::test
