@@ -53,16 +53,20 @@ async function inspectPair(
     return { file, ...prefill, kvBytesPerToken };
   };
   const { prefillAdapter = [] } = flags;
-  const prefill = await alone(prefillFile, prefillAdapter, cache);
-  if (decodeFile === undefined) return { prefill, memory: estimate([prefill], [prefill], flags.context) };
+  if (decodeFile === undefined) {
+    const prefill = await alone(prefillFile, prefillAdapter, cache);
+    return { prefill, memory: estimate([prefill], [prefill], flags.context) };
+  }
   const { model, adapters = [], ...decodeCache } = toDecodeSource(decodeFile, flags);
-  const decode = await alone(decodeFile, adapters, { ...cache, ...decodeCache });
+  // Before each by itself: what is wrong with the decode model's options is told under its own flags.
   const { plan } = await inspect({
     prefill: { model: prefillFile, adapters: prefillAdapter },
     decode: { model, adapters, ...decodeCache },
     ...cache,
     ...given<Pick<InspectOptions, "translator">>({ translator: toTranslator(flags) }),
   });
+  const prefill = await alone(prefillFile, prefillAdapter, cache);
+  const decode = await alone(decodeFile, adapters, { ...cache, ...decodeCache });
   const models = plan.oneModel ? [prefill] : [prefill, decode];
   const caches = plan.kind === "share" ? [prefill] : models;
   const files = plan.oneFile ? [prefill] : models;
