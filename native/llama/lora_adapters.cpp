@@ -18,6 +18,8 @@ std::optional<tensor_facts> find_tensor(const llama_model * model, const std::st
     return tensor_facts{ { tensor->ne[0], tensor->ne[1], tensor->ne[2], tensor->ne[3] }, tensor->type };
 }
 
+std::string architecture_of(const llama_model * model) { return model->arch_name(); }
+
 bool has_tied_output(const llama_model * model) {
     return !model->output || std::strcmp(ggml_get_name(model->output), "output.weight") != 0;
 }
@@ -35,7 +37,7 @@ static ggml_cgraph * reserved_graph(llama_context * ctx) { return ctx->get_gf_re
 // Every use of an adapted weight becomes two products, a scaling and an addition. llama.cpp makes room for that by the
 // number of adapted tensors, in most architectures; a graph that runs out of nodes is an assertion.
 static void check_room(llama_context * ctx, const std::vector<adapter_in_use> & adapters) {
-    const std::string architecture = ctx->get_model().arch_name();
+    const std::string architecture = architecture_of(&ctx->get_model());
     ggml_cgraph * graph = reserved_graph(ctx);
     const size_t n_base = (size_t) ggml_graph_n_nodes(graph);
     size_t n_more = 0;
@@ -56,7 +58,7 @@ static void check_room(llama_context * ctx, const std::vector<adapter_in_use> & 
 
 // Not every product of every architecture looks for adapters.
 static void check_effect(llama_context * ctx, const std::vector<adapter_in_use> & adapters) {
-    const std::string architecture = ctx->get_model().arch_name();
+    const std::string architecture = architecture_of(&ctx->get_model());
     ggml_cgraph * graph = reserved_graph(ctx);
     std::unordered_set<std::string> read;
     for (int i = 0; i < ggml_graph_n_nodes(graph); i++)

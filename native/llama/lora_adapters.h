@@ -19,6 +19,9 @@ struct tensor_facts {
 };
 std::optional<tensor_facts> find_tensor(const llama_model * model, const std::string & name);
 
+// By llama.cpp's name.
+std::string architecture_of(const llama_model * model);
+
 // Whether the embedding matrix is multiplied as well as looked up in: llama.cpp reads an adapter of it for one of the
 // two only, and asserts at the other.
 bool has_tied_output(const llama_model * model);

@@ -4,7 +4,6 @@
 #include "gguf_metadata.h"
 #include "lora_adapters.h"
 #include "model_file.h"
-#include "model_traits.h"
 #include "whole_number.h"
 
 #include <cmath>
@@ -35,7 +34,7 @@ std::string shape_text(const int64_t * ne) {
 class inspection {
   public:
     inspection(const std::string & path, const llama_model * model)
-        : path_(path), n_bytes_(check_gguf_file(path)), meta_(path), model_(model), traits_(traits_of(model)) {}
+        : path_(path), n_bytes_(check_gguf_file(path)), meta_(path), model_(model), architecture_(architecture_of(model)) {}
 
     adapter_file check() {
         check_kind();
@@ -72,9 +71,9 @@ class inspection {
         if (meta_.number("split.count").value_or(0) > 1)
             unsupported("is one part of a split adapter; llama.cpp reads an adapter from one file");
         if (!architecture) refuse("does not name its architecture");
-        if (*architecture != traits_.architecture)
-            mismatch("architecture", traits_.architecture, *architecture,
-                     "its architecture is " + *architecture + ", the model's " + traits_.architecture);
+        if (*architecture != architecture_)
+            mismatch("architecture", architecture_, *architecture,
+                     "its architecture is " + *architecture + ", the model's " + architecture_);
         if (meta_.has("adapter.alora.invocation_tokens"))
             unsupported(
                 "is an activated LoRA (aLoRA), which acts from certain tokens on; only adapters that always act "
@@ -170,7 +169,7 @@ class inspection {
     uint64_t n_bytes_;
     gguf_metadata meta_;
     const llama_model * model_;
-    model_traits traits_;
+    std::string architecture_;
 };
 
 }  // namespace
