@@ -34,7 +34,8 @@ std::string shape_text(const int64_t * ne) {
 class inspection {
   public:
     inspection(const std::string & path, const llama_model * model)
-        : path_(path), n_bytes_(check_gguf_file(path)), meta_(path), model_(model), architecture_(architecture_of(model)) {}
+        : path_(path), n_bytes_(check_gguf_file(path)), meta_(path), model_(model),
+          architecture_(architecture_of(model)) {}
 
     adapter_file check() {
         check_kind();
