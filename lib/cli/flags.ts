@@ -1,7 +1,7 @@
 /** The words of the command line: how a flag's text becomes a value, and which flag an option of the API is. */
 
 import { type Command, InvalidArgumentError, Option, type OptionValues } from "@commander-js/extra-typings";
-import type { CacheType, DecodeSource, GpuOption, LayerMap, LoadPairOptions } from "../engine/index.js";
+import type { AdapterSource, CacheType, DecodeSource, GpuOption, LayerMap, LoadPairOptions } from "../engine/index.js";
 import type { ModelType } from "../prune/index.js";
 import { UsageError } from "./exit.js";
 import { reflow } from "./wrap.js";
@@ -211,6 +211,7 @@ export interface DecodeFlags {
   readonly gpuLayers?: number | "all";
   readonly decodeGpuLayers?: number | "all";
   readonly mmap?: boolean;
+  readonly decodeAdapter?: readonly AdapterSource[];
   readonly decodeCacheTypeK?: CacheType;
   readonly decodeCacheTypeV?: CacheType;
   readonly decodeFlashAttention?: (typeof switches)[number];
@@ -222,6 +223,7 @@ export function toDecodeSource(model: DecodeSource["model"], flags: DecodeFlags)
     model,
     gpuLayers: flags.decodeGpuLayers ?? flags.gpuLayers,
     mmap: flags.mmap,
+    adapters: flags.decodeAdapter,
     cacheTypeK: flags.decodeCacheTypeK,
     cacheTypeV: flags.decodeCacheTypeV,
     flashAttention: toFlashAttention(flags.decodeFlashAttention),
@@ -269,6 +271,7 @@ export function flagOfParameter(parameter: string, command = ""): string {
   const inner = first === "prefill" || first === "decode" || first === "translator";
   const name = inner && second !== "model" ? (second ?? first) : first;
   if (name === undefined) return parameter;
+  if (inner && second === "adapters") return `--${first}-adapter`;
   if (first === "decode" && /^(cacheType|flashAttention|gpuLayers)/.test(name))
     return `--decode-${flagOfParameter(name).slice(2)}`;
   const own = namesOfCommand[command];

@@ -1,7 +1,8 @@
 /** Flags of the commands that answer with a pair, and what they mean to the API: which pair, where to compute, how to sample. */
 
 import type { Command, OptionValues } from "@commander-js/extra-typings";
-import type { DecodeOptions, LoadPairOptions, ModelSource } from "../engine/index.js";
+import type { DecodeOptions, LoadPairOptions, ModelSource, PrefillSource } from "../engine/index.js";
+import { adapterFlags, decodeFileOf } from "./adapter-flags.js";
 import {
   addFlags,
   appendLogitBias,
@@ -20,9 +21,11 @@ import {
 } from "./flags.js";
 
 const addModels = (command: Command) =>
-  command
-    .option("--prefill <file>", "GGUF file of the full model, which reads (default: the demo pair)")
-    .option("--decode <file>", "GGUF file of the small model, which writes (default: the prefill model)");
+  adapterFlags(
+    command
+      .option("--prefill <file>", "GGUF file of the full model, which reads (default: the demo pair)")
+      .option("--decode <file>", "GGUF file of the small model, which writes (default: the prefill model)"),
+  );
 
 const addSampling = (command: Command) =>
   command
@@ -104,12 +107,13 @@ export function toLoadOptions(
   demoPair: { readonly prefill: ModelSource; readonly decode: ModelSource },
 ): LoadPairOptions {
   const demo = flags.prefill === undefined;
-  const decode = demo ? demoPair.decode.model : flags.decode;
+  const decode = demo ? demoPair.decode.model : decodeFileOf(flags.prefill, flags);
   return given<LoadPairOptions>({
-    prefill: given<ModelSource>({
+    prefill: given<PrefillSource>({
       model: flags.prefill ?? demoPair.prefill.model,
       gpuLayers: flags.gpuLayers,
       mmap: flags.mmap,
+      adapters: flags.prefillAdapter,
     }),
     decode: decode === undefined ? undefined : toDecodeSource(decode, flags),
     contextSize: flags.context,

@@ -20,6 +20,7 @@ export {
 export { inspect, loadPair } from "./load-pair.js";
 export { type LogLevel, type LogLine, type LogOptions, onLog } from "./on-log.js";
 export type {
+  AdapterSource,
   CacheType,
   DecodeChunk,
   DecodeOptions,
@@ -34,6 +35,7 @@ export type {
   ModelSource,
   PrefillOptions,
   PrefillProgress,
+  PrefillSource,
   Prompt,
   SamplerName,
   SamplingOptions,
@@ -44,6 +46,7 @@ export type {
 } from "./options.js";
 export { Pair } from "./pair.js";
 export type {
+  AdapterInfo,
   DecodeResult,
   FinishReason,
   GenerateResult,

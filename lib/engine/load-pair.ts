@@ -8,7 +8,13 @@ import { loadBinding } from "../internal/load-binding.js";
 import type { InspectOptions, LoadPairOptions } from "./options.js";
 import { makePair, type Pair } from "./pair.js";
 import type { PairInspection } from "./results.js";
-import { checkInspectOptions, checkLoadPairOptions, toNativeCaches } from "./validation.js";
+import {
+  type AdaptedSource,
+  checkInspectOptions,
+  checkLoadPairOptions,
+  toNativeAdapters,
+  toNativeCaches,
+} from "./validation.js";
 
 /**
  * Loads two GGUF models as a pair. Works off the JavaScript thread.
@@ -16,7 +22,7 @@ import { checkInspectOptions, checkLoadPairOptions, toNativeCaches } from "./val
  * Rejects with
  * - ERR_INVALID_ARGUMENT for an option out of range;
  * - ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED or ERR_MODEL_LOAD_FAILED for a
- *   file;
+ *   file, be it a model's or an adapter's; ERR_ADAPTER_MISMATCH for an adapter of another model;
  * - ERR_PAIR_INCOMPATIBLE, with every reason, for two models that do not make a pair; ERR_HANDOVER_UNAVAILABLE for a pair whose
  *   cache cannot be handed over in the way asked for, or not without a translator;
  * - ERR_TRANSLATOR_INVALID or ERR_TRANSLATOR_MISMATCH for a translator that is broken or made for other models;
@@ -41,8 +47,11 @@ async function load(options: LoadPairOptions): Promise<Pair> {
   const progress = guardCallback(options.onProgress, () => native.abortLoad());
   const native = binding.loadPair(
     {
-      prefill: modelAt(prefillPath, checked.prefill),
-      decode: checked.decode && decodePath !== undefined ? modelAt(decodePath, checked.decode) : undefined,
+      prefill: { ...modelAt(prefillPath, checked.prefill), adapters: toNativeAdapters("prefill", checked.prefill) },
+      decode:
+        checked.decode && decodePath !== undefined
+          ? { ...modelAt(decodePath, checked.decode), adapters: toNativeAdapters("decode", checked.decode) }
+          : undefined,
       ...toNativeCaches(checked),
       contextSize: checked.contextSize ?? 0,
       maxSessions: checked.maxSessions,
@@ -78,11 +87,18 @@ export async function inspect(options: InspectOptions): Promise<PairInspection> 
   return fromCaller(() => inspectFiles(options));
 }
 
+const onlyLookedAt = (side: "prefill" | "decode", source: AdaptedSource) => ({
+  path: toPath(source.model, `options.${side}.model`),
+  gpuLayers: 0,
+  mmap: false,
+  adapters: toNativeAdapters(side, source),
+});
+
 async function inspectFiles(options: InspectOptions): Promise<PairInspection> {
   const checked = checkInspectOptions(options);
   const native = {
-    prefill: { path: toPath(checked.prefill.model, "options.prefill.model"), gpuLayers: 0, mmap: false },
-    decode: checked.decode && { path: toPath(checked.decode.model, "options.decode.model"), gpuLayers: 0, mmap: false },
+    prefill: onlyLookedAt("prefill", checked.prefill),
+    decode: checked.decode && onlyLookedAt("decode", checked.decode),
     ...toNativeCaches(checked),
   };
   return runJob(() => loadBinding().inspect(native));

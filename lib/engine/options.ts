@@ -7,8 +7,30 @@ export type { GpuOption, ModelSource } from "../internal/model-source.js";
 /** The type in which the KV cache stores K or V. Quantised types need a head size that is a multiple of 32. */
 export type CacheType = "f32" | "f16" | "bf16" | "q8_0" | "q5_1" | "q5_0" | "q4_1" | "q4_0" | "iq4_nl";
 
+/** A LoRA adapter of a model, applied while it computes: the weights stay as they are. */
+export interface AdapterSource {
+  /**
+   * Path or `file:` URL of a GGUF file as llama.cpp's `convert_lora_to_gguf.py` writes it, made for this very model or for
+   * another quantisation of it. Activated adapters (aLoRA) are refused.
+   */
+  readonly file: string | URL;
+  /** How much of it is added to the weights: -1000 to 1000. @default 1 */
+  readonly scale?: number | undefined;
+}
+
+/** The prefill model, with its adapters. */
+export interface PrefillSource extends ModelSource {
+  /** At most 64, which add up; none may be named twice. @default none */
+  readonly adapters?: readonly AdapterSource[] | undefined;
+}
+
 /** The decode model, with a KV cache of its own kind where that differs from the prefill model's. */
 export interface DecodeSource extends ModelSource {
+  /**
+   * At most 64, which add up; none may be named twice. A decode model that is the prefill model's file with adapters of
+   * its own takes no second set of weights. @default none, whatever the prefill model has
+   */
+  readonly adapters?: readonly AdapterSource[] | undefined;
   /** @default the pair's `cacheTypeK` */
   readonly cacheTypeK?: CacheType | undefined;
   /** A quantised type needs flash attention. @default the pair's `cacheTypeV` */
@@ -31,10 +53,11 @@ export interface LoadProgress {
 /** Options of {@link loadPair}. */
 export interface LoadPairOptions {
   /** The full model; it reads prompts. */
-  readonly prefill: ModelSource;
+  readonly prefill: PrefillSource;
   /**
-   * The small model; it writes the answers.
-   * @default the prefill model itself: a pair of one, which is ordinary inference
+   * The small model; it writes the answers. If it is the prefill model's file (by whatever path) and on the same devices
+   * (`gpuLayers`), its weights are loaded once, as the prefill model's `mmap` says.
+   * @default the prefill model itself, adapters included: a pair of one, which is ordinary inference
    */
   readonly decode?: DecodeSource | undefined;
   /**
@@ -94,7 +117,7 @@ export interface LoadPairOptions {
 
 /** Options of {@link inspect}. */
 export interface InspectOptions {
-  readonly prefill: Pick<ModelSource, "model">;
+  readonly prefill: Pick<PrefillSource, "model" | "adapters">;
   readonly decode?: Omit<DecodeSource, "gpuLayers" | "mmap"> | undefined;
   /** @default "f16" */
   readonly cacheTypeK?: CacheType | undefined;

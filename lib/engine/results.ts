@@ -1,5 +1,15 @@
 /** What the calls answer: plain read-only objects. Times are wall-clock milliseconds. */
 
+/** A LoRA adapter that a model is used with. */
+export interface AdapterInfo {
+  readonly path: string;
+  readonly scale: number;
+  /** The largest of its tensors. */
+  readonly rank: number;
+  /** The file's own; 0 for none. A weight changes by `scale * alpha / rank` times the adapter's product, without it by `scale` times. */
+  readonly alpha: number;
+}
+
 /** Facts about one GGUF model. */
 export interface ModelInfo {
   readonly architecture: string;
@@ -29,6 +39,8 @@ export interface ModelInfo {
    * session keeps a second one to go back to.
    */
   readonly stateBytesPerSession: number;
+  /** As the options name them; their parameters and bytes are not counted above. */
+  readonly adapters: readonly AdapterInfo[];
 }
 
 /** One field in which the two models or their caches differ, and what that leads to. */
@@ -47,8 +59,10 @@ export interface HandoverPlan {
   readonly kind: "share" | "translate" | "impossible";
   /** Whether the plan can be carried out as things are; `false` where a translator is missing. */
   readonly available: boolean;
-  /** The two models are one file: ordinary inference. */
+  /** The two models are one file with the same adapters in one cache: ordinary inference. */
   readonly oneModel: boolean;
+  /** The two models are one file on the same devices, whose weights are in memory once; adapters or caches may differ. */
+  readonly oneFile: boolean;
   /** Empty if the caches are alike. */
   readonly reasons: readonly PlanReason[];
   /** Differences that do not prevent the handover. */

@@ -1,6 +1,11 @@
 /** Checks what callers hand over and turns it into what the binding takes. Every refusal names the parameter. */
 
-import type { NativeDecodeOptions, NativeInspectOptions, NativePrefillOptions } from "../internal/binding-types.js";
+import type {
+  NativeAdapterOptions,
+  NativeDecodeOptions,
+  NativeInspectOptions,
+  NativePrefillOptions,
+} from "../internal/binding-types.js";
 import { check, refusedArgument, toPath } from "../internal/check-options.js";
 import { inWords } from "../internal/expectations.js";
 import {
@@ -16,7 +21,6 @@ import {
   list,
   maxInt32,
   maxUint32,
-  modelSource,
   modelSourceShape,
   onFirstUse,
   path,
@@ -29,6 +33,7 @@ import {
 } from "../internal/option-schemas.js";
 import * as z from "../internal/schema.js";
 import type {
+  AdapterSource,
   DecodeOptions,
   DecodeSource,
   DetokenizeOptions,
@@ -37,6 +42,7 @@ import type {
   LayerMap,
   LoadPairOptions,
   PrefillOptions,
+  PrefillSource,
   SamplerName,
   SamplingOptions,
   SessionOptions,
@@ -45,6 +51,23 @@ import type {
 } from "./options.js";
 
 const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));
+
+const adapters = onFirstUse(() =>
+  z.optional(
+    list(
+      "a list of at most 64 adapters",
+      inWords(
+        "an object with a file",
+        z.strictObject({
+          file: path(),
+          scale: z.withDefault(between(-1000, 1000), 1),
+        } satisfies SchemasOf<AdapterSource>),
+      ),
+      0,
+      64,
+    ),
+  ),
+);
 
 const flashAttention = onFirstUse(() => z.union([z.boolean(), z.literal("auto")]));
 const decodeCache = onFirstUse(() => ({
@@ -73,8 +96,17 @@ const caches = onFirstUse(() => ({
 
 const loadPairSchema = onFirstUse(() =>
   z.strictObject({
-    prefill: modelSource(),
-    decode: z.optional(z.strictObject({ ...modelSourceShape(), ...decodeCache() } satisfies SchemasOf<DecodeSource>)),
+    prefill: inWords(
+      "an object with a model",
+      z.strictObject({ ...modelSourceShape(), adapters: adapters() } satisfies SchemasOf<PrefillSource>),
+    ),
+    decode: z.optional(
+      z.strictObject({
+        ...modelSourceShape(),
+        adapters: adapters(),
+        ...decodeCache(),
+      } satisfies SchemasOf<DecodeSource>),
+    ),
     contextSize: z.optional(whole(1, 16_777_216)),
     maxSessions: z.withDefault(whole(1, 256), 1),
     batchSize: z.withDefault(whole(1, 8192), 512),
@@ -90,8 +122,8 @@ const loadPairSchema = onFirstUse(() =>
 
 const inspectSchema = onFirstUse(() =>
   z.strictObject({
-    prefill: z.strictObject({ model: path() }),
-    decode: z.optional(z.strictObject({ model: path(), ...decodeCache() })),
+    prefill: z.strictObject({ model: path(), adapters: adapters() }),
+    decode: z.optional(z.strictObject({ model: path(), adapters: adapters(), ...decodeCache() })),
     ...caches(),
   } satisfies SchemasOf<InspectOptions>),
 );
@@ -269,6 +301,13 @@ export function toNativeCaches(
     layers: typeof layers === "string" ? [] : layers,
     layerRule: typeof layers === "string" ? layers : "",
   };
+}
+
+/** A side of a pair, as far as it is checked alike in a load and in an inspection. */
+export type AdaptedSource = ReturnType<typeof checkInspectOptions>["prefill"];
+
+export function toNativeAdapters(side: "prefill" | "decode", { adapters = [] }: AdaptedSource): NativeAdapterOptions[] {
+  return adapters.map(({ file, scale }, i) => ({ path: toPath(file, `options.${side}.adapters.${i}.file`), scale }));
 }
 
 /** Token ids as the binding takes them. Refuses what only an unsigned array can hold: it would come out as a negative number. */

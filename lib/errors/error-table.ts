@@ -70,6 +70,8 @@ export const errorTable = {
     >(),
     /** llama.cpp refused the model although its structure is sound. */
     ERR_MODEL_LOAD_FAILED: row<WithPath>(),
+    /** The LoRA adapter was made for another model. `details` names what differs, and the file as `path`. */
+    ERR_ADAPTER_MISMATCH: row<Differences>(),
   },
   PairError: {
     /** The two models cannot work together. `details` names the fields that differ. */

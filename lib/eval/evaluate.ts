@@ -106,6 +106,7 @@ function toReport({
   };
 }
 
-function toModel(file: string | URL, { name, parameters, sizeBytes }: ModelInfo): EvaluatedModel {
-  return { path: toPath(file, "model"), name, parameters, sizeBytes };
+function toModel(file: string | URL, { name, parameters, sizeBytes, adapters }: ModelInfo): EvaluatedModel {
+  const own = { path: toPath(file, "model"), name, parameters, sizeBytes };
+  return adapters.length > 0 ? { ...own, adapters } : own;
 }

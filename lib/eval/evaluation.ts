@@ -84,7 +84,7 @@ export class Evaluation {
 
 /** One model twice lies in memory once. */
 function memoryOf({ info }: Pair): RowMemory {
-  const decodeBytes = info.plan.oneModel ? 0 : info.decode.sizeBytes;
+  const decodeBytes = info.plan.oneFile ? 0 : info.decode.sizeBytes;
   return { weightBytes: info.prefill.sizeBytes + decodeBytes, kvBytes: info.kvBytes };
 }
 

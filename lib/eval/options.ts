@@ -1,6 +1,6 @@
 /** What callers may ask of an evaluation. */
 
-import type { DecodeSource, LoadPairOptions, ModelSource, ScoreRow } from "../engine/index.js";
+import type { DecodeSource, LoadPairOptions, PrefillSource, ScoreRow } from "../engine/index.js";
 import type { BadLine } from "../internal/bad-line.js";
 import type { EvaluationTask } from "./data/tasks.js";
 import type { MetricName } from "./metrics/metric.js";
@@ -31,7 +31,7 @@ type Loading = Omit<LoadPairOptions, "prefill" | "decode" | "maxSessions" | "onP
 /** Options of {@link evaluate}. */
 export interface EvaluateOptions extends Loading {
   /** The full model. */
-  readonly prefill: string | URL | ModelSource;
+  readonly prefill: string | URL | PrefillSource;
   /** @default the prefill model itself, a pair of one: every row is then the same model */
   readonly decode?: string | URL | DecodeSource | undefined;
   /** A JSONL file in one of the shapes of docs/eval.md, or a plain text named `*.txt`. */

@@ -1,6 +1,6 @@
 /** What an evaluation answers: plain read-only objects that JSON can hold. */
 
-import type { ScoreRow } from "../engine/index.js";
+import type { AdapterInfo, ScoreRow } from "../engine/index.js";
 import type { BadLine } from "../internal/bad-line.js";
 import type { Estimate } from "./bootstrap.js";
 import type { EvaluationTask } from "./data/tasks.js";
@@ -71,6 +71,8 @@ export interface EvaluatedModel {
   readonly name: string;
   readonly parameters: number;
   readonly sizeBytes: number;
+  /** Absent where there are none. */
+  readonly adapters?: readonly AdapterInfo[];
 }
 
 /** Answer of {@link evaluate}. */

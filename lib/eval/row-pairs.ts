@@ -59,8 +59,8 @@ export class RowPairs implements AsyncDisposable {
     if (kind === "pair") return { ...watched, prefill, ...given({ decode, translator, handover, implementation }) };
     if (kind === "prefill" || decode === undefined) return { ...watched, prefill };
     // Its own cache is as it is beside the prefill model.
-    const { model, gpuLayers, mmap, ...cache } = decode;
-    return { ...watched, ...cache, prefill: { model, ...given({ gpuLayers, mmap }) } };
+    const { model, gpuLayers, mmap, adapters, ...cache } = decode;
+    return { ...watched, ...cache, prefill: { model, ...given({ gpuLayers, mmap, adapters }) } };
   }
 
   async dispose(): Promise<void> {

@@ -1,6 +1,6 @@
 /** Checks what callers hand over to an evaluation. What only loading needs is {@link loadPair}'s to check. */
 
-import type { DecodeSource, ModelSource } from "../engine/index.js";
+import type { DecodeSource, ModelSource, PrefillSource } from "../engine/index.js";
 import { check, refusedArgument } from "../internal/check-options.js";
 import { inWords } from "../internal/expectations.js";
 import {
@@ -47,7 +47,7 @@ const allMetrics = Object.values(metricNames).flat() as [MetricName, ...MetricNa
 const evaluateSchema = onFirstUse(() =>
   z
     .strictObject({
-      prefill: model<ModelSource>(),
+      prefill: model<PrefillSource>(),
       decode: z.optional(model<DecodeSource>()),
       data: path(),
       task: z.optional(z.oneOf(["responses", "generate", "choices"])),

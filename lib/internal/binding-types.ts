@@ -122,9 +122,19 @@ export interface NativeModelOptions {
   readonly mmap: boolean;
 }
 
+export interface NativeAdapterOptions {
+  readonly path: string;
+  readonly scale: number;
+}
+
+/** A model of a pair. */
+export interface NativeSideOptions extends NativeModelOptions {
+  readonly adapters: readonly NativeAdapterOptions[];
+}
+
 export interface NativeInspectOptions {
-  readonly prefill: NativeModelOptions;
-  readonly decode: NativeModelOptions | undefined;
+  readonly prefill: NativeSideOptions;
+  readonly decode: NativeSideOptions | undefined;
   readonly cacheTypeK: string;
   readonly cacheTypeV: string;
   readonly flashAttention: "auto" | "on" | "off";
@@ -168,6 +178,13 @@ export interface NativeModelInfo {
   readonly ropeScaling: string;
   readonly memory: string;
   readonly stateBytesPerSession: number;
+  readonly adapters: NativeAdapterInfo[];
+}
+
+export interface NativeAdapterInfo extends NativeAdapterOptions {
+  readonly rank: number;
+  /** 0: none. */
+  readonly alpha: number;
 }
 
 export interface NativePlanReason {
@@ -183,6 +200,7 @@ export interface NativePlan {
   readonly kind: "share" | "translate" | "impossible";
   readonly available: boolean;
   readonly oneModel: boolean;
+  readonly oneFile: boolean;
   readonly reasons: NativePlanReason[];
   readonly notes: string[];
   readonly layerMap: number[];

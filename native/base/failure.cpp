@@ -13,6 +13,7 @@ const char * error_code_name(error_code code) {
     case error_code::model_invalid: return "ERR_MODEL_INVALID";
     case error_code::model_unsupported: return "ERR_MODEL_UNSUPPORTED";
     case error_code::model_load_failed: return "ERR_MODEL_LOAD_FAILED";
+    case error_code::adapter_mismatch: return "ERR_ADAPTER_MISMATCH";
     case error_code::pair_incompatible: return "ERR_PAIR_INCOMPATIBLE";
     case error_code::handover_unavailable: return "ERR_HANDOVER_UNAVAILABLE";
     case error_code::translator_invalid: return "ERR_TRANSLATOR_INVALID";

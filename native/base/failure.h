@@ -19,6 +19,7 @@ enum class error_code {
     model_invalid,
     model_unsupported,
     model_load_failed,
+    adapter_mismatch,
     pair_incompatible,
     handover_unavailable,
     translator_invalid,

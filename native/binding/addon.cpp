@@ -55,15 +55,9 @@ static Napi::Value devices(const Napi::CallbackInfo & info) { return from_device
 
 static Napi::Value features(const Napi::CallbackInfo & info) { return Napi::String::New(info.Env(), cpu_features()); }
 
-struct inspection {
-    model_traits prefill, decode;
-    pair_plan plan;
-    uint64_t kv_bytes = 0;  // per token
-};
-
 // Structure and metadata of one or two models.
 static Napi::Value inspect(const Napi::CallbackInfo & info) {
-    return job_wrapper::begin_quiet<inspection>(
+    return job_wrapper::begin_quiet<pair_info>(
         info.Env(),
         [options = to_pair_options(info[0].As<Napi::Object>(), false)](const std::atomic<bool> & stop) {
             const compared_models models =
@@ -72,12 +66,16 @@ static Napi::Value inspect(const Napi::CallbackInfo & info) {
             cache.type_k = options.cache_type_k;
             cache.type_v = options.cache_type_v;
             cache.v_transposed = options.attention == flash_attention::off;
-            return inspection{ models.prefill_traits, models.decode_traits, models.plan,
-                               kv_bytes_per_token(models.prefill_traits, cache) };
+            pair_info out;
+            out.prefill = models.prefill_traits;
+            out.decode = models.decode_traits;
+            out.prefill_adapters = facts_of(models.prefill_adapters);
+            out.decode_adapters = facts_of(models.decode_adapters);
+            out.plan = models.plan;
+            out.kv_bytes_per_token = kv_bytes_per_token(models.prefill_traits, cache);
+            return out;
         },
-        [](Napi::Env env, const inspection & read) {
-            return from_inspection(env, read.prefill, read.decode, read.plan, read.kv_bytes);
-        });
+        from_inspection);
 }
 
 // --- texts ---

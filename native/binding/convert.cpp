@@ -17,7 +17,7 @@ ggml_type to_cache_type(const std::string & name) {
     throw failure(error_code::invalid_argument, "unknown cache type " + name);
 }
 
-Napi::Value from_model(Napi::Env env, const model_traits & m) {
+Napi::Value from_model(Napi::Env env, const model_traits & m, const std::vector<adapter_facts> & adapters) {
     Napi::Object out = Napi::Object::New(env);
     const bool any = !m.layers.empty();
     out.Set("architecture", m.architecture);
@@ -47,6 +47,16 @@ Napi::Value from_model(Napi::Env env, const model_traits & m) {
     out.Set("ropeBase", base);
     // llama.cpp calls an unscaled model "linear" with a factor of one.
     out.Set("ropeScaling", scaled ? rope_scaling_name(m.rope_scaling_type) : "none");
+    Napi::Array list = Napi::Array::New(env, adapters.size());
+    for (uint32_t i = 0; i < list.Length(); i++) {
+        Napi::Object adapter = Napi::Object::New(env);
+        adapter.Set("path", adapters[i].from.path);
+        adapter.Set("scale", adapters[i].from.scale);
+        adapter.Set("rank", adapters[i].rank);
+        adapter.Set("alpha", adapters[i].alpha);
+        list.Set(i, adapter);
+    }
+    out.Set("adapters", list);
     return out;
 }
 
@@ -67,6 +77,7 @@ Napi::Value from_plan(Napi::Env env, const pair_plan & plan) {
     out.Set("kind", handover_kind_name(plan.kind));
     out.Set("available", plan.available && plan.kind != handover_kind::impossible);
     out.Set("oneModel", plan.one_model);
+    out.Set("oneFile", plan.one_file);
     out.Set("reasons", reasons);
     out.Set("notes", notes);
     Napi::Array layer_map = Napi::Array::New(env);
@@ -116,6 +127,8 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     pair_options out;
     out.prefill = in.model("prefill");
     out.decode = in.model("decode");
+    out.prefill_adapters = in.adapters("prefill");
+    out.decode_adapters = in.adapters("decode");
     out.cache_type_k = to_cache_type(in.text("cacheTypeK"));
     out.cache_type_v = to_cache_type(in.text("cacheTypeV"));
     out.attention = to_flash_attention(in.text("flashAttention"));
@@ -220,19 +233,17 @@ Napi::Value from_devices(Napi::Env env, const std::vector<device_info> & devices
     return out;
 }
 
-Napi::Value from_inspection(Napi::Env env, const model_traits & prefill, const model_traits & decode,
-                            const pair_plan & plan, uint64_t kv_bytes_per_token) {
+Napi::Value from_inspection(Napi::Env env, const pair_info & info) {
     Napi::Object out = Napi::Object::New(env);
-    out.Set("prefill", from_model(env, prefill));
-    out.Set("decode", from_model(env, decode));
-    out.Set("plan", from_plan(env, plan));
-    out.Set("kvBytesPerToken", (double) kv_bytes_per_token);
+    out.Set("prefill", from_model(env, info.prefill, info.prefill_adapters));
+    out.Set("decode", from_model(env, info.decode, info.decode_adapters));
+    out.Set("plan", from_plan(env, info.plan));
+    out.Set("kvBytesPerToken", (double) info.kv_bytes_per_token);
     return out;
 }
 
 Napi::Value from_pair_info(Napi::Env env, const pair_info & info) {
-    Napi::Object out =
-        from_inspection(env, info.prefill, info.decode, info.plan, info.kv_bytes_per_token).As<Napi::Object>();
+    Napi::Object out = from_inspection(env, info).As<Napi::Object>();
     out.Set("contextSize", info.context_size);
     out.Set("maxSessions", info.max_sessions);
     out.Set("batchSize", info.batch_size);

@@ -97,4 +97,11 @@ model_options fields::model(const char * name) const {
     return { in.text("path"), in.integer("gpuLayers"), in.flag("mmap") };
 }
 
+std::vector<adapter_options> fields::adapters(const char * model) const {
+    std::vector<adapter_options> out;
+    if (!has(model)) return out;
+    for (const fields & in : object(model).objects("adapters")) out.push_back({ in.text("path"), in.number("scale") });
+    return out;
+}
+
 }  // namespace overfill

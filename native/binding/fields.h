@@ -36,6 +36,7 @@ class fields {
     std::vector<float> reals(const char * name) const;
     // { path, gpuLayers, mmap }; an empty one where the field is undefined.
     model_options model(const char * name) const;
+    std::vector<adapter_options> adapters(const char * model) const;
 
   private:
     Napi::Object object_;

@@ -2,6 +2,7 @@
 // for everything that llama.cpp would answer with an abort.
 #pragma once
 
+#include "adapters.h"
 #include "handover.h"
 #include "models.h"
 #include "pair_plan.h"
@@ -23,7 +24,9 @@ enum class flash_attention { automatic, on, off };
 
 struct pair_options {
     model_options prefill;
-    model_options decode;       // an empty path: a pair of one
+    model_options decode;  // an empty path: a pair of one
+    std::vector<adapter_options> prefill_adapters;
+    std::vector<adapter_options> decode_adapters;
     uint32_t context_size = 0;  // tokens a session; 0: what both models were trained on, at most 4096
     uint32_t max_sessions = 1;
     uint32_t batch_size = 512;  // tokens a micro-batch of the prefill
@@ -55,6 +58,8 @@ struct pair_options {
 struct pair_info {
     model_traits prefill;
     model_traits decode;
+    std::vector<adapter_facts> prefill_adapters;
+    std::vector<adapter_facts> decode_adapters;
     pair_plan plan;
     uint32_t context_size = 0;  // tokens a session, as allocated
     uint32_t max_sessions = 1;

@@ -40,24 +40,39 @@ static model_traits traits_at(const llama_model * model, load_depth depth, const
 compared_models load_and_compare(const pair_options & options, load_depth depth,
                                  const std::function<bool(float)> & on_progress) {
     const bool two_caches = options.asks_for_two_caches() || options.handover == handover_choice::translate;
-    const bool one =
-        options.decode.path.empty() || (same_file(options.prefill.path, options.decode.path) &&
-                                        options.prefill.n_gpu_layers == options.decode.n_gpu_layers && !two_caches);
-    // The file sizes weigh the progress of the two loads. A missing decode model is found before the long load begins.
+    // One file's weights are loaded once, unless they go to other devices the second time.
+    const bool one_file = options.decode.path.empty() || (same_file(options.prefill.path, options.decode.path) &&
+                                                          options.prefill.n_gpu_layers == options.decode.n_gpu_layers);
+    const bool one = options.decode.path.empty() ||
+                     (one_file && !two_caches && same_adapters(options.prefill_adapters, options.decode_adapters));
+    // The file sizes weigh the progress of the two loads. A missing file is found before the long load begins.
     const double a_bytes = (double) check_model_file(options.prefill.path).n_bytes;
-    const double b_bytes = one ? 0 : (double) check_model_file(options.decode.path).n_bytes;
+    const double b_bytes = one_file ? 0 : (double) check_model_file(options.decode.path).n_bytes;
+    for (const auto * adapters : { &options.prefill_adapters, &options.decode_adapters })
+        for (const adapter_options & adapter : *adapters) check_gguf_file(adapter.path);
     const float share = (float) (a_bytes / (a_bytes + b_bytes));
 
     compared_models out;
     out.prefill = load_model(options.prefill, depth, [&](float p) { return on_progress(p * share); });
     out.prefill_traits = traits_at(out.prefill.get(), depth, options.prefill.path);
-    if (one) {
+    out.prefill_adapters = load_adapters(out.prefill.get(), options.prefill_adapters, "prefill", depth, {},
+                                         [&] { return on_progress(share); });
+    if (one_file) {
         out.decode_traits = out.prefill_traits;
-        out.plan.one_model = true;
-        return out;
+        out.plan.one_model = one;
+        out.plan.one_file = true;
+        if (one) {
+            out.decode_adapters = out.prefill_adapters;
+            return out;
+        }
+        out.decode = out.prefill;
+    } else {
+        out.decode = load_model(options.decode, depth, [&](float p) { return on_progress(share + p * (1 - share)); });
+        out.decode_traits = traits_at(out.decode.get(), depth, options.decode.path);
     }
-    out.decode = load_model(options.decode, depth, [&](float p) { return on_progress(share + p * (1 - share)); });
-    out.decode_traits = traits_at(out.decode.get(), depth, options.decode.path);
+    out.decode_adapters =
+        load_adapters(out.decode.get(), options.decode_adapters, "decode", depth,
+                      one_file ? out.prefill_adapters : adapter_list(), [&] { return on_progress(1); });
 
     cache_traits a_cache, b_cache;
     a_cache.type_k = options.cache_type_k;
@@ -72,6 +87,7 @@ compared_models load_and_compare(const pair_options & options, load_depth depth,
                               out.prefill_traits, options.decode.path, out.decode_traits);
     out.plan = plan_pair(out.prefill_traits, llama_model_get_vocab(out.prefill.get()), a_cache, out.decode_traits,
                          llama_model_get_vocab(out.decode.get()), b_cache, out.how);
+    out.plan.one_file = one_file;
     return out;
 }
 
@@ -100,6 +116,8 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     if (!batch_.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
     info_.prefill = models_.prefill_traits;
     info_.decode = models_.decode_traits;
+    info_.prefill_adapters = facts_of(models_.prefill_adapters);
+    info_.decode_adapters = facts_of(models_.decode_adapters);
     info_.plan = models_.plan;
     info_.n_threads = options.n_threads;
     info_.load_ms = watch.milliseconds();
@@ -238,7 +256,11 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
     info_.context_size = params.kv_unified ? params.n_ctx / options.max_sessions : llama_n_ctx_seq(prefill_.get());
     info_.max_sessions = options.max_sessions;
 
-    if (models_.decode) make_decode_context(options, params);
+    use_adapters(prefill_.get(), models_.prefill_adapters);
+    if (models_.decode) {
+        make_decode_context(options, params);
+        use_adapters(decode_.get(), models_.decode_adapters);
+    }
 
     for (llama_context * ctx : { prefill_.get(), decode_.get() }) {
         if (!ctx) continue;

@@ -2,6 +2,7 @@
 // handover copies), and the plan that says why. Touched by the engine thread only.
 #pragma once
 
+#include "adapters.h"
 #include "cache_ledger.h"
 #include "compute_pool.h"
 #include "models.h"
@@ -14,14 +15,18 @@
 
 namespace overfill {
 
-// Loads both models as far as `depth` says and compares them. Throws what load_model throws.
+// Loads both models and their adapters as far as `depth` says and compares them. Throws what load_model and
+// load_adapters throw.
 struct compared_models {
-    model_ptr prefill;
-    model_ptr decode;  // null: a pair of one
+    std::shared_ptr<llama_model> prefill;
+    std::shared_ptr<llama_model> decode;  // null: a pair of one; the prefill model itself where both are one file
     model_traits prefill_traits;
     model_traits decode_traits;
     pair_plan plan;
     translator how;  // empty: nothing but what the models tell
+    // Loaded as far as the models are; they go before the models.
+    adapter_list prefill_adapters;
+    adapter_list decode_adapters;  // of a pair of one: those of the prefill model
 };
 compared_models load_and_compare(const pair_options & options, load_depth depth,
                                  const std::function<bool(float)> & on_progress);
@@ -32,8 +37,8 @@ constexpr uint32_t most_logits = 32;
 class pair {
   public:
     // `should_abort` is llama.cpp's abort callback with its data. `on_progress` gets 0..1 and returns false to stop.
-    // Throws the codes of load_model, ERR_MODEL_UNSUPPORTED, ERR_PAIR_INCOMPATIBLE, ERR_HANDOVER_UNAVAILABLE,
-    // ERR_INVALID_ARGUMENT or ERR_OUT_OF_MEMORY; nothing stays loaded then.
+    // Throws the codes of load_model and load_adapters, ERR_MODEL_UNSUPPORTED, ERR_PAIR_INCOMPATIBLE,
+    // ERR_HANDOVER_UNAVAILABLE, ERR_INVALID_ARGUMENT or ERR_OUT_OF_MEMORY; nothing stays loaded then.
     pair(const pair_options & options, ggml_abort_callback should_abort, void * abort_data,
          const std::function<bool(float)> & on_progress);
     ~pair();
@@ -91,7 +96,7 @@ class pair {
     void make_decode_context(const pair_options & options, llama_context_params params);
 
     // Freed from the bottom up: the batch, the handovers, the decode context (its cache refers to the prefill
-    // context's), the prefill context, the thread pool both use, the models.
+    // context's), the prefill context, the thread pool both use, the adapters, the models.
     compared_models models_;
     std::shared_ptr<token_pieces> pieces_;
     std::unique_ptr<compute_pool> pool_;

@@ -42,6 +42,7 @@ struct pair_plan {
     std::vector<plan_reason> reasons;  // empty: the caches are alike
     bool available = true;             // false: some reason is not served
     bool one_model = false;            // the same file twice: one model, one context
+    bool one_file = false;             // its weights are loaded once, whatever else differs
     std::string only_shared;           // the name of a memory that cannot be translated; empty: it can
     std::vector<int32_t> layer_map;    // the prefill model's layer for each of the decode model's; empty: the same
     std::vector<std::string> notes;    // differences that do not stand in the way

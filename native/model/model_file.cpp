@@ -276,6 +276,8 @@ model_file check_model_file(const std::string & path) {
     return { path, n_bytes, architecture };
 }
 
+uint64_t check_gguf_file(const std::string & path) { return inspection(path).check_file(); }
+
 void check_tokenizer_file(const std::string & path) {
     const inspection look(path);
     look.check_file();

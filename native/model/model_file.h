@@ -17,6 +17,9 @@ struct model_file {
 // Throws ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID or ERR_MODEL_UNSUPPORTED.
 model_file check_model_file(const std::string & path);
 
+// That a file is there and begins as GGUF does; its size in bytes. Throws the same, but ERR_MODEL_UNSUPPORTED.
+uint64_t check_gguf_file(const std::string & path);
+
 // A model, or a file without tensors that holds a vocabulary only. Throws the same.
 void check_tokenizer_file(const std::string & path);
 

@@ -1,4 +1,5 @@
 import test from "ava";
+import { appendAdapter } from "../../lib/cli/adapter-flags.js";
 import { toChatOptions } from "../../lib/cli/chat-flags.js";
 import { readTemplate } from "../../lib/cli/chat-template.js";
 import { addChatCommand, toSendOptions as toChatSendOptions } from "../../lib/cli/commands/chat/flags.js";
@@ -64,6 +65,37 @@ test("a command's own word for an option is told", (t) => {
 
 test("options that were not given are absent", (t) => {
   t.deepEqual(Object.keys(given<{ a?: number; b?: number }>({ a: undefined, b: 0 })), ["b"]);
+});
+
+test("an adapter's flag is a file, with a scale behind the last colon", async (t) => {
+  const texts = ["a.gguf", "a.gguf:0.5", "a.gguf:-2e-1", "C:\\a.gguf", "C:\\a.gguf:2", "a:b", "a.gguf:", ":1"];
+  const adapters = texts.reduce<ReturnType<typeof appendAdapter>>((all, text) => appendAdapter(text, all), []);
+  t.deepEqual(adapters, [
+    { file: "a.gguf" },
+    { file: "a.gguf", scale: 0.5 },
+    { file: "a.gguf", scale: -0.2 },
+    { file: "C:\\a.gguf" },
+    { file: "C:\\a.gguf", scale: 2 },
+    { file: "a:b" },
+    { file: "a.gguf:" },
+    { file: ":1" },
+  ]);
+  t.is(flagOfParameter("options.decode.adapters.0.scale"), "--decode-adapter");
+  t.is(flagOfParameter("prefill.adapters"), "--prefill-adapter");
+});
+
+test("an adapter for the model that writes needs no second model", async (t) => {
+  const side = "--prefill a --prefill-adapter p:2 --decode-adapter d --decode-adapter e:0.5".split(" ");
+  const expected = {
+    prefill: { model: "a", adapters: [{ file: "p", scale: 2 }] },
+    decode: { model: "a", adapters: [{ file: "d" }, { file: "e", scale: 0.5 }] },
+  };
+  t.deepEqual(toLoadOptions(await parse(...side), demoPair), expected);
+  t.like(toEvaluateOptions(await parseFlags(addEvalCommand, [...side, "--data", "c"])), expected);
+  t.deepEqual(toLoadOptions(await parse("--prefill", "a", "--decode", "b", "--decode-adapter", "d"), demoPair), {
+    prefill: { model: "a" },
+    decode: { model: "b", adapters: [{ file: "d" }] },
+  });
 });
 
 test("without flags the demo pair writes greedily", async (t) => {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import anyTest, { type TestFn } from "ava";
 import { demoPair } from "../../lib/engine/demo-pair.js";
 import { makeTempDir } from "../support/temp-dir.js";
+import { writeTinyAdapter } from "../support/tiny-adapter.js";
 import { writeTinyModel } from "../support/tiny-model.js";
 import { runCommand } from "./command-process.js";
 
@@ -100,6 +101,23 @@ test.serial("one file twice is one model", async (t) => {
   const { plan, memory, prefill: model } = JSON.parse(stdout);
   t.true(plan.oneModel);
   t.is(memory.weightsBytes, model.sizeBytes);
+});
+
+test.serial("a model and its adapter are one file, and the adapter is told", async (t) => {
+  const { folder } = t.context;
+  const [model, adapter] = [join(folder, "base.gguf"), join(folder, "adapter.gguf")];
+  await writeTinyModel(model);
+  await writeTinyAdapter(adapter);
+  const { stdout } = await runCommand(["inspect", model, "--decode-adapter", `${adapter}:0.5`]);
+  t.regex(stdout, /^Pair: share, /m);
+  t.regex(stdout, /Both are one file, whose weights are in memory once\./);
+  t.regex(stdout, /│ adapters +│ none +│ .*adapter\.gguf \(rank 4, scale 0\.5\) │/);
+  const facts = JSON.parse((await runCommand(["inspect", model, "--decode-adapter", adapter, "--json"])).stdout);
+  t.like(facts.plan, { oneModel: false, oneFile: true });
+  t.is(facts.memory.weightsBytes, facts.prefill.sizeBytes);
+  const { stderr, exitCode } = await runCommand(["inspect", model, "--decode-adapter", `${adapter}:5000`]);
+  t.is(exitCode, 2);
+  t.regex(stderr, /--decode-adapter/);
 });
 
 test.serial("a pair with different vocabularies is impossible, and the token is named", async (t) => {

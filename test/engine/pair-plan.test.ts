@@ -182,6 +182,7 @@ test("two models without a difference that counts share, and inspect says so wit
     kind: "share",
     available: true,
     oneModel: false,
+    oneFile: false,
     reasons: [],
     notes: [],
     layerMap: [],

@@ -11,6 +11,7 @@ import {
   demoPair,
   demoPrompt,
   type FinishReason,
+  fitTranslator,
   type GenerateOptions,
   type GenerateResult,
   type HandoverReport,
@@ -57,6 +58,14 @@ test("loading gives a pair, inspecting facts", (t) => {
       handover: "share",
       cacheTypeK: "q8_0",
     }),
+    loadPair({
+      prefill: { model: "a.gguf", adapters: [{ file: "b.gguf" }] },
+      decode: { model: "a.gguf", adapters: [{ file: new URL("file:///c.gguf"), scale: 0.5 }] },
+    }),
+    // @ts-expect-error an adapter is an object with a file
+    loadPair({ prefill: { model: "a.gguf", adapters: ["b.gguf"] } }),
+    // @ts-expect-error a translator is fitted to models without adapters
+    fitTranslator({ prefill: { model: "a.gguf", adapters: [] }, decode: { model: "b.gguf" }, text: "t", out: "o" }),
     // @ts-expect-error the prefill model is required
     loadPair({ decode: { model: "a.gguf" } }),
     // @ts-expect-error a model is given by a source, not by its path

@@ -20,6 +20,7 @@ const classes: Readonly<Record<OverfillErrorCode, errors.OverfillError["name"]>>
   ERR_MODEL_INVALID: "ModelError",
   ERR_MODEL_UNSUPPORTED: "ModelError",
   ERR_MODEL_LOAD_FAILED: "ModelError",
+  ERR_ADAPTER_MISMATCH: "ModelError",
   ERR_PAIR_INCOMPATIBLE: "PairError",
   ERR_HANDOVER_UNAVAILABLE: "PairError",
   ERR_TRANSLATOR_INVALID: "TranslatorError",

@@ -1,8 +1,9 @@
 /** `overfill eval`: its flags, and what they mean to the API. */
 
 import { type Command, Option } from "@commander-js/extra-typings";
-import type { ModelSource } from "../../../engine/index.js";
+import type { PrefillSource } from "../../../engine/index.js";
 import type { EvaluateOptions, MetricName } from "../../../eval/index.js";
+import { adapterFlags, decodeFileOf } from "../../adapter-flags.js";
 import {
   appendText,
   cacheFlags,
@@ -37,13 +38,14 @@ The result goes to stdout, the progress and lines that are skipped to stderr. Ex
 usage, 130 Ctrl-C.`;
 
 export function addEvalCommand(program: Command) {
-  const command = program
+  const models = program
     .command("eval")
     .description("measure what two-stage inference is worth on a pair and data of your own")
     .addHelpText("after", helpText(explanation))
     .optionsGroup("Models and data:")
     .requiredOption("--prefill <file>", "GGUF file of the full model")
-    .option("--decode <file>", "GGUF file of the small model (default: the full model, a pair of one)")
+    .option("--decode <file>", "GGUF file of the small model (default: the full model, a pair of one)");
+  const command = adapterFlags(models)
     .requiredOption("--data <file>", "what to evaluate on: JSONL or *.txt")
     .addOption(
       new Option(
@@ -89,9 +91,15 @@ function parseNames(text: string): readonly MetricName[] {
 
 /** Options of `evaluate`, but the signal and the callbacks. */
 export function toEvaluateOptions(flags: EvalFlags): EvaluateOptions {
+  const decode = decodeFileOf(flags.prefill, flags);
   return given<Omit<EvaluateOptions, "onProgress" | "onBadLine" | "onExample" | "signal">>({
-    prefill: given<ModelSource>({ model: flags.prefill, gpuLayers: flags.gpuLayers, mmap: flags.mmap }),
-    decode: flags.decode === undefined ? undefined : toDecodeSource(flags.decode, flags),
+    prefill: given<PrefillSource>({
+      model: flags.prefill,
+      gpuLayers: flags.gpuLayers,
+      mmap: flags.mmap,
+      adapters: flags.prefillAdapter,
+    }),
+    decode: decode === undefined ? undefined : toDecodeSource(decode, flags),
     data: flags.data,
     task: flags.task,
     refreshIntervals: flags.refresh,

@@ -1,6 +1,6 @@
 /** What one or two models are, how they pair and what memory they take, as tables. */
 
-import type { HandoverPlan, ModelInfo } from "../../../engine/index.js";
+import type { AdapterInfo, HandoverPlan, ModelInfo } from "../../../engine/index.js";
 import { formatBytes, formatCount } from "../../number-format.js";
 import { prose, renderTable } from "../../tables.js";
 import type { Style } from "../../terminal.js";
@@ -57,10 +57,15 @@ const modelRows: readonly Row[] = [
   ],
 ];
 
+const adapterText = ({ path, scale, rank }: AdapterInfo) => `${path} (rank ${rank}, scale ${scale})`;
+
 export function render({ prefill, decode, plan, memory }: Inspected, style: Style): string {
   const models = decode ? [prefill, decode] : [prefill];
   const head = decode ? ["", "prefill", "decode"] : ["", "model"];
-  const facts = modelRows.map(([label, value]) => [label, ...models.map(value)]);
+  const rows: readonly Row[] = models.some(({ adapters }) => adapters.length > 0)
+    ? [...modelRows, ["adapters", ({ adapters }) => adapters.map(adapterText).join(", ") || "none"]]
+    : modelRows;
+  const facts = rows.map(([label, value]) => [label, ...models.map(value)]);
   const parts = [renderTable(head, facts)];
   if (plan) parts.push(renderPlan(plan, style));
   if (plan && decode) {
@@ -83,6 +88,7 @@ function renderPlan(plan: HandoverPlan, style: Style): string {
     ]);
     lines.push(renderTable(["field", "prefill", "decode", "leads to", "why"], rows));
   }
+  if (plan.oneFile && !plan.oneModel) lines.push(prose("Both are one file, whose weights are in memory once."));
   for (const note of plan.notes) lines.push(prose(`Note: ${note}`));
   return lines.join("\n");
 }

@@ -1,7 +1,8 @@
 /** What `overfill inspect` does. No weights are loaded: everything follows from the files' heads. */
 
-import { type InspectOptions, inspect, inspectTranslator } from "../../../engine/index.js";
+import { type AdapterSource, type InspectOptions, inspect, inspectTranslator } from "../../../engine/index.js";
 import { readImportance } from "../../../prune/index.js";
+import { decodeFileOf } from "../../adapter-flags.js";
 import { UsageError } from "../../exit.js";
 import { given, oneOf, toDecodeSource, toFlashAttention, toTranslator } from "../../flags.js";
 import { styleOf, write } from "../../terminal.js";
@@ -23,10 +24,11 @@ export async function inspectFiles(
   flags: InspectFlags,
 ): Promise<void> {
   const prefillFile = oneOf("prefill", prefillArgument, flags.prefill);
-  const decodeFile = oneOf("decode", decodeArgument, flags.decode);
+  const namedFile = oneOf("decode", decodeArgument, flags.decode);
   if (prefillFile === undefined) throw new UsageError("missing required argument 'prefill'");
   if (flags.context !== undefined && !(Number.isInteger(flags.context) && flags.context > 0))
     throw new UsageError(`--context: expected a whole number above 0; got ${flags.context}`);
+  const decodeFile = decodeFileOf(prefillFile, { ...flags, decode: namedFile });
   const translator = decodeFile === undefined ? await inspectTranslator(prefillFile) : undefined;
   if (translator) return inspectTranslatorFile(translator, flags);
   if (flags.plot !== undefined) throw new UsageError("--plot: only a translator has errors to draw");
@@ -46,33 +48,40 @@ async function inspectPair(
 ): Promise<Inspected> {
   const { cacheTypeK, cacheTypeV } = flags;
   const cache = given<CacheKind>({ cacheTypeK, cacheTypeV, flashAttention: toFlashAttention(flags.flashAttention) });
-  const alone = async (file: string, kind: CacheKind): Promise<InspectedModel> => {
-    const { prefill, kvBytesPerToken } = await inspect({ prefill: { model: file }, ...kind });
+  const alone = async (file: string, adapters: readonly AdapterSource[], kind: CacheKind): Promise<InspectedModel> => {
+    const { prefill, kvBytesPerToken } = await inspect({ prefill: { model: file, adapters }, ...kind });
     return { file, ...prefill, kvBytesPerToken };
   };
-  const prefill = await alone(prefillFile, cache);
-  if (decodeFile === undefined) return { prefill, memory: estimate([prefill], [prefill], flags.context) };
-  const { model, ...decodeCache } = toDecodeSource(decodeFile, flags);
-  const decode = await alone(decodeFile, { ...cache, ...decodeCache });
+  const { prefillAdapter = [] } = flags;
+  if (decodeFile === undefined) {
+    const prefill = await alone(prefillFile, prefillAdapter, cache);
+    return { prefill, memory: estimate([prefill], [prefill], flags.context) };
+  }
+  const { model, adapters = [], ...decodeCache } = toDecodeSource(decodeFile, flags);
+  // Before each by itself: what is wrong with the decode model's options is told under its own flags.
   const { plan } = await inspect({
-    prefill: { model: prefillFile },
-    decode: { model, ...decodeCache },
+    prefill: { model: prefillFile, adapters: prefillAdapter },
+    decode: { model, adapters, ...decodeCache },
     ...cache,
     ...given<Pick<InspectOptions, "translator">>({ translator: toTranslator(flags) }),
   });
+  const prefill = await alone(prefillFile, prefillAdapter, cache);
+  const decode = await alone(decodeFile, adapters, { ...cache, ...decodeCache });
   const models = plan.oneModel ? [prefill] : [prefill, decode];
   const caches = plan.kind === "share" ? [prefill] : models;
-  return { prefill, decode, plan, memory: estimate(models, caches, flags.context) };
+  const files = plan.oneFile ? [prefill] : models;
+  return { prefill, decode, plan, memory: estimate(files, caches, flags.context) };
 }
 
+/** @param files the models whose weights are in memory */
 function estimate(
-  models: readonly InspectedModel[],
+  files: readonly InspectedModel[],
   caches: readonly InspectedModel[],
   asked: number | undefined,
 ): MemoryEstimate {
-  const tokens = asked ?? Math.min(defaultContext, ...models.map((model) => model.trainedContextSize));
+  const tokens = asked ?? Math.min(defaultContext, ...files.map((model) => model.trainedContextSize));
   const contextSize = Math.ceil(tokens / contextStep) * contextStep;
-  const weightsBytes = models.reduce((sum, model) => sum + model.sizeBytes, 0);
+  const weightsBytes = files.reduce((sum, model) => sum + model.sizeBytes, 0);
   const kvBytes = caches.reduce((sum, model) => sum + model.kvBytesPerToken * contextSize, 0);
   const stateBytes = caches.reduce((sum, model) => sum + model.stateBytesPerSession, 0);
   return { contextSize, weightsBytes, kvBytes, stateBytes, totalBytes: weightsBytes + kvBytes + stateBytes };
