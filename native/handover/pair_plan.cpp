@@ -86,6 +86,18 @@ bool is_identity(const std::vector<int32_t> & map, size_t n_layer) {
     return map.size() == n_layer;
 }
 
+// Layers that use one layer's cells would each write their own K and V there.
+void compare_layer_map(plan_comparison & compare, const std::vector<int32_t> & map) {
+    for (size_t il = 0; il < map.size(); il++) {
+        const size_t first = (size_t) (std::find(map.begin(), map.end(), map[il]) - map.begin());
+        if (first == il) continue;
+        const std::string both = std::to_string(first) + " and " + std::to_string(il);
+        compare.add({ "layers", std::to_string(map[il]), both, handover_kind::translate,
+                      "two layers of the decode model use one layer of the prefill model" });
+        return;
+    }
+}
+
 bool every_layer(const std::vector<std::shared_ptr<const linear_map>> & maps, size_t n_layer) {
     return maps.size() >= n_layer && std::all_of(maps.begin(), maps.end(), [](const auto & map) { return !!map; });
 }
@@ -169,6 +181,7 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
     // K that is mapped as it is stored needs no word about RoPE.
     const bool rope = (one_position(a.rope_type) && one_position(b.rope_type)) || (maps_k && !translator.before_rope);
     if (!is_identity(translator.layers, a.n_layer)) plan.layer_map = translator.layers;
+    compare_layer_map(compare, plan.layer_map);
     if (!plan.only_shared.empty()) refuse_translator(compare, plan, translator);
     if (a.n_layer != b.n_layer && plan.layer_map.empty())
         compare.field("layers", a.n_layer, b.n_layer, false, "the numbers of layers differ and there is no layer map");

@@ -2,7 +2,7 @@
 
 import test from "ava";
 import { i32Array } from "../support/gguf-format.js";
-import { answerAlone, apart, cut, deep, openPair, readAnswer, someTokens, traced } from "./fixtures.js";
+import { answerAlone, apart, cut, deep, openPair, readAnswer, refusal, someTokens, traced } from "./fixtures.js";
 
 const prompt = someTokens(150);
 const steps = traced(24, 20);
@@ -38,3 +38,14 @@ for (const [rule, layers] of Object.entries(rules))
     const pair = await openPair(t, { prefill: deep, decode: cut, translator: { layers: rule as keyof typeof rules } });
     t.deepEqual(pair.info.plan.layerMap, layers);
   });
+
+test("layers that use one layer's cells get cells of their own, since each writes there", async (t) => {
+  const recipe = { prefill: { nLayers: 2 }, decode: { layers: [0, 0, 1] }, ...exact } as const;
+  const translator = { layers: [0, 0, 1] } as const;
+  const pair = await openPair(t, { ...recipe, translator });
+  t.is(pair.info.plan.kind, "translate");
+  t.like(pair.info.plan.reasons[0], { field: "layers", prefill: "0", decode: "0 and 1", served: true });
+  const copied = await openPair(t, { ...recipe, translator, handover: "translate" });
+  t.is(apart(await answerAlone(pair, prompt, steps), await answerAlone(copied, prompt, steps)), 0);
+  await refusal(t, "ERR_HANDOVER_UNAVAILABLE", () => openPair(t, { ...recipe, translator, handover: "share" }));
+});
