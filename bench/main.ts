@@ -5,7 +5,7 @@
  *
  *     --small      models of a quarter of the size, shorter prompts
  *     --smoke      one short round of everything with the least models: shows that it runs, its figures mean nothing
- *     --only NAME  pair, quantisation, hybrid, demo, switch, translate, memory, prune or library; may be repeated
+ *     --only NAME  pair, quantisation, hybrid, batch, demo, switch, translate, memory, prune or library; may be repeated
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
  * Needs a built addon, and a built dist/ for memory, prune and library. The models have random weights, are written on first
@@ -20,6 +20,7 @@ import { parseArgs } from "node:util";
 import { chooseThreads } from "../lib/internal/threads.js";
 import type { NativeLoop } from "./contestants/contestant.js";
 import { disturbedMeasurements, tolerateDisturbance } from "./disturbance.js";
+import { measureBatch } from "./measure/batching.js";
 import { measureDemo, measureHybrid, measurePair, measureQuantisation } from "./measure/decoding.js";
 import { measureLibrary } from "./measure/library.js";
 import type { Bench, Measurement } from "./measure/measurement.js";
@@ -39,6 +40,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   pair: measurePair,
   quantisation: measureQuantisation,
   hybrid: measureHybrid,
+  batch: measureBatch,
   switch: measureSwitch,
   translate: measureTranslate,
   memory: measureMemory,

@@ -10,6 +10,8 @@ export interface BenchSize {
   /** Tokens of prompt and of answer in a race of the large models, and of the demo pair. */
   readonly race: { readonly prompt: number; readonly decode: number };
   readonly demo: { readonly prompt: number; readonly decode: number; readonly rounds: number };
+  /** Sessions that write at the same time, ascending. */
+  readonly sessions: readonly number[];
   /** Starts of a fresh process. */
   readonly starts: number;
   /** Tokens of prompt to switch at, ascending. */
@@ -28,6 +30,7 @@ const full: BenchSize = {
   rounds: 5,
   race: { prompt: 128, decode: 40 },
   demo: { prompt: 64, decode: 256, rounds: 11 },
+  sessions: [1, 2, 4, 8, 16],
   starts: 7,
   switches: [512, 4096, 16_384],
   translate: { layers: 28, tokens: 16_384 },
@@ -52,6 +55,7 @@ const smoke: BenchSize = {
   rounds: 1,
   race: { prompt: 32, decode: 8 },
   demo: { prompt: 32, decode: 16, rounds: 1 },
+  sessions: [1, 2],
   starts: 1,
   switches: [256],
   translate: { layers: 2, tokens: 256 },
