@@ -55,6 +55,7 @@ export type {
   ModelInfo,
   PairInfo,
   PairInspection,
+  PairMetrics,
   PlanReason,
   PrefillResult,
   SessionStage,

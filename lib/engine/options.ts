@@ -311,6 +311,12 @@ export interface DecodeOptions extends SamplingOptions {
    */
   readonly refreshInterval?: number | undefined;
   /**
+   * Whether each token is computed alone, so that the answer is the same to the last bit whatever other sessions of the
+   * pair do meanwhile. Otherwise the tokens of sessions that write at the same time are computed in one batch, which is
+   * faster for all of them and changes the last bits of logits. @default false
+   */
+  readonly deterministic?: boolean | undefined;
+  /**
    * Log-probabilities (natural, over the raw logits) of each token and of this many of the likeliest ones: 0 to 100.
    * @default none
    */

@@ -13,7 +13,7 @@ import type {
 import { fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, type EncodeOptions } from "./encode.js";
 import type { DetokenizeOptions, Prompt, SessionOptions, TokenizeOptions } from "./options.js";
-import type { PairInfo } from "./results.js";
+import type { PairInfo, PairMetrics } from "./results.js";
 import { type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
 import { checkScore } from "./score-validation.js";
 import { makeSession, type Session } from "./session.js";
@@ -62,6 +62,14 @@ export class Pair implements AsyncDisposable {
   /** Whether the pair was disposed. */
   get disposed(): boolean {
     return this.#disposed;
+  }
+
+  /** What the pair has done so far. Throws ERR_DISPOSED. */
+  metrics(): PairMetrics {
+    return syncFromCaller(() => {
+      this.#assertUsable();
+      return this.#native.metrics();
+    });
   }
 
   /**

@@ -192,6 +192,18 @@ export interface SessionStats {
   readonly restoreMs: number;
 }
 
+/** Answer of {@link Pair.metrics}: totals since the pair was loaded. */
+export interface PairMetrics {
+  /** Open now. */
+  readonly sessions: number;
+  /** Tokens that the prefill model has read, refreshes and what was restored included, and in how many batches. */
+  readonly prefillTokens: number;
+  readonly prefillBatches: number;
+  /** Tokens that the decode model has read, and in how many batches: one a token, or fewer where several sessions wrote. */
+  readonly decodeTokens: number;
+  readonly decodeBatches: number;
+}
+
 /** Units per second; 0 where no time has passed. */
 export function perSecond(count: number, ms: number): number {
   return ms > 0 ? (count * 1000) / ms : 0;

@@ -205,6 +205,7 @@ const decodeShape = onFirstUse(
       ignoreEos: z.withDefault(z.boolean(), false),
       special: z.withDefault(z.boolean(), false),
       refreshInterval: z.optional(whole(1, maxInt32)),
+      deterministic: z.withDefault(z.boolean(), false),
       logProbs: z.optional(whole(0, 100)),
       signal: z.optional(signal()),
     }) satisfies SchemasOf<DecodeOptions>,
@@ -373,5 +374,6 @@ export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOpti
     stop: options.stop,
     special: options.special,
     refreshInterval: options.refreshInterval ?? 0,
+    deterministic: options.deterministic,
   };
 }

@@ -97,6 +97,8 @@ export interface NativeDecodeOptions {
   readonly preservedTokens?: readonly string[];
   /** 0: no refreshes. */
   readonly refreshInterval: number;
+  /** Read with no other session's tokens. */
+  readonly deterministic: boolean;
 }
 
 export interface NativeDecodeResult {

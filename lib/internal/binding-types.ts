@@ -223,6 +223,14 @@ export interface NativePairInfo extends NativeInspection {
   readonly loadMs: number;
 }
 
+export interface NativePairMetrics {
+  readonly sessions: number;
+  readonly prefillTokens: number;
+  readonly prefillBatches: number;
+  readonly decodeTokens: number;
+  readonly decodeBatches: number;
+}
+
 export interface NativePair extends NativeChatPair {
   /** Settles when the load has ended. */
   readonly loaded: Promise<NativePairInfo>;
@@ -238,6 +246,7 @@ export interface NativePair extends NativeChatPair {
     line: string,
     closeResponse: boolean,
   ): Promise<{ readonly prompt: Int32Array; readonly response: Int32Array }>;
+  metrics(): NativePairMetrics;
   createSession(): NativeSession;
   /** Resolves when everything is freed. Idempotent. */
   dispose(): Promise<void>;

@@ -202,6 +202,7 @@ decode_options to_decode_options(const Napi::Object & from) {
     out.max_tokens = in.size("maxTokens");
     out.special = in.flag("special");
     out.refresh_interval = in.size("refreshInterval");
+    out.deterministic = in.flag("deterministic");
     out.stop = in.texts("stop");
     if (in.has("preservedTokens")) out.preserved_tokens = in.texts("preservedTokens");
     return out;

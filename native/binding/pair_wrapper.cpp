@@ -18,6 +18,7 @@ Napi::Function pair_wrapper::define(Napi::Env env) {
                            method<pair_wrapper, &pair_wrapper::encode_later>("encodeLater"),
                            method<pair_wrapper, &pair_wrapper::render_chat>("renderChat"),
                            method<pair_wrapper, &pair_wrapper::parse_answer>("parseAnswer"),
+                           method<pair_wrapper, &pair_wrapper::metrics>("metrics"),
                            method<pair_wrapper, &pair_wrapper::create_session>("createSession"),
                            method<pair_wrapper, &pair_wrapper::dispose>("dispose"),
                        });
@@ -128,6 +129,17 @@ Napi::Value pair_wrapper::parse_answer(const Napi::CallbackInfo & info) {
         engine_->parse_answer(to_answer_parser(info[0]), info[1].As<Napi::String>().Utf8Value(),
                               info[2].As<Napi::Boolean>().Value(), std::move(end));
     });
+}
+
+Napi::Value pair_wrapper::metrics(const Napi::CallbackInfo & info) {
+    const pair_metrics metrics = engine_->metrics();
+    Napi::Object out = Napi::Object::New(info.Env());
+    out.Set("sessions", metrics.n_sessions);
+    out.Set("prefillTokens", (double) metrics.n_prefill_tokens);
+    out.Set("prefillBatches", (double) metrics.n_prefill_batches);
+    out.Set("decodeTokens", (double) metrics.n_decode_tokens);
+    out.Set("decodeBatches", (double) metrics.n_decode_batches);
+    return out;
 }
 
 Napi::Value pair_wrapper::create_session(const Napi::CallbackInfo & info) {

@@ -35,6 +35,7 @@ class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
     Napi::Value encode_later(const Napi::CallbackInfo & info);
     Napi::Value render_chat(const Napi::CallbackInfo & info);
     Napi::Value parse_answer(const Napi::CallbackInfo & info);
+    Napi::Value metrics(const Napi::CallbackInfo & info);
     Napi::Value create_session(const Napi::CallbackInfo & info);
     Napi::Value dispose(const Napi::CallbackInfo & info);
 

@@ -18,7 +18,7 @@ bool cached_sequence::read(pair_side by, const llama_token * tokens, uint32_t n,
 bool cached_sequence::read_next(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits) {
     const uint32_t at = held_.size();
     try {
-        if (!pair_.read(pair_.context(by), tokens, n, (llama_pos) at, sequence_, n_logits)) {
+        if (!pair_.read(by, tokens, n, (llama_pos) at, sequence_, n_logits)) {
             go_back(at);
             return false;
         }
@@ -26,8 +26,37 @@ bool cached_sequence::read_next(pair_side by, const llama_token * tokens, uint32
         go_back(at);
         throw;
     }
+    took(n, by);
+    return true;
+}
+
+void cached_sequence::took(uint32_t n, pair_side by) {
     held_.append(n, by);
     if (held_.size() > wanted_.size()) wanted_.append(n, by);
+}
+
+bool cached_sequence::read_rows(pair & models, const std::vector<batch_row> & rows) {
+    std::vector<llama_token> tokens;
+    std::vector<llama_pos> positions;
+    std::vector<llama_seq_id> sequences;
+    for (const batch_row & row : rows) {
+        tokens.push_back(row.token);
+        positions.push_back((llama_pos) row.cache->held_.size());
+        sequences.push_back(row.cache->sequence_);
+    }
+    const auto go_back = [&] {
+        for (const batch_row & row : rows) row.cache->go_back(row.cache->held_.size());
+    };
+    try {
+        if (!models.read_rows(tokens, positions, sequences)) {
+            go_back();
+            return false;
+        }
+    } catch (...) {
+        go_back();
+        throw;
+    }
+    for (const batch_row & row : rows) row.cache->took(1, pair_side::decode);
     return true;
 }
 

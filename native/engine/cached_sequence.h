@@ -9,6 +9,7 @@
 
 #include "cache_ledger.h"
 #include "pair.h"
+#include "scheduler.h"
 
 #include <llama.h>
 
@@ -25,12 +26,17 @@ class cached_sequence {
     // What is to be held. Some of it may be owed.
     const cache_ledger & ledger() const { return wanted_; }
     uint32_t size() const { return wanted_.size(); }
+    llama_seq_id sequence() const { return sequence_; }
     uint32_t n_owed() const { return wanted_.size() - held_.size(); }
 
     // Reads the next n tokens; the logits of the last n_logits are wanted. ERR_INTERNAL if something is owed. At most
     // pair::batch_size(by) tokens. False: it was aborted; what was there before is held or owed. Throws what
     // pair::read throws, which leaves it likewise.
     bool read(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits);
+
+    // The decode model reads the next token of each of several sequences in one batch, the logits of all wanted; row
+    // i's are llama.cpp's i-th. False: it was aborted. Otherwise as `read`.
+    static bool read_rows(pair & models, const std::vector<batch_row> & rows);
 
     // Reads a micro-batch of what is owed; `text` are the sequence's tokens from its beginning. The number of tokens
     // read, nothing if it was aborted. Throws what pair::read throws.
@@ -51,6 +57,7 @@ class cached_sequence {
 
   private:
     bool read_next(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits);
+    void took(uint32_t n, pair_side by);
     // Makes the cache hold at most its first n tokens, whatever a read has left behind them: where it cannot be cut,
     // those of the mark if it lies at n or before, else none.
     void go_back(uint32_t n);

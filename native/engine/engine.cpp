@@ -1,9 +1,12 @@
 #include "engine.h"
 
+#include "cached_sequence.h"
+#include "clock.h"
 #include "failure.h"
 #include "prompt.h"
 #include "text.h"
 
+#include <algorithm>
 #include <new>
 
 namespace overfill {
@@ -37,6 +40,29 @@ engine::engine(const pair_options & options) : options_(options) {
     for (uint32_t i = options.max_sessions; i > 0; i--) free_sequences_.push_back((llama_seq_id) i - 1);
 }
 
+// One token of each task's session in one batch.
+static void read_rows(pair & models, std::vector<scheduler::row_request> & requests) {
+    const stopwatch watch;
+    // llama.cpp makes one micro-batch of sequences that follow one another.
+    std::sort(requests.begin(), requests.end(),
+              [](const auto & a, const auto & b) { return a.row.cache->sequence() < b.row.cache->sequence(); });
+    try {
+        std::vector<batch_row> rows;
+        for (const auto & request : requests) rows.push_back(request.row);
+        if (!cached_sequence::read_rows(models, rows)) return;
+    } catch (...) {
+        return;  // whose fault it is shows when each reads alone
+    }
+    const double ms = watch.milliseconds();
+    for (size_t i = 0; i < requests.size(); i++) {
+        const auto & [by, row] = requests[i];
+        if (const float * logits = llama_get_logits_ith(models.decode_context(), (int32_t) i))
+            by->got_row(logits, ms);
+        else
+            row.cache->cut(row.cache->size() - 1);
+    }
+}
+
 std::shared_ptr<engine> engine::load(const pair_options & options, std::function<void(float)> on_progress,
                                      completion<pair_info> end) {
     std::shared_ptr<engine> self(new engine(options));
@@ -57,7 +83,9 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
     const auto rest = [raw] {
         if (raw->pair_) raw->pair_->rest();
     };
-    self->scheduler_ = std::make_unique<scheduler>(free_all, rest);
+    self->scheduler_ = std::make_unique<scheduler>(free_all, rest, [raw](std::vector<scheduler::row_request> & rows) {
+        if (raw->pair_) read_rows(*raw->pair_, rows);
+    });
     auto item = std::make_shared<load_task>(*raw, std::move(on_progress), std::move(end));
     self->load_ = item;
     self->scheduler_->submit(std::move(item));
@@ -195,10 +223,19 @@ std::shared_ptr<session_handle> engine::create_session() {
                           "all " + std::to_string(options_.max_sessions) +
                               " sessions of the pair are open; dispose one or load the pair with a larger maxSessions",
                           { { "maxSessions", options_.max_sessions } });
-        sequence = free_sequences_.back();
-        free_sequences_.pop_back();
+        // The lowest: llama.cpp makes one micro-batch of sequences that follow one another.
+        const auto lowest = std::min_element(free_sequences_.begin(), free_sequences_.end());
+        sequence = *lowest;
+        free_sequences_.erase(lowest);
     }
     return std::make_shared<session_handle>(shared_from_this(), std::make_shared<session_slot>(*pair_, sequence));
+}
+
+pair_metrics engine::metrics() {
+    pair_metrics out = loaded().metrics();
+    const std::lock_guard<std::mutex> lock(mutex_);
+    out.n_sessions = options_.max_sessions - (uint32_t) free_sequences_.size();
+    return out;
 }
 
 void engine::give_back(llama_seq_id sequence) {

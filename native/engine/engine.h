@@ -96,6 +96,9 @@ class engine : public std::enable_shared_from_this<engine> {
     void parse_answer(std::shared_ptr<answer_parser> parser, std::string more, bool is_last,
                       completion<std::vector<answer_delta>> end);
 
+    // Throws ERR_DISPOSED.
+    pair_metrics metrics();
+
     // Throws ERR_SESSION_LIMIT if max_sessions are open.
     std::shared_ptr<session_handle> create_session();
 

@@ -71,6 +71,15 @@ struct pair_info {
     double load_ms = 0;
 };
 
+// Totals since the load: tokens that each model has read, and in how many batches.
+struct pair_metrics {
+    uint64_t n_prefill_tokens = 0;
+    uint64_t n_prefill_batches = 0;
+    uint64_t n_decode_tokens = 0;
+    uint64_t n_decode_batches = 0;
+    uint32_t n_sessions = 0;  // open
+};
+
 // What wakes a lazy grammar; kinds and meaning are llama.cpp's (common_grammar_trigger).
 struct grammar_trigger {
     enum class kind {
@@ -123,6 +132,7 @@ struct decode_options {
     // The texts of tokens that are rendered even so, that which ends the answer included.
     std::vector<std::string> preserved_tokens;
     uint32_t refresh_interval = 0;  // tokens of the answer after which the prefill model reads them again; 0: never
+    bool deterministic = false;     // computed alone, whatever other sessions do: batches change the last bits
 };
 
 struct prefill_options {

@@ -112,7 +112,7 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     pool_ = std::make_unique<compute_pool>(options.n_threads);
     make_contexts(options, should_abort, abort_data);
 
-    batch_ = llama_batch_init((int32_t) info_.batch_size, 0, 1);
+    batch_ = llama_batch_init((int32_t) std::max(info_.batch_size, options.max_sessions), 0, 1);
     if (!batch_.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
     info_.prefill = models_.prefill_traits;
     info_.decode = models_.decode_traits;
@@ -285,7 +285,7 @@ uint32_t pair::batch_size(pair_side side) const {
     return side == pair_side::prefill ? info_.batch_size : std::min(info_.batch_size, llama_n_ubatch(decode_context()));
 }
 
-bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
+bool pair::read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
                 uint32_t n_logits) {
     // A graph without any logits is another graph, which cannot be reused, and Chameleon's does not even bear it.
     n_logits = std::max(n_logits, 1u);
@@ -297,14 +297,38 @@ bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, lla
         batch_.seq_id[i][0] = sequence;
         batch_.logits[i] = i + n_logits >= n;
     }
+    return run_batch(by);
+}
+
+bool pair::read_rows(const std::vector<llama_token> & tokens, const std::vector<llama_pos> & positions,
+                     const std::vector<llama_seq_id> & sequences) {
+    batch_.n_tokens = (int32_t) tokens.size();
+    for (size_t i = 0; i < tokens.size(); i++) {
+        batch_.token[i] = tokens[i];
+        batch_.pos[i] = positions[i];
+        batch_.n_seq_id[i] = 1;
+        batch_.seq_id[i][0] = sequences[i];
+        batch_.logits[i] = 1;
+    }
+    return run_batch(pair_side::decode);
+}
+
+bool pair::run_batch(pair_side by) {
+    llama_context * ctx = context(by);
     // Both contexts may use the same cells, and a device computes behind the back of the call that returned.
     if (last_read_ && last_read_ != ctx) llama_synchronize(last_read_);
     last_read_ = ctx;
-    if (one_cache() && !models_.plan.layer_map.empty()) align_write_position(ctx, sequence);
+    if (one_cache() && !models_.plan.layer_map.empty())
+        for (int32_t i = 0; i < batch_.n_tokens; i++)
+            if (i == 0 || batch_.seq_id[i][0] != batch_.seq_id[i - 1][0])
+                align_write_position(ctx, batch_.seq_id[i][0]);
     const log_capture log;
     const int32_t status = llama_decode(ctx, batch_);
     switch (status) {
-    case 0: return true;
+    case 0:
+        n_tokens_[(size_t) by] += (uint64_t) batch_.n_tokens;
+        n_batches_[(size_t) by]++;
+        return true;
     case 2: return false;
     case -2: throw failure(error_code::out_of_memory, "not enough memory for a step of inference: " + log.errors());
     default:
@@ -313,6 +337,8 @@ bool pair::read(llama_context * ctx, const llama_token * tokens, uint32_t n, lla
                       { { "status", status } });
     }
 }
+
+pair_metrics pair::metrics() const { return { n_tokens_[0], n_batches_[0], n_tokens_[1], n_batches_[1] }; }
 
 handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept) {
     const stopwatch watch;

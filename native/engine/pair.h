@@ -9,6 +9,7 @@
 #include "options.h"
 #include "token_pieces.h"
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -70,11 +71,16 @@ class pair {
     bool can_cut() const { return can_cut_; }
     llama_seq_id spare_of(llama_seq_id sequence) const { return sequence + (llama_seq_id) info_.max_sessions; }
 
-    // Reads n tokens at the positions from `position` on, at most batch_size() of the context's side; the logits of the
+    // Reads n tokens at the positions from `position` on, at most batch_size() of the side; the logits of the
     // last n_logits are wanted. Returns false if it was aborted; throws ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY. Some
     // of the positions may be in the cache even so: the caller takes them away.
-    bool read(llama_context * ctx, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
+    bool read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
               uint32_t n_logits);
+
+    // The same for the decode model and one token of each of several sequences, with the logits of all. Row i is read
+    // at `positions[i]` of `sequences[i]`.
+    bool read_rows(const std::vector<llama_token> & tokens, const std::vector<llama_pos> & positions,
+                   const std::vector<llama_seq_id> & sequences);
 
     // The switch: makes the sequence readable for the decode model. Its first n_kept tokens are there already. Throws
     // what translate_handover::run throws; the decode side then holds those n_kept.
@@ -84,6 +90,9 @@ class pair {
     // ERR_HANDOVER_UNAVAILABLE where the handover has no inverse, and what translate_handover::run throws.
     void hand_back(llama_seq_id sequence, llama_pos from);
 
+    // Any thread.
+    pair_metrics metrics() const;
+
     // Nothing is to be read for now: lets the threads sleep.
     void rest() { pool_->rest(); }
 
@@ -91,6 +100,7 @@ class pair {
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
   private:
+    bool run_batch(pair_side by);
     void make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data);
     bool share_memory(llama_context_params params);
     void make_decode_context(const pair_options & options, llama_context_params params);
@@ -108,6 +118,8 @@ class pair {
     llama_batch batch_{};
     llama_context * last_read_ = nullptr;  // the context that computed last
     bool can_cut_ = true;
+    // Counted on the engine thread, read on any.
+    std::atomic<uint64_t> n_tokens_[2] = {}, n_batches_[2] = {};  // by side
     pair_info info_;
 };
 

@@ -5,8 +5,9 @@ namespace overfill {
 // Made while there is memory: the thread that reports it must not fail.
 static const failure disposed(error_code::disposed, "the pair was disposed");
 
-scheduler::scheduler(std::function<void()> on_exit, std::function<void()> on_idle)
-    : on_exit_(std::move(on_exit)), on_idle_(std::move(on_idle)), thread_([this] { run(); }, [this] { stop(); }) {}
+scheduler::scheduler(std::function<void()> on_exit, std::function<void()> on_idle, rows_reader read_rows)
+    : on_exit_(std::move(on_exit)), on_idle_(std::move(on_idle)), read_rows_(std::move(read_rows)),
+      thread_([this] { run(); }, [this] { stop(); }) {}
 
 void scheduler::join() { thread_.join(); }
 
@@ -32,56 +33,87 @@ void scheduler::wake() noexcept {
 void scheduler::stop() {
     const std::lock_guard<std::mutex> lock(mutex_);
     stopping_ = true;
-    // Under the lock the thread cannot let go of the task that runs.
-    if (task * running = running_.load()) running->abort();
+    // Under the lock the thread cannot let go of the tasks that run.
+    for (task * running : running_) running->abort();
     changed_.notify_one();
 }
 
 bool scheduler::should_abort(void * data) {
     const auto * self = static_cast<const scheduler *>(data);
-    const task * running = self->running_.load(std::memory_order_relaxed);
-    return self->stopping_.load(std::memory_order_relaxed) || (running && running->aborted());
+    if (self->stopping_.load(std::memory_order_relaxed)) return true;
+    // llama.cpp asks on the engine thread, which alone changes the list. What several tasks wait for is one token,
+    // which is finished: a graph that is left halfway may have moved other sequences' recurrent states.
+    return self->running_.size() == 1 && self->running_[0]->aborted();
 }
 
-void scheduler::run() noexcept {
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (true) {
-        if (ready_.empty() && !stopping_) {
-            lock.unlock();
-            on_idle_();
-            lock.lock();
-        }
-        changed_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
-        if (stopping_) break;
-        std::list<std::shared_ptr<task>> current;
-        current.splice(current.begin(), ready_, ready_.begin());
-        task & item = *current.front();
-        const uint64_t n_wakes = n_wakes_;
-        running_ = &item;
-        lock.unlock();
+// The first ready task and, if it wants a row, all others that do.
+scheduler::tasks scheduler::next_tasks(std::vector<row_request> & rows) {
+    const auto ask = [&](task & item) {
+        const std::optional<batch_row> row = item.row();
+        if (row) rows.push_back({ &item, *row });
+        return row.has_value();
+    };
+    tasks current;
+    current.splice(current.begin(), ready_, ready_.begin());
+    if (!read_rows_ || !ask(*current.front())) return current;
+    for (auto it = ready_.begin(); it != ready_.end();) {
+        const auto item = it++;
+        if (ask(**item)) current.splice(current.end(), ready_, item);
+    }
+    return current;
+}
 
+void scheduler::take_turns(tasks & current, uint64_t n_wakes, std::unique_lock<std::mutex> & lock) {
+    while (!current.empty()) {
+        task & item = *current.front();
+        running_.assign(1, &item);
+        lock.unlock();
         task::turn turn = task::turn::done;
         try {
             turn = item.step();
         } catch (...) {
             item.fail(current_failure());
         }
-
         lock.lock();
-        running_ = nullptr;
+        running_.clear();
         if (turn == task::turn::parked && n_wakes == n_wakes_)
-            parked_.splice(parked_.end(), current);
+            parked_.splice(parked_.end(), current, current.begin());
         else if (turn != task::turn::done)
-            ready_.splice(ready_.end(), current);
+            ready_.splice(ready_.end(), current, current.begin());
         else {
             // The task's destructor may be long or call back: not under the lock.
+            tasks done;
+            done.splice(done.begin(), current, current.begin());
             lock.unlock();
-            current.clear();
+            done.clear();
             lock.lock();
         }
     }
+}
 
-    std::list<std::shared_ptr<task>> left;
+void scheduler::run() noexcept {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (true) {
+        if (on_idle_ && ready_.empty() && !stopping_) {
+            lock.unlock();
+            on_idle_();
+            lock.lock();
+        }
+        changed_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
+        if (stopping_) break;
+        std::vector<row_request> rows;
+        tasks current = next_tasks(rows);
+        const uint64_t n_wakes = n_wakes_;
+        if (rows.size() > 1) {
+            for (const row_request & request : rows) running_.push_back(request.by);
+            lock.unlock();
+            read_rows_(rows);
+            lock.lock();
+        }
+        take_turns(current, n_wakes, lock);
+    }
+
+    tasks left;
     left.splice(left.end(), ready_);
     left.splice(left.end(), parked_);
     lock.unlock();

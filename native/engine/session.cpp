@@ -199,6 +199,9 @@ void session::begin_decode() {
     switch (stats().stage) {
     case session_stage::switched:
     case session_stage::paused:
+        // An answer may have ended, by an abort or a failure, between the reading of its last token and the choice of
+        // the next: those logits are gone.
+        if (decode_side().size() == tokens_.size() && !has_logits()) decode_side().cut((uint32_t) tokens_.size() - 1);
         n_before_decode_ = tokens_.size();
         unfinished_text_before_ = unfinished_text_;
         return;
@@ -249,7 +252,7 @@ refresh_step session::refresh_some() {
     return step;
 }
 
-const float * session::next_logits(uint32_t & n_steps) {
+const float * session::next_logits(uint32_t & n_steps, const float * given) {
     llama_context * ctx = pair_.decode_context();
     n_steps = 0;
     cached_sequence & cache = decode_side();
@@ -259,11 +262,19 @@ const float * session::next_logits(uint32_t & n_steps) {
         if (!cache.read(pair_side::decode, &tokens_[from], n, n == n_left ? 1 : 0)) return nullptr;
         n_steps += n;
     }
+    if (!given && n_steps == 0 && !has_logits()) throw failure(error_code::internal, "no logits for the next token");
     const std::vector<float> & prefilled = tokens_.size() == n_before_answer_ ? first_logits_ : refreshed_logits_;
-    const float * logits = n_steps > 0 ? llama_get_logits_ith(ctx, -1) : prefilled.data();
+    const bool read = given || n_steps > 0;
+    const float * logits = given ? given : read ? llama_get_logits_ith(ctx, -1) : prefilled.data();
     if (!logits) throw failure(error_code::inference_failed, "the decode step gave no logits");
-    check_logits(logits, llama_vocab_n_tokens(pair_.vocab()), n_steps > 0 ? "decode" : "prefill", tokens_.size());
+    check_logits(logits, llama_vocab_n_tokens(pair_.vocab()), read ? "decode" : "prefill", tokens_.size());
     return logits;
+}
+
+std::optional<batch_row> session::next_row() {
+    cached_sequence & cache = decode_side();
+    if (cache.n_owed() > 0 || cache.size() + 1 != tokens_.size()) return std::nullopt;
+    return batch_row{ &cache, tokens_.back() };
 }
 
 void session::append(llama_token token) { tokens_.push_back(token); }

@@ -17,6 +17,7 @@
 #include <llama.h>
 
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,8 +47,10 @@ class session {
     // The logits of the next token, from the prefill model right after a switch or a refresh, else from the decode
     // model after it has read what was not read yet: the last token, or more after a refresh that was cut short. Null
     // if the step was aborted. Valid until the pair's next step. `n_steps`: tokens that the decode model read. Throws
-    // what check_logits throws.
-    const float * next_logits(uint32_t & n_steps);
+    // what check_logits throws. `given`: the logits, where next_row() was read.
+    const float * next_logits(uint32_t & n_steps, const float * given = nullptr);
+    // The one token that the decode model has to read before next_logits, if it is one.
+    std::optional<batch_row> next_row();
     void append(llama_token token);
     // `unfinished_text` are the bytes of a character that the answer was cut in; the next decode begins with them.
     void end_decode(const decode_result & result, size_t n_tokens_dropped, std::string unfinished_text);
@@ -83,6 +86,10 @@ class session {
     // Where the answer began or was refreshed last.
     uint32_t refreshed_at() const { return refreshes_.empty() ? n_before_answer_ : refreshes_.back(); }
     void remember_logits(std::vector<float> & logits);
+    // Whether the prefill model's logits of the next token are kept.
+    bool has_logits() const {
+        return tokens_.size() == n_before_answer_ || (n_before_refreshed_ > 0 && tokens_.size() == n_before_refreshed_);
+    }
 
     pair & pair_;
     llama_seq_id sequence_;

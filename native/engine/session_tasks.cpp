@@ -5,6 +5,7 @@
 
 #include <iterator>
 #include <new>
+#include <utility>
 
 namespace overfill {
 
@@ -113,6 +114,21 @@ task::turn decode_task::step() {
     return next;
 }
 
+std::optional<batch_row> decode_task::row() noexcept {
+    // Whatever else the next step has to do first, it does alone.
+    session & s = slot_->state;
+    if (options_.deterministic || !sampler_ || aborted() || sampler_->over() || s.context_full() || refreshing_ ||
+        s.refresh_is_due(options_.refresh_interval))
+        return std::nullopt;
+    return s.next_row();
+}
+
+void decode_task::got_row(const float * logits, double milliseconds) {
+    given_ = logits;
+    result_.n_decode_steps++;
+    result_.milliseconds += milliseconds;
+}
+
 // Nothing if the answer ends here.
 std::optional<llama_token> decode_task::sample(const float * logits) {
     std::optional<llama_token> token = sampler_->sample(logits);
@@ -145,7 +161,7 @@ task::turn decode_task::generate() {
     if (s.owes()) return s.catch_up() ? turn::again : end(finish_reason::abort);
 
     uint32_t n_steps = 0;
-    const float * logits = s.next_logits(n_steps);
+    const float * logits = s.next_logits(n_steps, std::exchange(given_, nullptr));
     result_.n_decode_steps += n_steps;
     if (!logits) return end(finish_reason::abort);
 

@@ -65,6 +65,8 @@ class decode_task final : public task {
   public:
     decode_task(slot_ptr slot, const pair & models, decode_options options, std::shared_ptr<token_stream> stream);
     turn step() override;
+    std::optional<batch_row> row() noexcept override;
+    void got_row(const float * logits, double milliseconds) override;
     void fail(const failure & error) noexcept override;
 
   private:
@@ -85,6 +87,7 @@ class decode_task final : public task {
     std::vector<std::vector<token_log_prob>> log_probs_;  // of the tokens not given yet
     uint32_t n_tokens_ = 0;
     bool refreshing_ = false;
+    const float * given_ = nullptr;  // the logits of a row that was read with others'
     decode_result result_;
 };
 

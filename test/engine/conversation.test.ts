@@ -124,24 +124,36 @@ async function play(session: Session, list: readonly Move[]): Promise<number[]> 
   return known;
 }
 
-/** Plays a conversation, then compares the next answer with that of a session that reads its tokens in one go. */
-async function compare(pair: Pair, list: readonly Move[], equal: (a: Answer, b: Answer) => boolean): Promise<void> {
-  await using session = await pair.createSession();
-  await using fresh = await pair.createSession();
-  const known = await play(session, list);
+type Equal = (a: Answer, b: Answer) => boolean;
+
+/** Compares the session's next answer with that of a session that reads its tokens in one go. */
+async function compare(session: Session, known: readonly number[], list: readonly Move[], equal: Equal): Promise<void> {
+  await using fresh = await session.pair.createSession();
   const going = await answer(session, [60, 61], traced(6));
   const expected = await answer(fresh, [...known, 60, 61], traced(6));
   if (!equal(going, expected))
     throw new Error(`it goes on in another way after: ${list.map(({ name }) => name).join("; ")}`);
 }
 
-async function prove(t: ExecutionContext, recipe: PairRecipe, equal: (a: Answer, b: Answer) => boolean): Promise<void> {
+/** Plays conversations at the same time, then compares how each goes on. */
+async function playTogether(pair: Pair, lists: readonly (readonly Move[])[], equal: Equal): Promise<void> {
+  const sessions = await Promise.all(lists.map(() => pair.createSession()));
+  try {
+    const known = await Promise.all(sessions.map((session, i) => play(session, lists[i] ?? [])));
+    for (const [i, session] of sessions.entries()) await compare(session, known[i] ?? [], lists[i] ?? [], equal);
+  } finally {
+    await Promise.all(sessions.map((session) => session.dispose()));
+  }
+}
+
+async function prove(t: ExecutionContext, recipe: PairRecipe, equal: Equal, nTogether: number): Promise<void> {
   // Micro-batches of one token, so that it makes no difference how often a reading began anew.
-  const pair = await openPair(t, { ...recipe, batchSize: 1, contextSize: 4096, maxSessions: 2 });
-  const property = fc.asyncProperty(conversations, (list) => compare(pair, list, equal));
+  const pair = await openPair(t, { ...recipe, batchSize: 1, contextSize: 4096, maxSessions: nTogether + 1 });
+  const lists = fc.array(conversations, { minLength: nTogether, maxLength: nTogether });
+  const property = fc.asyncProperty(lists, (list) => playTogether(pair, list, equal));
   const outcome = await fc.check(property, { numRuns: 100, interruptAfterTimeLimit: 20_000 });
   t.false(outcome.failed, String(outcome.errorInstance));
-  t.true(outcome.numRuns >= 25);
+  t.true(outcome.numRuns >= 25 / nTogether);
 }
 
 const small = { seed: 2, nEmbd: 32, nFf: 64 } as const;
@@ -150,7 +162,8 @@ const gemma3 = { architecture: "gemma3", slidingWindow: { window: 16, pattern: 2
 const exact = (a: Answer, b: Answer) => JSON.stringify(a.logProbs) === JSON.stringify(b.logProbs);
 const near = (a: Answer, b: Answer) => distance(a.logProbs[0], b.logProbs[0]) < 1e-2;
 
-const recipes: readonly (readonly [title: string, recipe: PairRecipe, equal: (a: Answer, b: Answer) => boolean])[] = [
+/** In a unified cache a session's cells lie among those of others, and sums are made in their order. */
+const recipes: readonly (readonly [title: string, recipe: PairRecipe, equal: Equal, unified?: "unified"])[] = [
   ["a sharing pair", { decode: small }, exact],
   ["a copying pair", { decode: small, handover: "translate" }, exact],
   ["one model", {}, exact],
@@ -162,11 +175,12 @@ const recipes: readonly (readonly [title: string, recipe: PairRecipe, equal: (a:
     { prefill: { architecture: "mamba" }, decode: { architecture: "mamba", seed: 2 } },
     exact,
   ],
-  ["one model with a KV cache and a recurrent state", { prefill: { architecture: "lfm2" } }, exact],
+  ["one model with a KV cache and a recurrent state", { prefill: { architecture: "lfm2" } }, exact, "unified"],
   [
     "a sharing pair with a KV cache and a recurrent state",
     { prefill: { architecture: "lfm2" }, decode: { architecture: "lfm2", seed: 2 } },
     exact,
+    "unified",
   ],
   [
     "a copying pair with sliding layers",
@@ -183,8 +197,15 @@ const recipes: readonly (readonly [title: string, recipe: PairRecipe, equal: (a:
   ],
 ];
 
-for (const [title, recipe, equal] of recipes) {
+for (const [title, recipe, equal, unified] of recipes) {
   test.serial(`after any conversation, ${title} goes on like a new session with the same tokens`, async (t) => {
-    await prove(t, recipe, equal);
+    await prove(t, recipe, equal, 1);
   });
+
+  test.serial(
+    `after any three conversations at once, ${title} goes on with each as if it had been alone`,
+    async (t) => {
+      await prove(t, recipe, unified ? near : equal, 3);
+    },
+  );
 }

@@ -138,11 +138,13 @@ export async function refusal<Code extends OverfillErrorCode>(
   return error as unknown as ErrorWithCode<Code>;
 }
 
+export type Written = Pick<Answer, "tokens" | "logProbs">;
+
 /**
  * The largest difference between the log-probabilities of the expected likeliest tokens, step by step until the answers
  * part. The other answer has to list more tokens, so that a near-tie at the end of its list is no difference.
  */
-export function apart(expected: Answer, found: Answer): number {
+export function apart(expected: Written, found: Written): number {
   let most = 0;
   for (const [i, step] of expected.logProbs.entries()) {
     most = Math.max(most, distance({ ...step, top: step.top.slice(0, 5) }, found.logProbs[i]));

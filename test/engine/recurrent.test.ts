@@ -2,7 +2,7 @@
 
 import test from "ava";
 import type { Session } from "../../lib/index.js";
-import { answer, answerAlone, openPair, openSession, refusal, someTokens, traced } from "./fixtures.js";
+import { answer, answerAlone, apart, openPair, openSession, refusal, someTokens, traced } from "./fixtures.js";
 
 const models = ["mamba", "lfm2"] as const;
 const prompt = someTokens(60);
@@ -91,10 +91,19 @@ for (const architecture of models) {
     const pair = await openPair(t, { ...pairOf, maxSessions: 3, contextSize: 512 });
     t.is(pair.info.contextSize, 512);
     const alone = [];
-    for (const seed of [1, 2, 3]) alone.push(await answerAlone(pair, someTokens(50, seed), traced(30)));
-    const sessions = await Promise.all([1, 2, 3].map(() => pair.createSession()));
-    const together = await Promise.all(sessions.map((one, i) => answer(one, someTokens(50, i + 1), traced(30))));
-    for (const [i, { tokens }] of together.entries()) t.deepEqual(tokens, alone[i]?.tokens);
+    for (const seed of [1, 2, 3]) alone.push(await answerAlone(pair, someTokens(50, seed), traced(30, 5)));
+    for (const deterministic of [true, false]) {
+      const sessions = await Promise.all([1, 2, 3].map(() => pair.createSession()));
+      const together = await Promise.all(
+        sessions.map((one, i) => answer(one, someTokens(50, i + 1), { ...traced(30, 5), deterministic })),
+      );
+      for (const [i, found] of together.entries()) {
+        const expected = alone[i] as (typeof alone)[number];
+        if (deterministic) t.deepEqual(found.logProbs, expected.logProbs);
+        else t.true(apart(expected, found) < 1e-2);
+      }
+      await Promise.all(sessions.map((session) => session.dispose()));
+    }
   });
 
   test(`${architecture}: more sessions than llama.cpp has sequences for, with a spare for each, are refused`, async (t) => {
