@@ -174,7 +174,10 @@ export const deep = { nLayers: 5, tensorEdit: silenced(0, 2) } as const satisfie
 /** `deep` without those two. */
 export const cut = { layers: [1, 3, 4] } as const satisfies TinyModelOptions;
 
-/** Lets the pair's sessions that are at work take `count` turns: another one, for which there must be room, takes as many. */
+/**
+ * Lets the pair's sessions that are at work take `count` turns: another one, for which there must be room, takes as many,
+ * without its tokens being computed together with theirs.
+ */
 export async function turns(pair: Pair, count: number): Promise<void> {
-  await answerAlone(pair, [50], traced(count, 0));
+  await answerAlone(pair, [50], { ...traced(count, 0), deterministic: true });
 }
