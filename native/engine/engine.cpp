@@ -42,6 +42,7 @@ engine::engine(const pair_options & options) : options_(options) {
 
 // One token of each task's session in one batch.
 static void read_rows(pair & models, std::vector<scheduler::row_request> & requests) {
+    if (!models.costs().pays(requests.size())) return;
     const stopwatch watch;
     // llama.cpp makes one micro-batch of sequences that follow one another.
     std::sort(requests.begin(), requests.end(),
@@ -53,7 +54,9 @@ static void read_rows(pair & models, std::vector<scheduler::row_request> & reque
     } catch (...) {
         return;  // whose fault it is shows when each reads alone
     }
+    llama_synchronize(models.decode_context());
     const double ms = watch.milliseconds();
+    models.costs().saw(requests.size(), ms);
     for (size_t i = 0; i < requests.size(); i++) {
         const auto & [by, row] = requests[i];
         if (const float * logits = llama_get_logits_ith(models.decode_context(), (int32_t) i))

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "adapters.h"
+#include "batch_costs.h"
 #include "cache_ledger.h"
 #include "compute_pool.h"
 #include "models.h"
@@ -93,6 +94,8 @@ class pair {
     // Any thread.
     pair_metrics metrics() const;
 
+    batch_costs & costs() { return costs_; }
+
     // Nothing is to be read for now: lets the threads sleep.
     void rest() { pool_->rest(); }
 
@@ -118,6 +121,7 @@ class pair {
     llama_batch batch_{};
     llama_context * last_read_ = nullptr;  // the context that computed last
     bool can_cut_ = true;
+    batch_costs costs_;
     // Counted on the engine thread, read on any.
     std::atomic<uint64_t> n_tokens_[2] = {}, n_batches_[2] = {};  // by side
     pair_info info_;

@@ -254,6 +254,7 @@ refresh_step session::refresh_some() {
 
 const float * session::next_logits(uint32_t & n_steps, const float * given) {
     llama_context * ctx = pair_.decode_context();
+    const stopwatch watch;
     n_steps = 0;
     cached_sequence & cache = decode_side();
     while (cache.size() < tokens_.size()) {
@@ -267,6 +268,7 @@ const float * session::next_logits(uint32_t & n_steps, const float * given) {
     const bool read = given || n_steps > 0;
     const float * logits = given ? given : read ? llama_get_logits_ith(ctx, -1) : prefilled.data();
     if (!logits) throw failure(error_code::inference_failed, "the decode step gave no logits");
+    if (n_steps == 1) pair_.costs().saw(1, watch.milliseconds());
     check_logits(logits, llama_vocab_n_tokens(pair_.vocab()), read ? "decode" : "prefill", tokens_.size());
     return logits;
 }

@@ -1,0 +1,29 @@
+// When rows are read together.
+#include "batch_costs.h"
+#include "check.h"
+
+using namespace overfill;
+
+TEST("a batch is tried before anything is known, and kept while it costs less than its rows one by one") {
+    batch_costs costs;
+    CHECK(costs.pays(2));
+    costs.saw(2, 15);
+    CHECK(costs.pays(2));
+    costs.saw(1, 10);
+    for (int i = 0; i < 200; i++) CHECK(costs.pays(2));
+    CHECK(costs.pays(9));
+}
+
+TEST("a batch that costs more is refused, and tried again now and then") {
+    batch_costs costs;
+    costs.saw(1, 10);
+    costs.saw(2, 25);
+    costs.saw(8, 40);
+    int n_tried = 0;
+    for (int i = 0; i < 640; i++) n_tried += costs.pays(2);
+    CHECK_EQUAL(n_tried, 10);
+    CHECK(costs.pays(8));
+    // It has become cheaper.
+    for (int i = 0; i < 20; i++) costs.saw(2, 12);
+    CHECK(costs.pays(2));
+}
