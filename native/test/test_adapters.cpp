@@ -40,12 +40,12 @@ steps run(const pair_options & options) {
     const auto p = open(options);
     const std::vector<llama_token> prompt = some_tokens(n_prompt);
     steps out;
-    CHECK(p->read(p->prefill_context(), prompt.data(), n_prompt, 0, 0, 1));
+    CHECK(p->read(pair_side::prefill, prompt.data(), n_prompt, 0, 0, 1));
     out.push_back(last_logits(p->prefill_context()));
     p->hand_over(0, n_prompt, 0);
     for (uint32_t i = 0; i < n_written; i++) {
         const llama_token token = written(i);
-        CHECK(p->read(p->decode_context(), &token, 1, (llama_pos) (n_prompt + i), 0, 1));
+        CHECK(p->read(pair_side::decode, &token, 1, (llama_pos) (n_prompt + i), 0, 1));
         out.push_back(last_logits(p->decode_context()));
     }
     return out;
