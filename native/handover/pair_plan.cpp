@@ -181,8 +181,10 @@ pair_plan plan_pair(const model_traits & a, const llama_vocab * vocab_a, const c
     // K that is mapped as it is stored needs no word about RoPE.
     const bool rope = (one_position(a.rope_type) && one_position(b.rope_type)) || (maps_k && !translator.before_rope);
     if (!is_identity(translator.layers, a.n_layer)) plan.layer_map = translator.layers;
-    compare_layer_map(compare, plan.layer_map);
-    if (!plan.only_shared.empty()) refuse_translator(compare, plan, translator);
+    if (plan.only_shared.empty())
+        compare_layer_map(compare, plan.layer_map);
+    else
+        refuse_translator(compare, plan, translator);
     if (a.n_layer != b.n_layer && plan.layer_map.empty())
         compare.field("layers", a.n_layer, b.n_layer, false, "the numbers of layers differ and there is no layer map");
     else
