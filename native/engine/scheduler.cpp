@@ -1,13 +1,22 @@
 #include "scheduler.h"
 
+#include <new>
+
 namespace overfill {
 
 // Made while there is memory: the thread that reports it must not fail.
 static const failure disposed(error_code::disposed, "the pair was disposed");
 
+// The task that runs alone is taken down without taking memory.
+static std::vector<task *> room_for_one() {
+    std::vector<task *> list;
+    list.reserve(1);
+    return list;
+}
+
 scheduler::scheduler(std::function<void()> on_exit, std::function<void()> on_idle, rows_reader read_rows)
     : on_exit_(std::move(on_exit)), on_idle_(std::move(on_idle)), read_rows_(std::move(read_rows)),
-      thread_([this] { run(); }, [this] { stop(); }) {}
+      running_(room_for_one()), thread_([this] { run(); }, [this] { stop(); }) {}
 
 void scheduler::join() { thread_.join(); }
 
@@ -48,10 +57,17 @@ bool scheduler::should_abort(void * data) {
 
 // The first ready task and, if it wants a row, all others that do.
 scheduler::tasks scheduler::next_tasks(std::vector<row_request> & rows) {
+    // Without memory for a list of several, a task takes its turn alone: the thread must not fail.
     const auto ask = [&](task & item) {
         const std::optional<batch_row> row = item.row();
-        if (row) rows.push_back({ &item, *row });
-        return row.has_value();
+        if (!row) return false;
+        try {
+            running_.reserve(rows.size() + 1);
+            rows.push_back({ &item, *row });
+        } catch (const std::bad_alloc &) {
+            return false;
+        }
+        return true;
     };
     tasks current;
     current.splice(current.begin(), ready_, ready_.begin());
@@ -64,7 +80,7 @@ scheduler::tasks scheduler::next_tasks(std::vector<row_request> & rows) {
 }
 
 void scheduler::take_turns(tasks & current, uint64_t n_wakes, std::unique_lock<std::mutex> & lock) {
-    while (!current.empty()) {
+    while (!current.empty() && !stopping_) {
         task & item = *current.front();
         running_.assign(1, &item);
         lock.unlock();
@@ -89,6 +105,8 @@ void scheduler::take_turns(tasks & current, uint64_t n_wakes, std::unique_lock<s
             lock.lock();
         }
     }
+    // After a stop, those that had no turn fail like all that wait.
+    ready_.splice(ready_.end(), current);
 }
 
 void scheduler::run() noexcept {
