@@ -6,6 +6,7 @@
 import { demoPair, inspect } from "../../lib/index.js";
 import { openNativeLoop, openNodeLlamaCpp, openOverfill } from "../contestants/contestant.js";
 import { atLeast, atMost, moreThan, type Row, row, type Target } from "../row.js";
+import type { ModelShape } from "../shapes.js";
 import { median, pairwise } from "../statistics.js";
 import type { Bench } from "./measurement.js";
 import { madeUpTokens, type RacePlan, type RaceResult, race, showMedian } from "./race.js";
@@ -37,17 +38,7 @@ export async function measurePair(bench: Bench): Promise<Row[]> {
 
 /** The same for one model that is read at q8_0 and written at q4_0. */
 export async function measureQuantisation(bench: Bench): Promise<Row[]> {
-  const shape = bench.size.shapes.prefill;
-  const prefill = await bench.model({ shape, weightType: "q8_0" });
-  const decode = await bench.model({ shape, weightType: "q4_0" });
-  const plan = planFor(bench, "quantisation", bench.size.race, shape.nVocab);
-  const own = settingsFor(bench, plan);
-  const [twoStage, small, alone, full] = await raceAll(plan, [
-    openOverfill("q8_0 -> q4_0", { ...own, prefill: prefill.path, decode: decode.path }),
-    openNativeLoop("native loop, q4_0", bench.nativeLoop, { ...own, model: decode.path }),
-    openOverfill("pair of one, q8_0", { ...own, prefill: prefill.path }),
-    openNativeLoop("native loop, q8_0", bench.nativeLoop, { ...own, model: prefill.path }),
-  ]);
+  const [twoStage, small, alone, full] = await raceQuantised(bench, "quantisation", bench.size.shapes.prefill);
   return [
     speed("quantisation", "decode: q8_0 -> q4_0 vs native loop at q4_0", twoStage, small, atLeast(0.98)),
     speed("quantisation", "decode: q8_0 -> q4_0 vs q8_0 alone", twoStage, alone),
@@ -59,16 +50,7 @@ export async function measureQuantisation(bench: Bench): Promise<Row[]> {
 /** The same for a model with a KV cache in some layers and a recurrent state in the others. */
 export async function measureHybrid(bench: Bench): Promise<Row[]> {
   const shape = bench.size.shapes.hybrid;
-  const prefill = await bench.model({ shape, weightType: "q8_0" });
-  const decode = await bench.model({ shape, weightType: "q4_0" });
-  const plan = planFor(bench, "hybrid", bench.size.race, shape.nVocab);
-  const own = settingsFor(bench, plan);
-  const [twoStage, small, alone, full] = await raceAll(plan, [
-    openOverfill("q8_0 -> q4_0", { ...own, prefill: prefill.path, decode: decode.path }),
-    openNativeLoop("native loop, q4_0", bench.nativeLoop, { ...own, model: decode.path }),
-    openOverfill("pair of one, q8_0", { ...own, prefill: prefill.path }),
-    openNativeLoop("native loop, q8_0", bench.nativeLoop, { ...own, model: prefill.path }),
-  ]);
+  const [twoStage, small, alone, full] = await raceQuantised(bench, "hybrid", shape);
   return [
     speed("hybrid", "decode: hybrid q8_0 -> q4_0 vs native loop at q4_0", twoStage, small, atLeast(0.98)),
     speed("hybrid", "decode: hybrid pair of one vs native loop, q8_0", alone, full, atLeast(0.98)),
@@ -76,6 +58,20 @@ export async function measureHybrid(bench: Bench): Promise<Row[]> {
     firstToken("hybrid", "first token: hybrid q8_0 -> q4_0 vs native loop at q8_0", twoStage, full),
     ...(await switchRows(bench, "hybrid", shape, bench.size.switches.slice(0, 1))),
   ];
+}
+
+/** The pair, the native loop on its decode model, the prefill model alone, and the native loop on that. */
+async function raceQuantised(bench: Bench, section: string, shape: ModelShape) {
+  const prefill = await bench.model({ shape, weightType: "q8_0" });
+  const decode = await bench.model({ shape, weightType: "q4_0" });
+  const plan = planFor(bench, section, bench.size.race, shape.nVocab);
+  const own = settingsFor(bench, plan);
+  return raceAll(plan, [
+    openOverfill("q8_0 -> q4_0", { ...own, prefill: prefill.path, decode: decode.path }),
+    openNativeLoop("native loop, q4_0", bench.nativeLoop, { ...own, model: decode.path }),
+    openOverfill("pair of one, q8_0", { ...own, prefill: prefill.path }),
+    openNativeLoop("native loop, q8_0", bench.nativeLoop, { ...own, model: prefill.path }),
+  ]);
 }
 
 /** Decoding of the demo pair, where a step takes so little that only the cost around it counts. */
