@@ -26,6 +26,7 @@ export type {
   DecodeOptions,
   DecodeSource,
   DetokenizeOptions,
+  ForkOptions,
   GenerateOptions,
   GpuOption,
   InspectOptions,

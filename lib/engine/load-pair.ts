@@ -56,6 +56,7 @@ async function load(options: LoadPairOptions): Promise<Pair> {
       contextSize: checked.contextSize ?? 0,
       maxSessions: checked.maxSessions,
       batchSize: checked.batchSize,
+      prefillShare: checked.prefillShare,
       threads,
       handover: checked.handover,
       implementation: checked.implementation,

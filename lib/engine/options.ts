@@ -76,6 +76,13 @@ export interface LoadPairOptions {
    */
   readonly batchSize?: number | undefined;
   /**
+   * The share of the time that the reading of prompts gets while answers are being written: 0.01 to 1. The pieces that
+   * prompts are read in are then cut to fit, by what reading and writing were seen to take; with 1 they stay whole
+   * micro-batches, and each token of an answer waits for one. While nothing is written, prompts have all of the time.
+   * @default 0.6
+   */
+  readonly prefillShare?: number | undefined;
+  /**
    * Threads to compute with: 1 to 512.
    * @default the cores this process may use, by its affinity and its cgroup's quota; fewer for a model under 4 MiB a thread
    */
@@ -183,6 +190,12 @@ export interface PrefillOptions {
    * @default false
    */
   readonly replace?: boolean | undefined;
+  /**
+   * Whether the prompt is read in whole micro-batches, so that its keys and values are the same to the last bit whatever
+   * other sessions of the pair do meanwhile; their answers then wait for a micro-batch at each token. Otherwise the pieces
+   * are shorter while answers are written ({@link LoadPairOptions.prefillShare}). @default false
+   */
+  readonly deterministic?: boolean | undefined;
   /** Called after every micro-batch. */
   readonly onProgress?: ((progress: PrefillProgress) => void) | undefined;
   /** Stops within one micro-batch; the call rejects with `signal.reason` and the session is as it was before it. */
@@ -192,6 +205,11 @@ export interface PrefillOptions {
 /** Options of {@link Session.switch}. */
 export interface SwitchOptions {
   /** Checked before the switch begins; the call then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Options of {@link Session.fork}. */
+export interface ForkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -311,8 +329,8 @@ export interface DecodeOptions extends SamplingOptions {
    */
   readonly refreshInterval?: number | undefined;
   /**
-   * Whether each token is computed alone, so that the answer is the same to the last bit whatever other sessions of the
-   * pair do meanwhile. Otherwise the tokens of sessions that write at the same time are computed in one batch, which is
+   * Whether each token is computed alone, and what a refresh reads in whole micro-batches, so that the answer is the same to
+   * the last bit whatever other sessions of the pair do meanwhile. Otherwise the tokens of sessions that write at the same time are computed in one batch, which is
    * faster for all of them and changes the last bits of logits. @default false
    */
   readonly deterministic?: boolean | undefined;

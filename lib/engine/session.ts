@@ -8,6 +8,7 @@ import { type DecodeStream, makeDecodeStream } from "./decode-stream.js";
 import type {
   DecodeOptions,
   DetokenizeOptions,
+  ForkOptions,
   GenerateOptions,
   PrefillOptions,
   PrefillProgress,
@@ -25,6 +26,7 @@ import {
 } from "./results.js";
 import {
   checkDecodeOptions,
+  checkForkOptions,
   checkGenerateOptions,
   checkPrefillOptions,
   checkPrompt,
@@ -172,6 +174,7 @@ export class Session implements AsyncDisposable {
       refresh,
       parseSpecial,
       replace,
+      deterministic: decodeOptions.deterministic,
       ...(options.onProgress && { onProgress: options.onProgress }),
       ...(signal && { signal }),
     });
@@ -185,6 +188,37 @@ export class Session implements AsyncDisposable {
       options.onChunk?.(chunk);
     }
     return { text: texts.join(""), tokens, prefill, handover, decode: await stream.result };
+  }
+
+  /**
+   * A second session with the same past: it can go on from here with another prompt or another answer, and what either does
+   * later the other does not see. Nothing is read again. The new session takes a place of its own (`maxSessions`), into which
+   * the session's keys and values are copied; a recurrent state is copied where it is written next. Its totals begin at 0.
+   * Without a `seed` each draws answers of its own.
+   *
+   * Rejects with ERR_SESSION_BUSY while a stage runs, ERR_SESSION_LIMIT if `maxSessions` are open, ERR_DISPOSED,
+   * ERR_OUT_OF_MEMORY; with `signal.reason` when aborted.
+   */
+  async fork(options: ForkOptions = {}): Promise<Session> {
+    return fromCaller(() => this.#fork(options));
+  }
+
+  async #fork(options: ForkOptions): Promise<Session> {
+    const { signal } = checkForkOptions(options);
+    this.#assertUsable();
+    signal?.throwIfAborted();
+    const session = await this.pair.createSession();
+    try {
+      await abortable(
+        signal,
+        () => this.#native.abort(),
+        () => this.#native.fork(session.#native),
+      );
+    } catch (error) {
+      await session.dispose();
+      throw error;
+    }
+    return session;
   }
 
   /** {@link Pair.tokenize} */

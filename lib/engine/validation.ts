@@ -37,6 +37,7 @@ import type {
   DecodeOptions,
   DecodeSource,
   DetokenizeOptions,
+  ForkOptions,
   GenerateOptions,
   InspectOptions,
   LayerMap,
@@ -110,6 +111,7 @@ const loadPairSchema = onFirstUse(() =>
     contextSize: z.optional(whole(1, 16_777_216)),
     maxSessions: z.withDefault(whole(1, 256), 1),
     batchSize: z.withDefault(whole(1, 8192), 512),
+    prefillShare: z.withDefault(between(0.01, 1), 0.6),
     threads: z.optional(threads()),
     ...caches(),
     handover: z.withDefault(z.oneOf(["auto", "share", "translate"]), "auto"),
@@ -131,6 +133,7 @@ const inspectSchema = onFirstUse(() =>
 const prefillShape = onFirstUse(() => ({
   refresh: z.withDefault(z.boolean(), true),
   replace: z.withDefault(z.boolean(), false),
+  deterministic: z.withDefault(z.boolean(), false),
   parseSpecial: z.withDefault(z.boolean(), true),
   onProgress: z.optional(callback<NonNullable<PrefillOptions["onProgress"]>>()),
 }));
@@ -220,6 +223,7 @@ const prefillSchema = onFirstUse(() =>
 const switchSchema = onFirstUse(() =>
   z.strictObject({ signal: z.optional(signal()) } satisfies SchemasOf<SwitchOptions>),
 );
+const forkSchema = onFirstUse(() => z.strictObject({ signal: z.optional(signal()) } satisfies SchemasOf<ForkOptions>));
 const decodeSchema = onFirstUse(() => z.strictObject(decodeShape()));
 const generateSchema = onFirstUse(() =>
   z.strictObject({
@@ -269,6 +273,8 @@ export const checkInspectOptions = (value: InspectOptions) =>
   check(inspectSchema(), value satisfies InputOf<typeof inspectSchema>, "options");
 export const checkPrefillOptions = (value: PrefillOptions) =>
   check(prefillSchema(), value satisfies InputOf<typeof prefillSchema>, "options");
+export const checkForkOptions = (value: ForkOptions) =>
+  check(forkSchema(), value satisfies InputOf<typeof forkSchema>, "options");
 export const checkSwitchOptions = (value: SwitchOptions) =>
   check(switchSchema(), value satisfies InputOf<typeof switchSchema>, "options");
 export const checkDecodeOptions = (value: DecodeOptions) =>
@@ -336,7 +342,12 @@ export function checkText(value: unknown): string {
 }
 
 export function toNativePrefillOptions(options: NativePrefillOptions): NativePrefillOptions {
-  return { refresh: options.refresh, parseSpecial: options.parseSpecial, replace: options.replace };
+  return {
+    refresh: options.refresh,
+    parseSpecial: options.parseSpecial,
+    replace: options.replace,
+    deterministic: options.deterministic,
+  };
 }
 
 export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOptions>): NativeDecodeOptions {

@@ -5,6 +5,7 @@ export interface NativePrefillOptions {
   readonly parseSpecial: boolean;
   /** The prompt is all that the session is to hold; what it has in common with it stays. */
   readonly replace: boolean;
+  readonly deterministic: boolean;
 }
 
 export interface NativePrefillResult {
@@ -152,6 +153,8 @@ export interface NativeSession {
    * the number that the answer had.
    */
   retract(tokens: number): Promise<void>;
+  /** Makes an empty session of the same pair a copy of this one. */
+  fork(to: NativeSession): Promise<void>;
   /**
    * Only on a session that has read nothing; it stays so. `rows`: two values each, the reader (0 prefill, 1 decode, 2
    * two-stage) and the refresh interval (0: none).

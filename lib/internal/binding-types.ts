@@ -153,6 +153,7 @@ export interface NativePairOptions extends NativeInspectOptions {
   readonly contextSize: number;
   readonly maxSessions: number;
   readonly batchSize: number;
+  readonly prefillShare: number;
   readonly threads: number;
   readonly handover: "auto" | "share" | "translate";
   readonly implementation: "auto" | "cpu" | "graph" | "cuda" | "metal";

@@ -145,6 +145,7 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     out.context_size = in.size("contextSize");
     out.max_sessions = in.size("maxSessions");
     out.batch_size = in.size("batchSize");
+    out.prefill_share = in.number("prefillShare");
     out.n_threads = in.integer("threads");
     const std::string handover = in.text("handover");
     out.handover = handover == "share"       ? handover_choice::share
@@ -156,7 +157,7 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
 
 prefill_options to_prefill_options(const Napi::Object & from) {
     const fields in(from);
-    return { in.flag("refresh"), in.flag("parseSpecial"), in.flag("replace") };
+    return { in.flag("refresh"), in.flag("parseSpecial"), in.flag("replace"), in.flag("deterministic") };
 }
 
 decode_options to_decode_options(const Napi::Object & from) {

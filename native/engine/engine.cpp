@@ -86,9 +86,19 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
     const auto rest = [raw] {
         if (raw->pair_) raw->pair_->rest();
     };
-    self->scheduler_ = std::make_unique<scheduler>(free_all, rest, [raw](std::vector<scheduler::row_request> & rows) {
+    scheduler::hooks hooks;
+    hooks.on_exit = free_all;
+    hooks.on_idle = rest;
+    hooks.read_rows = [raw](std::vector<scheduler::row_request> & rows) {
         if (raw->pair_) read_rows(*raw->pair_, rows);
-    });
+    };
+    hooks.before_piece = [raw](std::optional<double> answers_ms) {
+        if (raw->pair_) raw->pair_->begin_piece(answers_ms);
+    };
+    hooks.after_piece = [raw] {
+        if (raw->pair_) raw->pair_->end_piece();
+    };
+    self->scheduler_ = std::make_unique<scheduler>(std::move(hooks));
     auto item = std::make_shared<load_task>(*raw, std::move(on_progress), std::move(end));
     self->load_ = item;
     self->scheduler_->submit(std::move(item));
@@ -164,7 +174,7 @@ template <class T> class text_task final : public task {
 
 template <class T> void engine::on_text_thread(std::function<T()> work, completion<T> end) {
     loaded();
-    if (!texts_) texts_ = std::make_unique<scheduler>([] {});
+    if (!texts_) texts_ = std::make_unique<scheduler>();
     texts_->submit(std::make_shared<text_task<T>>(std::move(work), std::move(end)));
 }
 
@@ -304,6 +314,17 @@ std::shared_ptr<token_stream> session_handle::decode(decode_options options, std
 void session_handle::retract(uint32_t n_tokens, completion<bool> end) {
     claim();
     start(std::make_shared<retract_task>(slot_, n_tokens, std::move(end)));
+}
+
+void session_handle::fork(session_handle & to, completion<bool> end) {
+    claim();
+    try {
+        to.claim();
+    } catch (...) {
+        slot_->busy = false;
+        throw;
+    }
+    start(std::make_shared<fork_task>(slot_, to.slot_, std::move(end)));
 }
 
 void session_handle::score(score_input input, completion<score_result> end) {

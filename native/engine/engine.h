@@ -45,6 +45,9 @@ class session_handle {
 
     void retract(uint32_t n_tokens, completion<bool> end);
 
+    // Makes `to`, an empty session of the same engine that runs nothing, a copy of this one.
+    void fork(session_handle & to, completion<bool> end);
+
     // Fails with ERR_STAGE_ORDER on a session that has read something. The session stays empty.
     void score(score_input input, completion<score_result> end);
 

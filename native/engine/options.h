@@ -29,7 +29,8 @@ struct pair_options {
     std::vector<adapter_options> decode_adapters;
     uint32_t context_size = 0;  // tokens a session; 0: what both models were trained on, at most 4096
     uint32_t max_sessions = 1;
-    uint32_t batch_size = 512;  // tokens a micro-batch of the prefill
+    uint32_t batch_size = 512;   // tokens a micro-batch of the prefill
+    double prefill_share = 0.6;  // of the time, while answers are written; see piece_size
     int32_t n_threads = 1;
     ggml_type cache_type_k = GGML_TYPE_F16;
     ggml_type cache_type_v = GGML_TYPE_F16;
@@ -140,6 +141,7 @@ struct prefill_options {
     bool parse_special = true;  // text such as "<|im_end|>" becomes the control token
     // The prompt is all that the session is to hold: what it has in common with it stays, the rest goes first.
     bool replace = false;
+    bool deterministic = false;  // in whole micro-batches even while answers are written
 };
 
 struct prefill_result {

@@ -10,6 +10,7 @@
 #include "memory_size.h"
 #include "model_file.h"
 #include "output_paths.h"
+#include "sequence_copy.h"
 
 #include <ggml-backend.h>
 
@@ -103,7 +104,8 @@ static void choose_handover(pair_plan & plan, handover_choice choice) {
 }
 
 pair::pair(const pair_options & options, ggml_abort_callback should_abort, void * abort_data,
-           const std::function<bool(float)> & on_progress) {
+           const std::function<bool(float)> & on_progress)
+    : beside_answers_(options.prefill_share, options.batch_size) {
     const auto turn = wait_for_load_turn(on_progress);
     const stopwatch watch;
     models_ = load_and_compare(options, load_depth::weights, on_progress);
@@ -285,6 +287,22 @@ uint32_t pair::batch_size(pair_side side) const {
     return side == pair_side::prefill ? info_.batch_size : std::min(info_.batch_size, llama_n_ubatch(decode_context()));
 }
 
+void pair::begin_piece(std::optional<double> answers_ms) {
+    most_now_ = UINT32_MAX;
+    if (!answers_ms) return;
+    beside_answers_.saw_answers(*answers_ms);
+    most_now_ = beside_answers_.size();
+    n_before_piece_ = n_tokens_[0] + n_tokens_[1];
+    piece_watch_ = {};
+}
+
+void pair::end_piece() {
+    if (most_now_ == UINT32_MAX) return;
+    most_now_ = UINT32_MAX;
+    if (last_read_) llama_synchronize(last_read_);
+    beside_answers_.saw_piece((uint32_t) (n_tokens_[0] + n_tokens_[1] - n_before_piece_), piece_watch_.milliseconds());
+}
+
 bool pair::read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
                 uint32_t n_logits) {
     // A graph without any logits is another graph, which cannot be reused, and Chameleon's does not even bear it.
@@ -368,6 +386,11 @@ void pair::hand_back(llama_seq_id sequence, llama_pos from) {
         back_ = std::make_unique<translate_handover>(decode_.get(), prefill_.get(), std::move(plan), implementation_);
     }
     back_->run(sequence, from);
+}
+
+void pair::copy(llama_context * ctx, llama_seq_id from, llama_seq_id to) {
+    if (last_read_) llama_synchronize(last_read_);
+    copy_sequence(ctx, from, to);
 }
 
 void pair::forget(llama_context * ctx, llama_seq_id sequence, llama_pos from) {

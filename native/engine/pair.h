@@ -5,9 +5,11 @@
 #include "adapters.h"
 #include "batch_costs.h"
 #include "cache_ledger.h"
+#include "clock.h"
 #include "compute_pool.h"
 #include "models.h"
 #include "options.h"
+#include "piece_size.h"
 #include "token_pieces.h"
 
 #include <atomic>
@@ -66,6 +68,12 @@ class pair {
 
     // Tokens that a side can read at once: for an answer, the decode model needs no more than one at a time.
     uint32_t batch_size(pair_side side) const;
+    // How many of them it is to read now: fewer while answers are written.
+    uint32_t piece_of(pair_side side) const { return std::min(batch_size(side), most_now_); }
+
+    // Around the reading of a piece of a text; see scheduler::hooks.
+    void begin_piece(std::optional<double> answers_ms);
+    void end_piece();
 
     // Whether a sequence can be cut behind any token. If not, each session has a spare sequence to go back to; see
     // cached_sequence.
@@ -99,6 +107,9 @@ class pair {
     // Nothing is to be read for now: lets the threads sleep.
     void rest() { pool_->rest(); }
 
+    // Makes a sequence of the context's memory a copy of another.
+    void copy(llama_context * ctx, llama_seq_id from, llama_seq_id to);
+
     // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
@@ -122,6 +133,10 @@ class pair {
     llama_context * last_read_ = nullptr;  // the context that computed last
     bool can_cut_ = true;
     batch_costs costs_;
+    piece_size beside_answers_;
+    uint32_t most_now_ = UINT32_MAX;
+    stopwatch piece_watch_;
+    uint64_t n_before_piece_ = 0;  // tokens read
     // Counted on the engine thread, read on any.
     std::atomic<uint64_t> n_tokens_[2] = {}, n_batches_[2] = {};  // by side
     pair_info info_;

@@ -39,6 +39,8 @@ class session {
     // decode
     // Throws ERR_STAGE_ORDER unless a switch, or a decode that was cut short, came before.
     void begin_decode();
+    // Whether what is read is read in whole micro-batches even while other answers are written.
+    void set_deterministic(bool on) { deterministic_ = on; }
     // Whether `interval` tokens of the answer or more were written since it began or was refreshed last; 0: never.
     bool refresh_is_due(uint32_t interval) const;
     // Lets the prefill model read a micro-batch of them again, and hands the cache over after the last. Throws what
@@ -69,11 +71,15 @@ class session {
 
     void clear();
 
+    // Becomes what the other, whose stage is over, is now. The totals are its own, from here on.
+    void fork_from(const session & other);
+
   private:
     friend class prefill_run;
 
     cached_sequence & decode_side() { return pair_.one_cache() ? cache_ : decode_cache_; }
     const cached_sequence & decode_side() const { return pair_.one_cache() ? cache_ : decode_cache_; }
+    uint32_t piece_of(pair_side side) const { return deterministic_ ? pair_.batch_size(side) : pair_.piece_of(side); }
     uint32_t n_clean() const { return cache_.ledger().n_clean(); }
     // The tokens of the decode model's own cache that stand for what the prefill model's cache holds.
     uint32_t n_handed() const { return cache_.ledger().n_alike(decode_cache_.ledger()); }
@@ -104,6 +110,7 @@ class session {
     std::string unfinished_text_;
     std::string unfinished_text_before_;  // as it was when the last decode began, at n_before_decode_ tokens
     size_t n_before_decode_ = 0;
+    bool deterministic_ = false;
     answer_trace trace_;
 
     mutable std::mutex stats_mutex_;  // stats_ is read by other threads
@@ -137,7 +144,7 @@ class session::prefill_run {
     session & session_;
     std::vector<llama_token> prompt_;
     std::vector<llama_token> todo_;
-    bool refresh_;
+    bool refresh_, deterministic_;
     uint32_t n_kept_;   // of the session's tokens
     bool cut_ = false;  // there were more
     bool started_ = false;

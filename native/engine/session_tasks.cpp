@@ -48,6 +48,12 @@ task::turn prefill_task::step() {
     return turn::done;
 }
 
+task::wish prefill_task::next() const noexcept {
+    wish out;
+    if (!aborted()) out.is = wish::kind::piece;
+    return out;
+}
+
 void prefill_task::fail(const failure & error) noexcept {
     slot_->busy = false;
     end_.failed(error);
@@ -79,6 +85,7 @@ bool decode_task::begin() {
     if (aborted()) return false;
     session & s = slot_->state;
     s.begin_decode();
+    s.set_deterministic(options_.deterministic);
     answer_trace trace = s.trace();
     const size_t n_before = s.n_before_answer();
     const answer_trace::beginning from = trace.begin(options_.sampling, s.tokens().size() - n_before);
@@ -114,13 +121,18 @@ task::turn decode_task::step() {
     return next;
 }
 
-std::optional<batch_row> decode_task::row() noexcept {
-    // Whatever else the next step has to do first, it does alone.
-    session & s = slot_->state;
-    if (options_.deterministic || !sampler_ || aborted() || sampler_->over() || s.context_full() || refreshing_ ||
-        s.refresh_is_due(options_.refresh_interval))
-        return std::nullopt;
-    return s.next_row();
+task::wish decode_task::next() const noexcept {
+    wish out;
+    out.is = wish::kind::token;
+    const session & s = slot_->state;
+    if (!sampler_ || aborted() || sampler_->over() || s.context_full()) return out;
+    if (refreshing_ || s.refresh_is_due(options_.refresh_interval) || s.owes()) {
+        out.is = wish::kind::piece;
+        out.within_answer = true;
+    } else if (!options_.deterministic) {
+        out.row = slot_->state.next_row();
+    }
+    return out;
 }
 
 void decode_task::got_row(const float * logits, double milliseconds) {
@@ -239,6 +251,27 @@ task::turn retract_task::step() {
 
 void retract_task::fail(const failure & error) noexcept {
     slot_->busy = false;
+    end_.failed(error);
+}
+
+// --- fork ---
+
+task::turn fork_task::step() {
+    if (aborted()) throw overfill::aborted();
+    try {
+        to_->state.fork_from(from_->state);
+    } catch (...) {
+        to_->state.clear();
+        throw;
+    }
+    to_->n_before_space = from_->n_before_space;
+    from_->busy = to_->busy = false;
+    end_.done(true);
+    return turn::done;
+}
+
+void fork_task::fail(const failure & error) noexcept {
+    from_->busy = to_->busy = false;
     end_.failed(error);
 }
 

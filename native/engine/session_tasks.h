@@ -37,6 +37,7 @@ class prefill_task final : public task {
     prefill_task(slot_ptr slot, const llama_vocab * vocab, prompt_input input, const prefill_options & options,
                  std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end);
     turn step() override;
+    wish next() const noexcept override;
     void fail(const failure & error) noexcept override;
 
   private:
@@ -65,7 +66,7 @@ class decode_task final : public task {
   public:
     decode_task(slot_ptr slot, const pair & models, decode_options options, std::shared_ptr<token_stream> stream);
     turn step() override;
-    std::optional<batch_row> row() noexcept override;
+    wish next() const noexcept override;
     void got_row(const float * logits, double milliseconds) override;
     void fail(const failure & error) noexcept override;
 
@@ -101,6 +102,19 @@ class retract_task final : public task {
   private:
     slot_ptr slot_;
     uint32_t n_tokens_;
+    completion<bool> end_;
+};
+
+// Makes an empty session a copy of another.
+class fork_task final : public task {
+  public:
+    fork_task(slot_ptr from, slot_ptr to, completion<bool> end)
+        : from_(std::move(from)), to_(std::move(to)), end_(std::move(end)) {}
+    turn step() override;
+    void fail(const failure & error) noexcept override;
+
+  private:
+    slot_ptr from_, to_;
     completion<bool> end_;
 };
 

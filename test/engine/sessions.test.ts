@@ -70,6 +70,24 @@ test("sessions that write at the same time share batches", async (t) => {
   t.true(decodeBatches - before.decodeBatches < 4 * 49);
 });
 
+test("a long prompt is read in short pieces while an answer is written, unless it is to have all of the time", async (t) => {
+  /** The batches that 16 micro-batches of a prompt are read in. */
+  const batches = async (prefillShare: number) => {
+    const pair = await openPair(t, { decode, maxSessions: 2, contextSize: 4096, batchSize: 128, prefillShare });
+    const [writer, reader] = [await pair.createSession(), await pair.createSession()];
+    await writer.prefill(someTokens(20));
+    await writer.switch();
+    const before = pair.metrics().prefillBatches;
+    let reading: Promise<unknown> | undefined;
+    for await (const _chunk of writer.decode({ ...greedy, ignoreEos: true }))
+      reading ??= reader.prefill(someTokens(2048));
+    await reading;
+    return pair.metrics().prefillBatches - before;
+  };
+  t.true((await batches(0.3)) > 16);
+  t.is(await batches(1), 16);
+});
+
 test("an abort and a failure take their own session out of a batch", async (t) => {
   const pair = await openPair(t, { decode, maxSessions: 3 });
   const sessions = await Promise.all([0, 1, 2].map(() => pair.createSession()));
