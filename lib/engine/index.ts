@@ -37,6 +37,7 @@ export type {
   PrefillProgress,
   PrefillSource,
   Prompt,
+  QueueOptions,
   SamplerName,
   SamplingOptions,
   SessionOptions,

@@ -50,6 +50,20 @@ export interface LoadProgress {
   readonly fraction: number;
 }
 
+/** What becomes of calls for one more session than a pair has places for. */
+export interface QueueOptions {
+  /**
+   * How many may wait for a place at a time: 0 to 65,536. One more fails with ERR_QUEUE_FULL.
+   * @default 64
+   */
+  readonly maxWaiting?: number | undefined;
+  /**
+   * Milliseconds that each may wait, 1 to 2,147,483,647; it then fails with ERR_QUEUE_TIMEOUT.
+   * @default as long as it takes
+   */
+  readonly timeoutMs?: number | undefined;
+}
+
 /** Options of {@link loadPair}. */
 export interface LoadPairOptions {
   /** The full model; it reads prompts. */
@@ -66,10 +80,13 @@ export interface LoadPairOptions {
    */
   readonly contextSize?: number | undefined;
   /**
-   * Sessions that can be open at once: 1 to 256. Each takes `contextSize` tokens of KV cache.
+   * Sessions that can be open at once: 1 to 256. Each takes `contextSize` tokens of KV cache. Calls beyond wait
+   * ({@link LoadPairOptions.queue}).
    * @default 1
    */
   readonly maxSessions?: number | undefined;
+  /** How many calls may wait for a session's place, and how long. */
+  readonly queue?: QueueOptions | undefined;
   /**
    * Tokens of one micro-batch of the prefill: 1 to 8192. An abort waits for no more than one micro-batch.
    * @default 512
@@ -129,8 +146,17 @@ export interface InspectOptions {
   readonly translator?: LoadPairOptions["translator"] | undefined;
 }
 
-/** Options of {@link Pair.createSession}: there are none yet. */
-export type SessionOptions = Readonly<Record<string, never>>;
+/** Options of {@link Pair.createSession}. */
+export interface SessionOptions {
+  /**
+   * Of the calls that wait for a session's place, the highest priority goes first, and of one priority the first that came.
+   * Whoever was passed eight times by later ones goes next. A whole number of 32 bits.
+   * @default 0
+   */
+  readonly priority?: number | undefined;
+  /** Ends the wait; the call then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** Options of {@link Pair.tokenize} and {@link Pair.tokenizeAsync}. */
 export interface TokenizeOptions {
@@ -183,6 +209,11 @@ export interface PrefillOptions {
    * @default false
    */
   readonly replace?: boolean | undefined;
+  /**
+   * Of the prompts of several sessions the one of the highest priority is read first. A whole number of 32 bits.
+   * @default 0
+   */
+  readonly priority?: number | undefined;
   /** Called after every micro-batch. */
   readonly onProgress?: ((progress: PrefillProgress) => void) | undefined;
   /** Stops within one micro-batch; the call rejects with `signal.reason` and the session is as it was before it. */
@@ -316,6 +347,12 @@ export interface DecodeOptions extends SamplingOptions {
    * faster for all of them and changes the last bits of logits. @default false
    */
   readonly deterministic?: boolean | undefined;
+  /**
+   * As {@link PrefillOptions.priority}, for what the prefill model reads within the answer (`refreshInterval`); `generate` and
+   * chats have one priority for the prompt and the answer, and a chat's first answer waits with it for a session's place.
+   * @default 0
+   */
+  readonly priority?: number | undefined;
   /**
    * Log-probabilities (natural, over the raw logits) of each token and of this many of the likeliest ones: 0 to 100.
    * @default none

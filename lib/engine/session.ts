@@ -172,6 +172,7 @@ export class Session implements AsyncDisposable {
       refresh,
       parseSpecial,
       replace,
+      priority: decodeOptions.priority,
       ...(options.onProgress && { onProgress: options.onProgress }),
       ...(signal && { signal }),
     });

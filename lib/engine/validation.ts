@@ -24,6 +24,7 @@ import {
   modelSourceShape,
   onFirstUse,
   path,
+  priority,
   type SchemasOf,
   signal,
   text,
@@ -43,6 +44,7 @@ import type {
   LoadPairOptions,
   PrefillOptions,
   PrefillSource,
+  QueueOptions,
   SamplerName,
   SamplingOptions,
   SessionOptions,
@@ -94,6 +96,13 @@ const caches = onFirstUse(() => ({
   translator: z.optional(translator()),
 }));
 
+const queue = onFirstUse(() =>
+  z.strictObject({
+    maxWaiting: z.optional(whole(0, 65_536)),
+    timeoutMs: z.optional(whole(1, maxInt32)),
+  } satisfies SchemasOf<QueueOptions>),
+);
+
 const loadPairSchema = onFirstUse(() =>
   z.strictObject({
     prefill: inWords(
@@ -109,6 +118,7 @@ const loadPairSchema = onFirstUse(() =>
     ),
     contextSize: z.optional(whole(1, 16_777_216)),
     maxSessions: z.withDefault(whole(1, 256), 1),
+    queue: z.optional(queue()),
     batchSize: z.withDefault(whole(1, 8192), 512),
     threads: z.optional(threads()),
     ...caches(),
@@ -132,6 +142,7 @@ const prefillShape = onFirstUse(() => ({
   refresh: z.withDefault(z.boolean(), true),
   replace: z.withDefault(z.boolean(), false),
   parseSpecial: z.withDefault(z.boolean(), true),
+  priority: priority(),
   onProgress: z.optional(callback<NonNullable<PrefillOptions["onProgress"]>>()),
 }));
 
@@ -206,6 +217,7 @@ const decodeShape = onFirstUse(
       special: z.withDefault(z.boolean(), false),
       refreshInterval: z.optional(whole(1, maxInt32)),
       deterministic: z.withDefault(z.boolean(), false),
+      priority: priority(),
       logProbs: z.optional(whole(0, 100)),
       signal: z.optional(signal()),
     }) satisfies SchemasOf<DecodeOptions>,
@@ -228,7 +240,9 @@ const generateSchema = onFirstUse(() =>
     onChunk: z.optional(callback<NonNullable<GenerateOptions["onChunk"]>>()),
   } satisfies SchemasOf<GenerateOptions>),
 );
-const sessionSchema = onFirstUse(() => z.strictObject({} satisfies SchemasOf<SessionOptions>));
+const sessionSchema = onFirstUse(() =>
+  z.strictObject({ priority: priority(), signal: z.optional(signal()) } satisfies SchemasOf<SessionOptions>),
+);
 const tokenizeSchema = onFirstUse(() =>
   z.strictObject({
     addSpecial: z.withDefault(z.boolean(), false),
@@ -336,7 +350,8 @@ export function checkText(value: unknown): string {
 }
 
 export function toNativePrefillOptions(options: NativePrefillOptions): NativePrefillOptions {
-  return { refresh: options.refresh, parseSpecial: options.parseSpecial, replace: options.replace };
+  const { refresh, parseSpecial, replace, priority } = options;
+  return { refresh, parseSpecial, replace, priority };
 }
 
 export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOptions>): NativeDecodeOptions {
@@ -375,5 +390,6 @@ export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOpti
     special: options.special,
     refreshInterval: options.refreshInterval ?? 0,
     deterministic: options.deterministic,
+    priority: options.priority,
   };
 }

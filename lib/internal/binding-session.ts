@@ -5,6 +5,8 @@ export interface NativePrefillOptions {
   readonly parseSpecial: boolean;
   /** The prompt is all that the session is to hold; what it has in common with it stays. */
   readonly replace: boolean;
+  /** Higher ones are read first. */
+  readonly priority: number;
 }
 
 export interface NativePrefillResult {
@@ -99,6 +101,7 @@ export interface NativeDecodeOptions {
   readonly refreshInterval: number;
   /** Read with no other session's tokens. */
   readonly deterministic: boolean;
+  readonly priority: number;
 }
 
 export interface NativeDecodeResult {

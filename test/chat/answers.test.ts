@@ -194,11 +194,11 @@ test.serial("a pair disposed under an answer fails it", async (t) => {
 });
 
 test.serial("an answer that fails leaves the chat as it was, and the next one works", async (t) => {
-  const pair = await chatPair(t, { maxSessions: 1 });
+  const pair = await chatPair(t, { maxSessions: 1, queue: { maxWaiting: 0 } });
   await using chat = pair.chat({ system: "Be brief." });
   const before = chat.messages;
   const session = await pair.createSession();
-  await refusal(t, "ERR_SESSION_LIMIT", chat.send("Hello").finished);
+  await refusal(t, "ERR_QUEUE_FULL", chat.send("Hello").finished);
   await session.dispose();
   await refusal(t, "ERR_GRAMMAR_INVALID", chat.send("Hello", { grammar: "root ::= (" }).finished);
   await refusal(t, "ERR_CONTEXT_OVERFLOW", chat.send("x".repeat(5000)).finished);
