@@ -252,8 +252,8 @@ export interface NativePair extends NativeChatPair {
   metrics(): NativePairMetrics;
   /**
    * Gives a session as soon as there is a place for it. A call that waits keeps the process alive only if it `isBounded`:
-   * if something else than a place ends it in time. Rejects with ERR_QUEUE_FULL or ERR_DISPOSED. The ticket of a call that
-   * does not wait is 0.
+   * if something else than a place ends it in time. The ticket of a call that does not wait is 0. Throws ERR_QUEUE_FULL or
+   * ERR_DISPOSED; rejects with ERR_DISPOSED, ERR_ABORTED or ERR_OUT_OF_MEMORY.
    */
   createSession(
     priority: number,

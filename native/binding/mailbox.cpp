@@ -36,6 +36,11 @@ mailbox::call mailbox::open(Napi::Env env, Napi::Function on_progress, Napi::Obj
     return { id, deferred.Promise() };
 }
 
+void mailbox::drop(Napi::Env env, uint64_t id) {
+    const auto entry = pending_.find(id);
+    if (entry != pending_.end()) close(env, entry);
+}
+
 void mailbox::let_end(Napi::Env env, uint64_t id) {
     const auto entry = pending_.find(id);
     if (entry == pending_.end() || !std::exchange(entry->second.keeps_alive, false)) return;

@@ -41,6 +41,9 @@ class mailbox {
     // settled; it may be empty.
     call open(Napi::Env env, Napi::Function on_progress = Napi::Function(), Napi::Object needed = Napi::Object());
 
+    // A call that did not begin: its promise is never settled.
+    void drop(Napi::Env env, uint64_t id);
+
     // The process does not stay alive for this call, if it is open still.
     void let_end(Napi::Env env, uint64_t id);
 

@@ -160,7 +160,8 @@ Napi::Value pair_wrapper::create_session(const Napi::CallbackInfo & info) {
         ticket = engine_->create_session(info[0].As<Napi::Number>().Int32Value(),
                                          { done, [box, id](const failure & error) { box->reject(id, error); } });
     } catch (...) {
-        box_->reject(id, current_failure());
+        box_->drop(env, id);
+        throw;
     }
     // Whoever is about to give a place back keeps the process alive; where nobody is, the call would never end.
     if (ticket != 0 && !info[1].As<Napi::Boolean>().Value()) box_->let_end(env, id);
