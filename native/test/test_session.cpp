@@ -301,6 +301,35 @@ TEST("sessions side by side write what each writes alone") {
     CHECK(same(decode(*next, watched(40)), answers[0]));
 }
 
+TEST("a call for one more session waits for a place, and fails when it leaves or the engine goes") {
+    const fixture f;
+    pair_options options = f.options();
+    options.max_waiting = 2;
+    auto pair = load(options);
+    auto first = create_session(*pair);
+    std::promise<std::shared_ptr<session_handle>> got;
+    std::promise<error_code> left, closed;
+    const auto unexpected = [](const std::shared_ptr<session_handle> &) { CHECK(false); };
+    const auto next =
+        pair->create_session(0, { [&](const std::shared_ptr<session_handle> & session) { got.set_value(session); },
+                                  [](const failure &) { CHECK(false); } });
+    const auto other =
+        pair->create_session(5, { unexpected, [&](const failure & error) { left.set_value(error.code()); } });
+    CHECK(next != 0 && other != 0);
+    CHECK_EQUAL(pair->metrics().n_waiting, 2u);
+    CHECK_FAILURE(error_code::queue_full, create_session(*pair));
+    pair->leave_queue(other);
+    CHECK(left.get_future().get() == error_code::aborted);
+    // As when its object is collected: nobody waits for the end.
+    prefill(*first, some_tokens(50));
+    first.reset();
+    auto second = got.get_future().get();
+    CHECK_EQUAL(prefill(*second, some_tokens(40)).n_context_tokens, 40u);
+    pair->create_session(0, { unexpected, [&](const failure & error) { closed.set_value(error.code()); } });
+    pair->join();
+    CHECK(closed.get_future().get() == error_code::disposed);
+}
+
 TEST("one stage at a time, and none after disposal") {
     const fixture f;
     const auto pair = load(f.options());
