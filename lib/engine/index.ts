@@ -37,15 +37,14 @@ export type {
   PrefillProgress,
   PrefillSource,
   Prompt,
-  QueueOptions,
   SamplerName,
   SamplingOptions,
-  SessionOptions,
   SwitchOptions,
   TokenizeOptions,
   TokenLogProb,
 } from "./options.js";
 export { Pair } from "./pair.js";
+export type { QueueOptions, SessionOptions } from "./place-options.js";
 export type {
   AdapterInfo,
   DecodeResult,

@@ -1,6 +1,7 @@
 /** What callers may ask for: the options of every public call, with units, ranges and defaults. */
 
 import type { GpuOption, ModelSource } from "../internal/model-source.js";
+import type { QueueOptions } from "./place-options.js";
 
 export type { GpuOption, ModelSource } from "../internal/model-source.js";
 
@@ -48,20 +49,6 @@ export type LayerMap = readonly number[] | "first" | "last" | "firstlast" | "spa
 /** A fraction between 0 and 1 of the bytes of both models. */
 export interface LoadProgress {
   readonly fraction: number;
-}
-
-/** What becomes of calls for one more session than a pair has places for. */
-export interface QueueOptions {
-  /**
-   * How many may wait for a place at a time: 0 to 65,536. One more fails with ERR_QUEUE_FULL.
-   * @default 64
-   */
-  readonly maxWaiting?: number | undefined;
-  /**
-   * Milliseconds that each may wait, 1 to 2,147,483,647; it then fails with ERR_QUEUE_TIMEOUT.
-   * @default as long as it takes
-   */
-  readonly timeoutMs?: number | undefined;
 }
 
 /** Options of {@link loadPair}. */
@@ -144,18 +131,6 @@ export interface InspectOptions {
   readonly flashAttention?: boolean | "auto" | undefined;
   /** As for {@link LoadPairOptions.translator}. */
   readonly translator?: LoadPairOptions["translator"] | undefined;
-}
-
-/** Options of {@link Pair.createSession}. */
-export interface SessionOptions {
-  /**
-   * Of the calls that wait for a session's place, the highest priority goes first, and of one priority the first that came.
-   * Whoever was passed eight times by later ones goes next. A whole number of 32 bits.
-   * @default 0
-   */
-  readonly priority?: number | undefined;
-  /** Ends the wait; the call then rejects with `signal.reason`. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Options of {@link Pair.tokenize} and {@link Pair.tokenizeAsync}. */

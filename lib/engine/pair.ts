@@ -12,20 +12,15 @@ import type {
 } from "../internal/binding-types.js";
 import { fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, type EncodeOptions } from "./encode.js";
-import type { DetokenizeOptions, Prompt, SessionOptions, TokenizeOptions } from "./options.js";
+import type { DetokenizeOptions, Prompt, TokenizeOptions } from "./options.js";
+import { checkSessionOptions, type SessionOptions } from "./place-options.js";
 import type { PairInfo, PairMetrics } from "./results.js";
 import { type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
 import { checkScore } from "./score-validation.js";
 import { makeSession, type Session } from "./session.js";
 import { openOnPlace } from "./session-place.js";
 import { refuseLongText, refuseManyTokens } from "./text-limits.js";
-import {
-  checkDetokenizeOptions,
-  checkSessionOptions,
-  checkText,
-  checkTokenizeOptions,
-  checkTokens,
-} from "./validation.js";
+import { checkDetokenizeOptions, checkText, checkTokenizeOptions, checkTokens } from "./validation.js";
 
 /** Makes a pair of what was loaded; for {@link loadPair} only. */
 export let makePair: (native: NativePair, info: PairInfo, queueTimeoutMs: number | undefined) => Pair;

@@ -44,13 +44,12 @@ import type {
   LoadPairOptions,
   PrefillOptions,
   PrefillSource,
-  QueueOptions,
   SamplerName,
   SamplingOptions,
-  SessionOptions,
   SwitchOptions,
   TokenizeOptions,
 } from "./options.js";
+import { queueSchema } from "./place-options.js";
 
 const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));
 
@@ -96,13 +95,6 @@ const caches = onFirstUse(() => ({
   translator: z.optional(translator()),
 }));
 
-const queue = onFirstUse(() =>
-  z.strictObject({
-    maxWaiting: z.optional(whole(0, 65_536)),
-    timeoutMs: z.optional(whole(1, maxInt32)),
-  } satisfies SchemasOf<QueueOptions>),
-);
-
 const loadPairSchema = onFirstUse(() =>
   z.strictObject({
     prefill: inWords(
@@ -118,7 +110,7 @@ const loadPairSchema = onFirstUse(() =>
     ),
     contextSize: z.optional(whole(1, 16_777_216)),
     maxSessions: z.withDefault(whole(1, 256), 1),
-    queue: z.optional(queue()),
+    queue: z.optional(queueSchema()),
     batchSize: z.withDefault(whole(1, 8192), 512),
     threads: z.optional(threads()),
     ...caches(),
@@ -240,9 +232,6 @@ const generateSchema = onFirstUse(() =>
     onChunk: z.optional(callback<NonNullable<GenerateOptions["onChunk"]>>()),
   } satisfies SchemasOf<GenerateOptions>),
 );
-const sessionSchema = onFirstUse(() =>
-  z.strictObject({ priority: priority(), signal: z.optional(signal()) } satisfies SchemasOf<SessionOptions>),
-);
 const tokenizeSchema = onFirstUse(() =>
   z.strictObject({
     addSpecial: z.withDefault(z.boolean(), false),
@@ -289,8 +278,6 @@ export const checkDecodeOptions = (value: DecodeOptions) =>
   check(decodeSchema(), value satisfies InputOf<typeof decodeSchema>, "options");
 export const checkGenerateOptions = (value: GenerateOptions) =>
   check(generateSchema(), value satisfies InputOf<typeof generateSchema>, "options");
-export const checkSessionOptions = (value: SessionOptions) =>
-  check(sessionSchema(), value satisfies InputOf<typeof sessionSchema>, "options");
 export const checkTokenizeOptions = (value: TokenizeOptions) =>
   check(tokenizeSchema(), value satisfies InputOf<typeof tokenizeSchema>, "options");
 export const checkDetokenizeOptions = (value: DetokenizeOptions) =>

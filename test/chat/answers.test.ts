@@ -216,7 +216,8 @@ test.serial("limits, stop strings, grammars and log-probabilities are those of d
   t.is(short.logProbs?.length, 5);
   t.is(short.logProbs?.[0]?.top.length, 2);
   says("one, two, three");
-  const stopped = await read(chat.send("Count", { stop: ", three" }));
+  const stopped = await read(chat.send("Count", { stop: ", three", priority: -3 }));
+  t.is(runs.at(-1)?.priority, -3);
   t.deepEqual([stopped.text, stopped.finishReason], ["one, two", "stop"]);
   const held = await read(chat.send("Yes or no?", { grammar: 'root ::= "yes"' }));
   t.deepEqual([held.text, held.finishReason], ["yes", "stop"]);
