@@ -142,6 +142,7 @@ export async function runStep(request: StepRequest): Promise<StepOutcome> {
   const prefill: PrefillResult = await session.prefill(rendered.tokens, {
     replace: true,
     deterministic: request.decode.deterministic,
+    priority: request.decode.priority,
     signal,
   });
   const handover: HandoverReport = await session.switch({ signal });

@@ -40,12 +40,12 @@ export type {
   Prompt,
   SamplerName,
   SamplingOptions,
-  SessionOptions,
   SwitchOptions,
   TokenizeOptions,
   TokenLogProb,
 } from "./options.js";
 export { Pair } from "./pair.js";
+export type { QueueOptions, SessionOptions } from "./place-options.js";
 export type {
   AdapterInfo,
   DecodeResult,

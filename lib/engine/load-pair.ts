@@ -55,6 +55,7 @@ async function load(options: LoadPairOptions): Promise<Pair> {
       ...toNativeCaches(checked),
       contextSize: checked.contextSize ?? 0,
       maxSessions: checked.maxSessions,
+      maxWaiting: checked.queue?.maxWaiting ?? 64,
       batchSize: checked.batchSize,
       prefillShare: checked.prefillShare,
       threads,
@@ -72,7 +73,7 @@ async function load(options: LoadPairOptions): Promise<Pair> {
     progress.rethrow();
     // A small model may be there before the abort gets through.
     checked.signal?.throwIfAborted();
-    return makePair(native, { ...info, gpu: gpu.kind });
+    return makePair(native, { ...info, gpu: gpu.kind }, checked.queue?.timeoutMs);
   } catch (error) {
     await native.dispose();
     progress.rethrow();

@@ -1,6 +1,7 @@
 /** What callers may ask for: the options of every public call, with units, ranges and defaults. */
 
 import type { GpuOption, ModelSource } from "../internal/model-source.js";
+import type { QueueOptions } from "./place-options.js";
 
 export type { GpuOption, ModelSource } from "../internal/model-source.js";
 
@@ -66,10 +67,13 @@ export interface LoadPairOptions {
    */
   readonly contextSize?: number | undefined;
   /**
-   * Sessions that can be open at once: 1 to 256. Each takes `contextSize` tokens of KV cache.
+   * Sessions that can be open at once: 1 to 256. Each takes `contextSize` tokens of KV cache. Calls beyond wait
+   * ({@link LoadPairOptions.queue}).
    * @default 1
    */
   readonly maxSessions?: number | undefined;
+  /** How many calls may wait for a session's place, and how long. */
+  readonly queue?: QueueOptions | undefined;
   /**
    * Tokens of one micro-batch of the prefill: 1 to 8192. An abort waits for no more than one micro-batch.
    * @default 512
@@ -136,9 +140,6 @@ export interface InspectOptions {
   readonly translator?: LoadPairOptions["translator"] | undefined;
 }
 
-/** Options of {@link Pair.createSession}: there are none yet. */
-export type SessionOptions = Readonly<Record<string, never>>;
-
 /** Options of {@link Pair.tokenize} and {@link Pair.tokenizeAsync}. */
 export interface TokenizeOptions {
   /**
@@ -196,6 +197,11 @@ export interface PrefillOptions {
    * are shorter while answers are written ({@link LoadPairOptions.prefillShare}). @default false
    */
   readonly deterministic?: boolean | undefined;
+  /**
+   * Of the prompts of several sessions the one of the highest priority is read first. A whole number of 32 bits.
+   * @default 0
+   */
+  readonly priority?: number | undefined;
   /** Called after every micro-batch. */
   readonly onProgress?: ((progress: PrefillProgress) => void) | undefined;
   /** Stops within one micro-batch; the call rejects with `signal.reason` and the session is as it was before it. */
@@ -208,10 +214,8 @@ export interface SwitchOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Options of {@link Session.fork}. */
-export interface ForkOptions {
-  readonly signal?: AbortSignal | undefined;
-}
+/** Options of {@link Session.fork}: of the call for the new session's place. */
+export interface ForkOptions extends Pick<SessionOptions, "priority" | "signal"> {}
 
 /** A sampler of {@link SamplingOptions.samplers}, by llama.cpp's name. */
 export type SamplerName =
@@ -334,6 +338,12 @@ export interface DecodeOptions extends SamplingOptions {
    * faster for all of them and changes the last bits of logits. @default false
    */
   readonly deterministic?: boolean | undefined;
+  /**
+   * As {@link PrefillOptions.priority}, for what the prefill model reads within the answer (`refreshInterval`); `generate` and
+   * chats have one priority for the prompt and the answer, and a chat's first answer waits with it for a session's place.
+   * @default 0
+   */
+  readonly priority?: number | undefined;
   /**
    * Log-probabilities (natural, over the raw logits) of each token and of this many of the likeliest ones: 0 to 100.
    * @default none

@@ -196,6 +196,8 @@ export interface SessionStats {
 export interface PairMetrics {
   /** Open now. */
   readonly sessions: number;
+  /** Calls that wait for a session's place now. */
+  readonly waiting: number;
   /** Tokens that the prefill model has read, refreshes and what was restored included, and in how many batches. */
   readonly prefillTokens: number;
   readonly prefillBatches: number;

@@ -175,6 +175,7 @@ export class Session implements AsyncDisposable {
       parseSpecial,
       replace,
       deterministic: decodeOptions.deterministic,
+      priority: decodeOptions.priority,
       ...(options.onProgress && { onProgress: options.onProgress }),
       ...(signal && { signal }),
     });
@@ -196,8 +197,8 @@ export class Session implements AsyncDisposable {
    * the session's keys and values are copied; a recurrent state is copied where it is written next. Its totals begin at 0.
    * Without a `seed` each draws answers of its own.
    *
-   * Rejects with ERR_SESSION_BUSY while a stage runs, ERR_SESSION_LIMIT if `maxSessions` are open, ERR_DISPOSED,
-   * ERR_OUT_OF_MEMORY; with `signal.reason` when aborted.
+   * Rejects with ERR_SESSION_BUSY while a stage runs, ERR_DISPOSED, ERR_OUT_OF_MEMORY, and with what
+   * {@link Pair.createSession} rejects with: it waits for its place like a call of that; with `signal.reason` when aborted.
    */
   async fork(options: ForkOptions = {}): Promise<Session> {
     return fromCaller(() => this.#fork(options));
@@ -206,8 +207,7 @@ export class Session implements AsyncDisposable {
   async #fork(options: ForkOptions): Promise<Session> {
     const { signal } = checkForkOptions(options);
     this.#assertUsable();
-    signal?.throwIfAborted();
-    const session = await this.pair.createSession();
+    const session = await this.pair.createSession(options);
     try {
       await abortable(
         signal,

@@ -24,6 +24,7 @@ import {
   modelSourceShape,
   onFirstUse,
   path,
+  priority,
   type SchemasOf,
   signal,
   text,
@@ -46,10 +47,10 @@ import type {
   PrefillSource,
   SamplerName,
   SamplingOptions,
-  SessionOptions,
   SwitchOptions,
   TokenizeOptions,
 } from "./options.js";
+import { queueSchema } from "./place-options.js";
 
 const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));
 
@@ -110,6 +111,7 @@ const loadPairSchema = onFirstUse(() =>
     ),
     contextSize: z.optional(whole(1, 16_777_216)),
     maxSessions: z.withDefault(whole(1, 256), 1),
+    queue: z.optional(queueSchema()),
     batchSize: z.withDefault(whole(1, 8192), 512),
     prefillShare: z.withDefault(between(0.01, 1), 0.6),
     threads: z.optional(threads()),
@@ -135,6 +137,7 @@ const prefillShape = onFirstUse(() => ({
   replace: z.withDefault(z.boolean(), false),
   deterministic: z.withDefault(z.boolean(), false),
   parseSpecial: z.withDefault(z.boolean(), true),
+  priority: priority(),
   onProgress: z.optional(callback<NonNullable<PrefillOptions["onProgress"]>>()),
 }));
 
@@ -209,6 +212,7 @@ const decodeShape = onFirstUse(
       special: z.withDefault(z.boolean(), false),
       refreshInterval: z.optional(whole(1, maxInt32)),
       deterministic: z.withDefault(z.boolean(), false),
+      priority: priority(),
       logProbs: z.optional(whole(0, 100)),
       signal: z.optional(signal()),
     }) satisfies SchemasOf<DecodeOptions>,
@@ -232,7 +236,6 @@ const generateSchema = onFirstUse(() =>
     onChunk: z.optional(callback<NonNullable<GenerateOptions["onChunk"]>>()),
   } satisfies SchemasOf<GenerateOptions>),
 );
-const sessionSchema = onFirstUse(() => z.strictObject({} satisfies SchemasOf<SessionOptions>));
 const tokenizeSchema = onFirstUse(() =>
   z.strictObject({
     addSpecial: z.withDefault(z.boolean(), false),
@@ -281,8 +284,6 @@ export const checkDecodeOptions = (value: DecodeOptions) =>
   check(decodeSchema(), value satisfies InputOf<typeof decodeSchema>, "options");
 export const checkGenerateOptions = (value: GenerateOptions) =>
   check(generateSchema(), value satisfies InputOf<typeof generateSchema>, "options");
-export const checkSessionOptions = (value: SessionOptions) =>
-  check(sessionSchema(), value satisfies InputOf<typeof sessionSchema>, "options");
 export const checkTokenizeOptions = (value: TokenizeOptions) =>
   check(tokenizeSchema(), value satisfies InputOf<typeof tokenizeSchema>, "options");
 export const checkDetokenizeOptions = (value: DetokenizeOptions) =>
@@ -342,12 +343,8 @@ export function checkText(value: unknown): string {
 }
 
 export function toNativePrefillOptions(options: NativePrefillOptions): NativePrefillOptions {
-  return {
-    refresh: options.refresh,
-    parseSpecial: options.parseSpecial,
-    replace: options.replace,
-    deterministic: options.deterministic,
-  };
+  const { refresh, parseSpecial, replace, deterministic, priority } = options;
+  return { refresh, parseSpecial, replace, deterministic, priority };
 }
 
 export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOptions>): NativeDecodeOptions {
@@ -386,5 +383,6 @@ export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOpti
     special: options.special,
     refreshInterval: options.refreshInterval ?? 0,
     deterministic: options.deterministic,
+    priority: options.priority,
   };
 }

@@ -6,6 +6,8 @@ export interface NativePrefillOptions {
   /** The prompt is all that the session is to hold; what it has in common with it stays. */
   readonly replace: boolean;
   readonly deterministic: boolean;
+  /** Higher ones are read first. */
+  readonly priority: number;
 }
 
 export interface NativePrefillResult {
@@ -100,6 +102,7 @@ export interface NativeDecodeOptions {
   readonly refreshInterval: number;
   /** Read with no other session's tokens. */
   readonly deterministic: boolean;
+  readonly priority: number;
 }
 
 export interface NativeDecodeResult {

@@ -152,6 +152,8 @@ export interface NativePairOptions extends NativeInspectOptions {
   /** 0: the default. */
   readonly contextSize: number;
   readonly maxSessions: number;
+  /** Calls for one more session that wait for a place. */
+  readonly maxWaiting: number;
   readonly batchSize: number;
   readonly prefillShare: number;
   readonly threads: number;
@@ -226,6 +228,7 @@ export interface NativePairInfo extends NativeInspection {
 
 export interface NativePairMetrics {
   readonly sessions: number;
+  readonly waiting: number;
   readonly prefillTokens: number;
   readonly prefillBatches: number;
   readonly decodeTokens: number;
@@ -248,7 +251,17 @@ export interface NativePair extends NativeChatPair {
     closeResponse: boolean,
   ): Promise<{ readonly prompt: Int32Array; readonly response: Int32Array }>;
   metrics(): NativePairMetrics;
-  createSession(): NativeSession;
+  /**
+   * Gives a session as soon as there is a place for it. A call that waits keeps the process alive only if it `isBounded`:
+   * if something else than a place ends it in time. The ticket of a call that does not wait is 0. Throws ERR_QUEUE_FULL or
+   * ERR_DISPOSED; rejects with ERR_DISPOSED, ERR_ABORTED or ERR_OUT_OF_MEMORY.
+   */
+  createSession(
+    priority: number,
+    isBounded: boolean,
+  ): { readonly session: Promise<NativeSession>; readonly ticket: number };
+  /** The call rejects with ERR_ABORTED if it still waits. */
+  leaveQueue(ticket: number): void;
   /** Resolves when everything is freed. Idempotent. */
   dispose(): Promise<void>;
 }

@@ -144,6 +144,7 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     if (!with_runtime) return out;
     out.context_size = in.size("contextSize");
     out.max_sessions = in.size("maxSessions");
+    out.max_waiting = in.size("maxWaiting");
     out.batch_size = in.size("batchSize");
     out.prefill_share = in.number("prefillShare");
     out.n_threads = in.integer("threads");
@@ -157,7 +158,8 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
 
 prefill_options to_prefill_options(const Napi::Object & from) {
     const fields in(from);
-    return { in.flag("refresh"), in.flag("parseSpecial"), in.flag("replace"), in.flag("deterministic") };
+    return { in.flag("refresh"), in.flag("parseSpecial"), in.flag("replace"), in.flag("deterministic"),
+             in.integer("priority") };
 }
 
 decode_options to_decode_options(const Napi::Object & from) {
@@ -204,6 +206,7 @@ decode_options to_decode_options(const Napi::Object & from) {
     out.special = in.flag("special");
     out.refresh_interval = in.size("refreshInterval");
     out.deterministic = in.flag("deterministic");
+    out.priority = in.integer("priority");
     out.stop = in.texts("stop");
     if (in.has("preservedTokens")) out.preserved_tokens = in.texts("preservedTokens");
     return out;

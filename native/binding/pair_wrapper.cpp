@@ -20,6 +20,7 @@ Napi::Function pair_wrapper::define(Napi::Env env) {
                            method<pair_wrapper, &pair_wrapper::parse_answer>("parseAnswer"),
                            method<pair_wrapper, &pair_wrapper::metrics>("metrics"),
                            method<pair_wrapper, &pair_wrapper::create_session>("createSession"),
+                           method<pair_wrapper, &pair_wrapper::leave_queue>("leaveQueue"),
                            method<pair_wrapper, &pair_wrapper::dispose>("dispose"),
                        });
 }
@@ -135,6 +136,7 @@ Napi::Value pair_wrapper::metrics(const Napi::CallbackInfo & info) {
     const pair_metrics metrics = engine_->metrics();
     Napi::Object out = Napi::Object::New(info.Env());
     out.Set("sessions", metrics.n_sessions);
+    out.Set("waiting", metrics.n_waiting);
     out.Set("prefillTokens", (double) metrics.n_prefill_tokens);
     out.Set("prefillBatches", (double) metrics.n_prefill_batches);
     out.Set("decodeTokens", (double) metrics.n_decode_tokens);
@@ -143,7 +145,35 @@ Napi::Value pair_wrapper::metrics(const Napi::CallbackInfo & info) {
 }
 
 Napi::Value pair_wrapper::create_session(const Napi::CallbackInfo & info) {
-    return session_wrapper::make(info.Env(), info.This().As<Napi::Object>(), box_, engine_->create_session());
+    const Napi::Env env = info.Env();
+    // The promise holds the pair, and so this.
+    const mailbox::call call = box_->open(env, Napi::Function(), info.This().As<Napi::Object>());
+    const auto box = box_;
+    const uint64_t id = call.id;
+    const auto done = [this, box, id](const std::shared_ptr<session_handle> & session) {
+        box->resolve(id, [this, session](Napi::Env env) -> Napi::Value {
+            return session_wrapper::make(env, Value(), box_, session);
+        });
+    };
+    session_places::ticket ticket = 0;
+    try {
+        ticket = engine_->create_session(info[0].As<Napi::Number>().Int32Value(),
+                                         { done, [box, id](const failure & error) { box->reject(id, error); } });
+    } catch (...) {
+        box_->drop(env, id);
+        throw;
+    }
+    // Whoever is about to give a place back keeps the process alive; where nobody is, the call would never end.
+    if (ticket != 0 && !info[1].As<Napi::Boolean>().Value()) box_->let_end(env, id);
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("session", call.promise);
+    out.Set("ticket", (double) ticket);
+    return out;
+}
+
+Napi::Value pair_wrapper::leave_queue(const Napi::CallbackInfo & info) {
+    engine_->leave_queue((session_places::ticket) info[0].As<Napi::Number>().Int64Value());
+    return info.Env().Undefined();
 }
 
 Napi::Value pair_wrapper::dispose(const Napi::CallbackInfo & info) {

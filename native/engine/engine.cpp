@@ -36,9 +36,7 @@ class engine::load_task final : public task {
     completion<pair_info> end_;
 };
 
-engine::engine(const pair_options & options) : options_(options) {
-    for (uint32_t i = options.max_sessions; i > 0; i--) free_sequences_.push_back((llama_seq_id) i - 1);
-}
+engine::engine(const pair_options & options) : options_(options), places_(options.max_sessions, options.max_waiting) {}
 
 // One token of each task's session in one batch.
 static void read_rows(pair & models, std::vector<scheduler::row_request> & requests) {
@@ -71,6 +69,7 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
     std::shared_ptr<engine> self(new engine(options));
     engine * raw = self.get();
     const auto free_all = [raw] {
+        raw->places_.close();
         // Nobody makes it any more: the pair counts as disposed by now.
         raw->texts_.reset();
         raw->text_encoder_.reset();
@@ -105,10 +104,14 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
     return self;
 }
 
-engine::~engine() { scheduler_.reset(); }
+engine::~engine() {
+    places_.close();
+    scheduler_.reset();
+}
 
 void engine::join() {
     disposed_ = true;
+    places_.close();
     scheduler_->join();
 }
 
@@ -226,34 +229,26 @@ void engine::parse_answer(std::shared_ptr<answer_parser> parser, std::string mor
         std::move(end));
 }
 
-std::shared_ptr<session_handle> engine::create_session() {
+session_places::ticket engine::create_session(int32_t priority, completion<std::shared_ptr<session_handle>> end) {
     loaded();
-    llama_seq_id sequence;
-    {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (free_sequences_.empty())
-            throw failure(error_code::session_limit,
-                          "all " + std::to_string(options_.max_sessions) +
-                              " sessions of the pair are open; dispose one or load the pair with a larger maxSessions",
-                          { { "maxSessions", options_.max_sessions } });
-        // The lowest: llama.cpp makes one micro-batch of sequences that follow one another.
-        const auto lowest = std::min_element(free_sequences_.begin(), free_sequences_.end());
-        sequence = *lowest;
-        free_sequences_.erase(lowest);
-    }
-    return std::make_shared<session_handle>(shared_from_this(), std::make_shared<session_slot>(*pair_, sequence));
+    const auto got = [this, end](llama_seq_id sequence) {
+        const auto made =
+            std::make_shared<session_handle>(shared_from_this(), std::make_shared<session_slot>(*pair_, sequence));
+        try {
+            end.done(made);
+        } catch (...) {
+            // From here on the session gives its place back itself.
+            end.failed(current_failure());
+        }
+    };
+    return places_.take(priority, { got, end.failed });
 }
 
 pair_metrics engine::metrics() {
     pair_metrics out = loaded().metrics();
-    const std::lock_guard<std::mutex> lock(mutex_);
-    out.n_sessions = options_.max_sessions - (uint32_t) free_sequences_.size();
+    out.n_sessions = places_.n_taken();
+    out.n_waiting = places_.n_waiting();
     return out;
-}
-
-void engine::give_back(llama_seq_id sequence) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    free_sequences_.push_back(sequence);
 }
 
 void engine::dispose(std::function<void()> done) {
@@ -262,6 +257,7 @@ void engine::dispose(std::function<void()> done) {
         const std::lock_guard<std::mutex> lock(mutex_);
         on_disposed_ = std::move(done);
     }
+    places_.close();
     scheduler_->stop();
 }
 
@@ -344,7 +340,7 @@ void session_handle::dispose(std::function<void()> done) {
     // The engine frees itself only after its last task, so the plain pointer holds for as long as the task lives.
     engine * owner = owner_.get();
     owner_->scheduler_->submit(std::make_shared<release_task>(slot_, [owner, sequence, done = std::move(done)] {
-        owner->give_back(sequence);
+        owner->places_.give_back(sequence);
         done();
     }));
 }

@@ -29,6 +29,7 @@ struct pair_options {
     std::vector<adapter_options> decode_adapters;
     uint32_t context_size = 0;  // tokens a session; 0: what both models were trained on, at most 4096
     uint32_t max_sessions = 1;
+    uint32_t max_waiting = 64;   // calls for one more session that wait for a place
     uint32_t batch_size = 512;   // tokens a micro-batch of the prefill
     double prefill_share = 0.6;  // of the time, while answers are written; see piece_size
     int32_t n_threads = 1;
@@ -79,6 +80,7 @@ struct pair_metrics {
     uint64_t n_decode_tokens = 0;
     uint64_t n_decode_batches = 0;
     uint32_t n_sessions = 0;  // open
+    uint32_t n_waiting = 0;   // calls that wait for a place
 };
 
 // What wakes a lazy grammar; kinds and meaning are llama.cpp's (common_grammar_trigger).
@@ -134,6 +136,7 @@ struct decode_options {
     std::vector<std::string> preserved_tokens;
     uint32_t refresh_interval = 0;  // tokens of the answer after which the prefill model reads them again; 0: never
     bool deterministic = false;     // computed alone, whatever other sessions do: batches change the last bits
+    int32_t priority = 0;           // the higher, the sooner; see prefill_options
 };
 
 struct prefill_options {
@@ -142,6 +145,7 @@ struct prefill_options {
     // The prompt is all that the session is to hold: what it has in common with it stays, the rest goes first.
     bool replace = false;
     bool deterministic = false;  // in whole micro-batches even while answers are written
+    int32_t priority = 0;        // a higher one is read before a lower one
 };
 
 struct prefill_result {

@@ -51,6 +51,7 @@ task::turn prefill_task::step() {
 task::wish prefill_task::next() const noexcept {
     wish out;
     if (!aborted()) out.is = wish::kind::piece;
+    out.priority = options_.priority;
     return out;
 }
 

@@ -11,7 +11,6 @@ import {
   openSession,
   type PairRecipe,
   readAnswer,
-  refusal,
   someTokens,
   traced,
 } from "./fixtures.js";
@@ -120,18 +119,6 @@ test("sessions advance together: none waits for the end of another's answer", as
     }),
   );
   t.is(ended.at(-1), 0);
-});
-
-test("one more session than the pair has places for is refused until one is disposed", async (t) => {
-  const pair = await openPair(t, { decode, maxSessions: 2 });
-  // Both are named: a session that is garbage gives its place free as well.
-  const [one, two] = [await pair.createSession(), await pair.createSession()];
-  const error = await refusal(t, "ERR_SESSION_LIMIT", pair.createSession());
-  t.deepEqual(error.details, { maxSessions: 2 });
-  await one.dispose();
-  const next = await pair.createSession();
-  await refusal(t, "ERR_SESSION_LIMIT", pair.createSession());
-  for (const session of [two, next]) t.is((await answer(session, someTokens(5), traced(2))).tokens.length, 2);
 });
 
 test("a session in a place that was used before starts empty", async (t) => {

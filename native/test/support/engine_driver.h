@@ -23,6 +23,8 @@ pair_options options_for(const std::string & prefill, const std::string & decode
 // Throws the failure that the load ended in.
 std::shared_ptr<engine> load(const pair_options & options, pair_info * info = nullptr);
 
+// Waits for a place, if it must.
+std::shared_ptr<session_handle> create_session(engine & pair, int32_t priority = 0);
 prefill_result prefill(session_handle & session, prompt_input prompt, const prefill_options & options = {});
 handover_report hand_over(session_handle & session);
 answer decode(session_handle & session, const decode_options & options);
