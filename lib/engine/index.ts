@@ -48,10 +48,12 @@ export { Pair } from "./pair.js";
 export type {
   AdapterInfo,
   DecodeResult,
+  EngineTasks,
   FinishReason,
   GenerateResult,
   HandoverPlan,
   HandoverReport,
+  Histogram,
   ModelInfo,
   PairInfo,
   PairInspection,

@@ -236,6 +236,7 @@ std::shared_ptr<session_handle> engine::create_session() {
 
 pair_metrics engine::metrics() {
     pair_metrics out = loaded().metrics();
+    out.tasks = scheduler_->counts();
     const std::lock_guard<std::mutex> lock(mutex_);
     out.n_sessions = options_.max_sessions - (uint32_t) free_sequences_.size();
     return out;

@@ -8,6 +8,7 @@
 #include "compute_pool.h"
 #include "models.h"
 #include "options.h"
+#include "pair_meters.h"
 #include "token_pieces.h"
 
 #include <atomic>
@@ -93,6 +94,7 @@ class pair {
 
     // Any thread.
     pair_metrics metrics() const;
+    pair_meters & meters() const { return *meters_; }
 
     batch_costs & costs() { return costs_; }
 
@@ -124,6 +126,7 @@ class pair {
     batch_costs costs_;
     // Counted on the engine thread, read on any.
     std::atomic<uint64_t> n_tokens_[2] = {}, n_batches_[2] = {};  // by side
+    std::unique_ptr<pair_meters> meters_ = std::make_unique<pair_meters>();
     pair_info info_;
 };
 

@@ -1,5 +1,7 @@
 #include "scheduler.h"
 
+#include "options.h"
+
 #include <new>
 
 namespace overfill {
@@ -25,6 +27,7 @@ void scheduler::submit(std::shared_ptr<task> item) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (!stopping_) {
             ready_.push_back(std::move(item));
+            n_tasks_++;
             changed_.notify_one();
             return;
         }
@@ -37,6 +40,11 @@ void scheduler::wake() noexcept {
     n_wakes_++;
     ready_.splice(ready_.end(), parked_);
     changed_.notify_one();
+}
+
+task_counts scheduler::counts() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return { n_tasks_ - ready_.size() - parked_.size(), ready_.size(), parked_.size() };
 }
 
 void scheduler::stop() {
@@ -100,6 +108,7 @@ void scheduler::take_turns(tasks & current, uint64_t n_wakes, std::unique_lock<s
             // The task's destructor may be long or call back: not under the lock.
             tasks done;
             done.splice(done.begin(), current, current.begin());
+            n_tasks_--;
             lock.unlock();
             done.clear();
             lock.lock();
@@ -134,6 +143,7 @@ void scheduler::run() noexcept {
     tasks left;
     left.splice(left.end(), ready_);
     left.splice(left.end(), parked_);
+    n_tasks_ = 0;
     lock.unlock();
     for (const auto & item : left) item->fail(disposed);
     left.clear();
