@@ -2,6 +2,14 @@
 export { DecodeStream } from "./decode-stream.js";
 export { demoPair, demoPrompt, demoQuestions } from "./demo-pair.js";
 export type {
+  DecodeEvent,
+  DiagnosticsEvents,
+  PrefillEvent,
+  RefreshEvent,
+  StageEvent,
+  SwitchEvent,
+} from "./diagnostics.js";
+export type {
   ChatMessage,
   ChatRecord,
   DataRecord,
