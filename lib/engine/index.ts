@@ -2,6 +2,14 @@
 export { DecodeStream } from "./decode-stream.js";
 export { demoPair, demoPrompt, demoQuestions } from "./demo-pair.js";
 export type {
+  DecodeEvent,
+  DiagnosticsEvents,
+  PrefillEvent,
+  RefreshEvent,
+  StageEvent,
+  SwitchEvent,
+} from "./diagnostics.js";
+export type {
   ChatMessage,
   ChatRecord,
   DataRecord,
@@ -49,10 +57,12 @@ export type { QueueOptions, SessionOptions } from "./place-options.js";
 export type {
   AdapterInfo,
   DecodeResult,
+  EngineTasks,
   FinishReason,
   GenerateResult,
   HandoverPlan,
   HandoverReport,
+  Histogram,
   ModelInfo,
   PairInfo,
   PairInspection,

@@ -1,7 +1,7 @@
 /** What callers may ask for: the options of every public call, with units, ranges and defaults. */
 
 import type { GpuOption, ModelSource } from "../internal/model-source.js";
-import type { QueueOptions } from "./place-options.js";
+import type { QueueOptions, SessionOptions } from "./place-options.js";
 
 export type { GpuOption, ModelSource } from "../internal/model-source.js";
 

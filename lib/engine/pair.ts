@@ -36,8 +36,12 @@ export let parseAnswer: (
   isLast: boolean,
 ) => Promise<NativeAnswerDelta[]>;
 
+let nPairs = 0;
+
 /** Made by {@link loadPair}. Owns native memory: dispose it, or use `await using`. */
 export class Pair implements AsyncDisposable {
+  /** A number that no other pair has in this thread; diagnostics events name it. */
+  readonly id: number = ++nPairs;
   /** What was loaded, how the handover works and what it needs. */
   readonly info: PairInfo;
   readonly #native: NativePair;

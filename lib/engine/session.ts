@@ -5,6 +5,7 @@ import { abortable, guardCallback } from "../internal/abortable.js";
 import type { NativeDecodeOptions, NativeHandoverReport, NativeSession } from "../internal/binding-types.js";
 import { type CallSite, callSite, fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { type DecodeStream, makeDecodeStream } from "./decode-stream.js";
+import { observed, publishDecode, publishPrefill, publishSwitch, type StageOrigin } from "./diagnostics.js";
 import type {
   DecodeOptions,
   DetokenizeOptions,
@@ -47,19 +48,25 @@ export type ChatDecodeOptions = Pick<
 /** As {@link Session.decode}; for chats only. */
 export let decodeChat: (session: Session, options: DecodeOptions, chat: ChatDecodeOptions) => DecodeStream;
 
+let nSessions = 0;
+
 /**
  * Made by {@link Pair.createSession}. Runs one stage at a time: a second call while one runs is refused with
  * ERR_SESSION_BUSY, a call out of order with ERR_STAGE_ORDER, a call after `dispose` with ERR_DISPOSED.
  */
 export class Session implements AsyncDisposable {
+  /** A number that no other session has in this thread, of whichever pair; diagnostics events name it. */
+  readonly id: number = ++nSessions;
   /** The pair that the session belongs to. */
   readonly pair: Pair;
   readonly #native: NativeSession;
+  readonly #origin: StageOrigin;
   #disposed = false;
 
   private constructor(pair: Pair, native: NativeSession) {
     this.pair = pair;
     this.#native = native;
+    this.#origin = { pairId: pair.id, sessionId: this.id };
   }
 
   static {
@@ -92,8 +99,21 @@ export class Session implements AsyncDisposable {
     const checked = checkPrefillOptions(options);
     const input = checkPrompt(prompt);
     this.#assertUsable();
+    checked.signal?.throwIfAborted();
+    return observed(
+      () => this.#read(input, checked, options.onProgress),
+      checked.signal,
+      (end) => publishPrefill(this.#origin, end),
+    );
+  }
+
+  async #read(
+    input: string | Int32Array,
+    checked: ReturnType<typeof checkPrefillOptions>,
+    onProgress: PrefillOptions["onProgress"],
+  ): Promise<PrefillResult> {
     const abort = () => this.#native.abort();
-    const progress = guardCallback(options.onProgress, abort);
+    const progress = guardCallback(onProgress, abort);
     const report =
       progress.call &&
       ((tokens: number, totalTokens: number) => progress.call?.({ tokens, totalTokens } satisfies PrefillProgress));
@@ -123,12 +143,12 @@ export class Session implements AsyncDisposable {
   async #switch(options: SwitchOptions): Promise<HandoverReport> {
     const { signal } = checkSwitchOptions(options);
     this.#assertUsable();
-    return toReport(
-      await abortable(
-        signal,
-        () => this.#native.abort(),
-        () => this.#native.handOver(),
-      ),
+    signal?.throwIfAborted();
+    const abort = () => this.#native.abort();
+    return observed(
+      async () => toReport(await abortable(signal, abort, () => this.#native.handOver())),
+      signal,
+      (end) => publishSwitch(this.#origin, end),
     );
   }
 
@@ -274,6 +294,7 @@ export class Session implements AsyncDisposable {
         abort: () => this.#native.abort(),
         retract: (tokens) => this.#native.retract(tokens),
         isDisposed: () => this.disposed,
+        ended: (end, nRead) => publishDecode(this.#origin, end, nRead),
         withLogProbs: options.logProbs >= 0,
       },
       signal,

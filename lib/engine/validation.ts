@@ -227,7 +227,9 @@ const prefillSchema = onFirstUse(() =>
 const switchSchema = onFirstUse(() =>
   z.strictObject({ signal: z.optional(signal()) } satisfies SchemasOf<SwitchOptions>),
 );
-const forkSchema = onFirstUse(() => z.strictObject({ signal: z.optional(signal()) } satisfies SchemasOf<ForkOptions>));
+const forkSchema = onFirstUse(() =>
+  z.strictObject({ priority: priority(), signal: z.optional(signal()) } satisfies SchemasOf<ForkOptions>),
+);
 const decodeSchema = onFirstUse(() => z.strictObject(decodeShape()));
 const generateSchema = onFirstUse(() =>
   z.strictObject({

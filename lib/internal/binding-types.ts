@@ -233,6 +233,18 @@ export interface NativePairMetrics {
   readonly prefillBatches: number;
   readonly decodeTokens: number;
   readonly decodeBatches: number;
+  readonly tasks: { readonly running: number; readonly ready: number; readonly waitingForReader: number };
+  readonly timeToFirstTokenMs: NativeHistogram;
+  readonly timeBetweenTokensMs: NativeHistogram;
+  readonly decodeBatchSizes: NativeHistogram;
+}
+
+/** `counts` has one more than `bounds`, for what is above the last; they are not cumulative. */
+export interface NativeHistogram {
+  readonly bounds: number[];
+  readonly counts: number[];
+  readonly sum: number;
+  readonly count: number;
 }
 
 export interface NativePair extends NativeChatPair {

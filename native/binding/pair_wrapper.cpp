@@ -132,6 +132,19 @@ Napi::Value pair_wrapper::parse_answer(const Napi::CallbackInfo & info) {
     });
 }
 
+static Napi::Object from_histogram(Napi::Env env, const histogram_counts & from) {
+    Napi::Array bounds = Napi::Array::New(env, from.bounds.size());
+    for (uint32_t i = 0; i < bounds.Length(); i++) bounds.Set(i, from.bounds[i]);
+    Napi::Array counts = Napi::Array::New(env, from.counts.size());
+    for (uint32_t i = 0; i < counts.Length(); i++) counts.Set(i, (double) from.counts[i]);
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("bounds", bounds);
+    out.Set("counts", counts);
+    out.Set("sum", from.sum);
+    out.Set("count", (double) from.count);
+    return out;
+}
+
 Napi::Value pair_wrapper::metrics(const Napi::CallbackInfo & info) {
     const pair_metrics metrics = engine_->metrics();
     Napi::Object out = Napi::Object::New(info.Env());
@@ -141,6 +154,14 @@ Napi::Value pair_wrapper::metrics(const Napi::CallbackInfo & info) {
     out.Set("prefillBatches", (double) metrics.n_prefill_batches);
     out.Set("decodeTokens", (double) metrics.n_decode_tokens);
     out.Set("decodeBatches", (double) metrics.n_decode_batches);
+    Napi::Object tasks = Napi::Object::New(info.Env());
+    tasks.Set("running", (double) metrics.tasks.n_running);
+    tasks.Set("ready", (double) metrics.tasks.n_ready);
+    tasks.Set("waitingForReader", (double) metrics.tasks.n_parked);
+    out.Set("tasks", tasks);
+    out.Set("timeToFirstTokenMs", from_histogram(info.Env(), metrics.first_token_ms));
+    out.Set("timeBetweenTokensMs", from_histogram(info.Env(), metrics.between_tokens_ms));
+    out.Set("decodeBatchSizes", from_histogram(info.Env(), metrics.decode_batch_sizes));
     return out;
 }
 

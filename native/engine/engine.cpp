@@ -246,6 +246,7 @@ session_places::ticket engine::create_session(int32_t priority, completion<std::
 
 pair_metrics engine::metrics() {
     pair_metrics out = loaded().metrics();
+    out.tasks = scheduler_->counts();
     out.n_sessions = places_.n_taken();
     out.n_waiting = places_.n_waiting();
     return out;

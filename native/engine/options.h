@@ -4,6 +4,7 @@
 
 #include "adapters.h"
 #include "handover.h"
+#include "histogram.h"
 #include "models.h"
 #include "pair_plan.h"
 #include "sampler_chain.h"
@@ -73,6 +74,13 @@ struct pair_info {
     double load_ms = 0;
 };
 
+// The engine thread's tasks at this moment.
+struct task_counts {
+    size_t n_running = 0;  // in the step that it is at
+    size_t n_ready = 0;    // wait for their turn
+    size_t n_parked = 0;   // wait for a reader
+};
+
 // Totals since the load: tokens that each model has read, and in how many batches.
 struct pair_metrics {
     uint64_t n_prefill_tokens = 0;
@@ -81,6 +89,8 @@ struct pair_metrics {
     uint64_t n_decode_batches = 0;
     uint32_t n_sessions = 0;  // open
     uint32_t n_waiting = 0;   // calls that wait for a place
+    task_counts tasks;
+    histogram_counts first_token_ms, between_tokens_ms, decode_batch_sizes;  // see pair_meters.h
 };
 
 // What wakes a lazy grammar; kinds and meaning are llama.cpp's (common_grammar_trigger).

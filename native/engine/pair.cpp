@@ -346,6 +346,7 @@ bool pair::run_batch(pair_side by) {
     case 0:
         n_tokens_[(size_t) by] += (uint64_t) batch_.n_tokens;
         n_batches_[(size_t) by]++;
+        if (by != pair_side::prefill) meters_->decode_batch_sizes.add(batch_.n_tokens);
         return true;
     case 2: return false;
     case -2: throw failure(error_code::out_of_memory, "not enough memory for a step of inference: " + log.errors());
@@ -356,7 +357,17 @@ bool pair::run_batch(pair_side by) {
     }
 }
 
-pair_metrics pair::metrics() const { return { n_tokens_[0], n_batches_[0], n_tokens_[1], n_batches_[1] }; }
+pair_metrics pair::metrics() const {
+    pair_metrics out;
+    out.n_prefill_tokens = n_tokens_[0];
+    out.n_prefill_batches = n_batches_[0];
+    out.n_decode_tokens = n_tokens_[1];
+    out.n_decode_batches = n_batches_[1];
+    out.first_token_ms = meters_->first_token_ms.read();
+    out.between_tokens_ms = meters_->between_tokens_ms.read();
+    out.decode_batch_sizes = meters_->decode_batch_sizes.read();
+    return out;
+}
 
 handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept) {
     const stopwatch watch;

@@ -9,6 +9,7 @@
 #include "compute_pool.h"
 #include "models.h"
 #include "options.h"
+#include "pair_meters.h"
 #include "piece_size.h"
 #include "token_pieces.h"
 
@@ -101,6 +102,7 @@ class pair {
 
     // Any thread.
     pair_metrics metrics() const;
+    pair_meters & meters() const { return *meters_; }
 
     batch_costs & costs() { return costs_; }
 
@@ -139,6 +141,7 @@ class pair {
     uint64_t n_before_piece_ = 0;  // tokens read
     // Counted on the engine thread, read on any.
     std::atomic<uint64_t> n_tokens_[2] = {}, n_batches_[2] = {};  // by side
+    std::unique_ptr<pair_meters> meters_ = std::make_unique<pair_meters>();
     pair_info info_;
 };
 

@@ -1,6 +1,7 @@
 #include "scheduler.h"
 
 #include "clock.h"
+#include "options.h"
 
 #include <new>
 
@@ -27,6 +28,7 @@ void scheduler::submit(std::shared_ptr<task> item) {
         if (!stopping_) {
             item->arrived_ = n_arrived_++;
             ready_.push_back(std::move(item));
+            n_tasks_++;
             changed_.notify_one();
             return;
         }
@@ -39,6 +41,11 @@ void scheduler::wake() noexcept {
     n_wakes_++;
     ready_.splice(ready_.end(), parked_);
     changed_.notify_one();
+}
+
+task_counts scheduler::counts() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return { n_tasks_ - ready_.size() - parked_.size(), ready_.size(), parked_.size() };
 }
 
 void scheduler::stop() {
@@ -129,6 +136,7 @@ void scheduler::take_turns(tasks & current, uint64_t n_wakes, std::unique_lock<s
             // The task's destructor may be long or call back: not under the lock.
             tasks done;
             done.splice(done.begin(), current, current.begin());
+            n_tasks_--;
             lock.unlock();
             done.clear();
             lock.lock();
@@ -179,6 +187,7 @@ void scheduler::run() noexcept {
     tasks left;
     left.splice(left.end(), ready_);
     left.splice(left.end(), parked_);
+    n_tasks_ = 0;
     lock.unlock();
     for (const auto & item : left) item->fail(disposed);
     left.clear();

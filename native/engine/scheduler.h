@@ -22,6 +22,7 @@
 namespace overfill {
 
 class cached_sequence;
+struct task_counts;
 
 // The next token of a sequence.
 struct batch_row {
@@ -116,6 +117,9 @@ class scheduler {
     // Any thread. Aborts the running step; tasks that wait fail with ERR_DISPOSED.
     void stop();
 
+    // Any thread.
+    task_counts counts() const;
+
     // Stops and waits for the thread's end. Not on the engine thread.
     void join();
 
@@ -132,10 +136,11 @@ class scheduler {
     void run_round(round & current, std::unique_lock<std::mutex> & lock);
 
     hooks hooks_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_;
     // Lists: moving a task from one to another takes no memory, so the thread cannot fail at it.
     tasks ready_, parked_;
+    size_t n_tasks_ = 0;    // those that the thread has in hand included
     uint64_t n_wakes_ = 0;  // counted, so that a wake during a step is not lost
     uint64_t n_arrived_ = 0;
     uint64_t n_pieces_ = 0;

@@ -43,6 +43,7 @@ task::turn prefill_task::step() {
     if (on_progress_) on_progress_(run_->n_done(), run_->n_total());
     if (!run_->done()) return turn::again;
     slot_->n_before_space = ends_in_space_ ? slot_->state.tokens().size() : 0;
+    slot_->asked = asked_;
     slot_->busy = false;
     end_.done(run_->result());
     return turn::done;
@@ -83,6 +84,7 @@ decode_task::decode_task(slot_ptr slot, const pair & models, decode_options opti
 
 // False: it was aborted.
 bool decode_task::begin() {
+    clock_ = answer_clock(std::exchange(slot_->asked, std::nullopt));
     if (aborted()) return false;
     session & s = slot_->state;
     s.begin_decode();
@@ -192,11 +194,14 @@ task::turn decode_task::generate() {
     s.append(*token);
     s.trace().add(sampler_->drawn(), sampler_->mirostat());
     n_tokens_++;
+    clock_.wrote_token(pair_.meters());
 
     if (text_->append(*token)) return end(finish_reason::stop);
     if (n_tokens_ == options_.max_tokens) return end(finish_reason::length);
     text_->release(piece_.text, piece_.tokens);
-    return give() ? turn::again : turn::parked;
+    if (give()) return turn::again;
+    clock_.waits_for_reader();
+    return turn::parked;
 }
 
 bool decode_task::give() {

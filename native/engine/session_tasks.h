@@ -4,6 +4,7 @@
 
 #include "answer_text.h"
 #include "completion.h"
+#include "pair_meters.h"
 #include "prompt.h"
 #include "sampler.h"
 #include "scheduler.h"
@@ -29,6 +30,8 @@ struct session_slot {
     // Engine thread: the tokens there were behind a prompt whose last white space the vocabulary made nothing of; it
     // belongs before the text that comes next. 0: none.
     size_t n_before_space = 0;
+    // Engine thread: when the last prefill was called, until an answer begins.
+    std::optional<answer_clock::time> asked;
 };
 using slot_ptr = std::shared_ptr<session_slot>;
 
@@ -48,6 +51,7 @@ class prefill_task final : public task {
     std::function<void(uint32_t, uint32_t)> on_progress_;
     completion<prefill_result> end_;
     std::optional<session::prefill_run> run_;
+    const answer_clock::time asked_ = answer_clock::clock::now();
     bool ends_in_space_ = false;  // which the vocabulary makes nothing of
 };
 
@@ -87,6 +91,7 @@ class decode_task final : public task {
     decode_chunk piece_;                                  // reused
     std::vector<std::vector<token_log_prob>> log_probs_;  // of the tokens not given yet
     uint32_t n_tokens_ = 0;
+    answer_clock clock_;
     bool refreshing_ = false;
     const float * given_ = nullptr;  // the logits of a row that was read with others'
     decode_result result_;
