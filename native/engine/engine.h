@@ -40,7 +40,8 @@ class session_handle {
     // Each throws ERR_DISPOSED or ERR_SESSION_BUSY at once; all other errors reach the completion or the stream.
     void prefill(prompt_input input, const prefill_options & options,
                  std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end);
-    void hand_over(completion<handover_report> end);
+    // Without a writer: the session's own.
+    void hand_over(completion<handover_report> end, std::optional<pair_side> writer = std::nullopt);
     std::shared_ptr<token_stream> decode(decode_options options, std::function<void()> on_readable);
 
     void retract(uint32_t n_tokens, completion<bool> end);
@@ -99,8 +100,8 @@ class engine : public std::enable_shared_from_this<engine> {
     // Throws ERR_DISPOSED.
     pair_metrics metrics();
 
-    // Throws ERR_SESSION_LIMIT if max_sessions are open.
-    std::shared_ptr<session_handle> create_session();
+    // `writer`: who writes where an answer names nobody. Throws ERR_SESSION_LIMIT if max_sessions are open.
+    std::shared_ptr<session_handle> create_session(pair_side writer = pair_side::decode);
 
     // Frees everything on the engine thread, then calls `done` there. Only the first call's `done` is called.
     void dispose(std::function<void()> done);

@@ -3,6 +3,7 @@
 // read by the decode model have it read in one batch, and then take their turns.
 #pragma once
 
+#include "cache_ledger.h"
 #include "failure.h"
 #include "joined_thread.h"
 
@@ -22,10 +23,11 @@ namespace overfill {
 
 class cached_sequence;
 
-// The next token of a sequence.
+// The next token of a sequence, and who reads it.
 struct batch_row {
     cached_sequence * cache;
     llama_token token;
+    pair_side by;
 };
 
 class task {
@@ -41,7 +43,7 @@ class task {
     // Engine thread. May throw: the task is then over and `fail` is called.
     virtual turn step() = 0;
 
-    // Engine thread, before a step: the token that the step would have the decode model read, if it may be read along
+    // Engine thread, before a step: the token that the step would have its writer read, if it may be read along
     // with others'.
     virtual std::optional<batch_row> row() noexcept { return std::nullopt; }
 
