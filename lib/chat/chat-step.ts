@@ -140,7 +140,7 @@ const tokensOf = async (pair: Pair, text: string) => (text === "" ? 0 : (await p
 export async function runStep(request: StepRequest): Promise<StepOutcome> {
   const { session, rendered, signal, emit } = request;
   const prefill: PrefillResult = await session.prefill(rendered.tokens, { replace: true, signal });
-  const handover: HandoverReport = await session.switch({ signal });
+  const handover: HandoverReport = await session.switch({ signal, writer: request.decode.writer });
   const answer = new AnswerInProgress(emit, request.asObject);
   const stream = decodeChat(
     session,

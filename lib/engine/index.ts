@@ -33,6 +33,7 @@ export type {
   LoadPairOptions,
   LoadProgress,
   ModelSource,
+  OnePairOptions,
   PrefillOptions,
   PrefillProgress,
   PrefillSource,

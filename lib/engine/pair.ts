@@ -25,6 +25,7 @@ import {
   checkTokenizeOptions,
   checkTokens,
 } from "./validation.js";
+import { decodeWriterNumber, defaultWriter, writerNumber } from "./writers.js";
 
 /** Makes a pair of what was loaded; for {@link loadPair} only. */
 export let makePair: (native: NativePair, info: PairInfo) => Pair;
@@ -74,13 +75,14 @@ export class Pair implements AsyncDisposable {
 
   /**
    * Opens a conversation. Rejects with ERR_SESSION_LIMIT if `maxSessions` are open, ERR_DISPOSED after `dispose`,
-   * ERR_INVALID_ARGUMENT for an option: there are none yet.
+   * ERR_INVALID_ARGUMENT for an option or the name of a writer that the pair does not have.
    */
   async createSession(options: SessionOptions = {}): Promise<Session> {
     return fromCaller(async () => {
-      checkSessionOptions(options);
+      const { writer = defaultWriter(this.info.writers) } = checkSessionOptions(options);
+      const number = writerNumber(this.info.writers, writer);
       this.#assertUsable();
-      return makeSession(this, this.#native.createSession());
+      return makeSession(this, this.#native.createSession(number), writer);
     });
   }
 
@@ -155,7 +157,7 @@ export class Pair implements AsyncDisposable {
   }
 
   /**
-   * How likely responses to a prompt are to the prefill model, to the decode model and in two stages, token by token. Nothing
+   * How likely responses to a prompt are to the prefill model, to a decode model and in two stages, token by token. Nothing
    * is generated: each row is given the response's own tokens. In two stages the first token is the prefill model's, as in
    * generation, and so is the first one after each refresh. Responses as text are tokenised together with a prompt that is
    * text.
@@ -180,9 +182,11 @@ export class Pair implements AsyncDisposable {
     const checked = checkScore(prompt, responses, options);
     this.#assertUsable();
     checked.options.signal?.throwIfAborted();
-    const session = this.#native.createSession();
+    const { writers } = this.info;
+    const writer = decodeWriterNumber(writers, checked.options.writer ?? defaultWriter(writers));
+    const session = this.#native.createSession(writer);
     try {
-      return await scoreOn(session, checked);
+      return await scoreOn(session, checked, writer);
     } finally {
       await session.dispose();
     }

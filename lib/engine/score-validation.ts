@@ -2,7 +2,16 @@
 
 import { check } from "../internal/check-options.js";
 import { inWords } from "../internal/expectations.js";
-import { type InputOf, list, maxInt32, onFirstUse, type SchemasOf, signal, whole } from "../internal/option-schemas.js";
+import {
+  type InputOf,
+  list,
+  maxInt32,
+  onFirstUse,
+  type SchemasOf,
+  signal,
+  text,
+  whole,
+} from "../internal/option-schemas.js";
 import * as z from "../internal/schema.js";
 import type { ScoreOptions, ScoreRow } from "./score.js";
 import { checkPrompt } from "./validation.js";
@@ -22,6 +31,7 @@ const optionsSchema = onFirstUse(() =>
       "two-stage",
     ]),
     parseSpecial: z.withDefault(z.boolean(), true),
+    writer: z.optional(text()),
     signal: z.optional(signal()),
   } satisfies SchemasOf<ScoreOptions>),
 );
@@ -34,6 +44,7 @@ export interface CheckedScore {
   readonly options: {
     readonly rows: readonly ScoreRow[];
     readonly parseSpecial: boolean;
+    readonly writer?: string | undefined;
     readonly signal?: AbortSignal | undefined;
   };
 }

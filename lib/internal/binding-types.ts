@@ -134,14 +134,21 @@ export interface NativeSideOptions extends NativeModelOptions {
 
 export interface NativeInspectOptions {
   readonly prefill: NativeSideOptions;
-  readonly decode: NativeSideOptions | undefined;
+  /** The decode models; the first is the default. None: the prefill model writes. An inspection looks at one. */
+  readonly writers: readonly NativeWriterOptions[];
   readonly cacheTypeK: string;
   readonly cacheTypeV: string;
   readonly flashAttention: "auto" | "on" | "off";
-  /** The decode model's own cache; "": as the prefill model's. */
-  readonly decodeCacheTypeK: string;
-  readonly decodeCacheTypeV: string;
-  readonly decodeFlashAttention: "" | "auto" | "on" | "off";
+}
+
+/** A decode model. */
+export interface NativeWriterOptions {
+  readonly name: string;
+  readonly model: NativeSideOptions;
+  /** Its own cache; "": as the prefill model's. */
+  readonly cacheTypeK: string;
+  readonly cacheTypeV: string;
+  readonly flashAttention: "" | "auto" | "on" | "off";
   /** At most one of these three is neither "" nor empty. */
   readonly translatorPath: string;
   readonly layers: readonly number[];
@@ -214,6 +221,7 @@ export interface NativeInspection {
 }
 
 export interface NativePairInfo extends NativeInspection {
+  readonly writers: { readonly name: string; readonly model: NativeModelInfo; readonly plan: NativePlan }[];
   readonly contextSize: number;
   readonly maxSessions: number;
   readonly batchSize: number;
@@ -247,7 +255,8 @@ export interface NativePair extends NativeChatPair {
     closeResponse: boolean,
   ): Promise<{ readonly prompt: Int32Array; readonly response: Int32Array }>;
   metrics(): NativePairMetrics;
-  createSession(): NativeSession;
+  /** `writer`: who writes where nobody is named; 0 is the prefill model, from 1 on the decode models. */
+  createSession(writer: number): NativeSession;
   /** Resolves when everything is freed. Idempotent. */
   dispose(): Promise<void>;
 }

@@ -115,6 +115,9 @@ writer_options to_writer(const fields & in) {
     out.cache_type_k = to_own_cache_type(in.text("cacheTypeK"));
     out.cache_type_v = to_own_cache_type(in.text("cacheTypeV"));
     out.attention = to_own_flash_attention(in.text("flashAttention"));
+    out.translator_path = in.text("translatorPath");
+    out.layer_rule = in.text("layerRule");
+    out.layers = in.integers("layers");
     return out;
 }
 
@@ -146,21 +149,16 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     const fields in(from);
     pair_options out;
     out.prefill = in.model("prefill");
-    out.decode = in.model("decode");
     out.prefill_adapters = in.adapters("prefill");
-    out.decode_adapters = in.adapters("decode");
     out.cache_type_k = to_cache_type(in.text("cacheTypeK"));
     out.cache_type_v = to_cache_type(in.text("cacheTypeV"));
     out.attention = to_flash_attention(in.text("flashAttention"));
-    out.decode_cache_type_k = to_own_cache_type(in.text("decodeCacheTypeK"));
-    out.decode_cache_type_v = to_own_cache_type(in.text("decodeCacheTypeV"));
-    out.decode_attention = to_own_flash_attention(in.text("decodeFlashAttention"));
-    out.translator_path = in.text("translatorPath");
-    out.layer_rule = in.text("layerRule");
-    out.layers = in.integers("layers");
+    for (const fields & writer : in.objects("writers")) out.more_writers.push_back(to_writer(writer));
+    if (!out.more_writers.empty()) {
+        out.set_first_writer(out.more_writers.front());
+        out.more_writers.erase(out.more_writers.begin());
+    }
     if (!with_runtime) return out;
-    out.decode_name = in.text("decodeName");
-    for (const fields & writer : in.objects("moreWriters")) out.more_writers.push_back(to_writer(writer));
     out.context_size = in.size("contextSize");
     out.max_sessions = in.size("maxSessions");
     out.batch_size = in.size("batchSize");

@@ -10,6 +10,18 @@ std::vector<writer_options> pair_options::writers() const {
     return all;
 }
 
+void pair_options::set_first_writer(const writer_options & writer) {
+    decode_name = writer.name;
+    decode = writer.model;
+    decode_adapters = writer.adapters;
+    decode_cache_type_k = writer.cache_type_k;
+    decode_cache_type_v = writer.cache_type_v;
+    decode_attention = writer.attention;
+    translator_path = writer.translator_path;
+    layers = writer.layers;
+    layer_rule = writer.layer_rule;
+}
+
 bool pair_options::asks_for_two_caches(const writer_options & writer) const {
     return handover == handover_choice::translate || writer.cache_type_k.value_or(cache_type_k) != cache_type_k ||
            writer.cache_type_v.value_or(cache_type_v) != cache_type_v ||

@@ -65,6 +65,7 @@ struct pair_options {
 
     // All decode models; the first is the default.
     std::vector<writer_options> writers() const;
+    void set_first_writer(const writer_options & writer);
     // Whether they were given names, which errors then tell.
     bool names_writers() const { return decode_name != "decode" || !more_writers.empty(); }
     // Whether even one model has two caches where this one writes.

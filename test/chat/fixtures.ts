@@ -83,7 +83,7 @@ const load = binding.loadPair.bind(binding);
 binding.loadPair = (...options) => {
   const pair = load(...options);
   const create = pair.createSession.bind(pair);
-  pair.createSession = () => playing(create());
+  pair.createSession = (writer) => playing(create(writer));
   return pair;
 };
 
