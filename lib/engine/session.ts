@@ -242,17 +242,17 @@ export class Session implements AsyncDisposable {
 
   #stream(
     options: NativeDecodeOptions,
-    { signal, writer = this.#writer }: Pick<DecodeOptions, "signal" | "writer">,
+    { signal, writer }: Pick<DecodeOptions, "signal" | "writer">,
     site: CallSite,
   ): DecodeStream {
     const number = this.#numberOf(writer);
     return makeDecodeStream(
       {
-        writer,
+        writer: writer ?? this.#writer,
         begin: () => {
           this.#assertUsable();
-          const stream = this.#native.decode({ ...options, writer: number });
-          this.#writer = writer;
+          const stream = this.#native.decode(number === undefined ? options : { ...options, writer: number });
+          this.#writer = writer ?? this.#writer;
           return stream;
         },
         abort: () => this.#native.abort(),
@@ -266,8 +266,6 @@ export class Session implements AsyncDisposable {
   }
 
   /** As the binding takes it. Refuses an unknown one. */
-  #numberOf(writer: string): number;
-  #numberOf(writer: string | undefined): number | undefined;
   #numberOf(writer: string | undefined): number | undefined {
     return writer === undefined ? undefined : writerNumber(this.pair.info.writers, writer);
   }

@@ -226,6 +226,12 @@ const std::string & pair::name_of(pair_side side) const {
     return side == pair_side::prefill ? prefill : models_.writers.at(decode_index(side)).name;
 }
 
+bool pair::serves(pair_side writer, pair_side reader) const {
+    if (writer == pair_side::prefill || writer == reader || !shares(writer)) return true;
+    const std::vector<int32_t> & layers = plan_of(writer).layer_map;
+    return layers.empty() || (reader != pair_side::prefill && shares(reader) && plan_of(reader).layer_map == layers);
+}
+
 bool pair::ends_answer(llama_token token, pair_side writer) const {
     const llama_model * model = llama_get_model(context(writer));
     return llama_vocab_is_eog(vocab(), token) || llama_vocab_is_eog(llama_model_get_vocab(model), token);

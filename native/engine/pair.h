@@ -39,6 +39,9 @@ class pair {
         return side == pair_side::prefill || plan_of(side).kind == handover_kind::share;
     }
     const std::string & name_of(pair_side side) const;
+    // Whether what one model wrote into the prefill model's cache is all that another one needs to go on from it. A writer
+    // that uses some of the layers only leaves the others as they were.
+    bool serves(pair_side writer, pair_side reader) const;
 
     // Whether the token ends an answer, for the prefill model or for who writes it.
     bool ends_answer(llama_token token, pair_side writer) const;

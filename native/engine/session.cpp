@@ -98,6 +98,11 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
             "the prompt's " + std::to_string(prompt_.size()) + " tokens do not fit: " + std::to_string(n_kept_) +
                 " of the context's " + std::to_string(n_context) + " tokens are taken",
             { { "promptTokens", prompt_.size() }, { "contextTokens", n_kept_ }, { "contextSize", n_context } });
+    if (!refresh_ && target.n_usable(pair_side::prefill) < std::min(n_kept_, target.cache_.size()))
+        throw failure(error_code::handover_unavailable,
+                      "what the decode model wrote is not in all layers of the prefill model's cache; have it read again "
+                      "(refresh: true)",
+                      { { "parameter", "refresh" } });
 
     // What is left to read of the text so far: what the decode model wrote, or only its last token.
     const uint32_t from =
@@ -189,7 +194,17 @@ handover_report session::hand_over(std::optional<pair_side> writer) {
     return report;
 }
 
+uint32_t session::n_usable(pair_side by) const {
+    uint32_t n = 0;
+    for (const cache_ledger::run & run : cache_.ledger().runs()) {
+        if (!pair_.serves(run.by, by)) break;
+        n = run.end;
+    }
+    return n;
+}
+
 handover_report session::switch_caches(pair_side to) {
+    cache_.cut(n_usable(to));
     cached_sequence & cache = cache_of(to);
     // What the writer has of what the prefill model's cache holds. Where that is all, it keeps what it has beyond.
     const uint32_t n_kept = cache_.ledger().n_alike(cache.ledger());

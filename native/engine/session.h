@@ -85,6 +85,8 @@ class session {
         return pair_.shares(writer_) ? cache_ : own_caches_[decode_index(writer_)];
     }
     uint32_t n_clean() const { return cache_.ledger().n_clean(); }
+    // The tokens at the beginning of the prefill model's cache that a model can go on from.
+    uint32_t n_usable(pair_side by) const;
     void set_stage(session_stage stage);
     // Takes what stands behind the first n tokens from all caches.
     void forget_from(uint32_t n);
