@@ -143,7 +143,7 @@ Napi::Value pair_wrapper::metrics(const Napi::CallbackInfo & info) {
 }
 
 Napi::Value pair_wrapper::create_session(const Napi::CallbackInfo & info) {
-    return session_wrapper::make(info.Env(), info.This().As<Napi::Object>(), box_, 
+    return session_wrapper::make(info.Env(), info.This().As<Napi::Object>(), box_,
                                  engine_->create_session((pair_side) info[0].As<Napi::Number>().Uint32Value()));
 }
 

@@ -17,7 +17,8 @@ namespace overfill {
 // A decode model beside the prefill model.
 struct compared_writer {
     std::string name;
-    std::shared_ptr<llama_model> model;  // null: the prefill model and its context write; its weights where one file is both
+    std::shared_ptr<llama_model>
+        model;  // null: the prefill model and its context write; its weights where one file is both
     model_traits traits;
     pair_plan plan;
     translator how;         // empty: nothing but what the models tell

@@ -243,7 +243,8 @@ std::shared_ptr<session_handle> engine::create_session(pair_side writer) {
         sequence = *lowest;
         free_sequences_.erase(lowest);
     }
-    return std::make_shared<session_handle>(shared_from_this(), std::make_shared<session_slot>(*pair_, sequence, writer));
+    return std::make_shared<session_handle>(shared_from_this(),
+                                            std::make_shared<session_slot>(*pair_, sequence, writer));
 }
 
 pair_metrics engine::metrics() {

@@ -84,7 +84,7 @@ struct pair_info {
     model_traits prefill;
     std::vector<adapter_facts> prefill_adapters;
     std::vector<writer_info> writers;  // at least one; the first is the default
-    uint32_t context_size = 0;  // tokens a session, as allocated
+    uint32_t context_size = 0;         // tokens a session, as allocated
     uint32_t max_sessions = 1;
     uint32_t batch_size = 0;
     int32_t n_threads = 1;
@@ -154,8 +154,8 @@ struct decode_options {
     bool special = false;  // render control tokens as text
     // The texts of tokens that are rendered even so, that which ends the answer included.
     std::vector<std::string> preserved_tokens;
-    uint32_t refresh_interval = 0;  // tokens of the answer after which the prefill model reads them again; 0: never
-    bool deterministic = false;     // computed alone, whatever other sessions do: batches change the last bits
+    uint32_t refresh_interval = 0;    // tokens of the answer after which the prefill model reads them again; 0: never
+    bool deterministic = false;       // computed alone, whatever other sessions do: batches change the last bits
     std::optional<pair_side> writer;  // none: the one that the session has switched to
 };
 

@@ -159,9 +159,9 @@ void pair::make_writer(size_t index, const pair_options & options, const writer_
         if (options.handover == handover_choice::share) choose_handover(model.plan, options.handover);
     }
     out.context = make_context(model.model.get(), params, "decode");
-    out.over = std::make_unique<translate_handover>(
-        prefill_.get(), out.context.get(), resolve_translation(prefill_.get(), out.context.get(), model.how),
-        implementation_);
+    out.over = std::make_unique<translate_handover>(prefill_.get(), out.context.get(),
+                                                    resolve_translation(prefill_.get(), out.context.get(), model.how),
+                                                    implementation_);
 }
 
 void pair::make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data) {
@@ -334,8 +334,7 @@ void pair::hand_back(llama_seq_id sequence, llama_pos from, pair_side side) {
     writer & own = writer_of(side);
     if (!own.back) {
         const translator & how = models_.writers[decode_index(side)].how;
-        translation plan =
-            inverse_of(resolve_translation(prefill_.get(), own.context.get(), how), prefill_.get());
+        translation plan = inverse_of(resolve_translation(prefill_.get(), own.context.get(), how), prefill_.get());
         if (plan.steps.empty())
             throw failure(error_code::handover_unavailable,
                           "what the decode model wrote cannot be translated back for the prefill model; have it read "

@@ -39,8 +39,8 @@ class pair {
         return side == pair_side::prefill || plan_of(side).kind == handover_kind::share;
     }
     const std::string & name_of(pair_side side) const;
-    // Whether what one model wrote into the prefill model's cache is all that another one needs to go on from it. A writer
-    // that uses some of the layers only leaves the others as they were.
+    // Whether what one model wrote into the prefill model's cache is all that another one needs to go on from it. A
+    // writer that uses some of the layers only leaves the others as they were.
     bool serves(pair_side writer, pair_side reader) const;
 
     // Whether the token ends an answer, for the prefill model or for who writes it.
@@ -111,8 +111,8 @@ class pair {
                      llama_context_params params);
     void set_info(const pair_options & options);
 
-    // Freed from the bottom up: the batch, the writers (each its handovers before its context, whose cache refers to the
-    // prefill context's), the prefill context, the thread pool all use, the adapters, the models.
+    // Freed from the bottom up: the batch, the writers (each its handovers before its context, whose cache refers to
+    // the prefill context's), the prefill context, the thread pool all use, the adapters, the models.
     compared_models models_;
     std::shared_ptr<token_pieces> pieces_;
     std::unique_ptr<compute_pool> pool_;

@@ -63,9 +63,7 @@ void scorer::forget_from(pair_side by, size_t n) {
     held.tokens.resize(held.cache.size());
 }
 
-scorer::held_tokens & scorer::held_of(pair_side by) {
-    return pair_.shares(by) ? held_ : held_by_decode_;
-}
+scorer::held_tokens & scorer::held_of(pair_side by) { return pair_.shares(by) ? held_ : held_by_decode_; }
 
 // How many tokens of a cache are as wanted: the first n_prefill read by the prefill model, the others by the decode
 // model.

@@ -99,10 +99,11 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
                 " of the context's " + std::to_string(n_context) + " tokens are taken",
             { { "promptTokens", prompt_.size() }, { "contextTokens", n_kept_ }, { "contextSize", n_context } });
     if (!refresh_ && target.n_usable(pair_side::prefill) < std::min(n_kept_, target.cache_.size()))
-        throw failure(error_code::handover_unavailable,
-                      "what the decode model wrote is not in all layers of the prefill model's cache; have it read again "
-                      "(refresh: true)",
-                      { { "parameter", "refresh" } });
+        throw failure(
+            error_code::handover_unavailable,
+            "what the decode model wrote is not in all layers of the prefill model's cache; have it read again "
+            "(refresh: true)",
+            { { "parameter", "refresh" } });
 
     // What is left to read of the text so far: what the decode model wrote, or only its last token.
     const uint32_t from =

@@ -51,10 +51,10 @@ class session {
     // Lets the prefill model read a micro-batch of them again, and hands the cache over after the last. Throws what
     // hand_over throws. After an abort or a failure the answer can go on all the same, and the refresh is still due.
     refresh_step refresh_some();
-    // The logits of the next token, from the prefill model right after a switch or a refresh, else from the writer after
-    // it has read what it has not yet: the last token, or more after a refresh that was cut short and where another
-    // wrote before. Null if the step was aborted. Valid until the pair's next step. `n_steps`: tokens that the writer
-    // read. Throws what check_logits throws. `given`: the logits, where next_row() was read.
+    // The logits of the next token, from the prefill model right after a switch or a refresh, else from the writer
+    // after it has read what it has not yet: the last token, or more after a refresh that was cut short and where
+    // another wrote before. Null if the step was aborted. Valid until the pair's next step. `n_steps`: tokens that the
+    // writer read. Throws what check_logits throws. `given`: the logits, where next_row() was read.
     const float * next_logits(uint32_t & n_steps, const float * given = nullptr);
     // The one token that the writer has to read before next_logits, if it is one.
     std::optional<batch_row> next_row();
@@ -108,12 +108,12 @@ class session {
     pair_side writer_;      // who writes, or wrote last
     cached_sequence cache_;
     std::vector<cached_sequence> own_caches_;  // by decode model; of those that share, unused
-    std::vector<float> first_logits_;      // [n_vocab], of the token after the last one read by the prefill model
-    uint32_t n_before_answer_ = 0;         // the tokens that first_logits_ follow
-    std::vector<uint32_t> refreshes_;      // tokens there were at each refresh of this answer
-    bool refresh_begun_ = false;           // one that is not done has read something
-    std::vector<float> refreshed_logits_;  // of the token after the last refresh
-    uint32_t n_before_refreshed_ = 0;      // the tokens that they follow; 0: none
+    std::vector<float> first_logits_;          // [n_vocab], of the token after the last one read by the prefill model
+    uint32_t n_before_answer_ = 0;             // the tokens that first_logits_ follow
+    std::vector<uint32_t> refreshes_;          // tokens there were at each refresh of this answer
+    bool refresh_begun_ = false;               // one that is not done has read something
+    std::vector<float> refreshed_logits_;      // of the token after the last refresh
+    uint32_t n_before_refreshed_ = 0;          // the tokens that they follow; 0: none
     std::string unfinished_text_;
     std::string unfinished_text_before_;  // as it was when the last decode began, at n_before_decode_ tokens
     size_t n_before_decode_ = 0;
