@@ -8,6 +8,7 @@
 #include "tiny_model.h"
 
 #include <cstring>
+#include <random>
 #include <thread>
 
 using namespace overfill;
@@ -332,6 +333,73 @@ TEST("sessions with different writers write at once what each writes alone") {
             if (deterministic) CHECK(same(got, alone[i]));
         }
         for (const auto & session : sessions) dispose(*session);
+    }
+}
+
+// A turn of a conversation by chance: a prompt, who writes, and who goes on.
+struct random_turn {
+    tokens prompt;
+    pair_side first, then;
+    uint32_t n_first, n_then, n_taken_back, refresh_interval;
+};
+
+TEST("random turns of several sessions at once give what each gives alone") {
+    const fixture f;
+    const model_path cut(shape(4, 32, 1));
+    pair_options options = f.options();
+    options.context_size = 512;
+    options.max_sessions = 5;
+    options.more_writers.push_back(writer("cut", cut));
+    options.more_writers.back().layers = { 1 };
+    options.more_writers.push_back(writer("copied", f.other));
+    options.more_writers.back().cache_type_v = GGML_TYPE_F32;
+    pair_info info;
+    const auto pair = load(options, &info);
+    CHECK(info.writers[3].plan.kind == handover_kind::translate);
+
+    std::mt19937 random(11);
+    const auto below = [&](uint32_t n) { return (uint32_t) (random() % n); };
+    constexpr size_t n_sessions = 5, n_turns = 4;
+    std::vector<std::vector<random_turn>> programs(n_sessions);
+    for (auto & program : programs)
+        for (size_t i = 0; i < n_turns; i++)
+            program.push_back({ some_tokens(5 + below(30), below(1000)), (pair_side) below(5), (pair_side) below(5),
+                                1 + below(12), 2 + below(12), below(2), below(3) == 0 ? 3 + below(4) : 0 });
+
+    const auto asked = [](const random_turn & turn, bool first) {
+        decode_options out = watched(first ? turn.n_first : turn.n_then);
+        if (!first) out.writer = turn.then;
+        out.refresh_interval = turn.refresh_interval;
+        out.deterministic = true;
+        return out;
+    };
+    // Each turn's two answers, of some sessions at once.
+    const auto run = [&](const std::vector<size_t> & which) {
+        std::vector<std::shared_ptr<session_handle>> sessions;
+        for (size_t i = 0; i < which.size(); i++) sessions.push_back(pair->create_session());
+        std::vector<answer> answers;
+        for (size_t t = 0; t < n_turns; t++) {
+            for (size_t i = 0; i < which.size(); i++) {
+                const random_turn & turn = programs[which[i]][t];
+                prefill(*sessions[i], turn.prompt);
+                hand_over(*sessions[i], turn.first);
+            }
+            for (const bool first : { true, false }) {
+                std::vector<std::shared_ptr<token_stream>> streams;
+                for (size_t i = 0; i < which.size(); i++)
+                    streams.push_back(sessions[i]->decode(asked(programs[which[i]][t], first), [] {}));
+                for (const auto & stream : streams)
+                    answers.push_back(drain(*stream, [] { std::this_thread::yield(); }));
+            }
+            for (size_t i = 0; i < which.size(); i++) retract(*sessions[i], programs[which[i]][t].n_taken_back);
+        }
+        for (const auto & session : sessions) dispose(*session);
+        return answers;
+    };
+    const std::vector<answer> together = run({ 0, 1, 2, 3, 4 });
+    for (size_t i = 0; i < n_sessions; i++) {
+        const std::vector<answer> alone = run({ i });
+        for (size_t k = 0; k < alone.size(); k++) CHECK(same(alone[k], together[k * n_sessions + i]));
     }
 }
 

@@ -114,6 +114,21 @@ test("what the prefill model wrote itself is not read again", async (t) => {
   t.is((await session.prefill(someTokens(10, 4))).refreshedTokens, 1);
 });
 
+test("a recurrent state is not read again for a change of the writer", async (t) => {
+  const dir = withTempDir(t);
+  const { path: full } = await writeTinyModel(join(dir, "full.gguf"), { architecture: "mamba" });
+  const { path: small } = await writeTinyModel(join(dir, "small.gguf"), { architecture: "mamba", seed: 2 });
+  const decode = { quick: { model: small }, careful: { model: full, adapters: [] } };
+  const pair = await loadPair({ ...quiet, contextSize: 512, prefill: { model: full }, decode });
+  t.teardown(() => pair.dispose());
+  const session = await pair.createSession();
+  await session.prefill(prompt);
+  await session.switch();
+  for (const writer of ["quick", "careful", "prefill"]) await session.decode({ ...traced(8), writer }).result;
+  t.is((await session.prefill(someTokens(10, 4))).refreshedTokens, 24);
+  t.is(session.stats().restoredTokens, 0);
+});
+
 test("sessions with different writers write at the same time", async (t) => {
   const paths = await written(t);
   const pair = await openBoth(t, paths, { cacheTypeK: "q8_0" }, 6);
