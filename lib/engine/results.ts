@@ -184,12 +184,12 @@ export interface SessionStats {
   readonly stage: SessionStage;
   readonly contextTokens: number;
   readonly contextSize: number;
-  /** Tokens read by the prefill model, refreshes included. */
+  /** Tokens read by the prefill model, refreshes included, but not the answers that it wrote itself. */
   readonly prefillTokens: number;
   readonly refreshedTokens: number;
   /** Tokens generated. */
   readonly decodeTokens: number;
-  /** Tokens read by the decode model. */
+  /** Tokens read by who wrote. */
   readonly decodeSteps: number;
   /** Refreshes within an answer included, here and in `switchMs`; `decodeMs` leaves them out. */
   readonly prefillMs: number;

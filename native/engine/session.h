@@ -1,7 +1,7 @@
 // One conversation: one sequence in the pair's caches, and the tokens it stands for. The stages run here, step by step;
 // the tasks of session_tasks.h call them on the engine thread.
 //
-//   tokens_        the whole text so far, as tokens
+//   tokens_      the whole text so far, as tokens
 //   cache_       what the prefill model's cache holds of them; decode models that share it read into it, too
 //   own_caches_  what the caches of those that do not share hold of them
 //
