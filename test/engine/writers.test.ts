@@ -114,6 +114,28 @@ test("what the prefill model wrote itself is not read again", async (t) => {
   t.is((await session.prefill(someTokens(10, 4))).refreshedTokens, 1);
 });
 
+for (const architecture of ["gemma3", "lfm2", "mamba"] as const)
+  test(`decode models on another memory than a KV cache write as in pairs of their own (${architecture})`, async (t) => {
+    const dir = withTempDir(t);
+    const at = async (name: string, seed: number) =>
+      (await writeTinyModel(join(dir, `${name}.gguf`), { architecture, seed, nLayers: 2 })).path;
+    const paths: Paths = { full: await at("full", 1), quick: await at("quick", 2), careful: await at("careful", 3) };
+    const pair = await openBoth(t, paths);
+    const expected = await Promise.all(
+      [paths.quick, paths.careful].map(async (model) =>
+        answerAlone(await open(t, paths, { decode: { model } }), prompt, steps),
+      ),
+    );
+    // At the same time, each computed alone.
+    const answers = ["quick", "careful"].map(async (writer) => {
+      const session = await pair.createSession({ writer });
+      await session.prefill(prompt);
+      await session.switch();
+      return readAnswer(session.decode({ ...steps, deterministic: true }));
+    });
+    t.deepEqual((await Promise.all(answers)).map(stable), expected.map(stable));
+  });
+
 test("a recurrent state is not read again for a change of the writer", async (t) => {
   const dir = withTempDir(t);
   const { path: full } = await writeTinyModel(join(dir, "full.gguf"), { architecture: "mamba" });
