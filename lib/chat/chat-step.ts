@@ -145,7 +145,7 @@ export async function runStep(request: StepRequest): Promise<StepOutcome> {
     priority: request.decode.priority,
     signal,
   });
-  const handover: HandoverReport = await session.switch({ signal });
+  const handover: HandoverReport = await session.switch({ signal, writer: request.decode.writer });
   const answer = new AnswerInProgress(emit, request.asObject);
   const stream = decodeChat(
     session,

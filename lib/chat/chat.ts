@@ -2,6 +2,7 @@
 
 import type { Pair } from "../engine/pair.js";
 import type { Session } from "../engine/session.js";
+import { writerNumber } from "../engine/writers.js";
 import { createError } from "../errors/create-error.js";
 import type { NativeChatRequest } from "../internal/binding-types.js";
 import { callSite, placedAt, syncFromCaller } from "../internal/caller-stack.js";
@@ -55,7 +56,8 @@ export class Chat implements AsyncDisposable {
     this.pair = pair;
     this.#session = session && Promise.resolve(session);
     this.#options = checkChatOptions(options);
-    const { system, history = [] } = this.#options;
+    const { system, history = [], writer } = this.#options;
+    if (writer !== undefined) writerNumber(pair.info.writers, writer);
     this.#messages = [...(system === undefined ? [] : [{ role: "system", content: system } as const]), ...history];
   }
 
@@ -148,6 +150,7 @@ export class Chat implements AsyncDisposable {
     const own: ChatDefaults = { ...withoutUndefined(this.#options), ...withoutUndefined(options) };
     // What can be refused is refused before anything runs.
     const { tools, toolChoice } = chosenTools(own.tools ?? {}, own.toolChoice ?? "auto");
+    if (options.writer !== undefined) writerNumber(this.pair.info.writers, options.writer);
     const { schema } = options;
     if (options.grammar !== undefined && Object.keys(tools).length > 0)
       throw refusedArgument("options.grammar", "expected none beside tools", "one");
@@ -187,7 +190,7 @@ export class Chat implements AsyncDisposable {
 
   /** The chat's session. One that could not be had is asked for again the next time. */
   #opened(priority: number | undefined, signal: AbortSignal): Promise<Session> {
-    this.#session ??= this.pair.createSession({ priority, signal });
+    this.#session ??= this.pair.createSession({ priority, signal, writer: this.#options.writer });
     this.#session.catch(() => {
       this.#session = undefined;
     });

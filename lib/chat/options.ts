@@ -26,6 +26,8 @@ export type OverflowOption =
 
 /** What a chat begins with, and what its answers have in common; `send` can say otherwise for one answer. */
 export interface ChatOptions extends ChatDefaults {
+  /** Who writes the answers: the name of one of the pair's decode models, or `"prefill"`. @default the pair's first */
+  readonly writer?: string | undefined;
   /** The system's message. */
   readonly system?: string | undefined;
   /** What was said before. Without the system's message if `system` is given. @default [] */

@@ -80,6 +80,7 @@ const defaultsShape = onFirstUse(
 const chatSchema = onFirstUse(() =>
   z.strictObject({
     ...defaultsShape(),
+    writer: z.optional(text()),
     system: z.optional(z.string()),
     history: z.optional(list("a list of messages", message())),
     template: z.optional(text()),

@@ -1,7 +1,7 @@
 /** Flags of the commands that answer with a pair, and what they mean to the API: which pair, where to compute, how to sample. */
 
 import type { Command, OptionValues } from "@commander-js/extra-typings";
-import type { DecodeOptions, LoadPairOptions, ModelSource, PrefillSource } from "../engine/index.js";
+import type { DecodeOptions, ModelSource, OnePairOptions, PrefillSource } from "../engine/index.js";
 import { adapterFlags, decodeFileOf } from "./adapter-flags.js";
 import {
   addFlags,
@@ -105,10 +105,10 @@ export const pairComputingFlags = <Args extends unknown[], Own extends OptionVal
 export function toLoadOptions(
   flags: PairFlags,
   demoPair: { readonly prefill: ModelSource; readonly decode: ModelSource },
-): LoadPairOptions {
+): OnePairOptions {
   const demo = flags.prefill === undefined;
   const decode = demo ? demoPair.decode.model : decodeFileOf(flags.prefill, flags);
-  return given<LoadPairOptions>({
+  return given<OnePairOptions>({
     prefill: given<PrefillSource>({
       model: flags.prefill ?? demoPair.prefill.model,
       gpuLayers: flags.gpuLayers,

@@ -19,6 +19,8 @@ export interface StreamSource {
   ended(end: StageEnd<DecodeResult>, nRead: number): void;
   /** Whether each chunk has its tokens' log-probabilities. */
   readonly withLogProbs: boolean;
+  /** The name of the model that is to write. */
+  readonly writer: string;
 }
 
 /** Makes a stream; for {@link Session} only. */
@@ -97,6 +99,11 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
     };
   }
 
+  /** The end of an answer that was not begun. */
+  get #nothing(): DecodeResult {
+    return { ...nothing, writer: this.#source.writer };
+  }
+
   /** One read at a time, in the order asked for, also for a reader that does not await. */
   #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const result = this.#turn.then(work);
@@ -129,7 +136,7 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
     const failure = this.#failure;
     this.#failure = undefined;
     if (failure) throw failure.error;
-    return { done: true, value: this.#ended ?? nothing };
+    return { done: true, value: this.#ended ?? this.#nothing };
   }
 
   /** The next chunk; undefined at the end. */
@@ -187,7 +194,7 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
       return this.#ended;
     }
     try {
-      if (!this.#native) return this.#end(nothing);
+      if (!this.#native) return this.#end(this.#nothing);
       this.#source.abort();
       let reading = await this.#native.read();
       while (!reading.result) reading = await this.#native.read();
@@ -206,7 +213,7 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
   }
 
   async #takeBack(result: NativeDecodeResult | undefined): Promise<DecodeResult> {
-    if (!result) return this.#end(nothing);
+    if (!result) return this.#end(this.#nothing);
     const delivered = this.#delivered();
     if (this.#leaving) this.#waiting = [];
     if (result.tokens > delivered) await this.#source.retract(result.tokens - delivered);
@@ -234,9 +241,9 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
     placedAt(this.#site, error);
     if (this.#ended) return error;
     this.#signal?.removeEventListener("abort", this.#onAbort);
-    if (this.#signal?.aborted && error === this.#signal.reason) this.#settled.resolve(nothing);
+    if (this.#signal?.aborted && error === this.#signal.reason) this.#settled.resolve(this.#nothing);
     else this.#settled.reject(error);
-    this.#ended = nothing;
+    this.#ended = this.#nothing;
     this.#tell({ error });
     return error;
   }
@@ -245,7 +252,7 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
 /** How long a stream may answer from what is ready before the event loop gets a turn, in milliseconds. */
 const longestTurnMs = 10;
 
-const nothing: DecodeResult = {
+const nothing = {
   reason: "abort",
   tokens: 0,
   decodeSteps: 0,
@@ -255,12 +262,13 @@ const nothing: DecodeResult = {
   ms: 0,
   refreshMs: 0,
   tokensPerSecond: 0,
-};
+} as const satisfies Omit<DecodeResult, "writer">;
 
 function toResult(native: NativeDecodeResult, tokens: number): DecodeResult {
   return {
     reason: native.reason,
     ...(native.stop === "" ? {} : { stop: native.stop }),
+    writer: native.writer,
     tokens,
     decodeSteps: native.decodeSteps,
     refreshes: native.refreshes,

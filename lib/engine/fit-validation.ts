@@ -17,6 +17,7 @@ import {
 import * as z from "../internal/schema.js";
 import type { FitTranslatorOptions } from "./fit-translator.js";
 import { layerMap } from "./validation.js";
+import { refuseNamedWriters } from "./writer-validation.js";
 
 const fitSchema = onFirstUse(() =>
   z.strictObject({
@@ -39,5 +40,7 @@ const fitSchema = onFirstUse(() =>
   } satisfies SchemasOf<FitTranslatorOptions>),
 );
 
-export const checkFitOptions = (value: FitTranslatorOptions) =>
-  check(fitSchema(), value satisfies InputOf<typeof fitSchema>, "options");
+export function checkFitOptions(value: FitTranslatorOptions) {
+  refuseNamedWriters(value?.decode);
+  return check(fitSchema(), value satisfies InputOf<typeof fitSchema>, "options");
+}

@@ -42,6 +42,7 @@ export type {
   LoadPairOptions,
   LoadProgress,
   ModelSource,
+  OnePairOptions,
   PrefillOptions,
   PrefillProgress,
   PrefillSource,

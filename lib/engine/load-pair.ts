@@ -1,23 +1,21 @@
 /** Loads a pair: checks the options, chooses device and threads, and waits for the native load. */
 
 import { abortable, guardCallback, runJob } from "../internal/abortable.js";
+import type { NativeModelOptions, NativePairInfo } from "../internal/binding-types.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
+import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides.js";
 import type { InspectOptions, LoadPairOptions } from "./options.js";
 import { makePair, type Pair } from "./pair.js";
-import type { PairInspection } from "./results.js";
-import {
-  type AdaptedSource,
-  checkInspectOptions,
-  checkLoadPairOptions,
-  toNativeAdapters,
-  toNativeCaches,
-} from "./validation.js";
+import type { PairInfo, PairInspection } from "./results.js";
+import { checkInspectOptions } from "./validation.js";
+import { checkPair, refuseNamedWriters } from "./writer-validation.js";
+import { onlyWriter } from "./writers.js";
 
 /**
- * Loads two GGUF models as a pair. Works off the JavaScript thread.
+ * Loads two GGUF models as a pair, or a prefill model with several decode models. Works off the JavaScript thread.
  *
  * Rejects with
  * - ERR_INVALID_ARGUMENT for an option out of range;
@@ -30,28 +28,28 @@ import {
  * - the loader's codes (ERR_PLATFORM_PACKAGE_MISSING, ...) if the native part cannot be loaded;
  * - `signal.reason` when aborted.
  *
- * Nothing stays loaded after a rejection.
+ * Where decode models have names, the message says whose error it is. Nothing stays loaded after a rejection.
  */
 export async function loadPair(options: LoadPairOptions): Promise<Pair> {
   return fromCaller(() => load(options));
 }
 
 async function load(options: LoadPairOptions): Promise<Pair> {
-  const checked = checkLoadPairOptions(options);
+  const { checked, writers } = checkPair(options);
   checked.signal?.throwIfAborted();
   const prefillPath = toPath(checked.prefill.model, "options.prefill.model");
-  const decodePath = checked.decode && toPath(checked.decode.model, "options.decode.model");
+  for (const { source, parameter } of writers) toPath(source.model, `${parameter}.model`);
   const binding = loadBinding();
   const { gpu, threads, modelAt } = chooseComputing(checked, prefillPath);
 
   const progress = guardCallback(options.onProgress, () => native.abortLoad());
   const native = binding.loadPair(
     {
-      prefill: { ...modelAt(prefillPath, checked.prefill), adapters: toNativeAdapters("prefill", checked.prefill) },
-      decode:
-        checked.decode && decodePath !== undefined
-          ? { ...modelAt(decodePath, checked.decode), adapters: toNativeAdapters("decode", checked.decode) }
-          : undefined,
+      prefill: {
+        ...modelAt(prefillPath, checked.prefill),
+        adapters: toNativeAdapters("options.prefill", checked.prefill),
+      },
+      writers: writers.map((writer) => toNativeWriter(writer, modelAt)),
       ...toNativeCaches(checked),
       contextSize: checked.contextSize ?? 0,
       maxSessions: checked.maxSessions,
@@ -73,7 +71,7 @@ async function load(options: LoadPairOptions): Promise<Pair> {
     progress.rethrow();
     // A small model may be there before the abort gets through.
     checked.signal?.throwIfAborted();
-    return makePair(native, { ...info, gpu: gpu.kind }, checked.queue?.timeoutMs);
+    return makePair(native, { ...info, writers: byName(info.writers), gpu: gpu.kind }, checked.queue?.timeoutMs);
   } catch (error) {
     await native.dispose();
     progress.rethrow();
@@ -89,18 +87,22 @@ export async function inspect(options: InspectOptions): Promise<PairInspection> 
   return fromCaller(() => inspectFiles(options));
 }
 
-const onlyLookedAt = (side: "prefill" | "decode", source: AdaptedSource) => ({
-  path: toPath(source.model, `options.${side}.model`),
-  gpuLayers: 0,
-  mmap: false,
-  adapters: toNativeAdapters(side, source),
-});
+const byName = (writers: NativePairInfo["writers"]): PairInfo["writers"] =>
+  Object.fromEntries(writers.map(({ name, ...writer }) => [name, writer]));
+
+const lookedAt = (path: string): NativeModelOptions => ({ path, gpuLayers: 0, mmap: false });
 
 async function inspectFiles(options: InspectOptions): Promise<PairInspection> {
+  refuseNamedWriters(options?.decode);
   const checked = checkInspectOptions(options);
+  const { prefill, decode, translator } = checked;
+  const writer = decode && { name: onlyWriter, parameter: "options.decode", source: decode, translator };
   const native = {
-    prefill: onlyLookedAt("prefill", checked.prefill),
-    decode: checked.decode && onlyLookedAt("decode", checked.decode),
+    prefill: {
+      ...lookedAt(toPath(prefill.model, "options.prefill.model")),
+      adapters: toNativeAdapters("options.prefill", prefill),
+    },
+    writers: writer ? [toNativeWriter(writer, lookedAt)] : [],
     ...toNativeCaches(checked),
   };
   return runJob(() => loadBinding().inspect(native));

@@ -40,6 +40,12 @@ export interface DecodeSource extends ModelSource {
   readonly flashAttention?: boolean | "auto" | undefined;
 }
 
+/** A decode model that has a name, beside others of the same pair. */
+export interface WriterSource extends DecodeSource {
+  /** As {@link LoadPairOptions.translator}, of this decode model. */
+  readonly translator?: LoadPairOptions["translator"] | undefined;
+}
+
 /**
  * The prefill model's layers whose cache the decode model's layers read: one index a layer, or the name of a rule for n of
  * the prefill model's layers: `first` and `last` n, `firstlast` (layer 0 and the last n - 1), `spaced` (equal spacing).
@@ -58,9 +64,13 @@ export interface LoadPairOptions {
   /**
    * The small model; it writes the answers. If it is the prefill model's file (by whatever path) and on the same devices
    * (`gpuLayers`), its weights are loaded once, as the prefill model's `mmap` says.
+   *
+   * Or several decode models by their names, of which the first writes where nobody is named: up to 64, with any names but
+   * `""` and `"prefill"`. All read on from what the one prefill model has read, and those that can share its cache take no
+   * memory but their weights. Sessions and answers name their `writer`. `"prefill"` has the prefill model write.
    * @default the prefill model itself, adapters included: a pair of one, which is ordinary inference
    */
-  readonly decode?: DecodeSource | undefined;
+  readonly decode?: DecodeSource | Readonly<Record<string, WriterSource>> | "prefill" | undefined;
   /**
    * Tokens that one session can hold, prompt and answer together: 1 or more, rounded up to a multiple of 256.
    * @default what both models were trained on, at most 4096
@@ -111,7 +121,8 @@ export interface LoadPairOptions {
   readonly implementation?: "auto" | "cpu" | "graph" | "cuda" | "metal" | undefined;
   /**
    * How the prefill model's cache becomes the decode model's where the two models do not agree by themselves: a
-   * translator file (made by `overfill fit`), or a layer map for a depth-pruned decode model.
+   * translator file (made by `overfill fit`), or a layer map for a depth-pruned decode model. Decode models by their names
+   * have one each instead ({@link WriterSource}).
    * @default what the decode model's own metadata names (`overfill.translator`, `overfill.layer_map`)
    */
   readonly translator?: string | URL | { readonly layers: LayerMap } | undefined;
@@ -126,9 +137,15 @@ export interface LoadPairOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of {@link loadPair} with one decode model at most. */
+export interface OnePairOptions extends Omit<LoadPairOptions, "decode"> {
+  readonly decode?: DecodeSource | undefined;
+}
+
 /** Options of {@link inspect}. */
 export interface InspectOptions {
   readonly prefill: Pick<PrefillSource, "model" | "adapters">;
+  /** One decode model. */
   readonly decode?: Omit<DecodeSource, "gpuLayers" | "mmap"> | undefined;
   /** @default "f16" */
   readonly cacheTypeK?: CacheType | undefined;
@@ -138,6 +155,12 @@ export interface InspectOptions {
   readonly flashAttention?: boolean | "auto" | undefined;
   /** As for {@link LoadPairOptions.translator}. */
   readonly translator?: LoadPairOptions["translator"] | undefined;
+}
+
+/** Who writes: the name of one of the pair's decode models, or `"prefill"`, its prefill model. */
+export interface WriterOption {
+  /** @default the session's, or for a session the pair's first decode model */
+  readonly writer?: string | undefined;
 }
 
 /** Options of {@link Pair.tokenize} and {@link Pair.tokenizeAsync}. */
@@ -209,7 +232,7 @@ export interface PrefillOptions {
 }
 
 /** Options of {@link Session.switch}. */
-export interface SwitchOptions {
+export interface SwitchOptions extends WriterOption {
   /** Checked before the switch begins; the call then rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -314,6 +337,12 @@ export interface SamplingOptions {
 
 /** Options of {@link Session.decode}. */
 export interface DecodeOptions extends SamplingOptions {
+  /**
+   * Who writes: the name of one of the pair's decode models, or `"prefill"`. If it is another one than the session has
+   * switched to, the cache is handed over to it first, also where an answer goes on that was cut short.
+   * @default the one that the session has switched to
+   */
+  readonly writer?: string | undefined;
   /** 1 or more. @default until the answer ends or the context is full */
   readonly maxTokens?: number | undefined;
   /**

@@ -9,6 +9,7 @@ import type {
   NativeChatRequest,
   NativePair,
   NativeRenderedChat,
+  NativeSession,
 } from "../internal/binding-types.js";
 import { fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, type EncodeOptions } from "./encode.js";
@@ -21,6 +22,7 @@ import { makeSession, type Session } from "./session.js";
 import { openOnPlace } from "./session-place.js";
 import { refuseLongText, refuseManyTokens } from "./text-limits.js";
 import { checkDetokenizeOptions, checkText, checkTokenizeOptions, checkTokens } from "./validation.js";
+import { decodeWriterNumber, defaultWriter, writerNumber } from "./writers.js";
 
 /** Makes a pair of what was loaded; for {@link loadPair} only. */
 export let makePair: (native: NativePair, info: PairInfo, queueTimeoutMs: number | undefined) => Pair;
@@ -80,13 +82,14 @@ export class Pair implements AsyncDisposable {
    * such a call a `signal`, or the pair a `queue.timeoutMs`. Without either a call that waits does not keep the process alive.
    *
    * Rejects with ERR_QUEUE_FULL if `queue.maxWaiting` calls wait already, ERR_QUEUE_TIMEOUT, ERR_DISPOSED after `dispose` and
-   * for calls that wait then, ERR_INVALID_ARGUMENT; with `signal.reason` when aborted.
+   * for calls that wait then, ERR_INVALID_ARGUMENT, also for the name of a writer that the pair does not have; with `signal.reason` when aborted.
    */
   async createSession(options: SessionOptions = {}): Promise<Session> {
     return fromCaller(async () => {
-      const request = checkSessionOptions(options);
+      const { writer = defaultWriter(this.info.writers), priority, signal } = checkSessionOptions(options);
+      const number = writerNumber(this.info.writers, writer);
       this.#assertUsable();
-      return makeSession(this, await openOnPlace(this.#native, { ...request, timeoutMs: this.#queueTimeoutMs }));
+      return makeSession(this, await this.#place(priority, signal, number), writer);
     });
   }
 
@@ -162,7 +165,7 @@ export class Pair implements AsyncDisposable {
   }
 
   /**
-   * How likely responses to a prompt are to the prefill model, to the decode model and in two stages, token by token. Nothing
+   * How likely responses to a prompt are to the prefill model, to a decode model and in two stages, token by token. Nothing
    * is generated: each row is given the response's own tokens. In two stages the first token is the prefill model's, as in
    * generation, and so is the first one after each refresh. Responses as text are tokenised together with a prompt that is
    * text.
@@ -186,10 +189,12 @@ export class Pair implements AsyncDisposable {
   async #score(prompt: unknown, responses: unknown, options: ScoreOptions): Promise<ScoreResult> {
     const checked = checkScore(prompt, responses, options);
     this.#assertUsable();
+    const { writers } = this.info;
     const { priority, signal } = checked.options;
-    const session = await openOnPlace(this.#native, { priority, signal, timeoutMs: this.#queueTimeoutMs });
+    const writer = decodeWriterNumber(writers, checked.options.writer ?? defaultWriter(writers));
+    const session = await this.#place(priority, signal, writer);
     try {
-      return await scoreOn(session, checked);
+      return await scoreOn(session, checked, writer);
     } finally {
       await session.dispose();
     }
@@ -232,6 +237,10 @@ export class Pair implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
+  }
+
+  #place(priority: number, signal: AbortSignal | undefined, writer: number): Promise<NativeSession> {
+    return openOnPlace(this.#native, { priority, signal, writer, timeoutMs: this.#queueTimeoutMs });
   }
 
   #assertUsable(): void {

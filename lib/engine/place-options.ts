@@ -8,9 +8,11 @@ import {
   priority,
   type SchemasOf,
   signal,
+  text,
   whole,
 } from "../internal/option-schemas.js";
 import * as z from "../internal/schema.js";
+import type { WriterOption } from "./options.js";
 
 /** What becomes of calls for one more session than a pair has places for. */
 export interface QueueOptions {
@@ -27,7 +29,7 @@ export interface QueueOptions {
 }
 
 /** Options of {@link Pair.createSession}. */
-export interface SessionOptions {
+export interface SessionOptions extends WriterOption {
   /**
    * Of the calls that wait for a session's place, the highest priority goes first, and of one priority the first that came.
    * Whoever was passed eight times by later ones goes next. A whole number of 32 bits.
@@ -46,7 +48,11 @@ export const queueSchema = onFirstUse(() =>
 );
 
 const sessionSchema = onFirstUse(() =>
-  z.strictObject({ priority: priority(), signal: z.optional(signal()) } satisfies SchemasOf<SessionOptions>),
+  z.strictObject({
+    priority: priority(),
+    writer: z.optional(text()),
+    signal: z.optional(signal()),
+  } satisfies SchemasOf<SessionOptions>),
 );
 
 export const checkSessionOptions = (value: SessionOptions) =>

@@ -80,14 +80,22 @@ export interface PairInspection {
   readonly kvBytesPerToken: number;
 }
 
-/** A loaded pair. */
+/** A decode model of a loaded pair. */
+export interface WriterInfo {
+  readonly model: ModelInfo;
+  readonly plan: HandoverPlan;
+}
+
+/** A loaded pair. `decode` and `plan` are those of its first decode model. */
 export interface PairInfo extends PairInspection {
+  /** The decode models by their names; a single one without a name is `decode`. */
+  readonly writers: Readonly<Record<string, WriterInfo>>;
   /** Tokens per session, as allocated. */
   readonly contextSize: number;
   readonly maxSessions: number;
   readonly batchSize: number;
   readonly threads: number;
-  /** Bytes of all KV caches and states: one memory when shared, two caches otherwise. */
+  /** Bytes of all KV caches and states: one memory, and a cache more for each decode model that does not share it. */
   readonly kvBytes: number;
   readonly flashAttention: boolean;
   /** The GPU back end in use, or `false`. */
@@ -111,6 +119,8 @@ export interface PrefillResult {
 
 /** Answer of {@link Session.switch}: what ran, why, and what it moved. */
 export interface HandoverReport {
+  /** The name of the model that is to write. */
+  readonly writer: string;
   readonly kind: "share" | "translate";
   /** What ran: nothing at all (`share`), threads (`cpu`), a ggml graph, or a fused kernel (`cuda`, `metal`). */
   readonly implementation: "share" | "cpu" | "graph" | "cuda" | "metal";
@@ -135,9 +145,11 @@ export interface DecodeResult {
   readonly reason: FinishReason;
   /** The stop string found, with reason `stop`. */
   readonly stop?: string;
+  /** The name of the model that wrote. */
+  readonly writer: string;
   /** Tokens of the answer, the prefill model's first one included. */
   readonly tokens: number;
-  /** Tokens that the decode model read. */
+  /** Tokens that the writer read. */
   readonly decodeSteps: number;
   /** How often the prefill model read again what had been written, see {@link DecodeOptions.refreshInterval}. */
   readonly refreshes: number;
@@ -172,12 +184,12 @@ export interface SessionStats {
   readonly stage: SessionStage;
   readonly contextTokens: number;
   readonly contextSize: number;
-  /** Tokens read by the prefill model, refreshes included. */
+  /** Tokens read by the prefill model, refreshes included, but not the answers that it wrote itself. */
   readonly prefillTokens: number;
   readonly refreshedTokens: number;
   /** Tokens generated. */
   readonly decodeTokens: number;
-  /** Tokens read by the decode model. */
+  /** Tokens read by who wrote. */
   readonly decodeSteps: number;
   /** Refreshes within an answer included, here and in `switchMs`; `decodeMs` leaves them out. */
   readonly prefillMs: number;
@@ -223,10 +235,13 @@ export interface PairMetrics {
   readonly sessions: number;
   /** Calls that wait for a session's place now. */
   readonly waiting: number;
-  /** Tokens that the prefill model has read, refreshes and what was restored included, and in how many batches. */
+  /**
+   * Tokens that the prefill model has read, refreshes, what was restored and answers that it wrote itself included, and in
+   * how many batches.
+   */
   readonly prefillTokens: number;
   readonly prefillBatches: number;
-  /** Tokens that the decode model has read, and in how many batches: one a token, or fewer where several sessions wrote. */
+  /** Tokens that all decode models have read, and in how many batches: one a token, or fewer where several sessions wrote. */
   readonly decodeTokens: number;
   readonly decodeBatches: number;
   /** Now. */

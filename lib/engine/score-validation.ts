@@ -10,6 +10,7 @@ import {
   priority,
   type SchemasOf,
   signal,
+  text,
   whole,
 } from "../internal/option-schemas.js";
 import * as z from "../internal/schema.js";
@@ -32,6 +33,7 @@ const optionsSchema = onFirstUse(() =>
     ]),
     parseSpecial: z.withDefault(z.boolean(), true),
     priority: priority(),
+    writer: z.optional(text()),
     signal: z.optional(signal()),
   } satisfies SchemasOf<ScoreOptions>),
 );
@@ -45,6 +47,7 @@ export interface CheckedScore {
     readonly rows: readonly ScoreRow[];
     readonly parseSpecial: boolean;
     readonly priority: number;
+    readonly writer?: string | undefined;
     readonly signal?: AbortSignal | undefined;
   };
 }

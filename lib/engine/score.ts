@@ -12,6 +12,8 @@ export type ScoreRow = "prefill" | "decode" | "two-stage" | { readonly refreshIn
 
 /** Options of {@link Pair.score}. */
 export interface ScoreOptions {
+  /** The decode model of the rows, by name. @default the pair's first */
+  readonly writer?: string | undefined;
   /** @default ["prefill", "decode", "two-stage"] */
   readonly rows?: readonly ScoreRow[] | undefined;
   /** Whether text such as `<|im_end|>` becomes the control token of that name. @default true */
@@ -50,13 +52,14 @@ const readers = { prefill: 0, decode: 1, "two-stage": 2 } as const;
 export async function scoreOn(
   native: NativeSession,
   { prompt, responses, options }: CheckedScore,
+  writer: number,
 ): Promise<ScoreResult> {
   const { rows, parseSpecial } = options;
   const codes = rows.flatMap((row) => (typeof row === "string" ? [readers[row], 0] : [2, row.refreshInterval]));
   const result = await abortable(
     options.signal,
     () => native.abort(),
-    () => native.score(prompt, responses, Int32Array.from(codes), parseSpecial),
+    () => native.score(prompt, responses, Int32Array.from(codes), parseSpecial, writer),
   );
   return {
     promptTokens: result.promptTokens,

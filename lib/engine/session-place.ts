@@ -8,6 +8,8 @@ import type { NativePair, NativeSession } from "../internal/binding-types.js";
 export interface PlaceRequest {
   readonly priority: number;
   readonly signal?: AbortSignal | undefined;
+  /** Who writes where nobody is named, by the binding's number. */
+  readonly writer: number;
   /** From the pair's options. */
   readonly timeoutMs: number | undefined;
 }
@@ -18,11 +20,11 @@ export interface PlaceRequest {
  */
 export async function openOnPlace(
   pair: NativePair,
-  { priority, signal, timeoutMs }: PlaceRequest,
+  { priority, signal, writer, timeoutMs }: PlaceRequest,
 ): Promise<NativeSession> {
   signal?.throwIfAborted();
   const isBounded = signal !== undefined || timeoutMs !== undefined;
-  const { session, ticket } = pair.createSession(priority, isBounded);
+  const { session, ticket } = pair.createSession(priority, isBounded, writer);
   let timedOut = false;
   const leave = () => pair.leaveQueue(ticket);
   const timer =

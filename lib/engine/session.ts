@@ -35,9 +35,10 @@ import {
   toNativeDecodeOptions,
   toNativePrefillOptions,
 } from "./validation.js";
+import { writerNumber } from "./writers.js";
 
 /** Makes a session; for {@link Pair.createSession} only. */
-export let makeSession: (pair: Pair, native: NativeSession) => Session;
+export let makeSession: (pair: Pair, native: NativeSession, writer: string) => Session;
 
 /** What a chat asks of an answer besides the public options. */
 export type ChatDecodeOptions = Pick<
@@ -61,17 +62,20 @@ export class Session implements AsyncDisposable {
   readonly pair: Pair;
   readonly #native: NativeSession;
   readonly #origin: StageOrigin;
+  /** The one that the session has switched to. */
+  #writer: string;
   #disposed = false;
 
-  private constructor(pair: Pair, native: NativeSession) {
+  private constructor(pair: Pair, native: NativeSession, writer: string) {
     this.pair = pair;
     this.#native = native;
     this.#origin = { pairId: pair.id, sessionId: this.id };
+    this.#writer = writer;
   }
 
   static {
     // By `this`: a class that names itself within gets another name where the package is bundled.
-    makeSession = (pair, native) => new this(pair, native);
+    makeSession = (pair, native, writer) => new this(pair, native, writer);
     decodeChat = (session, options, chat) => session.#decode(options, chat);
   }
 
@@ -131,7 +135,8 @@ export class Session implements AsyncDisposable {
   }
 
   /**
-   * Stage two: hands the KV cache over to the decode model. Moves no byte when the pair shares its cache.
+   * Stage two: hands the KV cache over to the decode model, of several to the session's or the one named. Moves no byte when
+   * they share the cache.
    *
    * Rejects with ERR_STAGE_ORDER unless a prefill came right before; with ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY if a
    * copy failed, after which it can be tried again.
@@ -141,12 +146,17 @@ export class Session implements AsyncDisposable {
   }
 
   async #switch(options: SwitchOptions): Promise<HandoverReport> {
-    const { signal } = checkSwitchOptions(options);
+    const { signal, writer } = checkSwitchOptions(options);
     this.#assertUsable();
     signal?.throwIfAborted();
+    const number = this.#numberOf(writer);
     const abort = () => this.#native.abort();
     return observed(
-      async () => toReport(await abortable(signal, abort, () => this.#native.handOver())),
+      async () => {
+        const native = await abortable(signal, abort, () => this.#native.handOver(number));
+        this.#writer = native.writer;
+        return toReport(native);
+      },
       signal,
       (end) => publishSwitch(this.#origin, end),
     );
@@ -156,7 +166,8 @@ export class Session implements AsyncDisposable {
    * Stage three: the answer as a stream of chunks. The first token comes from the prefill model's own logits, as in the
    * paper (arXiv 2508.08446); the decode model reads it and writes on. After `length`, `context` or an abort, another
    * `decode` goes on with the answer: with the same grammar and the same seed (or none) as if it had not been cut short;
-   * another grammar or seed begins there. After `eos` or `stop` a new prefill comes first.
+   * another grammar or seed begins there. After `eos` or `stop` a new prefill comes first. Another writer takes over what the
+   * one before it wrote: from the cache that they share, or by reading it.
    *
    * Throws ERR_INVALID_ARGUMENT at once; everything else is thrown by the iteration.
    */
@@ -167,9 +178,11 @@ export class Session implements AsyncDisposable {
   #decode(options: DecodeOptions, chat: ChatDecodeOptions): DecodeStream {
     const checked = syncFromCaller(() => {
       this.#assertUsable();
-      return checkDecodeOptions(options);
+      const checked = checkDecodeOptions(options);
+      this.#numberOf(checked.writer);
+      return checked;
     });
-    return this.#stream({ ...toNativeDecodeOptions(checked), ...chat }, checked.signal, callSite());
+    return this.#stream({ ...toNativeDecodeOptions(checked), ...chat }, checked, callSite());
   }
 
   /**
@@ -189,7 +202,8 @@ export class Session implements AsyncDisposable {
       onChunk: _onChunk,
       ...decodeOptions
     } = checkGenerateOptions(options);
-    const { signal } = decodeOptions;
+    const { signal, writer } = decodeOptions;
+    this.#numberOf(writer);
     const prefill = await this.#prefill(prompt, {
       refresh,
       parseSpecial,
@@ -199,8 +213,8 @@ export class Session implements AsyncDisposable {
       ...(options.onProgress && { onProgress: options.onProgress }),
       ...(signal && { signal }),
     });
-    const handover = await this.#switch(signal ? { signal } : {});
-    const stream = this.#stream(toNativeDecodeOptions(decodeOptions), signal, site);
+    const handover = await this.#switch({ signal, writer });
+    const stream = this.#stream(toNativeDecodeOptions(decodeOptions), decodeOptions, site);
     const texts: string[] = [];
     const tokens: number[] = [];
     for await (const chunk of stream) {
@@ -227,7 +241,7 @@ export class Session implements AsyncDisposable {
   async #fork(options: ForkOptions): Promise<Session> {
     const { signal } = checkForkOptions(options);
     this.#assertUsable();
-    const session = await this.pair.createSession(options);
+    const session = await this.pair.createSession({ ...options, writer: this.#writer });
     try {
       await abortable(
         signal,
@@ -284,12 +298,20 @@ export class Session implements AsyncDisposable {
     await this.dispose();
   }
 
-  #stream(options: NativeDecodeOptions, signal: AbortSignal | undefined, site: CallSite): DecodeStream {
+  #stream(
+    options: NativeDecodeOptions,
+    { signal, writer }: Pick<DecodeOptions, "signal" | "writer">,
+    site: CallSite,
+  ): DecodeStream {
+    const number = this.#numberOf(writer);
     return makeDecodeStream(
       {
+        writer: writer ?? this.#writer,
         begin: () => {
           this.#assertUsable();
-          return this.#native.decode(options);
+          const stream = this.#native.decode(number === undefined ? options : { ...options, writer: number });
+          this.#writer = writer ?? this.#writer;
+          return stream;
         },
         abort: () => this.#native.abort(),
         retract: (tokens) => this.#native.retract(tokens),
@@ -300,6 +322,11 @@ export class Session implements AsyncDisposable {
       signal,
       site,
     );
+  }
+
+  /** As the binding takes it. Refuses an unknown one. */
+  #numberOf(writer: string | undefined): number | undefined {
+    return writer === undefined ? undefined : writerNumber(this.pair.info.writers, writer);
   }
 
   #assertUsable(): void {

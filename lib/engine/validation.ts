@@ -1,12 +1,7 @@
 /** Checks what callers hand over and turns it into what the binding takes. Every refusal names the parameter. */
 
-import type {
-  NativeAdapterOptions,
-  NativeDecodeOptions,
-  NativeInspectOptions,
-  NativePrefillOptions,
-} from "../internal/binding-types.js";
-import { check, refusedArgument, toPath } from "../internal/check-options.js";
+import type { NativeDecodeOptions, NativePrefillOptions } from "../internal/binding-types.js";
+import { check, refusedArgument } from "../internal/check-options.js";
 import { inWords } from "../internal/expectations.js";
 import {
   above,
@@ -16,7 +11,6 @@ import {
   type InputOf,
   isInt32Array,
   isMap,
-  isUrl,
   kind,
   list,
   maxInt32,
@@ -43,12 +37,14 @@ import type {
   InspectOptions,
   LayerMap,
   LoadPairOptions,
+  OnePairOptions,
   PrefillOptions,
   PrefillSource,
   SamplerName,
   SamplingOptions,
   SwitchOptions,
   TokenizeOptions,
+  WriterSource,
 } from "./options.js";
 import { queueSchema } from "./place-options.js";
 
@@ -96,6 +92,16 @@ const caches = onFirstUse(() => ({
   translator: z.optional(translator()),
 }));
 
+/** A decode model among several. */
+export const writerSchema = onFirstUse(() =>
+  z.strictObject({
+    ...modelSourceShape(),
+    adapters: adapters(),
+    ...decodeCache(),
+    translator: z.optional(translator()),
+  } satisfies SchemasOf<WriterSource>),
+);
+
 const loadPairSchema = onFirstUse(() =>
   z.strictObject({
     prefill: inWords(
@@ -121,7 +127,7 @@ const loadPairSchema = onFirstUse(() =>
     gpu: z.withDefault(gpu(), "auto"),
     onProgress: z.optional(callback<NonNullable<LoadPairOptions["onProgress"]>>()),
     signal: z.optional(signal()),
-  } satisfies SchemasOf<LoadPairOptions>),
+  } satisfies SchemasOf<OnePairOptions>),
 );
 
 const inspectSchema = onFirstUse(() =>
@@ -214,6 +220,7 @@ const decodeShape = onFirstUse(
       deterministic: z.withDefault(z.boolean(), false),
       priority: priority(),
       logProbs: z.optional(whole(0, 100)),
+      writer: z.optional(text()),
       signal: z.optional(signal()),
     }) satisfies SchemasOf<DecodeOptions>,
 );
@@ -225,7 +232,7 @@ const prefillSchema = onFirstUse(() =>
   } satisfies SchemasOf<PrefillOptions>),
 );
 const switchSchema = onFirstUse(() =>
-  z.strictObject({ signal: z.optional(signal()) } satisfies SchemasOf<SwitchOptions>),
+  z.strictObject({ writer: z.optional(text()), signal: z.optional(signal()) } satisfies SchemasOf<SwitchOptions>),
 );
 const forkSchema = onFirstUse(() =>
   z.strictObject({ priority: priority(), signal: z.optional(signal()) } satisfies SchemasOf<ForkOptions>),
@@ -272,7 +279,7 @@ function logitBiasOf(
 }
 
 // Each takes what its interface has, so that a schema that falls behind it does not compile.
-export const checkLoadPairOptions = (value: LoadPairOptions) =>
+export const checkLoadPairOptions = (value: OnePairOptions) =>
   check(loadPairSchema(), value satisfies InputOf<typeof loadPairSchema>, "options");
 export const checkInspectOptions = (value: InspectOptions) =>
   check(inspectSchema(), value satisfies InputOf<typeof inspectSchema>, "options");
@@ -290,35 +297,6 @@ export const checkTokenizeOptions = (value: TokenizeOptions) =>
   check(tokenizeSchema(), value satisfies InputOf<typeof tokenizeSchema>, "options");
 export const checkDetokenizeOptions = (value: DetokenizeOptions) =>
   check(detokenizeSchema(), value satisfies InputOf<typeof detokenizeSchema>, "options");
-
-const onOff = (flash: boolean | "auto") => (flash === "auto" ? "auto" : flash ? "on" : "off");
-
-/** The parts of a load and of an inspection that decide about the handover. */
-export function toNativeCaches(
-  options: ReturnType<typeof checkInspectOptions> | ReturnType<typeof checkLoadPairOptions>,
-): Omit<NativeInspectOptions, "prefill" | "decode"> {
-  const { decode, translator } = options;
-  const isFile = typeof translator === "string" || isUrl(translator);
-  const layers = translator === undefined || isFile ? [] : translator.layers;
-  return {
-    cacheTypeK: options.cacheTypeK,
-    cacheTypeV: options.cacheTypeV,
-    flashAttention: onOff(options.flashAttention),
-    decodeCacheTypeK: decode?.cacheTypeK ?? "",
-    decodeCacheTypeV: decode?.cacheTypeV ?? "",
-    decodeFlashAttention: decode?.flashAttention === undefined ? "" : onOff(decode.flashAttention),
-    translatorPath: isFile ? toPath(translator, "options.translator") : "",
-    layers: typeof layers === "string" ? [] : layers,
-    layerRule: typeof layers === "string" ? layers : "",
-  };
-}
-
-/** A side of a pair, as far as it is checked alike in a load and in an inspection. */
-export type AdaptedSource = ReturnType<typeof checkInspectOptions>["prefill"];
-
-export function toNativeAdapters(side: "prefill" | "decode", { adapters = [] }: AdaptedSource): NativeAdapterOptions[] {
-  return adapters.map(({ file, scale }, i) => ({ path: toPath(file, `options.${side}.adapters.${i}.file`), scale }));
-}
 
 /** Token ids as the binding takes them. Refuses what only an unsigned array can hold: it would come out as a negative number. */
 function toInt32Array(tokens: readonly number[] | Int32Array | Uint32Array, parameter: string): Int32Array {

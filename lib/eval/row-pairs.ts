@@ -3,7 +3,7 @@
  * load it. One at a time is in memory.
  */
 
-import { type LoadPairOptions, loadPair, type Pair, type ScoreRow } from "../engine/index.js";
+import { loadPair, type OnePairOptions, type Pair, type ScoreRow } from "../engine/index.js";
 import type { EvaluateOptions } from "./options.js";
 import { usesBoth } from "./rows.js";
 import type { CheckedEvaluateOptions } from "./validation.js";
@@ -47,7 +47,7 @@ export class RowPairs implements AsyncDisposable {
     return pair;
   }
 
-  #loadOptions(kind: Kind): LoadPairOptions {
+  #loadOptions(kind: Kind): OnePairOptions {
     const { signal } = this.#options;
     const { prefill, decode, translator, handover, implementation, ...common } = loadingOf(this.#options);
     const watched = {
@@ -88,8 +88,8 @@ const loadingNames = [
 ] as const satisfies readonly (keyof EvaluateOptions)[];
 
 /** What is handed on to {@link loadPair}, which checks it. */
-function loadingOf(options: CheckedEvaluateOptions): Omit<LoadPairOptions, "contextSize"> {
-  return given(Object.fromEntries(loadingNames.map((name) => [name, options[name]]))) as unknown as LoadPairOptions;
+function loadingOf(options: CheckedEvaluateOptions): Omit<OnePairOptions, "contextSize"> {
+  return given(Object.fromEntries(loadingNames.map((name) => [name, options[name]]))) as unknown as OnePairOptions;
 }
 
 /** Without what is undefined: an absent option is another thing to the types. */

@@ -19,6 +19,7 @@ export interface NativePrefillResult {
 }
 
 export interface NativeHandoverReport {
+  readonly writer: string;
   readonly kind: "share" | "translate";
   readonly implementation: "share" | "cpu" | "graph" | "cuda" | "metal";
   readonly reason: string;
@@ -103,11 +104,14 @@ export interface NativeDecodeOptions {
   /** Read with no other session's tokens. */
   readonly deterministic: boolean;
   readonly priority: number;
+  /** As for `handOver`. @default the one that the session has switched to */
+  readonly writer?: number;
 }
 
 export interface NativeDecodeResult {
   readonly reason: "eos" | "stop" | "length" | "abort" | "context";
   readonly stop: string;
+  readonly writer: string;
   readonly tokens: number;
   readonly decodeSteps: number;
   readonly refreshes: number;
@@ -148,7 +152,8 @@ export interface NativeSession {
     options: NativePrefillOptions,
     onProgress: ((done: number, total: number) => void) | undefined,
   ): Promise<NativePrefillResult>;
-  handOver(): Promise<NativeHandoverReport>;
+  /** `writer`: 0 is the prefill model, from 1 on the decode models; undefined: the session's own. */
+  handOver(writer: number | undefined): Promise<NativeHandoverReport>;
   /** Starts an answer. Throws at once if the session is busy or disposed. */
   decode(options: NativeDecodeOptions): NativeStream;
   /**
@@ -160,13 +165,14 @@ export interface NativeSession {
   fork(to: NativeSession): Promise<void>;
   /**
    * Only on a session that has read nothing; it stays so. `rows`: two values each, the reader (0 prefill, 1 decode, 2
-   * two-stage) and the refresh interval (0: none).
+   * two-stage) and the refresh interval (0: none). `writer`: the decode model of the rows, from 1 on.
    */
   score(
     prompt: string | Int32Array,
     responses: readonly (string | Int32Array)[],
     rows: Int32Array,
     parseSpecial: boolean,
+    writer: number,
   ): Promise<NativeScores>;
   /** Ends the stage that runs, if one does. */
   abort(): void;

@@ -134,14 +134,21 @@ export interface NativeSideOptions extends NativeModelOptions {
 
 export interface NativeInspectOptions {
   readonly prefill: NativeSideOptions;
-  readonly decode: NativeSideOptions | undefined;
+  /** The decode models; the first is the default. None: the prefill model writes. An inspection looks at one. */
+  readonly writers: readonly NativeWriterOptions[];
   readonly cacheTypeK: string;
   readonly cacheTypeV: string;
   readonly flashAttention: "auto" | "on" | "off";
-  /** The decode model's own cache; "": as the prefill model's. */
-  readonly decodeCacheTypeK: string;
-  readonly decodeCacheTypeV: string;
-  readonly decodeFlashAttention: "" | "auto" | "on" | "off";
+}
+
+/** A decode model. */
+export interface NativeWriterOptions {
+  readonly name: string;
+  readonly model: NativeSideOptions;
+  /** Its own cache; "": as the prefill model's. */
+  readonly cacheTypeK: string;
+  readonly cacheTypeV: string;
+  readonly flashAttention: "" | "auto" | "on" | "off";
   /** At most one of these three is neither "" nor empty. */
   readonly translatorPath: string;
   readonly layers: readonly number[];
@@ -217,6 +224,7 @@ export interface NativeInspection {
 }
 
 export interface NativePairInfo extends NativeInspection {
+  readonly writers: { readonly name: string; readonly model: NativeModelInfo; readonly plan: NativePlan }[];
   readonly contextSize: number;
   readonly maxSessions: number;
   readonly batchSize: number;
@@ -266,11 +274,13 @@ export interface NativePair extends NativeChatPair {
   /**
    * Gives a session as soon as there is a place for it. A call that waits keeps the process alive only if it `isBounded`:
    * if something else than a place ends it in time. The ticket of a call that does not wait is 0. Throws ERR_QUEUE_FULL or
-   * ERR_DISPOSED; rejects with ERR_DISPOSED, ERR_ABORTED or ERR_OUT_OF_MEMORY.
+   * ERR_DISPOSED; rejects with ERR_DISPOSED, ERR_ABORTED or ERR_OUT_OF_MEMORY. `writer`: who writes where nobody is named; 0
+   * is the prefill model, from 1 on the decode models.
    */
   createSession(
     priority: number,
     isBounded: boolean,
+    writer: number,
   ): { readonly session: Promise<NativeSession>; readonly ticket: number };
   /** The call rejects with ERR_ABORTED if it still waits. */
   leaveQueue(ticket: number): void;

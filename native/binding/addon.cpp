@@ -68,10 +68,9 @@ static Napi::Value inspect(const Napi::CallbackInfo & info) {
             cache.v_transposed = options.attention == flash_attention::off;
             pair_info out;
             out.prefill = models.prefill_traits;
-            out.decode = models.decode_traits;
             out.prefill_adapters = facts_of(models.prefill_adapters);
-            out.decode_adapters = facts_of(models.decode_adapters);
-            out.plan = models.plan;
+            for (const compared_writer & model : models.writers)
+                out.writers.push_back({ model.name, model.traits, facts_of(model.adapters), model.plan });
             out.kv_bytes_per_token = kv_bytes_per_token(models.prefill_traits, cache);
             return out;
         },

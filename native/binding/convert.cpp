@@ -98,6 +98,29 @@ implementation_choice to_implementation(const std::string & name) {
                              : implementation_choice::automatic;
 }
 
+// "": as the prefill model's.
+std::optional<ggml_type> to_own_cache_type(const std::string & name) {
+    return name.empty() ? std::nullopt : std::optional(to_cache_type(name));
+}
+
+std::optional<flash_attention> to_own_flash_attention(const std::string & name) {
+    return name.empty() ? std::nullopt : std::optional(to_flash_attention(name));
+}
+
+writer_options to_writer(const fields & in) {
+    writer_options out;
+    out.name = in.text("name");
+    out.model = in.model("model");
+    out.adapters = in.adapters("model");
+    out.cache_type_k = to_own_cache_type(in.text("cacheTypeK"));
+    out.cache_type_v = to_own_cache_type(in.text("cacheTypeV"));
+    out.attention = to_own_flash_attention(in.text("flashAttention"));
+    out.translator_path = in.text("translatorPath");
+    out.layer_rule = in.text("layerRule");
+    out.layers = in.integers("layers");
+    return out;
+}
+
 grammar_trigger to_trigger(const fields & in) {
     const std::string type = in.text("type");
     grammar_trigger out;
@@ -126,21 +149,15 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     const fields in(from);
     pair_options out;
     out.prefill = in.model("prefill");
-    out.decode = in.model("decode");
     out.prefill_adapters = in.adapters("prefill");
-    out.decode_adapters = in.adapters("decode");
     out.cache_type_k = to_cache_type(in.text("cacheTypeK"));
     out.cache_type_v = to_cache_type(in.text("cacheTypeV"));
     out.attention = to_flash_attention(in.text("flashAttention"));
-    if (const std::string type = in.text("decodeCacheTypeK"); !type.empty())
-        out.decode_cache_type_k = to_cache_type(type);
-    if (const std::string type = in.text("decodeCacheTypeV"); !type.empty())
-        out.decode_cache_type_v = to_cache_type(type);
-    if (const std::string attention = in.text("decodeFlashAttention"); !attention.empty())
-        out.decode_attention = to_flash_attention(attention);
-    out.translator_path = in.text("translatorPath");
-    out.layer_rule = in.text("layerRule");
-    out.layers = in.integers("layers");
+    for (const fields & writer : in.objects("writers")) out.more_writers.push_back(to_writer(writer));
+    if (!out.more_writers.empty()) {
+        out.set_first_writer(out.more_writers.front());
+        out.more_writers.erase(out.more_writers.begin());
+    }
     if (!with_runtime) return out;
     out.context_size = in.size("contextSize");
     out.max_sessions = in.size("maxSessions");
@@ -209,6 +226,7 @@ decode_options to_decode_options(const Napi::Object & from) {
     out.priority = in.integer("priority");
     out.stop = in.texts("stop");
     if (in.has("preservedTokens")) out.preserved_tokens = in.texts("preservedTokens");
+    if (in.has("writer")) out.writer = (pair_side) in.size("writer");
     return out;
 }
 
@@ -240,15 +258,25 @@ Napi::Value from_devices(Napi::Env env, const std::vector<device_info> & devices
 
 Napi::Value from_inspection(Napi::Env env, const pair_info & info) {
     Napi::Object out = Napi::Object::New(env);
+    const writer_info & first = info.writers.at(0);
     out.Set("prefill", from_model(env, info.prefill, info.prefill_adapters));
-    out.Set("decode", from_model(env, info.decode, info.decode_adapters));
-    out.Set("plan", from_plan(env, info.plan));
+    out.Set("decode", from_model(env, first.model, first.adapters));
+    out.Set("plan", from_plan(env, first.plan));
     out.Set("kvBytesPerToken", (double) info.kv_bytes_per_token);
     return out;
 }
 
 Napi::Value from_pair_info(Napi::Env env, const pair_info & info) {
     Napi::Object out = from_inspection(env, info).As<Napi::Object>();
+    Napi::Array writers = Napi::Array::New(env);
+    for (const writer_info & writer : info.writers) {
+        Napi::Object w = Napi::Object::New(env);
+        w.Set("name", writer.name);
+        w.Set("model", from_model(env, writer.model, writer.adapters));
+        w.Set("plan", from_plan(env, writer.plan));
+        writers.Set(writers.Length(), w);
+    }
+    out.Set("writers", writers);
     out.Set("contextSize", info.context_size);
     out.Set("maxSessions", info.max_sessions);
     out.Set("batchSize", info.batch_size);
@@ -271,6 +299,7 @@ Napi::Value from_prefill_result(Napi::Env env, const prefill_result & result) {
 
 Napi::Value from_handover_report(Napi::Env env, const handover_report & report) {
     Napi::Object out = Napi::Object::New(env);
+    out.Set("writer", report.writer);
     out.Set("kind", handover_kind_name(report.kind));
     out.Set("implementation", report.implementation);
     out.Set("reason", report.reason);
@@ -318,6 +347,7 @@ Napi::Value from_reading(Napi::Env env, const token_stream::reading & reading) {
         Napi::Object result = Napi::Object::New(env);
         result.Set("reason", finish_reason_name(reading.result->reason));
         result.Set("stop", reading.result->stop);
+        result.Set("writer", reading.result->writer);
         result.Set("tokens", reading.result->n_tokens);
         result.Set("decodeSteps", reading.result->n_decode_steps);
         result.Set("refreshes", reading.result->n_refreshes);

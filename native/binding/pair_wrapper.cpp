@@ -179,7 +179,8 @@ Napi::Value pair_wrapper::create_session(const Napi::CallbackInfo & info) {
     session_places::ticket ticket = 0;
     try {
         ticket = engine_->create_session(info[0].As<Napi::Number>().Int32Value(),
-                                         { done, [box, id](const failure & error) { box->reject(id, error); } });
+                                         { done, [box, id](const failure & error) { box->reject(id, error); } },
+                                         (pair_side) info[2].As<Napi::Number>().Uint32Value());
     } catch (...) {
         box_->drop(env, id);
         throw;

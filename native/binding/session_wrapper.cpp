@@ -73,7 +73,9 @@ Napi::Value session_wrapper::hand_over(const Napi::CallbackInfo & info) {
         const auto done = [box, id](const handover_report & report) {
             box->resolve(id, [report](Napi::Env env) { return from_handover_report(env, report); });
         };
-        handle_->hand_over({ done, failed });
+        std::optional<pair_side> writer;
+        if (info[0].IsNumber()) writer = (pair_side) info[0].As<Napi::Number>().Uint32Value();
+        handle_->hand_over({ done, failed }, writer);
     });
 }
 
@@ -99,6 +101,7 @@ Napi::Value session_wrapper::score(const Napi::CallbackInfo & info) {
     for (uint32_t i = 0; i < responses.Length(); i++) input.responses.push_back(to_prompt(responses.Get(i)));
     input.rows = to_score_rows(info[2]);
     input.parse_special = info[3].As<Napi::Boolean>().Value();
+    input.writer = (pair_side) info[4].As<Napi::Number>().Uint32Value();
     return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
         const auto done = [box, id](const score_result & result) {
             box->resolve(id, [result](Napi::Env env) { return from_score_result(env, result); });

@@ -2,13 +2,19 @@
 // book-keeping, which touches no cache.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace overfill {
 
-// The two readers of a pair. Who reads a token writes its keys and values, or its part of the state.
+// The models of a pair as readers of tokens: the prefill model, the first decode model and, numbered on from there, the
+// others. Who reads a token writes its keys and values, or its part of the state.
 enum class pair_side : uint8_t { prefill, decode };
+
+// The n-th decode model, from 0, and its number.
+inline pair_side decode_side(size_t n) { return (pair_side) (n + (size_t) pair_side::decode); }
+inline size_t decode_index(pair_side side) { return (size_t) side - (size_t) pair_side::decode; }
 
 class cache_ledger {
   public:

@@ -48,7 +48,7 @@ bool cached_sequence::read_rows(pair & models, const std::vector<batch_row> & ro
         for (const batch_row & row : rows) row.cache->go_back(row.cache->held_.size());
     };
     try {
-        if (!models.read_rows(tokens, positions, sequences)) {
+        if (!models.read_rows(rows[0].by, tokens, positions, sequences)) {
             go_back();
             return false;
         }
@@ -56,7 +56,7 @@ bool cached_sequence::read_rows(pair & models, const std::vector<batch_row> & ro
         go_back();
         throw;
     }
-    for (const batch_row & row : rows) row.cache->took(1, pair_side::decode);
+    for (const batch_row & row : rows) row.cache->took(1, row.by);
     return true;
 }
 

@@ -20,7 +20,7 @@ namespace overfill {
 
 class cached_sequence {
   public:
-    // `cache`: a side that uses the cache. In a pair of one cache either does.
+    // `cache`: a side that uses the cache.
     cached_sequence(pair & models, pair_side cache, llama_seq_id sequence);
 
     // What is to be held. Some of it may be owed.
@@ -34,8 +34,8 @@ class cached_sequence {
     // pair::read throws, which leaves it likewise.
     bool read(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits);
 
-    // The decode model reads the next token of each of several sequences in one batch, the logits of all wanted; row
-    // i's are llama.cpp's i-th. False: it was aborted. Otherwise as `read`.
+    // The next token of each of several sequences is read in one batch, the logits of all wanted; row i's are
+    // llama.cpp's i-th. All are read in one context. False: it was aborted. Otherwise as `read`.
     static bool read_rows(pair & models, const std::vector<batch_row> & rows);
 
     // Reads up to `most` tokens of what is owed, a micro-batch at most; `text` are the sequence's tokens from its

@@ -38,29 +38,41 @@ class engine::load_task final : public task {
 
 engine::engine(const pair_options & options) : options_(options), places_(options.max_sessions, options.max_waiting) {}
 
-// One token of each task's session in one batch.
-static void read_rows(pair & models, std::vector<scheduler::row_request> & requests) {
-    if (!models.costs().pays(requests.size())) return;
+// One token of each task's session in one batch of one writer's.
+static void read_batch(pair & models, const scheduler::row_request * requests, size_t n) {
+    const pair_side by = requests[0].row.by;
+    if (n < 2 || !models.costs(by).pays(n)) return;
     const stopwatch watch;
-    // llama.cpp makes one micro-batch of sequences that follow one another.
-    std::sort(requests.begin(), requests.end(),
-              [](const auto & a, const auto & b) { return a.row.cache->sequence() < b.row.cache->sequence(); });
     try {
         std::vector<batch_row> rows;
-        for (const auto & request : requests) rows.push_back(request.row);
+        for (size_t i = 0; i < n; i++) rows.push_back(requests[i].row);
         if (!cached_sequence::read_rows(models, rows)) return;
     } catch (...) {
         return;  // whose fault it is shows when each reads alone
     }
-    llama_synchronize(models.decode_context());
+    llama_context * ctx = models.context(by);
+    llama_synchronize(ctx);
     const double ms = watch.milliseconds();
-    models.costs().saw(requests.size(), ms);
-    for (size_t i = 0; i < requests.size(); i++) {
-        const auto & [by, row] = requests[i];
-        if (const float * logits = llama_get_logits_ith(models.decode_context(), (int32_t) i))
-            by->got_row(logits, ms);
+    models.costs(by).saw(n, ms);
+    for (size_t i = 0; i < n; i++) {
+        const auto & [task, row] = requests[i];
+        if (const float * logits = llama_get_logits_ith(ctx, (int32_t) i))
+            task->got_row(logits, ms);
         else
             row.cache->cut(row.cache->size() - 1);
+    }
+}
+
+// A batch for each context, since a second one would take the place of the first one's logits.
+static void read_rows(pair & models, std::vector<scheduler::row_request> & requests) {
+    const auto place = [&](const scheduler::row_request & request) {
+        // llama.cpp makes one micro-batch of sequences that follow one another.
+        return std::make_pair(models.context(request.row.by), request.row.cache->sequence());
+    };
+    std::sort(requests.begin(), requests.end(), [&](const auto & a, const auto & b) { return place(a) < place(b); });
+    for (size_t begin = 0, end = 0; begin < requests.size(); begin = end) {
+        while (end < requests.size() && place(requests[end]).first == place(requests[begin]).first) end++;
+        read_batch(models, &requests[begin], end - begin);
     }
 }
 
@@ -229,11 +241,12 @@ void engine::parse_answer(std::shared_ptr<answer_parser> parser, std::string mor
         std::move(end));
 }
 
-session_places::ticket engine::create_session(int32_t priority, completion<std::shared_ptr<session_handle>> end) {
+session_places::ticket engine::create_session(int32_t priority, completion<std::shared_ptr<session_handle>> end,
+                                              pair_side writer) {
     loaded();
-    const auto got = [this, end](llama_seq_id sequence) {
-        const auto made =
-            std::make_shared<session_handle>(shared_from_this(), std::make_shared<session_slot>(*pair_, sequence));
+    const auto got = [this, end, writer](llama_seq_id sequence) {
+        const auto made = std::make_shared<session_handle>(shared_from_this(),
+                                                           std::make_shared<session_slot>(*pair_, sequence, writer));
         try {
             end.done(made);
         } catch (...) {
@@ -292,9 +305,9 @@ void session_handle::prefill(prompt_input input, const prefill_options & options
                                          std::move(on_progress), std::move(end)));
 }
 
-void session_handle::hand_over(completion<handover_report> end) {
+void session_handle::hand_over(completion<handover_report> end, std::optional<pair_side> writer) {
     claim();
-    start(std::make_shared<switch_task>(slot_, std::move(end)));
+    start(std::make_shared<switch_task>(slot_, writer, std::move(end)));
 }
 
 std::shared_ptr<token_stream> session_handle::decode(decode_options options, std::function<void()> on_readable) {

@@ -42,7 +42,8 @@ class session_handle {
     // Each throws ERR_DISPOSED or ERR_SESSION_BUSY at once; all other errors reach the completion or the stream.
     void prefill(prompt_input input, const prefill_options & options,
                  std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end);
-    void hand_over(completion<handover_report> end);
+    // Without a writer: the session's own.
+    void hand_over(completion<handover_report> end, std::optional<pair_side> writer = std::nullopt);
     std::shared_ptr<token_stream> decode(decode_options options, std::function<void()> on_readable);
 
     void retract(uint32_t n_tokens, completion<bool> end);
@@ -105,8 +106,10 @@ class engine : public std::enable_shared_from_this<engine> {
     pair_metrics metrics();
 
     // Gives a session as soon as there is a place for it, which may be at once. Of those that wait the highest priority
-    // goes first (waiting_line.h). The ticket is 0 for a call that does not wait. Throws ERR_QUEUE_FULL, ERR_DISPOSED.
-    session_places::ticket create_session(int32_t priority, completion<std::shared_ptr<session_handle>> end);
+    // goes first (waiting_line.h). The ticket is 0 for a call that does not wait. `writer`: who
+    // writes where an answer names nobody. Throws ERR_QUEUE_FULL, ERR_DISPOSED.
+    session_places::ticket create_session(int32_t priority, completion<std::shared_ptr<session_handle>> end,
+                                          pair_side writer = pair_side::decode);
     // The call fails with ERR_ABORTED if it still waits.
     void leave_queue(session_places::ticket which) { places_.leave(which); }
 

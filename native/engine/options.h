@@ -3,6 +3,7 @@
 #pragma once
 
 #include "adapters.h"
+#include "cache_ledger.h"
 #include "handover.h"
 #include "histogram.h"
 #include "models.h"
@@ -23,9 +24,26 @@ namespace overfill {
 
 enum class flash_attention { automatic, on, off };
 
+// One decode model of a pair.
+struct writer_options {
+    std::string name;
+    model_options model;  // an empty path: the prefill model itself, adapters included
+    std::vector<adapter_options> adapters;
+    // Its own cache, where it differs from the prefill model's.
+    std::optional<ggml_type> cache_type_k;
+    std::optional<ggml_type> cache_type_v;
+    std::optional<flash_attention> attention;
+    // At most one of these; see find_translator.
+    std::string translator_path;
+    std::vector<int32_t> layers;
+    std::string layer_rule;  // a name that named_layer_map knows
+};
+
 struct pair_options {
     model_options prefill;
-    model_options decode;  // an empty path: a pair of one
+    // The first decode model, field by field; see writer_options.
+    std::string decode_name = "decode";
+    model_options decode;
     std::vector<adapter_options> prefill_adapters;
     std::vector<adapter_options> decode_adapters;
     uint32_t context_size = 0;  // tokens a session; 0: what both models were trained on, at most 4096
@@ -37,34 +55,39 @@ struct pair_options {
     ggml_type cache_type_k = GGML_TYPE_F16;
     ggml_type cache_type_v = GGML_TYPE_F16;
     flash_attention attention = flash_attention::automatic;
-    // The decode model's own cache, where it differs.
     std::optional<ggml_type> decode_cache_type_k;
     std::optional<ggml_type> decode_cache_type_v;
     std::optional<flash_attention> decode_attention;
     handover_choice handover = handover_choice::automatic;
     implementation_choice implementation = implementation_choice::automatic;
     std::string cuda_library;  // see implementation_options
-    // At most one of these; see find_translator.
     std::string translator_path;
     std::vector<int32_t> layers;
-    std::string layer_rule;  // a name that named_layer_map knows
+    std::string layer_rule;
+    std::vector<writer_options> more_writers;  // the other decode models
 
-    // Even one model then has two caches.
-    bool asks_for_two_caches() const {
-        return decode_cache_type_k.value_or(cache_type_k) != cache_type_k ||
-               decode_cache_type_v.value_or(cache_type_v) != cache_type_v ||
-               decode_attention.value_or(attention) != attention || !translator_path.empty() || !layers.empty() ||
-               !layer_rule.empty();
-    }
+    // All decode models; the first is the default.
+    std::vector<writer_options> writers() const;
+    void set_first_writer(const writer_options & writer);
+    // Whether they were given names, which errors then tell.
+    bool names_writers() const { return decode_name != "decode" || !more_writers.empty(); }
+    // Whether even one model has two caches where this one writes.
+    bool asks_for_two_caches(const writer_options & writer) const;
+};
+
+// A decode model of a loaded pair.
+struct writer_info {
+    std::string name;
+    model_traits model;
+    std::vector<adapter_facts> adapters;
+    pair_plan plan;
 };
 
 struct pair_info {
     model_traits prefill;
-    model_traits decode;
     std::vector<adapter_facts> prefill_adapters;
-    std::vector<adapter_facts> decode_adapters;
-    pair_plan plan;
-    uint32_t context_size = 0;  // tokens a session, as allocated
+    std::vector<writer_info> writers;  // at least one; the first is the default
+    uint32_t context_size = 0;         // tokens a session, as allocated
     uint32_t max_sessions = 1;
     uint32_t batch_size = 0;
     int32_t n_threads = 1;
@@ -81,7 +104,7 @@ struct task_counts {
     size_t n_parked = 0;   // wait for a reader
 };
 
-// Totals since the load: tokens that each model has read, and in how many batches.
+// Totals since the load: tokens that the prefill model and that all decode models have read, and in how many batches.
 struct pair_metrics {
     uint64_t n_prefill_tokens = 0;
     uint64_t n_prefill_batches = 0;
@@ -144,9 +167,10 @@ struct decode_options {
     bool special = false;  // render control tokens as text
     // The texts of tokens that are rendered even so, that which ends the answer included.
     std::vector<std::string> preserved_tokens;
-    uint32_t refresh_interval = 0;  // tokens of the answer after which the prefill model reads them again; 0: never
-    bool deterministic = false;     // computed alone, whatever other sessions do: batches change the last bits
-    int32_t priority = 0;           // the higher, the sooner; see prefill_options
+    uint32_t refresh_interval = 0;    // tokens of the answer after which the prefill model reads them again; 0: never
+    bool deterministic = false;       // computed alone, whatever other sessions do: batches change the last bits
+    int32_t priority = 0;             // the higher, the sooner; see prefill_options
+    std::optional<pair_side> writer;  // none: the one that the session has switched to
 };
 
 struct prefill_options {
@@ -173,10 +197,11 @@ struct decode_result {
     finish_reason reason = finish_reason::eos;
     std::string stop;             // the stop string found
     uint32_t n_tokens = 0;        // given to the caller
-    uint32_t n_decode_steps = 0;  // tokens read by the decode model
+    uint32_t n_decode_steps = 0;  // tokens read by the writer
     uint32_t n_refreshes = 0;
     uint32_t n_refreshed_tokens = 0;
     uint32_t seed = 0;
+    std::string writer;       // its name
     double milliseconds = 0;  // spent on this answer, waiting for the reader not counted
     double refresh_ms = 0;    // of which refreshes took
 };

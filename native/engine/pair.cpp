@@ -3,13 +3,9 @@
 #include "cache_sharing.h"
 #include "clock.h"
 #include "failure.h"
-#include "find_translator.h"
-#include "gguf_metadata.h"
 #include "llama_log.h"
 #include "memory_lending.h"
 #include "memory_size.h"
-#include "model_file.h"
-#include "output_paths.h"
 #include "sequence_copy.h"
 
 #include <ggml-backend.h>
@@ -24,73 +20,6 @@ static constexpr uint32_t default_context_size = 4096;
 static constexpr uint32_t tiny_context_size = 256;
 static constexpr uint32_t decode_micro_batch = 32;
 static constexpr uint32_t max_sequences = 256;
-
-static model_traits traits_at(const llama_model * model, load_depth depth, const std::string & path) {
-    model_traits traits = traits_of(model);
-    check_supported(traits, path);
-    if (depth == load_depth::metadata && !traits.rope_factors.empty()) {
-        // The model was loaded without its weights, and these few are weights too.
-        const gguf_metadata meta(path);
-        traits.rope_factors.clear();
-        for (const char * name : { "rope_factors_long.weight", "rope_factors_short.weight", "rope_freqs.weight" })
-            for (const float factor : meta.tensor(name)) traits.rope_factors.push_back(factor);
-    }
-    return traits;
-}
-
-compared_models load_and_compare(const pair_options & options, load_depth depth,
-                                 const std::function<bool(float)> & on_progress) {
-    const bool two_caches = options.asks_for_two_caches() || options.handover == handover_choice::translate;
-    // One file's weights are loaded once, unless they go to other devices the second time.
-    const bool one_file = options.decode.path.empty() || (same_file(options.prefill.path, options.decode.path) &&
-                                                          options.prefill.n_gpu_layers == options.decode.n_gpu_layers);
-    const bool one = options.decode.path.empty() ||
-                     (one_file && !two_caches && same_adapters(options.prefill_adapters, options.decode_adapters));
-    // The file sizes weigh the progress of the two loads. A missing file is found before the long load begins.
-    const double a_bytes = (double) check_model_file(options.prefill.path).n_bytes;
-    const double b_bytes = one_file ? 0 : (double) check_model_file(options.decode.path).n_bytes;
-    for (const auto * adapters : { &options.prefill_adapters, &options.decode_adapters })
-        for (const adapter_options & adapter : *adapters) check_gguf_file(adapter.path);
-    const float share = (float) (a_bytes / (a_bytes + b_bytes));
-
-    compared_models out;
-    out.prefill = load_model(options.prefill, depth, [&](float p) { return on_progress(p * share); });
-    out.prefill_traits = traits_at(out.prefill.get(), depth, options.prefill.path);
-    out.prefill_adapters = load_adapters(out.prefill.get(), options.prefill_adapters, "prefill", depth, {},
-                                         [&] { return on_progress(share); });
-    if (one_file) {
-        out.decode_traits = out.prefill_traits;
-        out.plan.one_model = one;
-        out.plan.one_file = true;
-        if (one) {
-            out.decode_adapters = out.prefill_adapters;
-            return out;
-        }
-        out.decode = out.prefill;
-    } else {
-        out.decode = load_model(options.decode, depth, [&](float p) { return on_progress(share + p * (1 - share)); });
-        out.decode_traits = traits_at(out.decode.get(), depth, options.decode.path);
-    }
-    out.decode_adapters =
-        load_adapters(out.decode.get(), options.decode_adapters, "decode", depth,
-                      one_file ? out.prefill_adapters : adapter_list(), [&] { return on_progress(1); });
-
-    cache_traits a_cache, b_cache;
-    a_cache.type_k = options.cache_type_k;
-    a_cache.type_v = options.cache_type_v;
-    a_cache.v_transposed = options.attention == flash_attention::off;
-    b_cache.type_k = options.decode_cache_type_k.value_or(options.cache_type_k);
-    b_cache.type_v = options.decode_cache_type_v.value_or(options.cache_type_v);
-    b_cache.v_transposed = options.decode_attention.value_or(options.attention) == flash_attention::off;
-    a_cache.device = cache_devices(out.prefill.get());
-    b_cache.device = cache_devices(out.decode.get());
-    out.how = find_translator({ options.translator_path, options.layers, options.layer_rule }, options.prefill.path,
-                              out.prefill_traits, options.decode.path, out.decode_traits);
-    out.plan = plan_pair(out.prefill_traits, llama_model_get_vocab(out.prefill.get()), a_cache, out.decode_traits,
-                         llama_model_get_vocab(out.decode.get()), b_cache, out.how);
-    out.plan.one_file = one_file;
-    return out;
-}
 
 // Settles on what the caller and the plan allow, or refuses.
 static void choose_handover(pair_plan & plan, handover_choice choice) {
@@ -110,19 +39,29 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     const stopwatch watch;
     models_ = load_and_compare(options, load_depth::weights, on_progress);
     pieces_ = std::make_shared<token_pieces>(vocab());
-    choose_handover(models_.plan, options.handover);
+    for (compared_writer & model : models_.writers)
+        for_writer(options, model.name, [&] { choose_handover(model.plan, options.handover); });
     pool_ = std::make_unique<compute_pool>(options.n_threads);
     make_contexts(options, should_abort, abort_data);
 
     batch_ = llama_batch_init((int32_t) std::max(info_.batch_size, options.max_sessions), 0, 1);
     if (!batch_.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
-    info_.prefill = models_.prefill_traits;
-    info_.decode = models_.decode_traits;
-    info_.prefill_adapters = facts_of(models_.prefill_adapters);
-    info_.decode_adapters = facts_of(models_.decode_adapters);
-    info_.plan = models_.plan;
-    info_.n_threads = options.n_threads;
+    set_info(options);
     info_.load_ms = watch.milliseconds();
+}
+
+void pair::set_info(const pair_options & options) {
+    info_.prefill = models_.prefill_traits;
+    info_.prefill_adapters = facts_of(models_.prefill_adapters);
+    for (const compared_writer & model : models_.writers)
+        info_.writers.push_back({ model.name, model.traits, facts_of(model.adapters), model.plan });
+    info_.n_threads = options.n_threads;
+    info_.flash_attn = uses_flash_attention(prefill_.get());
+    info_.kv_bytes_per_token =
+        kv_bytes_per_token(models_.prefill_traits, { options.cache_type_k, options.cache_type_v, !info_.flash_attn });
+    info_.kv_bytes = memory_bytes(prefill_.get());
+    for (size_t i = 0; i < writers_.size(); i++)
+        if (!shares(decode_side(i))) info_.kv_bytes += memory_bytes(writers_[i].context.get());
 }
 
 pair::~pair() {
@@ -186,54 +125,62 @@ static bool layouts_differ(const llama_context * a, const llama_context * b) {
 }
 
 // Lends the prefill context's memory, or shares its cache through a layer map. False if the devices do not allow that.
-bool pair::share_memory(llama_context_params params) {
-    const pair_plan & plan = models_.plan;
+bool pair::share_memory(size_t index, llama_context_params params) {
+    const std::vector<int32_t> & layer_map = models_.writers[index].plan.layer_map;
+    context_ptr & context = writers_[index].context;
     params.n_ctx = tiny_context_size;
     params.n_seq_max = 1;
-    if (plan.layer_map.empty()) {
-        decode_ = make_context(models_.decode.get(), params, "decode");
-        lend_memory(prefill_.get(), decode_.get());
+    context = make_context(models_.writers[index].model.get(), params, "decode");
+    if (layer_map.empty()) {
+        lend_memory(prefill_.get(), context.get());
         return true;
     }
-    decode_ = make_context(models_.decode.get(), params, "decode");
-    if (!layouts_differ(prefill_.get(), decode_.get())) {
-        share_kv_cache(prefill_.get(), decode_.get(), plan.layer_map);
+    if (!layouts_differ(prefill_.get(), context.get())) {
+        share_kv_cache(prefill_.get(), context.get(), layer_map);
+        maps_layers_ = true;
         return true;
     }
-    decode_.reset();
+    context.reset();
     return false;
 }
 
-void pair::make_decode_context(const pair_options & options, llama_context_params params) {
-    pair_plan & plan = models_.plan;
+void pair::make_writer(size_t index, const pair_options & options, const writer_options & asked,
+                       llama_context_params params) {
+    compared_writer & model = models_.writers[index];
+    writer & out = writers_[index];
     params.n_batch = params.n_ubatch = std::max(params.n_seq_max, decode_micro_batch);
-    params.type_k = options.decode_cache_type_k.value_or(options.cache_type_k);
-    params.type_v = options.decode_cache_type_v.value_or(options.cache_type_v);
-    params.flash_attn_type = flash_attn_type(options.decode_attention.value_or(options.attention));
+    params.type_k = asked.cache_type_k.value_or(options.cache_type_k);
+    params.type_v = asked.cache_type_v.value_or(options.cache_type_v);
+    params.flash_attn_type = flash_attn_type(asked.attention.value_or(options.attention));
 
-    if (plan.kind == handover_kind::share) {
-        if (share_memory(params)) return;
-        plan.kind = handover_kind::translate;
-        plan.reasons.push_back({ "vTransposed", "by the device", "by the device", handover_kind::translate,
-                                 "one of the devices has no flash attention" });
-        if (options.handover == handover_choice::share) choose_handover(plan, options.handover);
+    if (model.plan.kind == handover_kind::share) {
+        if (share_memory(index, params)) return;
+        model.plan.kind = handover_kind::translate;
+        model.plan.reasons.push_back({ "vTransposed", "by the device", "by the device", handover_kind::translate,
+                                       "one of the devices has no flash attention" });
+        if (options.handover == handover_choice::share) choose_handover(model.plan, options.handover);
     }
-    decode_ = make_context(models_.decode.get(), params, "decode");
-    implementation_ = { options.implementation, options.n_threads, options.cuda_library };
-    over_ = std::make_unique<translate_handover>(prefill_.get(), decode_.get(),
-                                                 resolve_translation(prefill_.get(), decode_.get(), models_.how),
-                                                 implementation_);
+    out.context = make_context(model.model.get(), params, "decode");
+    out.over = std::make_unique<translate_handover>(prefill_.get(), out.context.get(),
+                                                    resolve_translation(prefill_.get(), out.context.get(), model.how),
+                                                    implementation_);
 }
 
 void pair::make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data) {
     if (options.max_sessions < 1 || options.max_sessions > max_sequences)
         throw failure(error_code::invalid_argument, "maxSessions must be 1 to 256", { { "parameter", "maxSessions" } });
     check_cache_types(options.cache_type_k, options.cache_type_v, options.attention, models_.prefill_traits);
-    check_cache_types(options.decode_cache_type_k.value_or(options.cache_type_k),
-                      options.decode_cache_type_v.value_or(options.cache_type_v),
-                      options.decode_attention.value_or(options.attention), models_.decode_traits);
-
-    const uint32_t trained = std::min(models_.prefill_traits.n_ctx_train, models_.decode_traits.n_ctx_train);
+    const std::vector<writer_options> asked = options.writers();
+    uint32_t trained = models_.prefill_traits.n_ctx_train;
+    for (size_t i = 0; i < asked.size(); i++) {
+        const model_traits & traits = models_.writers[i].traits;
+        for_writer(options, asked[i].name, [&] {
+            check_cache_types(asked[i].cache_type_k.value_or(options.cache_type_k),
+                              asked[i].cache_type_v.value_or(options.cache_type_v),
+                              asked[i].attention.value_or(options.attention), traits);
+        });
+        trained = std::min(trained, traits.n_ctx_train);
+    }
     const uint32_t wanted = options.context_size ? options.context_size : std::min(trained, default_context_size);
 
     const memory_traits & memory = models_.prefill_traits.memory;
@@ -258,33 +205,52 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
     info_.context_size = params.kv_unified ? params.n_ctx / options.max_sessions : llama_n_ctx_seq(prefill_.get());
     info_.max_sessions = options.max_sessions;
 
-    use_adapters(prefill_.get(), models_.prefill_adapters);
-    if (models_.decode) {
-        make_decode_context(options, params);
-        use_adapters(decode_.get(), models_.decode_adapters);
-    }
+    info_.batch_size = std::min(llama_n_ubatch(prefill_.get()), options.batch_size);
 
-    for (llama_context * ctx : { prefill_.get(), decode_.get() }) {
-        if (!ctx) continue;
+    const auto prepare = [&](llama_context * ctx, const adapter_list & adapters) {
+        use_adapters(ctx, adapters);
         llama_set_abort_callback(ctx, should_abort, abort_data);
         if (pool_->get()) llama_attach_threadpool(ctx, pool_->get(), pool_->get());
-    }
-
-    info_.batch_size = std::min(llama_n_ubatch(prefill_.get()), options.batch_size);
-    info_.flash_attn = uses_flash_attention(prefill_.get());
-    info_.kv_bytes_per_token =
-        kv_bytes_per_token(models_.prefill_traits, { options.cache_type_k, options.cache_type_v, !info_.flash_attn });
-    info_.kv_bytes = memory_bytes(prefill_.get());
-    if (models_.plan.kind == handover_kind::translate) info_.kv_bytes += memory_bytes(decode_.get());
+    };
+    prepare(prefill_.get(), models_.prefill_adapters);
+    implementation_ = { options.implementation, options.n_threads, options.cuda_library };
+    writers_.resize(asked.size());
+    for (size_t i = 0; i < asked.size(); i++)
+        if (models_.writers[i].model)
+            for_writer(options, asked[i].name, [&] {
+                make_writer(i, options, asked[i], params);
+                prepare(writers_[i].context.get(), models_.writers[i].adapters);
+            });
 }
 
-bool pair::ends_answer(llama_token token) const {
-    return llama_vocab_is_eog(vocab(), token) ||
-           (models_.decode && llama_vocab_is_eog(llama_model_get_vocab(models_.decode.get()), token));
+const std::string & pair::name_of(pair_side side) const {
+    static const std::string prefill = "prefill";
+    return side == pair_side::prefill ? prefill : models_.writers.at(decode_index(side)).name;
+}
+
+bool pair::serves(pair_side writer, pair_side reader) const {
+    if (writer == pair_side::prefill || writer == reader || !shares(writer)) return true;
+    const std::vector<int32_t> & layers = plan_of(writer).layer_map;
+    return layers.empty() || (reader != pair_side::prefill && shares(reader) && plan_of(reader).layer_map == layers);
+}
+
+bool pair::ends_answer(llama_token token, pair_side writer) const {
+    const llama_model * model = llama_get_model(context(writer));
+    return llama_vocab_is_eog(vocab(), token) || llama_vocab_is_eog(llama_model_get_vocab(model), token);
+}
+
+llama_context * pair::context(pair_side side) const {
+    if (side == pair_side::prefill) return prefill_.get();
+    llama_context * own = writers_.at(decode_index(side)).context.get();
+    return own ? own : prefill_.get();
 }
 
 uint32_t pair::batch_size(pair_side side) const {
-    return side == pair_side::prefill ? info_.batch_size : std::min(info_.batch_size, llama_n_ubatch(decode_context()));
+    return side == pair_side::prefill ? info_.batch_size : std::min(info_.batch_size, llama_n_ubatch(context(side)));
+}
+
+batch_costs & pair::costs(pair_side side) {
+    return context(side) == prefill_.get() ? prefill_costs_ : writer_of(side).costs;
 }
 
 void pair::begin_piece(std::optional<double> answers_ms) {
@@ -318,7 +284,7 @@ bool pair::read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos 
     return run_batch(by);
 }
 
-bool pair::read_rows(const std::vector<llama_token> & tokens, const std::vector<llama_pos> & positions,
+bool pair::read_rows(pair_side by, const std::vector<llama_token> & tokens, const std::vector<llama_pos> & positions,
                      const std::vector<llama_seq_id> & sequences) {
     batch_.n_tokens = (int32_t) tokens.size();
     for (size_t i = 0; i < tokens.size(); i++) {
@@ -328,15 +294,15 @@ bool pair::read_rows(const std::vector<llama_token> & tokens, const std::vector<
         batch_.seq_id[i][0] = sequences[i];
         batch_.logits[i] = 1;
     }
-    return run_batch(pair_side::decode);
+    return run_batch(by);
 }
 
 bool pair::run_batch(pair_side by) {
     llama_context * ctx = context(by);
-    // Both contexts may use the same cells, and a device computes behind the back of the call that returned.
+    // Contexts may use the same cells, and a device computes behind the back of the call that returned.
     if (last_read_ && last_read_ != ctx) llama_synchronize(last_read_);
     last_read_ = ctx;
-    if (one_cache() && !models_.plan.layer_map.empty())
+    if (maps_layers_ && shares(by))
         for (int32_t i = 0; i < batch_.n_tokens; i++)
             if (i == 0 || batch_.seq_id[i][0] != batch_.seq_id[i - 1][0])
                 align_write_position(ctx, batch_.seq_id[i][0]);
@@ -344,8 +310,8 @@ bool pair::run_batch(pair_side by) {
     const int32_t status = llama_decode(ctx, batch_);
     switch (status) {
     case 0:
-        n_tokens_[(size_t) by] += (uint64_t) batch_.n_tokens;
-        n_batches_[(size_t) by]++;
+        n_tokens_[by != pair_side::prefill] += (uint64_t) batch_.n_tokens;
+        n_batches_[by != pair_side::prefill]++;
         if (by != pair_side::prefill) meters_->decode_batch_sizes.add(batch_.n_tokens);
         return true;
     case 2: return false;
@@ -369,34 +335,44 @@ pair_metrics pair::metrics() const {
     return out;
 }
 
-handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept) {
+handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept, pair_side writer) {
     const stopwatch watch;
     handover_report report;
-    if (one_cache()) {
-        report.reason = models_.plan.one_model ? "one model reads and writes" : summarize(models_.plan);
+    if (writer == pair_side::prefill) {
+        report.reason = "the prefill model writes by itself";
+    } else if (shares(writer)) {
+        report.reason = plan_of(writer).one_model ? "one model reads and writes" : summarize(plan_of(writer));
     } else {
-        report = over_->run(sequence, (llama_pos) n_kept);
-        const bool asked = models_.plan.reasons.empty();
-        report.reason = (asked ? "translate was asked for" : summarize(models_.plan)) + "; " + report.reason;
+        translate_handover & over = *writer_of(writer).over;
+        if (n_kept < n_tokens)
+            report = over.run(sequence, (llama_pos) n_kept);
+        else
+            report = over.nothing_to_do();
+        const bool asked = plan_of(writer).reasons.empty();
+        report.reason = (asked ? "translate was asked for" : summarize(plan_of(writer))) + "; " + report.reason;
     }
+    report.writer = name_of(writer);
     report.n_tokens = n_tokens;
-    report.kind = models_.plan.kind;
+    report.kind = shares(writer) ? handover_kind::share : handover_kind::translate;
     report.milliseconds = watch.milliseconds();
     return report;
 }
 
-void pair::hand_back(llama_seq_id sequence, llama_pos from) {
-    if (one_cache()) return;
-    if (!back_) {
-        translation plan = inverse_of(resolve_translation(prefill_.get(), decode_.get(), models_.how), prefill_.get());
+void pair::hand_back(llama_seq_id sequence, llama_pos from, pair_side side) {
+    if (shares(side)) return;
+    writer & own = writer_of(side);
+    if (!own.back) {
+        const translator & how = models_.writers[decode_index(side)].how;
+        translation plan = inverse_of(resolve_translation(prefill_.get(), own.context.get(), how), prefill_.get());
         if (plan.steps.empty())
             throw failure(error_code::handover_unavailable,
                           "what the decode model wrote cannot be translated back for the prefill model; have it read "
                           "again (refresh: true)",
                           { { "parameter", "refresh" } });
-        back_ = std::make_unique<translate_handover>(decode_.get(), prefill_.get(), std::move(plan), implementation_);
+        own.back =
+            std::make_unique<translate_handover>(own.context.get(), prefill_.get(), std::move(plan), implementation_);
     }
-    back_->run(sequence, from);
+    own.back->run(sequence, from);
 }
 
 void pair::copy(llama_context * ctx, llama_seq_id from, llama_seq_id to) {

@@ -1,13 +1,12 @@
-// A pair of models loaded together: the weights, the two contexts, the one KV cache they share (or two, when the
-// handover copies), and the plan that says why. Touched by the engine thread only.
+// A prefill model and its decode models loaded together: the weights, their contexts, the one KV cache they share (and
+// one more for each decode model that is handed a copy), and the plans that say why. Touched by the engine thread only.
 #pragma once
 
-#include "adapters.h"
 #include "batch_costs.h"
 #include "cache_ledger.h"
 #include "clock.h"
+#include "compared_models.h"
 #include "compute_pool.h"
-#include "models.h"
 #include "options.h"
 #include "pair_meters.h"
 #include "piece_size.h"
@@ -19,22 +18,6 @@
 #include <vector>
 
 namespace overfill {
-
-// Loads both models and their adapters as far as `depth` says and compares them. Throws what load_model and
-// load_adapters throw.
-struct compared_models {
-    std::shared_ptr<llama_model> prefill;
-    std::shared_ptr<llama_model> decode;  // null: a pair of one; the prefill model itself where both are one file
-    model_traits prefill_traits;
-    model_traits decode_traits;
-    pair_plan plan;
-    translator how;  // empty: nothing but what the models tell
-    // Loaded as far as the models are; they go before the models.
-    adapter_list prefill_adapters;
-    adapter_list decode_adapters;  // of a pair of one: those of the prefill model
-};
-compared_models load_and_compare(const pair_options & options, load_depth depth,
-                                 const std::function<bool(float)> & on_progress);
 
 // Of how many tokens a read's logits can be asked for. llama.cpp keeps a row of the vocabulary for each.
 constexpr uint32_t most_logits = 32;
@@ -53,21 +36,27 @@ class pair {
     const pair_info & info() const { return info_; }
     const llama_vocab * vocab() const { return llama_model_get_vocab(models_.prefill.get()); }
     const std::shared_ptr<token_pieces> & pieces() const { return pieces_; }
-    bool one_cache() const { return info_.plan.kind == handover_kind::share; }
+    size_t n_writers() const { return writers_.size(); }
+    // Whether a side uses the prefill model's cache.
+    bool shares(pair_side side) const {
+        return side == pair_side::prefill || plan_of(side).kind == handover_kind::share;
+    }
+    const std::string & name_of(pair_side side) const;
+    // Whether what one model wrote into the prefill model's cache is all that another one needs to go on from it. A
+    // writer that uses some of the layers only leaves the others as they were.
+    bool serves(pair_side writer, pair_side reader) const;
 
-    // Whether the token ends an answer for either model.
-    bool ends_answer(llama_token token) const;
+    // Whether the token ends an answer, for the prefill model or for who writes it.
+    bool ends_answer(llama_token token, pair_side writer) const;
 
     const llama_model * prefill_model() const { return models_.prefill.get(); }
 
     llama_context * prefill_context() const { return prefill_.get(); }
-    llama_context * decode_context() const { return decode_ ? decode_.get() : prefill_.get(); }
+    // Of the first decode model.
+    llama_context * decode_context() const { return context(pair_side::decode); }
+    llama_context * context(pair_side side) const;
 
-    llama_context * context(pair_side side) const {
-        return side == pair_side::prefill ? prefill_context() : decode_context();
-    }
-
-    // Tokens that a side can read at once: for an answer, the decode model needs no more than one at a time.
+    // Tokens that a side can read at once: for an answer, a decode model needs no more than one at a time.
     uint32_t batch_size(pair_side side) const;
     // How many of them it is to read now: fewer while answers are written.
     uint32_t piece_of(pair_side side) const { return std::min(batch_size(side), most_now_); }
@@ -87,24 +76,26 @@ class pair {
     bool read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
               uint32_t n_logits);
 
-    // The same for the decode model and one token of each of several sequences, with the logits of all. Row i is read
-    // at `positions[i]` of `sequences[i]`.
-    bool read_rows(const std::vector<llama_token> & tokens, const std::vector<llama_pos> & positions,
+    // The same for one token of each of several sequences, with the logits of all. Row i is read at `positions[i]` of
+    // `sequences[i]`.
+    bool read_rows(pair_side by, const std::vector<llama_token> & tokens, const std::vector<llama_pos> & positions,
                    const std::vector<llama_seq_id> & sequences);
 
-    // The switch: makes the sequence readable for the decode model. Its first n_kept tokens are there already. Throws
-    // what translate_handover::run throws; the decode side then holds those n_kept.
-    handover_report hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept);
+    // The switch: makes the sequence readable for a writer. Its first n_kept tokens are there already. Throws what
+    // translate_handover::run throws; the writer's own cache then holds those n_kept.
+    handover_report hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept,
+                              pair_side writer = pair_side::decode);
 
-    // The way back, for a turn that keeps what the decode model wrote from a position on. Throws
+    // The way back, for a turn that keeps what a writer wrote into its own cache from a position on. Throws
     // ERR_HANDOVER_UNAVAILABLE where the handover has no inverse, and what translate_handover::run throws.
-    void hand_back(llama_seq_id sequence, llama_pos from);
+    void hand_back(llama_seq_id sequence, llama_pos from, pair_side writer);
 
     // Any thread.
     pair_metrics metrics() const;
     pair_meters & meters() const { return *meters_; }
 
-    batch_costs & costs() { return costs_; }
+    // Of the side's context.
+    batch_costs & costs(pair_side side);
 
     // Nothing is to be read for now: lets the threads sleep.
     void rest() { pool_->rest(); }
@@ -116,31 +107,42 @@ class pair {
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
   private:
-    bool run_batch(pair_side by);
-    void make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data);
-    bool share_memory(llama_context_params params);
-    void make_decode_context(const pair_options & options, llama_context_params params);
+    // What a decode model has beside its weights.
+    struct writer {
+        context_ptr context;  // null: the prefill context
+        std::unique_ptr<translate_handover> over;
+        std::unique_ptr<translate_handover> back;  // made when it is first needed
+        batch_costs costs;
+    };
 
-    // Freed from the bottom up: the batch, the handovers, the decode context (its cache refers to the prefill
-    // context's), the prefill context, the thread pool both use, the adapters, the models.
+    bool run_batch(pair_side by);
+    const pair_plan & plan_of(pair_side side) const { return models_.writers.at(decode_index(side)).plan; }
+    writer & writer_of(pair_side side) { return writers_.at(decode_index(side)); }
+    void make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data);
+    bool share_memory(size_t index, llama_context_params params);
+    void make_writer(size_t index, const pair_options & options, const writer_options & asked,
+                     llama_context_params params);
+    void set_info(const pair_options & options);
+
+    // Freed from the bottom up: the batch, the writers (each its handovers before its context, whose cache refers to
+    // the prefill context's), the prefill context, the thread pool all use, the adapters, the models.
     compared_models models_;
     std::shared_ptr<token_pieces> pieces_;
     std::unique_ptr<compute_pool> pool_;
     context_ptr prefill_;
-    context_ptr decode_;
-    std::unique_ptr<translate_handover> over_;
-    std::unique_ptr<translate_handover> back_;  // made when it is first needed
+    std::vector<writer> writers_;  // as models_.writers
+    batch_costs prefill_costs_;
     implementation_options implementation_;
     llama_batch batch_{};
     llama_context * last_read_ = nullptr;  // the context that computed last
     bool can_cut_ = true;
-    batch_costs costs_;
     piece_size beside_answers_;
     uint32_t most_now_ = UINT32_MAX;
     stopwatch piece_watch_;
     uint64_t n_before_piece_ = 0;  // tokens read
+    bool maps_layers_ = false;     // some writer shares the prefill model's cache through a layer map
     // Counted on the engine thread, read on any.
-    std::atomic<uint64_t> n_tokens_[2] = {}, n_batches_[2] = {};  // by side
+    std::atomic<uint64_t> n_tokens_[2] = {}, n_batches_[2] = {};  // of the prefill model, of all others
     std::unique_ptr<pair_meters> meters_ = std::make_unique<pair_meters>();
     pair_info info_;
 };

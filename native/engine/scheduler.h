@@ -4,6 +4,7 @@
 // for no more than a step.
 #pragma once
 
+#include "cache_ledger.h"
 #include "failure.h"
 #include "joined_thread.h"
 
@@ -24,10 +25,11 @@ namespace overfill {
 class cached_sequence;
 struct task_counts;
 
-// The next token of a sequence.
+// The next token of a sequence, and who reads it.
 struct batch_row {
     cached_sequence * cache;
     llama_token token;
+    pair_side by;
 };
 
 class task {
@@ -51,7 +53,7 @@ class task {
             piece,  // reads a piece of a text
         };
         kind is = kind::turn;
-        // Of a token: what the decode model would have to read for it, if it may be read along with others'.
+        // Of a token: what its writer would have to read for it, if it may be read along with others'.
         std::optional<batch_row> row;
         // Of a piece: an answer waits for it.
         bool within_answer = false;

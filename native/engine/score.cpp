@@ -16,7 +16,7 @@ static constexpr size_t piece_values = (size_t) 1 << 24;
 scorer::scorer(pair & models, llama_seq_id sequence, score_request request)
     : pair_(models), sequence_(sequence),
       request_(std::move(request)), held_{ { models, pair_side::prefill, sequence }, {} }, held_by_decode_{
-          { models, pair_side::decode, sequence }, {}
+          { models, request_.writer, sequence }, {}
       } {
     check_tokens(request_.prompt, pair_.vocab(), "the prompt", "prompt");
     size_t longest = 0;
@@ -63,16 +63,14 @@ void scorer::forget_from(pair_side by, size_t n) {
     held.tokens.resize(held.cache.size());
 }
 
-scorer::held_tokens & scorer::held_of(pair_side by) {
-    return by == pair_side::prefill || pair_.one_cache() ? held_ : held_by_decode_;
-}
+scorer::held_tokens & scorer::held_of(pair_side by) { return pair_.shares(by) ? held_ : held_by_decode_; }
 
 // How many tokens of a cache are as wanted: the first n_prefill read by the prefill model, the others by the decode
 // model.
 size_t scorer::n_alike(const held_tokens & held, size_t n_prefill, size_t n) const {
     cache_ledger wanted;
     wanted.append((uint32_t) n_prefill, pair_side::prefill);
-    wanted.append((uint32_t) (n - n_prefill), pair_side::decode);
+    wanted.append((uint32_t) (n - n_prefill), request_.writer);
     const auto end = held.tokens.begin() + (std::ptrdiff_t) wanted.n_alike(held.cache.ledger());
     return (size_t) (std::mismatch(held.tokens.begin(), end, tokens_.begin()).first - held.tokens.begin());
 }
@@ -104,14 +102,14 @@ scorer::progress scorer::read_on(pair_side by, size_t end, size_t first, distrib
 // and handed over, the others by the decode model.
 scorer::progress scorer::hold(size_t n_prefill, size_t n, pair_side next) {
     const size_t n_prompt = request_.prompt.size();
-    if (pair_.one_cache() || next == pair_side::prefill) {
+    if (pair_.shares(request_.writer) || next == pair_side::prefill) {
         forget_from(pair_side::prefill, n_alike(held_, n_prefill, n));
         progress read = read_on(pair_side::prefill, n_prefill, n_prefill, nullptr);
         // Here other rows come back to.
-        const bool branches = next == pair_side::decode || n_prefill == n_prompt;
+        const bool branches = next == request_.writer || n_prefill == n_prompt;
         if (read == progress::done && branches && held_.tokens.size() == n_prefill) held_.cache.mark();
         if (read != progress::done || next == pair_side::prefill) return read;
-        read = read_on(pair_side::decode, n, n, nullptr);
+        read = read_on(request_.writer, n, n, nullptr);
         if (read == progress::done && n_prefill == 0 && held_.tokens.size() == n_prompt) held_.cache.mark();
         return read;
     }
@@ -121,14 +119,14 @@ scorer::progress scorer::hold(size_t n_prefill, size_t n, pair_side next) {
         if (read != progress::done) return read;
         if (turn_taken_) return progress::more;
         turn_taken_ = true;
-        forget_from(pair_side::decode, n_kept);
-        pair_.hand_over(sequence_, (uint32_t) n_prefill, (uint32_t) n_kept);
+        forget_from(request_.writer, n_kept);
+        pair_.hand_over(sequence_, (uint32_t) n_prefill, (uint32_t) n_kept, request_.writer);
         held_by_decode_.cache.adopt(held_.cache.ledger());
         held_by_decode_.tokens = held_.tokens;
         n_kept = n_prefill;
     }
-    forget_from(pair_side::decode, n_kept);
-    return read_on(pair_side::decode, n, n, nullptr);
+    forget_from(request_.writer, n_kept);
+    return read_on(request_.writer, n, n, nullptr);
 }
 
 // --- distributions ---
@@ -142,7 +140,7 @@ void scorer::distributions::add(const float * row, size_t n_vocab) {
 
 // The distribution right behind the prompt, which every row by this reader has in common.
 scorer::progress scorer::add_first(pair_side by, distributions & out) {
-    std::vector<float> & first = first_logits_[by == pair_side::decode];
+    std::vector<float> & first = first_logits_[by != pair_side::prefill];
     if (first.empty()) {
         const size_t n = request_.prompt.size(), n_prefill = by == pair_side::prefill ? n : 0;
         // Its last token is read anew if it has been read without logits.
@@ -188,8 +186,8 @@ scorer::progress scorer::read_two_stage(size_t interval, size_t begin, size_t en
         } else {
             next = interval > 0 ? std::min(end, refreshed + interval) : end;
             const size_t n = n_prompt + i - 1;
-            read = hold(n_clean, n, pair_side::decode);
-            if (read == progress::done) read = read_on(pair_side::decode, n_prompt + next - 1, n, &out);
+            read = hold(n_clean, n, request_.writer);
+            if (read == progress::done) read = read_on(request_.writer, n_prompt + next - 1, n, &out);
         }
         if (read != progress::done) return read;
         i = next;
@@ -200,7 +198,7 @@ scorer::progress scorer::read_two_stage(size_t interval, size_t begin, size_t en
 scorer::progress scorer::read_row(const score_row & row, size_t begin, size_t end, distributions & out) {
     switch (row.reader) {
     case score_reader::prefill: return read_alone(pair_side::prefill, begin, end, out);
-    case score_reader::decode: return read_alone(pair_side::decode, begin, end, out);
+    case score_reader::decode: return read_alone(request_.writer, begin, end, out);
     case score_reader::two_stage: return read_two_stage(row.refresh_interval, begin, end, out);
     }
     return progress::done;

@@ -32,6 +32,7 @@ struct row_scores {
 };
 
 struct score_request {
+    pair_side writer = pair_side::decode;  // the decode model of the rows; not the prefill model
     std::vector<llama_token> prompt;
     std::vector<std::vector<llama_token>> responses;
     std::vector<score_row> rows;

@@ -15,6 +15,7 @@ score_request score_task::request() const {
     const llama_vocab * vocab = pair_.vocab();
     const auto * prompt = std::get_if<std::string>(&input_.prompt);
     score_request made;
+    made.writer = input_.writer;
     made.rows = input_.rows;
     made.prompt = tokens_of(input_.prompt, vocab, {}, input_.parse_special);
     for (const prompt_input & response : input_.responses) {

@@ -15,6 +15,7 @@ struct score_input {
     std::vector<prompt_input> responses;  // as text, they are tokenised together with a prompt that is text, too
     std::vector<score_row> rows;
     bool parse_special = true;
+    pair_side writer = pair_side::decode;
 };
 
 class score_task final : public task {

@@ -6,6 +6,7 @@
 #include "prompt.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace overfill {
 
@@ -13,9 +14,10 @@ static failure wrong_stage(const std::string & what, session_stage stage) {
     return failure(error_code::stage_order, what, { { "stage", session_stage_name(stage) } });
 }
 
-session::session(pair & models, llama_seq_id sequence)
-    : pair_(models), sequence_(sequence), cache_(models, pair_side::prefill, sequence),
-      decode_cache_(models, pair_side::decode, sequence) {
+session::session(pair & models, llama_seq_id sequence, pair_side writer)
+    : pair_(models), sequence_(sequence), own_writer_(writer), writer_(writer),
+      cache_(models, pair_side::prefill, sequence) {
+    for (size_t i = 0; i < models.n_writers(); i++) own_caches_.emplace_back(models, decode_side(i), sequence);
     set_stage(session_stage::empty);
 }
 
@@ -36,6 +38,7 @@ void session::clear() {
     tokens_.clear();
     n_before_answer_ = n_before_refreshed_ = 0;
     refreshes_.clear();
+    refresh_begun_ = false;
     unfinished_text_.clear();
     set_stage(session_stage::empty);
 }
@@ -43,11 +46,15 @@ void session::clear() {
 void session::fork_from(const session & other) {
     clear();
     cache_.copy(other.cache_);
-    if (!pair_.one_cache()) decode_cache_.copy(other.decode_cache_);
+    for (size_t i = 0; i < own_caches_.size(); i++)
+        if (other.own_caches_[i].size() > 0) own_caches_[i].copy(other.own_caches_[i]);
+    own_writer_ = other.own_writer_;
+    writer_ = other.writer_;
     tokens_ = other.tokens_;
     first_logits_ = other.first_logits_;
     n_before_answer_ = other.n_before_answer_;
     refreshes_ = other.refreshes_;
+    refresh_begun_ = other.refresh_begun_;
     refreshed_logits_ = other.refreshed_logits_;
     n_before_refreshed_ = other.n_before_refreshed_;
     unfinished_text_ = other.unfinished_text_;
@@ -60,7 +67,8 @@ void session::fork_from(const session & other) {
 
 void session::forget_from(uint32_t n) {
     cache_.cut(n);
-    if (!pair_.one_cache()) decode_cache_.cut(n);
+    for (size_t i = 0; i < own_caches_.size(); i++)
+        if (!pair_.shares(decode_side(i))) own_caches_[i].cut(n);
 }
 
 bool session::catch_up() {
@@ -78,6 +86,7 @@ void session::cut(uint32_t n) {
     n_before_answer_ = std::min(n_before_answer_, n);
     n_before_refreshed_ = 0;
     refreshes_.clear();
+    refresh_begun_ = false;
     unfinished_text_.clear();
     set_stage(session_stage::interrupted);
 }
@@ -112,10 +121,16 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
             "the prompt's " + std::to_string(prompt_.size()) + " tokens do not fit: " + std::to_string(n_kept_) +
                 " of the context's " + std::to_string(n_context) + " tokens are taken",
             { { "promptTokens", prompt_.size() }, { "contextTokens", n_kept_ }, { "contextSize", n_context } });
+    if (!refresh_ && target.n_usable(pair_side::prefill) < std::min(n_kept_, target.cache_.size()))
+        throw failure(
+            error_code::handover_unavailable,
+            "what the decode model wrote is not in all layers of the prefill model's cache; have it read again "
+            "(refresh: true)",
+            { { "parameter", "refresh" } });
 
     // What is left to read of the text so far: what the decode model wrote, or only its last token.
     const uint32_t from =
-        std::min(n_kept_, refresh_ ? target.n_clean() : std::max(target.cache_.size(), target.decode_side().size()));
+        std::min(n_kept_, refresh_ ? target.n_clean() : std::max(target.cache_.size(), target.writers_cache().size()));
     todo_.assign(held.begin() + from, held.begin() + n_kept_);
     result_.n_refreshed_tokens = refresh_ ? (uint32_t) todo_.size() : 0;
     result_.n_prompt_tokens = (uint32_t) prompt_.size();
@@ -130,9 +145,9 @@ void session::prefill_run::start() {
     if (cut_) s.cut(n_kept_);
     if (refresh_) {
         s.cache_.cut(s.n_clean());
-    } else if (!s.pair_.one_cache() && s.decode_cache_.size() > s.cache_.size()) {
-        s.pair_.hand_back(s.sequence_, (llama_pos) s.cache_.size());
-        s.cache_.adopt(s.decode_cache_.ledger());
+    } else if (s.writers_cache().size() > s.cache_.size()) {
+        s.pair_.hand_back(s.sequence_, (llama_pos) s.cache_.size(), s.writer_);
+        s.cache_.adopt(s.writers_cache().ledger());
     }
     n_cached_before_ = s.cache_.size();
 }
@@ -174,6 +189,7 @@ void session::prefill_run::finish() {
     s.n_before_answer_ = (uint32_t) s.tokens_.size();
     s.n_before_refreshed_ = 0;
     s.refreshes_.clear();
+    s.refresh_begun_ = false;
     s.unfinished_text_.clear();
     result_.n_context_tokens = (uint32_t) s.tokens_.size();
     s.set_stage(session_stage::prefilled);
@@ -191,23 +207,37 @@ void session::prefill_run::roll_back() {
 
 // --- switch ---
 
-handover_report session::hand_over() {
+handover_report session::hand_over(std::optional<pair_side> writer) {
     const session_stage stage = stats().stage;
     if (stage != session_stage::prefilled)
         throw wrong_stage(stage == session_stage::switched ? "the session has switched already; decode comes next"
                                                            : "switch comes right after prefill",
                           stage);
-    const handover_report report = switch_caches();
+    const handover_report report = switch_caches(writer.value_or(own_writer_));
+    cache_.mark();
     set_stage(session_stage::switched);
     return report;
 }
 
-handover_report session::switch_caches() {
-    const uint32_t n_kept = n_handed();
-    if (!pair_.one_cache()) decode_cache_.cut(n_kept);  // where a failure leaves it
-    const handover_report report = pair_.hand_over(sequence_, cache_.size(), n_kept);
-    if (!pair_.one_cache()) decode_cache_.adopt(cache_.ledger());
-    cache_.mark();
+uint32_t session::n_usable(pair_side by) const {
+    uint32_t n = 0;
+    for (const cache_ledger::run & run : cache_.ledger().runs()) {
+        if (!pair_.serves(run.by, by)) break;
+        n = run.end;
+    }
+    return n;
+}
+
+handover_report session::switch_caches(pair_side to) {
+    cache_.cut(n_usable(to));
+    cached_sequence & cache = cache_of(to);
+    // What the writer has of what the prefill model's cache holds. Where that is all, it keeps what it has beyond.
+    const uint32_t n_kept = cache_.ledger().n_alike(cache.ledger());
+    const bool hands = n_kept < cache_.size();
+    if (hands) cache.cut(n_kept);  // where a failure leaves it
+    const handover_report report = pair_.hand_over(sequence_, cache_.size(), n_kept, to);
+    if (hands) cache.adopt(cache_.ledger());
+    writer_ = to;
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.switch_ms += report.milliseconds;
     return report;
@@ -215,13 +245,15 @@ handover_report session::switch_caches() {
 
 // --- decode ---
 
-void session::begin_decode() {
+void session::begin_decode(std::optional<pair_side> writer) {
     switch (stats().stage) {
     case session_stage::switched:
     case session_stage::paused:
+        if (writer && *writer != writer_) switch_caches(*writer);
         // An answer may have ended, by an abort or a failure, between the reading of its last token and the choice of
         // the next: those logits are gone.
-        if (decode_side().size() == tokens_.size() && !has_logits()) decode_side().cut((uint32_t) tokens_.size() - 1);
+        if (writers_cache().size() == tokens_.size() && !has_logits())
+            cache_of(writer_).cut((uint32_t) tokens_.size() - 1);
         n_before_decode_ = tokens_.size();
         unfinished_text_before_ = unfinished_text_;
         return;
@@ -235,6 +267,8 @@ void session::begin_decode() {
 }
 
 bool session::refresh_is_due(uint32_t interval) const {
+    // There is nothing that the prefill model has not read itself.
+    if (writer_ == pair_side::prefill && n_clean() == cache_.size()) return false;
     return interval > 0 && tokens_.size() - refreshed_at() >= interval;
 }
 
@@ -252,6 +286,7 @@ refresh_step session::refresh_some() {
     const bool last = n == n_left;
     if (cache_.read(pair_side::prefill, &tokens_[cache_.size()], n, last ? 1 : 0)) {
         step.n_tokens = n;
+        refresh_begun_ = true;
         if (last) remember_logits(refreshed_logits_);
     } else {
         step.aborted = true;
@@ -264,8 +299,10 @@ refresh_step session::refresh_some() {
     }
     step.done = last && !step.aborted;
     if (step.done) {
-        switch_caches();
+        switch_caches(writer_);
+        cache_.mark();
         refreshes_.push_back(cache_.size());
+        refresh_begun_ = false;
         n_before_refreshed_ = cache_.size();
     }
     step.milliseconds = watch.milliseconds();
@@ -273,30 +310,30 @@ refresh_step session::refresh_some() {
 }
 
 const float * session::next_logits(uint32_t & n_steps, const float * given) {
-    llama_context * ctx = pair_.decode_context();
     const stopwatch watch;
     n_steps = 0;
-    cached_sequence & cache = decode_side();
+    cached_sequence & cache = cache_of(writer_);
     while (cache.size() < tokens_.size()) {
         const uint32_t from = cache.size(), n_left = (uint32_t) tokens_.size() - from;
-        const uint32_t n = std::min(n_left, pair_.batch_size(pair_side::decode));
-        if (!cache.read(pair_side::decode, &tokens_[from], n, n == n_left ? 1 : 0)) return nullptr;
+        const uint32_t n = std::min(n_left, pair_.batch_size(writer_));
+        if (!cache.read(writer_, &tokens_[from], n, n == n_left ? 1 : 0)) return nullptr;
         n_steps += n;
     }
     if (!given && n_steps == 0 && !has_logits()) throw failure(error_code::internal, "no logits for the next token");
     const std::vector<float> & prefilled = tokens_.size() == n_before_answer_ ? first_logits_ : refreshed_logits_;
     const bool read = given || n_steps > 0;
-    const float * logits = given ? given : read ? llama_get_logits_ith(ctx, -1) : prefilled.data();
+    const float * logits = given ? given : read ? llama_get_logits_ith(pair_.context(writer_), -1) : prefilled.data();
     if (!logits) throw failure(error_code::inference_failed, "the decode step gave no logits");
-    if (n_steps == 1) pair_.costs().saw(1, watch.milliseconds());
-    check_logits(logits, llama_vocab_n_tokens(pair_.vocab()), read ? "decode" : "prefill", tokens_.size());
+    if (n_steps == 1) pair_.costs(writer_).saw(1, watch.milliseconds());
+    const bool by_prefill = !read || writer_ == pair_side::prefill;
+    check_logits(logits, llama_vocab_n_tokens(pair_.vocab()), by_prefill ? "prefill" : "decode", tokens_.size());
     return logits;
 }
 
 std::optional<batch_row> session::next_row() {
-    cached_sequence & cache = decode_side();
+    cached_sequence & cache = cache_of(writer_);
     if (cache.n_owed() > 0 || cache.size() + 1 != tokens_.size()) return std::nullopt;
-    return batch_row{ &cache, tokens_.back() };
+    return batch_row{ &cache, tokens_.back(), writer_ };
 }
 
 void session::append(llama_token token) { tokens_.push_back(token); }
@@ -330,11 +367,13 @@ void session::retract(uint32_t n) {
     const bool all_gone = n_left == n_before_answer_, has_logits = all_gone || n_left == n_before_refreshed_;
     // A refresh that a reader has not got to is taken back as well, or what comes next would depend on how far the
     // writer was ahead: the decode model then reads from the refresh before it on.
-    while (!refreshes_.empty() && refreshes_.back() + (has_logits ? 0 : 1) > n_left) refreshes_.pop_back();
+    bool undo_refresh = std::exchange(refresh_begun_, false);
+    for (; !refreshes_.empty() && refreshes_.back() + (has_logits ? 0 : 1) > n_left; undo_refresh = true)
+        refreshes_.pop_back();
     if (refreshes_.empty() || refreshes_.back() != n_before_refreshed_) n_before_refreshed_ = 0;
     // The answer begins again from the prefill's logits, or goes on from those of the last refresh, or when the decode
     // model has read its last token anew.
-    forget_from(n_clean() > refreshed_at() ? refreshed_at() : has_logits ? n_left : n_left - 1);
+    forget_from(undo_refresh ? refreshed_at() : has_logits ? n_left : n_left - 1);
     set_stage(all_gone ? session_stage::switched : session_stage::paused);
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.n_decode_tokens -= n;

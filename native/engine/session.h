@@ -1,9 +1,12 @@
 // One conversation: one sequence in the pair's caches, and the tokens it stands for. The stages run here, step by step;
 // the tasks of session_tasks.h call them on the engine thread.
 //
-//   tokens_        the whole text so far, as tokens
-//   cache_         what the prefill model's cache holds of them (when sharing, the one cache there is)
-//   decode_cache_  what the decode model's own cache holds of them when the handover translates
+//   tokens_      the whole text so far, as tokens
+//   cache_       what the prefill model's cache holds of them; decode models that share it read into it, too
+//   own_caches_  what the caches of those that do not share hold of them
+//
+// One model writes at a time. Another may take over whenever no answer runs: what it does not have then is handed over
+// from the prefill model's cache, and what that does not have either it reads itself.
 //
 // A sampled token is part of the text at once and reaches the cache one step later. Within an answer the prefill model
 // may read again what it has not read itself (a refresh); the token after that is the prefill model's once more.
@@ -25,7 +28,8 @@ namespace overfill {
 
 class session {
   public:
-    session(pair & models, llama_seq_id sequence);
+    // `writer`: who writes where nobody is named.
+    session(pair & models, llama_seq_id sequence, pair_side writer = pair_side::decode);
 
     llama_seq_id sequence() const { return sequence_; }
     session_stats stats() const;
@@ -33,12 +37,15 @@ class session {
     // prefill, in steps of a micro-batch
     class prefill_run;
 
-    // switch
-    handover_report hand_over();
+    // switch; without a writer to the session's own
+    handover_report hand_over(std::optional<pair_side> writer = std::nullopt);
+    // Who writes, or wrote last.
+    pair_side writer() const { return writer_; }
 
     // decode
-    // Throws ERR_STAGE_ORDER unless a switch, or a decode that was cut short, came before.
-    void begin_decode();
+    // Hands over to another writer, if one is named. Throws ERR_STAGE_ORDER unless a switch, or a decode that was cut
+    // short, came before, and what pair::hand_over throws; the writer before can then still go on.
+    void begin_decode(std::optional<pair_side> writer = std::nullopt);
     // Whether what is read is read in whole micro-batches even while other answers are written.
     void set_deterministic(bool on) { deterministic_ = on; }
     // Whether `interval` tokens of the answer or more were written since it began or was refreshed last; 0: never.
@@ -46,12 +53,12 @@ class session {
     // Lets the prefill model read a micro-batch of them again, and hands the cache over after the last. Throws what
     // hand_over throws. After an abort or a failure the answer can go on all the same, and the refresh is still due.
     refresh_step refresh_some();
-    // The logits of the next token, from the prefill model right after a switch or a refresh, else from the decode
-    // model after it has read what was not read yet: the last token, or more after a refresh that was cut short. Null
-    // if the step was aborted. Valid until the pair's next step. `n_steps`: tokens that the decode model read. Throws
-    // what check_logits throws. `given`: the logits, where next_row() was read.
+    // The logits of the next token, from the prefill model right after a switch or a refresh, else from the writer
+    // after it has read what it has not yet: the last token, or more after a refresh that was cut short and where
+    // another wrote before. Null if the step was aborted. Valid until the pair's next step. `n_steps`: tokens that the
+    // writer read. Throws what check_logits throws. `given`: the logits, where next_row() was read.
     const float * next_logits(uint32_t & n_steps, const float * given = nullptr);
-    // The one token that the decode model has to read before next_logits, if it is one.
+    // The one token that the writer has to read before next_logits, if it is one.
     std::optional<batch_row> next_row();
     void append(llama_token token);
     // `unfinished_text` are the bytes of a character that the answer was cut in; the next decode begins with them.
@@ -77,18 +84,21 @@ class session {
   private:
     friend class prefill_run;
 
-    cached_sequence & decode_side() { return pair_.one_cache() ? cache_ : decode_cache_; }
-    const cached_sequence & decode_side() const { return pair_.one_cache() ? cache_ : decode_cache_; }
+    // The cache that a model reads into.
+    cached_sequence & cache_of(pair_side by) { return pair_.shares(by) ? cache_ : own_caches_[decode_index(by)]; }
+    const cached_sequence & writers_cache() const {
+        return pair_.shares(writer_) ? cache_ : own_caches_[decode_index(writer_)];
+    }
     uint32_t piece_of(pair_side side) const { return deterministic_ ? pair_.batch_size(side) : pair_.piece_of(side); }
     uint32_t n_clean() const { return cache_.ledger().n_clean(); }
-    // The tokens of the decode model's own cache that stand for what the prefill model's cache holds.
-    uint32_t n_handed() const { return cache_.ledger().n_alike(decode_cache_.ledger()); }
+    // The tokens at the beginning of the prefill model's cache that a model can go on from.
+    uint32_t n_usable(pair_side by) const;
     void set_stage(session_stage stage);
     // Takes what stands behind the first n tokens from all caches.
     void forget_from(uint32_t n);
     // Takes what stands behind the first n tokens from the text as well; a prefill has to follow.
     void cut(uint32_t n);
-    handover_report switch_caches();
+    handover_report switch_caches(pair_side to);
     // Where the answer began or was refreshed last.
     uint32_t refreshed_at() const { return refreshes_.empty() ? n_before_answer_ : refreshes_.back(); }
     void remember_logits(std::vector<float> & logits);
@@ -100,13 +110,16 @@ class session {
     pair & pair_;
     llama_seq_id sequence_;
     std::vector<llama_token> tokens_;
+    pair_side own_writer_;  // who writes where nobody is named
+    pair_side writer_;      // who writes, or wrote last
     cached_sequence cache_;
-    cached_sequence decode_cache_;
-    std::vector<float> first_logits_;      // [n_vocab], of the token after the last one read by the prefill model
-    uint32_t n_before_answer_ = 0;         // the tokens that first_logits_ follow
-    std::vector<uint32_t> refreshes_;      // tokens there were at each refresh of this answer
-    std::vector<float> refreshed_logits_;  // of the token after the last refresh
-    uint32_t n_before_refreshed_ = 0;      // the tokens that they follow; 0: none
+    std::vector<cached_sequence> own_caches_;  // by decode model; of those that share, unused
+    std::vector<float> first_logits_;          // [n_vocab], of the token after the last one read by the prefill model
+    uint32_t n_before_answer_ = 0;             // the tokens that first_logits_ follow
+    std::vector<uint32_t> refreshes_;          // tokens there were at each refresh of this answer
+    bool refresh_begun_ = false;               // one that is not done has read something
+    std::vector<float> refreshed_logits_;      // of the token after the last refresh
+    uint32_t n_before_refreshed_ = 0;          // the tokens that they follow; 0: none
     std::string unfinished_text_;
     std::string unfinished_text_before_;  // as it was when the last decode began, at n_before_decode_ tokens
     size_t n_before_decode_ = 0;

@@ -65,7 +65,7 @@ void prefill_task::fail(const failure & error) noexcept {
 
 task::turn switch_task::step() {
     if (aborted()) throw overfill::aborted();
-    const handover_report report = slot_->state.hand_over();
+    const handover_report report = slot_->state.hand_over(writer_);
     slot_->busy = false;
     end_.done(report);
     return turn::done;
@@ -87,7 +87,8 @@ bool decode_task::begin() {
     clock_ = answer_clock(std::exchange(slot_->asked, std::nullopt));
     if (aborted()) return false;
     session & s = slot_->state;
-    s.begin_decode();
+    s.begin_decode(options_.writer);
+    result_.writer = pair_.name_of(s.writer());
     s.set_deterministic(options_.deterministic);
     answer_trace trace = s.trace();
     const size_t n_before = s.n_before_answer();
@@ -147,7 +148,7 @@ void decode_task::got_row(const float * logits, double milliseconds) {
 // Nothing if the answer ends here.
 std::optional<llama_token> decode_task::sample(const float * logits) {
     std::optional<llama_token> token = sampler_->sample(logits);
-    if (!token || !pair_.ends_answer(*token) || options_.sampling.ignore_eos) return token;
+    if (!token || !pair_.ends_answer(*token, slot_->state.writer()) || options_.sampling.ignore_eos) return token;
     text_->append_end(*token);
     return std::nullopt;
 }

@@ -22,7 +22,7 @@ namespace overfill {
 
 // What a session's handle and its tasks have in common.
 struct session_slot {
-    explicit session_slot(pair & models, llama_seq_id sequence) : state(models, sequence) {}
+    session_slot(pair & models, llama_seq_id sequence, pair_side writer) : state(models, sequence, writer) {}
 
     session state;                    // engine thread, except for stats()
     std::atomic<bool> busy{ false };  // a stage runs or waits for its turn
@@ -57,12 +57,14 @@ class prefill_task final : public task {
 
 class switch_task final : public task {
   public:
-    switch_task(slot_ptr slot, completion<handover_report> end) : slot_(std::move(slot)), end_(std::move(end)) {}
+    switch_task(slot_ptr slot, std::optional<pair_side> writer, completion<handover_report> end)
+        : slot_(std::move(slot)), writer_(writer), end_(std::move(end)) {}
     turn step() override;
     void fail(const failure & error) noexcept override;
 
   private:
     slot_ptr slot_;
+    std::optional<pair_side> writer_;
     completion<handover_report> end_;
 };
 

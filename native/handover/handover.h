@@ -10,6 +10,7 @@
 namespace overfill {
 
 struct handover_report {
+    std::string writer;  // the name of the model that is to write
     handover_kind kind = handover_kind::share;
     const char * implementation = "share";  // "share", "cpu", "graph", "cuda" or "metal"
     std::string reason;                     // why this one

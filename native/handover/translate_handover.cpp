@@ -236,6 +236,14 @@ translate_job translate_handover::prepare(llama_seq_id sequence, llama_pos from_
     return job;
 }
 
+handover_report translate_handover::nothing_to_do() const {
+    handover_report report;
+    report.kind = handover_kind::translate;
+    report.implementation = implementation_->name();
+    report.reason = reason_;
+    return report;
+}
+
 handover_report translate_handover::run(llama_seq_id sequence, llama_pos from_position) {
     const auto begin = std::chrono::steady_clock::now();
     llama_synchronize(from_);
@@ -243,10 +251,7 @@ handover_report translate_handover::run(llama_seq_id sequence, llama_pos from_po
     llama_memory_t memory = llama_get_memory(to_);
     llama_memory_seq_rm(memory, sequence, from_position, -1);
 
-    handover_report report;
-    report.kind = handover_kind::translate;
-    report.implementation = implementation_->name();
-    report.reason = reason_;
+    handover_report report = nothing_to_do();
     const log_capture log;
     try {
         const translate_job job = prepare(sequence, from_position);

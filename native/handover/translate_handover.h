@@ -41,6 +41,9 @@ class translate_handover {
     // on, `from` untouched, and another run is possible.
     handover_report run(llama_seq_id sequence, llama_pos from_position = 0);
 
+    // The report of a handover of no tokens.
+    handover_report nothing_to_do() const;
+
     const char * implementation() const { return implementation_->name(); }
 
   private:

@@ -151,10 +151,10 @@ TEST("a pair of one may have an adapter, and one with two factors is two context
     CHECK(same_bits(run(options), adapted));
     options = options_of(f);
     options.prefill_adapters = options.decode_adapters = { { f.adapter, 1 } };
-    CHECK(open(options)->info().plan.one_model);
+    CHECK(open(options)->info().writers[0].plan.one_model);
     CHECK(same_bits(run(options), adapted));
     options.decode_adapters[0].scale = 2;
-    CHECK(!open(options)->info().plan.one_model);
+    CHECK(!open(options)->info().writers[0].plan.one_model);
     CHECK(same_bits(run(options), alone.run({ { f.adapter, 1 } }, { { f.adapter, 2 } })));
 }
 
@@ -222,9 +222,9 @@ TEST("one file is one set of weights, by whatever path and with whatever caches"
     const auto models = [](const pair_options & options) {
         const auto p = open(options);
         CHECK(p->prefill_context() != p->decode_context());
-        CHECK(!p->info().plan.one_model);
+        CHECK(!p->info().writers[0].plan.one_model);
         const bool one = llama_get_model(p->prefill_context()) == llama_get_model(p->decode_context());
-        CHECK_EQUAL(p->info().plan.one_file, one);
+        CHECK_EQUAL(p->info().writers[0].plan.one_file, one);
         return one ? 1 : 2;
     };
     for (const std::string & path : { f.model.str(), link, symbolic }) {
@@ -263,7 +263,7 @@ TEST("an adapter that both sides have is loaded once for one model, and for each
     const adapted_model f;
     const auto loaded_once = [](const pair_options & options) {
         const compared_models models = load_and_compare(options, load_depth::weights, [](float) { return true; });
-        return models.prefill_adapters.at(0).loaded == models.decode_adapters.at(0).loaded;
+        return models.prefill_adapters.at(0).loaded == models.writers[0].adapters.at(0).loaded;
     };
     pair_options options = options_of(f);
     options.prefill_adapters = { { f.adapter, 1 } };

@@ -19,7 +19,7 @@ namespace {
 pair_plan plan_of(const tiny_model & prefill, const tiny_model & decode, load_depth depth = load_depth::weights) {
     const model_path a(prefill), b(decode);
     pair_options options = options_for(a.str(), b.str());
-    return load_and_compare(options, depth, [](float) { return true; }).plan;
+    return load_and_compare(options, depth, [](float) { return true; }).writers[0].plan;
 }
 
 void expect(const char * field, handover_kind kind, const tiny_model & decode) {
@@ -148,11 +148,11 @@ TEST("one file is one model, however it is named") {
     const model_path a{ tiny_model() };
     pair_info info;
     const auto pair = load(options_for(a.str(), a.str()), &info);
-    CHECK(info.plan.one_model);
+    CHECK(info.writers[0].plan.one_model);
     pair_options options = options_for(a.str());
     options.handover = handover_choice::share;
     load(options, &info);
-    CHECK(info.plan.one_model);
+    CHECK(info.writers[0].plan.one_model);
 }
 
 namespace {
@@ -171,7 +171,7 @@ pair_plan plan_of(const memory_model & prefill, const memory_model & decode,
     const memory_model_path a(prefill), b(decode);
     pair_options options = options_for(a.str(), b.str());
     if (change) change(options);
-    return load_and_compare(options, load_depth::metadata, [](float) { return true; }).plan;
+    return load_and_compare(options, load_depth::metadata, [](float) { return true; }).writers[0].plan;
 }
 
 // One reason is enough for such a memory, and there is no other way.

@@ -208,7 +208,7 @@ TEST("in two stages every architecture, without what is dead, writes what it wou
         for (const bool pruned : { false, true }) {
             pair_info info;
             const std::shared_ptr<engine> pair = load(options_for(from, pruned ? to : from), &info);
-            CHECK(info.plan.kind == handover_kind::share);
+            CHECK(info.writers[0].plan.kind == handover_kind::share);
             const std::shared_ptr<session_handle> session = create_session(*pair);
             prefill(*session, logits_tokens);
             hand_over(*session);

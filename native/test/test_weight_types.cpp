@@ -37,7 +37,7 @@ std::vector<ggml_type> weight_types() {
 std::vector<float> write(const pair_options & options) {
     pair_info info;
     const auto pair = load(options, &info);
-    CHECK(info.plan.kind == handover_kind::share);
+    CHECK(info.writers[0].plan.kind == handover_kind::share);
     const auto session = create_session(*pair);
     prefill(*session, some_tokens(50));
     hand_over(*session);

@@ -6,7 +6,14 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import test, { type ExecutionContext } from "ava";
-import { createModel, inspect, type LoadPairOptions, loadPair, type OverfillErrorCode } from "../../lib/index.js";
+import {
+  createModel,
+  inspect,
+  type LoadPairOptions,
+  loadPair,
+  type OnePairOptions,
+  type OverfillErrorCode,
+} from "../../lib/index.js";
 import { f32, text, u32, u32Array } from "../support/gguf-format.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { merging, type TinyAdapterOptions, writeTinyAdapter } from "../support/tiny-adapter.js";
@@ -252,7 +259,7 @@ test("options of adapters that are wrong are refused by name", async (t) => {
   ];
   for (const [adapters, parameter] of wrong)
     for (const side of ["prefill", "decode"]) {
-      const options = { prefill: { model }, [side]: { model, adapters } } as unknown as LoadPairOptions;
+      const options = { prefill: { model }, [side]: { model, adapters } } as unknown as OnePairOptions;
       for (const attempt of [() => loadPair({ ...quiet, ...options }), () => inspect(options)]) {
         const { details } = await refusal(t, "ERR_INVALID_ARGUMENT", attempt);
         t.is(details.parameter, `options.${side}.${parameter}`);

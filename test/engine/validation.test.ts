@@ -10,6 +10,7 @@ import {
   inspect,
   type LoadPairOptions,
   loadPair,
+  type OnePairOptions,
   type PrefillOptions,
   type Prompt,
   type Session,
@@ -127,7 +128,7 @@ test("inspect refuses wrong options by name, those of loadPair included", async 
       ["cacheTypeK", "f64"],
       ["decode", {}],
       ["contextSize", 512],
-    ] as Wrong<LoadPairOptions>,
+    ] as Wrong<OnePairOptions>,
     (options) => inspect({ ...{ prefill: missing }, ...options }),
   );
 });

@@ -44,9 +44,9 @@ prefill_result prefill(session_handle & session, prompt_input prompt, const pref
     return wait.get();
 }
 
-handover_report hand_over(session_handle & session) {
+handover_report hand_over(session_handle & session, std::optional<pair_side> writer) {
     waiter<handover_report> wait;
-    session.hand_over(wait.end());
+    session.hand_over(wait.end(), writer);
     return wait.get();
 }
 

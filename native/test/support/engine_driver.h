@@ -26,7 +26,7 @@ std::shared_ptr<engine> load(const pair_options & options, pair_info * info = nu
 // Waits for a place, if it must.
 std::shared_ptr<session_handle> create_session(engine & pair, int32_t priority = 0);
 prefill_result prefill(session_handle & session, prompt_input prompt, const prefill_options & options = {});
-handover_report hand_over(session_handle & session);
+handover_report hand_over(session_handle & session, std::optional<pair_side> writer = std::nullopt);
 answer decode(session_handle & session, const decode_options & options);
 // Reads what the stream has until its end.
 answer drain(token_stream & stream, const std::function<void()> & wait);

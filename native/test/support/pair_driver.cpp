@@ -34,12 +34,12 @@ bool pair_driver::catch_up() {
     return true;
 }
 
-std::vector<logits_row> pair_driver::decode(const std::vector<llama_token> & tokens) {
+std::vector<logits_row> pair_driver::decode(const std::vector<llama_token> & tokens, std::optional<pair_side> writer) {
     const int32_t n_vocab = llama_vocab_n_tokens(pair_.vocab());
     std::vector<logits_row> rows;
     decode_result result;
     result.reason = finish_reason::length;
-    session_.begin_decode();
+    session_.begin_decode(writer);
     for (const llama_token token : tokens) {
         uint32_t n_steps = 0;
         const float * logits = catch_up() ? session_.next_logits(n_steps) : nullptr;

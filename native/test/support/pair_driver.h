@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <vector>
 
 namespace overfill::test {
@@ -26,11 +27,13 @@ class pair_driver {
     // These two return false if they were aborted.
     bool prefill(const std::vector<llama_token> & prompt, bool refresh = true);
     bool refresh();
-    void hand_over() { session_.hand_over(); }
+    handover_report hand_over(std::optional<pair_side> writer = std::nullopt) { return session_.hand_over(writer); }
     // Writes these tokens; the rows that they would have been picked from. Fewer if it was aborted.
-    std::vector<logits_row> decode(const std::vector<llama_token> & tokens);
+    std::vector<logits_row> decode(const std::vector<llama_token> & tokens,
+                                   std::optional<pair_side> writer = std::nullopt);
     void retract(uint32_t n) { session_.retract(n); }
     // Tokens that were read once more because the memory could not be cut where it had to go back to.
+    session_stats stats() const { return session_.stats(); }
     uint32_t n_read_again() const { return session_.stats().n_restored_tokens; }
     void clear() { session_.clear(); }
 

@@ -242,7 +242,7 @@ scenario_outcome run_scenario(const std::string & prefill_path, const std::strin
     pair_driver driver(options);
     oracle alone(prefill_path, decode_path);
     scenario_outcome outcome;
-    outcome.kind = driver.info().plan.kind;
+    outcome.kind = driver.info().writers[0].plan.kind;
     conversation(driver, alone, outcome).run();
     outcome.reads_again = driver.n_read_again() > 0;
     return outcome;

@@ -1,6 +1,6 @@
 /** One answer from a pair: the three stages one after the other, the text on stdout as it comes. */
 
-import { type DecodeOptions, type DecodeResult, type LoadPairOptions, loadPair } from "../../../engine/index.js";
+import { type DecodeOptions, type DecodeResult, loadPair, type OnePairOptions } from "../../../engine/index.js";
 import type { Progress } from "../../progress.js";
 import { type StageResults, stageSummary } from "../../stage-summary.js";
 import { isOneOutput, styleOf, write } from "../../terminal.js";
@@ -8,7 +8,7 @@ import { Transcript } from "../../transcript.js";
 import { toJson, visible } from "../../visible.js";
 
 export interface AnswerOptions {
-  readonly load: LoadPairOptions;
+  readonly load: OnePairOptions;
   readonly decode: DecodeOptions;
   readonly prompt: string;
   readonly progress: Progress;
@@ -79,7 +79,7 @@ export async function answer(options: AnswerOptions): Promise<void> {
 }
 
 /** The paths of a pair as they were given. */
-export function filesOf({ prefill, decode }: LoadPairOptions): { readonly prefill: string; readonly decode: string } {
+export function filesOf({ prefill, decode }: OnePairOptions): { readonly prefill: string; readonly decode: string } {
   return { prefill: String(prefill.model), decode: String((decode ?? prefill).model) };
 }
 

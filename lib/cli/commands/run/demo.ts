@@ -7,8 +7,8 @@ import {
   type DecodeOptions,
   demoQuestions,
   type GenerateResult,
-  type LoadPairOptions,
   loadPair,
+  type OnePairOptions,
 } from "../../../engine/index.js";
 import { write } from "../../terminal.js";
 import { toJson, visible } from "../../visible.js";
@@ -19,7 +19,7 @@ import { type Outcome, renderDemo } from "./render.js";
 const mostTokens = 48;
 
 export interface DemoOptions {
-  readonly load: LoadPairOptions;
+  readonly load: OnePairOptions;
   readonly decode: DecodeOptions;
   readonly signal: AbortSignal;
   readonly json: boolean;
@@ -43,7 +43,7 @@ export async function runDemo({ load, decode, signal, json }: DemoOptions): Prom
   await write(process.stdout, renderDemo(visible(filesOf(load)), visible(together), visible(alone)), signal);
 }
 
-async function answerAll(load: LoadPairOptions, options: DecodeOptions): Promise<Outcome> {
+async function answerAll(load: OnePairOptions, options: DecodeOptions): Promise<Outcome> {
   await using pair = await loadPair(load);
   const ask = async (prompt: string) => {
     await using session = await pair.createSession();

@@ -1,0 +1,74 @@
+/** Checks the options of a pair with its decode models, be they one or several by name. */
+
+import { check, refusedArgument } from "../internal/check-options.js";
+import { isUrl } from "../internal/option-schemas.js";
+import type { LoadPairOptions, OnePairOptions } from "./options.js";
+import { checkLoadPairOptions, writerSchema } from "./validation.js";
+import { onlyWriter, prefillWriter } from "./writers.js";
+
+type Checked = ReturnType<typeof checkLoadPairOptions>;
+
+/** A decode model with its name. */
+export interface CheckedWriter {
+  readonly name: string;
+  /** For messages, such as `options.decode.quick`. */
+  readonly parameter: string;
+  readonly source: NonNullable<Checked["decode"]>;
+  readonly translator: Checked["translator"];
+}
+
+/** More would not fit the number that stands for a writer; so many are surely a mistake. */
+const mostWriters = 64;
+
+const isPlain = (value: unknown): value is object => Object.prototype.toString.call(value) === "[object Object]";
+
+/** Whether a value is meant as decode models by their names: a single one has its file as `model`. */
+export function isNamedWriters(decode: unknown): decode is Readonly<Record<string, unknown>> {
+  if (!isPlain(decode)) return false;
+  const { model } = decode as { readonly model?: unknown };
+  return typeof model !== "string" && !isUrl(model) && Object.values(decode).some(isPlain);
+}
+
+/** For calls that take one decode model. */
+export function refuseNamedWriters(decode: unknown): void {
+  if (isNamedWriters(decode))
+    throw refusedArgument("options.decode", "expected one decode model", `${Object.keys(decode).length} by name`);
+}
+
+/** Named decode models, checked. */
+function checkNamed(decode: Readonly<Record<string, unknown>>, translator: unknown): CheckedWriter[] {
+  const names = Object.keys(decode);
+  if (names.length > mostWriters)
+    throw refusedArgument("options.decode", `expected at most ${mostWriters} decode models`, String(names.length));
+  for (const name of names)
+    if (name === "" || name === prefillWriter)
+      throw refusedArgument("options.decode", `expected names other than "" and "prefill"`, JSON.stringify(name));
+  if (translator !== undefined)
+    throw refusedArgument(
+      "options.translator",
+      "expected none beside decode models by name, which have their own",
+      "one",
+    );
+  return Object.entries(decode).map(([name, value]) => {
+    const parameter = `options.decode.${name}`;
+    const { translator: own, ...source } = check(writerSchema(), value, parameter);
+    return { name, parameter, source, translator: own };
+  });
+}
+
+/** The options of a load, with all decode models. Without one, the prefill model writes. */
+export function checkPair(options: LoadPairOptions): { readonly checked: Checked; readonly writers: CheckedWriter[] } {
+  const decode: unknown = options?.decode;
+  if (decode === prefillWriter)
+    return { checked: checkLoadPairOptions({ ...options, decode: undefined }), writers: [] };
+  if (isNamedWriters(decode)) {
+    const checked = checkLoadPairOptions({ ...options, decode: undefined });
+    return { checked, writers: checkNamed(decode, checked.translator) };
+  }
+  const checked = checkLoadPairOptions(options as OnePairOptions);
+  const parameter = "options.decode";
+  const only = checked.decode && [
+    { name: onlyWriter, parameter, source: checked.decode, translator: checked.translator },
+  ];
+  return { checked, writers: only ?? [] };
+}
