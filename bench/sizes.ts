@@ -12,6 +12,8 @@ export interface BenchSize {
   readonly demo: { readonly prompt: number; readonly decode: number; readonly rounds: number };
   /** Sessions that write at the same time, ascending. */
   readonly sessions: readonly number[];
+  /** Answers that run while a prompt is read: how many, and their tokens before it and beside it. */
+  readonly interference: { readonly prompt: number; readonly answers: number; readonly tokens: number };
   /** Starts of a fresh process. */
   readonly starts: number;
   /** Tokens of prompt to switch at, ascending. */
@@ -31,6 +33,7 @@ const full: BenchSize = {
   race: { prompt: 128, decode: 40 },
   demo: { prompt: 64, decode: 256, rounds: 11 },
   sessions: [1, 2, 4, 8, 16],
+  interference: { prompt: 8192, answers: 3, tokens: 150 },
   starts: 7,
   switches: [512, 4096, 16_384],
   translate: { layers: 28, tokens: 16_384 },
@@ -56,6 +59,8 @@ const smoke: BenchSize = {
   race: { prompt: 32, decode: 8 },
   demo: { prompt: 32, decode: 16, rounds: 1 },
   sessions: [1, 2],
+  // More tokens than are written before a slow reader comes: some are left to be written beside the prompt.
+  interference: { prompt: 256, answers: 2, tokens: 600 },
   starts: 1,
   switches: [256],
   translate: { layers: 2, tokens: 256 },

@@ -62,10 +62,26 @@ async function open<Settings>(name: string, url: URL, settings: Settings): Promi
 
 export async function openNativeLoop(
   name: string,
+  loop: NativeLoop,
+  settings: SingleModelSettings,
+): Promise<Contestant> {
+  const { pid, ask, close } = await startNativeLoop(loop, settings);
+  return {
+    name,
+    pid,
+    prompt: (tokens) => ask(`prompt ${tokens.join(" ")}`),
+    decode: (nTokens) => ask(`decode ${nTokens}`),
+    close,
+  };
+}
+
+/** The native loop's process, which answers each line with milliseconds. */
+export async function startNativeLoop(
   { program, libraries }: NativeLoop,
   { model, threads, contextSize }: SingleModelSettings,
-): Promise<Contestant> {
-  const child = spawn(program, [model, libraries, String(threads), String(contextSize)], {
+  sequences = 1,
+) {
+  const child = spawn(program, [model, libraries, String(threads), String(contextSize), String(sequences)], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -80,10 +96,8 @@ export async function openNativeLoop(
   };
   await answer();
   return {
-    name,
     pid: child.pid ?? process.pid,
-    prompt: (tokens) => ask(`prompt ${tokens.join(" ")}`),
-    decode: (nTokens) => ask(`decode ${nTokens}`),
+    ask,
     async close() {
       const exit = once(child, "exit");
       child.stdin.end();

@@ -1,45 +1,57 @@
-/** The process of {@link measureBatch}: sessions of one pair that write at the same time. */
+/** The process of {@link measureBatching}: sessions of one pair that write at the same time. */
 
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { loadPair, type Pair } from "../../lib/index.js";
 import { serve } from "../child-process.js";
 
-export interface BatchRequest {
+export interface BatchSettings {
   readonly prefill: string;
   readonly decode: string;
   readonly threads: number;
-  /** Numbers of sessions, ascending; the first is what the others are compared with. */
-  readonly sessions: readonly number[];
-  readonly rounds: number;
-  /** Tokens of each answer. */
-  readonly decodeTokens: number;
-  readonly prompt: readonly number[];
+  readonly contextSize: number;
+  readonly maxSessions: number;
 }
 
-export interface BatchTiming {
-  readonly sessions: number;
-  /** Of all sessions together, one value a round. */
-  readonly tokensPerSecond: readonly number[];
+export type BatchRequest =
+  | { readonly verb: "open"; readonly settings: BatchSettings }
+  | {
+      readonly verb: "write";
+      readonly sessions: number;
+      readonly prompt: readonly number[];
+      /** Of each answer, without its first one. */
+      readonly tokens: number;
+    };
+
+export interface BatchAnswer {
+  /** Without the prompts and the first tokens, which are the prefill model's. */
+  readonly ms: number;
+  /** How late Node's event loop came to a timer meanwhile, in 99 of 100 cases at most. */
+  readonly loopDelayMs: number;
+  /** Of the process. */
+  readonly residentBytes: number;
+  readonly kvBytes: number;
 }
 
-serve<BatchRequest, BatchTiming[]>(async ({ prefill, decode, threads, sessions, rounds, decodeTokens, prompt }) => {
-  await using pair = await loadPair({
-    prefill: { model: prefill },
-    decode: { model: decode },
-    contextSize: 256,
-    maxSessions: Math.max(...sessions),
-    threads,
-    gpu: false,
-  });
-  const timings = sessions.map((count) => ({ sessions: count, tokensPerSecond: [] as number[] }));
-  for (let round = 0; round < rounds; round++)
-    for (const timing of timings)
-      timing.tokensPerSecond.push(await writeTogether(pair, timing.sessions, prompt, decodeTokens));
-  return timings;
+/** How often the event loop's delay is looked at. */
+const resolution = 1;
+
+let pair: Pair | undefined;
+
+serve<BatchRequest, BatchAnswer>(async (request) => {
+  if (request.verb === "open") {
+    const { prefill, decode, ...settings } = request.settings;
+    pair = await loadPair({ ...settings, prefill: { model: prefill }, decode: { model: decode }, gpu: false });
+  }
+  if (!pair) throw new Error("no pair was opened");
+  const times = request.verb === "write" ? await writeTogether(pair, request) : { ms: 0, loopDelayMs: 0 };
+  return { ...times, residentBytes: process.memoryUsage.rss(), kvBytes: pair.info.kvBytes };
 });
 
-/** Tokens a second, without the prompts and the first token, which is the prefill model's. */
-async function writeTogether(pair: Pair, count: number, prompt: readonly number[], nTokens: number): Promise<number> {
-  const sessions = await Promise.all(Array.from({ length: count }, () => pair.createSession()));
+async function writeTogether(
+  on: Pair,
+  { sessions: count, prompt, tokens }: BatchRequest & { verb: "write" },
+): Promise<{ ms: number; loopDelayMs: number }> {
+  const sessions = await Promise.all(Array.from({ length: count }, () => on.createSession()));
   const write = async (maxTokens: number) => {
     const reading = sessions.map(async (session) => {
       for await (const _ of session.decode({ maxTokens, temperature: 0, ignoreEos: true }));
@@ -51,9 +63,13 @@ async function writeTogether(pair: Pair, count: number, prompt: readonly number[
     await session.switch();
   }
   await write(1);
+  const delay = monitorEventLoopDelay({ resolution });
+  delay.enable();
   const begin = performance.now();
-  await write(nTokens);
-  const seconds = (performance.now() - begin) / 1000;
+  await write(tokens);
+  const ms = performance.now() - begin;
+  delay.disable();
   await Promise.all(sessions.map((session) => session.dispose()));
-  return (count * nTokens) / seconds;
+  // What is recorded is the time between two looks, so the wait for the next one is part of it.
+  return { ms, loopDelayMs: Math.max(0, delay.percentile(99) / 1e6 - resolution) };
 }

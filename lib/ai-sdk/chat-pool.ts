@@ -5,15 +5,14 @@
  * are busy, calls wait in their order.
  */
 
-import type { Chat, ChatOptions, ModelMessage, Tools } from "../chat/index.js";
-import type { Pair } from "../engine/index.js";
+import { Chat, type ChatOptions, type ModelMessage, type Tools } from "../chat/index.js";
+import type { Pair, SessionOptions } from "../engine/index.js";
 import { createError } from "../errors/create-error.js";
-import { OverfillError } from "../errors/index.js";
 
 /** What a chat is made with; chats are shared by calls that have the same object. */
 export type ChatSettings = Pick<ChatOptions, "template" | "templateVariables">;
 
-/** Room for one session. */
+/** Room for one session. While it is busy without a chat, its session is being opened. */
 interface Place {
   chat: Chat | undefined;
   settings: ChatSettings | undefined;
@@ -33,7 +32,7 @@ export interface ChatRequest {
 interface Wanted {
   readonly settings: ChatSettings;
   readonly text: string;
-  /** Whether a new chat will do, or only one that has its session. */
+  /** Whether a new chat will do, or only one that has its session while there is one. */
   readonly mayOpen: boolean;
 }
 
@@ -62,7 +61,7 @@ export class ChatPool {
   readonly #places: readonly Place[];
   #waiting: Waiting[] = [];
   #uses = 0;
-  #disposed = false;
+  readonly #disposal = new AbortController();
 
   constructor(pair: Pair, size: number) {
     this.#pair = pair;
@@ -72,25 +71,23 @@ export class ChatPool {
   }
 
   /**
-   * Runs `work` with a chat that nobody else uses meanwhile. Where the pair's sessions turn out to be taken by others, it runs
-   * again with a chat that has one.
+   * Runs `work` with a chat that nobody else uses meanwhile. Where the app has taken the pair's sessions itself, that is a
+   * chat that has one; if there is none, the call waits with the app's own for a session's place.
    *
-   * Rejects with `signal.reason` if that fires while it waits, with ERR_DISPOSED, and with what `work` rejects with.
+   * Rejects with `signal.reason` if that fires while it waits, with ERR_DISPOSED, with what `work` rejects with, and with what
+   * `createSession` does.
    */
   async use(
     { settings, tools, messages }: ChatRequest,
-    signal: AbortSignal | undefined,
+    options: SessionOptions,
     work: (chat: Chat) => Promise<void>,
   ): Promise<void> {
     const text = textOf(tools, messages);
     for (let mayOpen = true; ; mayOpen = false) {
-      const place = await this.#acquire({ settings, text, mayOpen }, signal);
+      const place = await this.#acquire({ settings, text, mayOpen }, options.signal);
       try {
-        return await work(await this.#chatIn(place, settings));
-      } catch (error) {
-        if (!(OverfillError.isInstance(error) && error.code === "ERR_SESSION_LIMIT")) throw error;
-        place.chat = undefined;
-        if (!this.#places.some(({ chat }) => chat)) throw error;
+        const chat = await this.#chatIn(place, settings, options);
+        if (chat) return await work(chat);
       } finally {
         place.text = place.chat ? textOf(tools, place.chat.messages) : "";
         this.#release(place);
@@ -100,13 +97,13 @@ export class ChatPool {
 
   /** Stops what runs, and gives the sessions back. */
   async dispose(): Promise<void> {
-    this.#disposed = true;
+    this.#disposal.abort(disposed());
     for (const { reject } of this.#waiting.splice(0)) reject(disposed());
     await Promise.all(this.#places.map(({ chat }) => chat?.dispose()));
   }
 
   #acquire(wanted: Wanted, signal: AbortSignal | undefined): Promise<Place> {
-    if (this.#disposed) return Promise.reject(disposed());
+    if (this.#disposal.signal.aborted) return Promise.reject(disposed());
     if (signal?.aborted) return Promise.reject(signal.reason);
     const place = this.#choose(wanted);
     if (place) return Promise.resolve(this.#occupied(place));
@@ -134,7 +131,7 @@ export class ChatPool {
   }
 
   #choose({ settings, text, mayOpen }: Wanted): Place | undefined {
-    const isAnyOpen = this.#places.some(({ chat }) => chat);
+    const isAnyOpen = this.#places.some(({ busy, chat }) => busy || chat);
     const idle = this.#places
       .filter(({ busy, chat }) => !busy && (mayOpen || chat || !isAnyOpen))
       .map((place) => ({ place, common: place.settings === settings ? commonLength(place.text, text) : 0 }));
@@ -147,14 +144,26 @@ export class ChatPool {
     return best(goingOn, 1) ?? best(idle, coarse);
   }
 
-  async #chatIn(place: Place, settings: ChatSettings): Promise<Chat> {
+  /** Undefined: there is no session left for another chat, but another place has one, or is about to. */
+  async #chatIn(place: Place, settings: ChatSettings, { priority, signal }: SessionOptions): Promise<Chat | undefined> {
     if (place.settings !== settings) {
       await place.chat?.dispose();
       place.chat = undefined;
     }
-    if (this.#disposed) throw disposed();
+    this.#disposal.signal.throwIfAborted();
     place.settings = settings;
-    place.chat ??= this.#pair.chat(settings);
+    if (place.chat) return place.chat;
+    const isFull = this.#pair.metrics().sessions >= this.#pair.info.maxSessions;
+    if (isFull && this.#places.some((other) => other !== place && (other.busy || other.chat))) return undefined;
+    const signals = signal ? [signal, this.#disposal.signal] : [this.#disposal.signal];
+    const session = await this.#pair.createSession({ priority, signal: AbortSignal.any(signals) });
+    try {
+      this.#disposal.signal.throwIfAborted();
+      place.chat = new Chat(this.#pair, settings, session);
+    } catch (error) {
+      await session.dispose();
+      throw error;
+    }
     return place.chat;
   }
 

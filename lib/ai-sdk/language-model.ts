@@ -64,7 +64,7 @@ export class OverfillLanguageModel implements LanguageModel {
         // The chat is free when nothing runs in it any more, whether or not the parts are read.
         await stream.finished.catch(() => {});
       };
-      pool.use({ settings, tools: shownTools(options), messages }, options.signal, answer).catch(reject);
+      pool.use({ settings, tools: shownTools(options), messages }, options, answer).catch(reject);
     });
   }
 }

@@ -111,12 +111,13 @@ export class AnswerRun {
     );
     this.#droppedMessages += this.#messages.length - fitting.messages.length;
     this.#messages = fitting.messages;
-    const session = await this.#open();
-    const outcome = await runStep({
-      ...{ session, rendered: fitting.rendered, decode: decodeOptionsOf(options), emit, signal },
-      reasoning: defaults.reasoning ?? true,
-      asObject: options.schema !== undefined,
-    }).catch((error: unknown) => {
+    const run = async () =>
+      runStep({
+        ...{ session: await this.#open(), rendered: fitting.rendered, decode: decodeOptionsOf(options), emit, signal },
+        reasoning: defaults.reasoning ?? true,
+        asObject: options.schema !== undefined,
+      });
+    const outcome = await run().catch((error: unknown) => {
       if (signal.aborted && error === signal.reason) return undefined;
       throw error;
     });

@@ -139,7 +139,12 @@ const tokensOf = async (pair: Pair, text: string) => (text === "" ? 0 : (await p
 /** Reads and answers. An abort of the signal is an outcome, not an error: what was written until then counts. */
 export async function runStep(request: StepRequest): Promise<StepOutcome> {
   const { session, rendered, signal, emit } = request;
-  const prefill: PrefillResult = await session.prefill(rendered.tokens, { replace: true, signal });
+  const prefill: PrefillResult = await session.prefill(rendered.tokens, {
+    replace: true,
+    deterministic: request.decode.deterministic,
+    priority: request.decode.priority,
+    signal,
+  });
   const handover: HandoverReport = await session.switch({ signal, writer: request.decode.writer });
   const answer = new AnswerInProgress(emit, request.asObject);
   const stream = decodeChat(

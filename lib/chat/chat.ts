@@ -47,9 +47,14 @@ export class Chat implements AsyncDisposable {
   #running: ChatStream | undefined;
   #disposed = false;
 
-  /** For {@link Pair.chat}, which says what it throws. */
-  constructor(pair: Pair, options: ChatOptions = {}) {
+  /**
+   * For {@link Pair.chat}, which says what it throws.
+   *
+   * @param session which the chat is to dispose; without it, one is opened with the first answer
+   */
+  constructor(pair: Pair, options: ChatOptions = {}, session?: Session) {
     this.pair = pair;
+    this.#session = session && Promise.resolve(session);
     this.#options = checkChatOptions(options);
     const { system, history = [], writer } = this.#options;
     if (writer !== undefined) writerNumber(pair.info.writers, writer);
@@ -85,7 +90,8 @@ export class Chat implements AsyncDisposable {
    * - ERR_INVALID_ARGUMENT for messages that the template refuses, and for such a template given by the caller;
    * - ERR_SCHEMA_UNSUPPORTED, with the keyword, for a schema that a grammar cannot say;
    * - ERR_CONTEXT_OVERFLOW where `overflow` finds no way out;
-   * - ERR_SESSION_LIMIT, and what the stages of a session fail with.
+   * - ERR_QUEUE_FULL or ERR_QUEUE_TIMEOUT where the chat has no session yet and there is none to be had;
+   * - what the stages of a session fail with.
    */
   send<Output>(
     message: ChatInput,
@@ -161,9 +167,14 @@ export class Chat implements AsyncDisposable {
     const before = this.#messages;
     const stream = makeChatStream(async (emit, signal) => {
       try {
-        return await new AnswerRun(this.pair, () => this.#opened(), this.#options.template ?? "", {
-          ...{ before, input, request, tools, options, defaults: own, emit, signal },
-        }).run((messages) => {
+        return await new AnswerRun(
+          this.pair,
+          () => this.#opened(options.priority, signal),
+          this.#options.template ?? "",
+          {
+            ...{ before, input, request, tools, options, defaults: own, emit, signal },
+          },
+        ).run((messages) => {
           this.#messages = messages;
         });
       } catch (error) {
@@ -178,8 +189,8 @@ export class Chat implements AsyncDisposable {
   }
 
   /** The chat's session. One that could not be had is asked for again the next time. */
-  #opened(): Promise<Session> {
-    this.#session ??= this.pair.createSession({ writer: this.#options.writer });
+  #opened(priority: number | undefined, signal: AbortSignal): Promise<Session> {
+    this.#session ??= this.pair.createSession({ writer: this.#options.writer, priority, signal });
     this.#session.catch(() => {
       this.#session = undefined;
     });

@@ -4,6 +4,7 @@ import { setImmediate as immediate } from "node:timers/promises";
 import { createError } from "../errors/create-error.js";
 import type { NativeDecodeResult, NativeReading, NativeStream } from "../internal/binding-types.js";
 import { type CallSite, placedAt } from "../internal/caller-stack.js";
+import type { StageEnd } from "./diagnostics.js";
 import type { DecodeChunk } from "./options.js";
 import { type DecodeResult, perSecond } from "./results.js";
 
@@ -14,6 +15,8 @@ export interface StreamSource {
   abort(): void;
   retract(tokens: number): Promise<void>;
   isDisposed(): boolean;
+  /** Told once, when an answer that was begun has ended. `nRead`: tokens that were read of it. */
+  ended(end: StageEnd<DecodeResult>, nRead: number): void;
   /** Whether each chunk has its tokens' log-probabilities. */
   readonly withLogProbs: boolean;
   /** The name of the model that is to write. */
@@ -35,6 +38,7 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
   readonly #onAbort: () => void;
   readonly #settled: PromiseWithResolvers<DecodeResult>;
   #native: NativeStream | undefined;
+  #begunAt: number | undefined;
   #yieldedAt = performance.now();
   #turn: Promise<unknown> = Promise.resolve();
   #consumed = false;
@@ -159,6 +163,7 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
   async #read(): Promise<NativeReading> {
     if (!this.#native) {
       this.#signal?.throwIfAborted();
+      this.#begunAt = performance.now();
       this.#native = this.#source.begin();
       this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
     }
@@ -217,9 +222,18 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
 
   #end(result: DecodeResult): DecodeResult {
     this.#signal?.removeEventListener("abort", this.#onAbort);
-    this.#ended ??= result;
+    if (!this.#ended) {
+      this.#ended = result;
+      this.#tell({ result });
+    }
     this.#settled.resolve(this.#ended);
     return this.#ended;
+  }
+
+  #tell(how: { readonly result: DecodeResult } | { readonly error: unknown }): void {
+    if (this.#begunAt === undefined) return;
+    const ms = performance.now() - this.#begunAt;
+    this.#source.ended("result" in how ? { ...how, ms } : { ...how, ms, signal: this.#signal }, this.#taken);
   }
 
   /** The error as it is thrown: with the stack of the call that began the answer. */
@@ -230,6 +244,7 @@ export class DecodeStream implements AsyncIterable<DecodeChunk, DecodeResult> {
     if (this.#signal?.aborted && error === this.#signal.reason) this.#settled.resolve(this.#nothing);
     else this.#settled.reject(error);
     this.#ended = this.#nothing;
+    this.#tell({ error });
     return error;
   }
 }

@@ -2,6 +2,14 @@
 export { DecodeStream } from "./decode-stream.js";
 export { demoPair, demoPrompt, demoQuestions } from "./demo-pair.js";
 export type {
+  DecodeEvent,
+  DiagnosticsEvents,
+  PrefillEvent,
+  RefreshEvent,
+  StageEvent,
+  SwitchEvent,
+} from "./diagnostics.js";
+export type {
   ChatMessage,
   ChatRecord,
   DataRecord,
@@ -26,6 +34,7 @@ export type {
   DecodeOptions,
   DecodeSource,
   DetokenizeOptions,
+  ForkOptions,
   GenerateOptions,
   GpuOption,
   InspectOptions,
@@ -33,26 +42,28 @@ export type {
   LoadPairOptions,
   LoadProgress,
   ModelSource,
-  OnePairOptions,
   PrefillOptions,
   PrefillProgress,
   PrefillSource,
   Prompt,
   SamplerName,
   SamplingOptions,
-  SessionOptions,
   SwitchOptions,
   TokenizeOptions,
   TokenLogProb,
+  WriterSource,
 } from "./options.js";
 export { Pair } from "./pair.js";
+export type { QueueOptions, SessionOptions } from "./place-options.js";
 export type {
   AdapterInfo,
   DecodeResult,
+  EngineTasks,
   FinishReason,
   GenerateResult,
   HandoverPlan,
   HandoverReport,
+  Histogram,
   ModelInfo,
   PairInfo,
   PairInspection,
@@ -61,6 +72,7 @@ export type {
   PrefillResult,
   SessionStage,
   SessionStats,
+  WriterInfo,
 } from "./results.js";
 export type {
   RowScores,
@@ -78,3 +90,4 @@ export {
   type TranslatorLoss,
   type TranslatorModel,
 } from "./translator-info.js";
+export type { OnePairOptions, WriterOption } from "./writer-options.js";

@@ -53,7 +53,9 @@ async function load(options: LoadPairOptions): Promise<Pair> {
       ...toNativeCaches(checked),
       contextSize: checked.contextSize ?? 0,
       maxSessions: checked.maxSessions,
+      maxWaiting: checked.queue?.maxWaiting ?? 64,
       batchSize: checked.batchSize,
+      prefillShare: checked.prefillShare,
       threads,
       handover: checked.handover,
       implementation: checked.implementation,
@@ -69,7 +71,8 @@ async function load(options: LoadPairOptions): Promise<Pair> {
     progress.rethrow();
     // A small model may be there before the abort gets through.
     checked.signal?.throwIfAborted();
-    return makePair(native, { ...info, writers: byName(info.writers), gpu: gpu.kind });
+    const loaded = { ...info, writers: byName(info.writers), gpu: gpu.kind };
+    return makePair(native, loaded, checked.queue?.timeoutMs);
   } catch (error) {
     await native.dispose();
     progress.rethrow();

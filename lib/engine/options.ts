@@ -1,6 +1,8 @@
 /** What callers may ask for: the options of every public call, with units, ranges and defaults. */
 
 import type { GpuOption, ModelSource } from "../internal/model-source.js";
+import type { QueueOptions, SessionOptions } from "./place-options.js";
+import type { WriterOption } from "./writer-options.js";
 
 export type { GpuOption, ModelSource } from "../internal/model-source.js";
 
@@ -76,15 +78,25 @@ export interface LoadPairOptions {
    */
   readonly contextSize?: number | undefined;
   /**
-   * Sessions that can be open at once: 1 to 256. Each takes `contextSize` tokens of KV cache.
+   * Sessions that can be open at once: 1 to 256. Each takes `contextSize` tokens of KV cache. Calls beyond wait
+   * ({@link LoadPairOptions.queue}).
    * @default 1
    */
   readonly maxSessions?: number | undefined;
+  /** How many calls may wait for a session's place, and how long. */
+  readonly queue?: QueueOptions | undefined;
   /**
    * Tokens of one micro-batch of the prefill: 1 to 8192. An abort waits for no more than one micro-batch.
    * @default 512
    */
   readonly batchSize?: number | undefined;
+  /**
+   * The share of the time that the reading of prompts gets while answers are being written: 0.01 to 1. The pieces that
+   * prompts are read in are then cut to fit, by what reading and writing were seen to take; with 1 they stay whole
+   * micro-batches, and each token of an answer waits for one. While nothing is written, prompts have all of the time.
+   * @default 0.6
+   */
+  readonly prefillShare?: number | undefined;
   /**
    * Threads to compute with: 1 to 512.
    * @default the cores this process may use, by its affinity and its cgroup's quota; fewer for a model under 4 MiB a thread
@@ -126,11 +138,6 @@ export interface LoadPairOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Options of {@link loadPair} with one decode model at most. */
-export interface OnePairOptions extends Omit<LoadPairOptions, "decode"> {
-  readonly decode?: DecodeSource | undefined;
-}
-
 /** Options of {@link inspect}. */
 export interface InspectOptions {
   readonly prefill: Pick<PrefillSource, "model" | "adapters">;
@@ -144,15 +151,6 @@ export interface InspectOptions {
   readonly flashAttention?: boolean | "auto" | undefined;
   /** As for {@link LoadPairOptions.translator}. */
   readonly translator?: LoadPairOptions["translator"] | undefined;
-}
-
-/** Options of {@link Pair.createSession}. */
-export interface SessionOptions extends WriterOption {}
-
-/** Who writes: the name of one of the pair's decode models, or `"prefill"`, its prefill model. */
-export interface WriterOption {
-  /** @default the session's, or for a session the pair's first decode model */
-  readonly writer?: string | undefined;
 }
 
 /** Options of {@link Pair.tokenize} and {@link Pair.tokenizeAsync}. */
@@ -206,6 +204,17 @@ export interface PrefillOptions {
    * @default false
    */
   readonly replace?: boolean | undefined;
+  /**
+   * Whether the prompt is read in whole micro-batches, so that its keys and values are the same to the last bit whatever
+   * other sessions of the pair do meanwhile; their answers then wait for a micro-batch at each token. Otherwise the pieces
+   * are shorter while answers are written ({@link LoadPairOptions.prefillShare}). @default false
+   */
+  readonly deterministic?: boolean | undefined;
+  /**
+   * Of the prompts of several sessions the one of the highest priority is read first. A whole number of 32 bits.
+   * @default 0
+   */
+  readonly priority?: number | undefined;
   /** Called after every micro-batch. */
   readonly onProgress?: ((progress: PrefillProgress) => void) | undefined;
   /** Stops within one micro-batch; the call rejects with `signal.reason` and the session is as it was before it. */
@@ -217,6 +226,9 @@ export interface SwitchOptions extends WriterOption {
   /** Checked before the switch begins; the call then rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Options of {@link Session.fork}: of the call for the new session's place. */
+export interface ForkOptions extends Pick<SessionOptions, "priority" | "signal"> {}
 
 /** A sampler of {@link SamplingOptions.samplers}, by llama.cpp's name. */
 export type SamplerName =
@@ -340,11 +352,17 @@ export interface DecodeOptions extends SamplingOptions {
    */
   readonly refreshInterval?: number | undefined;
   /**
-   * Whether each token is computed alone, so that the answer is the same to the last bit whatever other sessions of the
-   * pair do meanwhile. Otherwise the tokens of sessions that write at the same time are computed in one batch, which is
+   * Whether each token is computed alone, and what a refresh reads in whole micro-batches, so that the answer is the same to
+   * the last bit whatever other sessions of the pair do meanwhile. Otherwise the tokens of sessions that write at the same time are computed in one batch, which is
    * faster for all of them and changes the last bits of logits. @default false
    */
   readonly deterministic?: boolean | undefined;
+  /**
+   * As {@link PrefillOptions.priority}, for what the prefill model reads within the answer (`refreshInterval`); `generate` and
+   * chats have one priority for the prompt and the answer, and a chat's first answer waits with it for a session's place.
+   * @default 0
+   */
+  readonly priority?: number | undefined;
   /**
    * Log-probabilities (natural, over the raw logits) of each token and of this many of the likeliest ones: 0 to 100.
    * @default none

@@ -12,23 +12,19 @@ import type {
 } from "../internal/binding-types.js";
 import { fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, type EncodeOptions } from "./encode.js";
-import type { DetokenizeOptions, Prompt, SessionOptions, TokenizeOptions } from "./options.js";
+import type { DetokenizeOptions, Prompt, TokenizeOptions } from "./options.js";
+import { checkSessionOptions, type SessionOptions } from "./place-options.js";
 import type { PairInfo, PairMetrics } from "./results.js";
 import { type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
 import { checkScore } from "./score-validation.js";
 import { makeSession, type Session } from "./session.js";
+import { openOnPlace } from "./session-place.js";
 import { refuseLongText, refuseManyTokens } from "./text-limits.js";
-import {
-  checkDetokenizeOptions,
-  checkSessionOptions,
-  checkText,
-  checkTokenizeOptions,
-  checkTokens,
-} from "./validation.js";
+import { checkDetokenizeOptions, checkText, checkTokenizeOptions, checkTokens } from "./validation.js";
 import { decodeWriterNumber, defaultWriter, writerNumber } from "./writers.js";
 
 /** Makes a pair of what was loaded; for {@link loadPair} only. */
-export let makePair: (native: NativePair, info: PairInfo) => Pair;
+export let makePair: (native: NativePair, info: PairInfo, queueTimeoutMs: number | undefined) => Pair;
 
 /** Renders a chat off the JavaScript thread; for chats only. */
 export let renderChat: (pair: Pair, template: string, request: NativeChatRequest) => Promise<NativeRenderedChat>;
@@ -41,21 +37,27 @@ export let parseAnswer: (
   isLast: boolean,
 ) => Promise<NativeAnswerDelta[]>;
 
+let nPairs = 0;
+
 /** Made by {@link loadPair}. Owns native memory: dispose it, or use `await using`. */
 export class Pair implements AsyncDisposable {
+  /** A number that no other pair has in this thread; diagnostics events name it. */
+  readonly id: number = ++nPairs;
   /** What was loaded, how the handover works and what it needs. */
   readonly info: PairInfo;
   readonly #native: NativePair;
+  readonly #queueTimeoutMs: number | undefined;
   #disposed = false;
 
-  private constructor(native: NativePair, info: PairInfo) {
+  private constructor(native: NativePair, info: PairInfo, queueTimeoutMs: number | undefined) {
     this.#native = native;
     this.info = info;
+    this.#queueTimeoutMs = queueTimeoutMs;
   }
 
   static {
     // By `this`: a class that names itself within gets another name where the package is bundled.
-    makePair = (native, info) => new this(native, info);
+    makePair = (native, info, queueTimeoutMs) => new this(native, info, queueTimeoutMs);
     renderChat = (pair, template, request) => pair.#native.renderChat(template, request);
     parseAnswer = (pair, parser, more, isLast) => pair.#native.parseAnswer(parser, more, isLast);
   }
@@ -74,20 +76,26 @@ export class Pair implements AsyncDisposable {
   }
 
   /**
-   * Opens a conversation. Rejects with ERR_SESSION_LIMIT if `maxSessions` are open, ERR_DISPOSED after `dispose`,
-   * ERR_INVALID_ARGUMENT for an option or the name of a writer that the pair does not have.
+   * Opens a conversation. Where `maxSessions` are open, it waits until one of them is disposed (or is garbage and was
+   * collected, on which nobody should rely). A program that holds all places itself, and awaits one more, waits for ever: give
+   * such a call a `signal`, or the pair a `queue.timeoutMs`. Without either a call that waits does not keep the process alive.
+   *
+   * Rejects with ERR_QUEUE_FULL if `queue.maxWaiting` calls wait already, ERR_QUEUE_TIMEOUT, ERR_DISPOSED after `dispose` and
+   * for calls that wait then, ERR_INVALID_ARGUMENT, also for the name of a writer that the pair does not have; with `signal.reason` when aborted.
    */
   async createSession(options: SessionOptions = {}): Promise<Session> {
     return fromCaller(async () => {
-      const { writer = defaultWriter(this.info.writers) } = checkSessionOptions(options);
-      const number = writerNumber(this.info.writers, writer);
+      const { writer: name = defaultWriter(this.info.writers), ...request } = checkSessionOptions(options);
+      const writer = writerNumber(this.info.writers, name);
       this.#assertUsable();
-      return makeSession(this, this.#native.createSession(number), writer);
+      const native = await openOnPlace(this.#native, { ...request, writer, timeoutMs: this.#queueTimeoutMs });
+      return makeSession(this, native, name);
     });
   }
 
   /**
-   * Begins a chat on a session of its own, which is opened with the first answer. Throws ERR_INVALID_ARGUMENT, ERR_DISPOSED.
+   * Begins a chat on a session of its own, which is opened with the first answer: that waits for a place as
+   * {@link Pair.createSession} does. Throws ERR_INVALID_ARGUMENT, ERR_DISPOSED.
    */
   chat(options: ChatOptions = {}): Chat {
     return syncFromCaller(() => {
@@ -162,13 +170,13 @@ export class Pair implements AsyncDisposable {
    * generation, and so is the first one after each refresh. Responses as text are tokenised together with a prompt that is
    * text.
    *
-   * Takes a session's place while it runs. The prompt is read once by each model, and again by those rows that share a cache
+   * Takes a session's place while it runs, and waits for one as {@link Pair.createSession} does. The prompt is read once by each model, and again by those rows that share a cache
    * with one that read it otherwise. Besides the models it takes 128 MiB at most, for the distributions of a piece of a
    * response; only responses beyond a piece (16 million values: 130 tokens of a vocabulary of 128,000) are read in several.
    *
    * Rejects with ERR_INVALID_ARGUMENT, ERR_CONTEXT_OVERFLOW if the prompt and the longest response do not fit,
-   * ERR_SESSION_LIMIT if `maxSessions` are open, ERR_DISPOSED, ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY; with
-   * `signal.reason` when aborted.
+   * ERR_QUEUE_FULL, ERR_QUEUE_TIMEOUT, ERR_DISPOSED, ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY; with `signal.reason` when
+   * aborted.
    */
   async score(
     prompt: Prompt,
@@ -181,10 +189,11 @@ export class Pair implements AsyncDisposable {
   async #score(prompt: unknown, responses: unknown, options: ScoreOptions): Promise<ScoreResult> {
     const checked = checkScore(prompt, responses, options);
     this.#assertUsable();
-    checked.options.signal?.throwIfAborted();
+    const { priority, signal } = checked.options;
     const { writers } = this.info;
     const writer = decodeWriterNumber(writers, checked.options.writer ?? defaultWriter(writers));
-    const session = this.#native.createSession(writer);
+    const timeoutMs = this.#queueTimeoutMs;
+    const session = await openOnPlace(this.#native, { writer, priority, signal, timeoutMs });
     try {
       return await scoreOn(session, checked, writer);
     } finally {
@@ -221,7 +230,7 @@ export class Pair implements AsyncDisposable {
     });
   }
 
-  /** Ends what runs in all sessions (it rejects with ERR_DISPOSED) and frees everything. Idempotent; waits for the work. */
+  /** Ends what runs in all sessions and what waits for one (it rejects with ERR_DISPOSED) and frees everything. Idempotent; waits for the work. */
   async dispose(): Promise<void> {
     this.#disposed = true;
     await this.#native.dispose();

@@ -204,10 +204,37 @@ export interface SessionStats {
   readonly restoreMs: number;
 }
 
-/** Answer of {@link Pair.metrics}: totals since the pair was loaded. */
+/**
+ * How often values of which size came, with fixed bounds as in Prometheus. `counts` has one entry more than `bounds`: the first
+ * `bounds.length` count the values up to that bound and above the one before, the last those above all bounds. They are not
+ * cumulative; Prometheus wants them summed up.
+ */
+export interface Histogram {
+  /** Ascending. A value that is equal to a bound counts with it. */
+  readonly bounds: readonly number[];
+  readonly counts: readonly number[];
+  /** Of all values; may be one value ahead of `counts` or behind while the pair is at work. */
+  readonly sum: number;
+  /** Of all values: what `counts` add up to. */
+  readonly count: number;
+}
+
+/** The engine thread's tasks at one moment: the stages of sessions, the load, and what frees a session. */
+export interface EngineTasks {
+  /** In the step that the engine is at: one, or the sessions whose next tokens are computed in one batch. */
+  readonly running: number;
+  /** Waiting for their turn: the queue's depth. A stage that is under way waits here between its steps. */
+  readonly ready: number;
+  /** Answers that are so far ahead of their reader that they wait for it. */
+  readonly waitingForReader: number;
+}
+
+/** Answer of {@link Pair.metrics}: totals since the pair was loaded, and what is going on now. */
 export interface PairMetrics {
   /** Open now. */
   readonly sessions: number;
+  /** Calls that wait for a session's place now. */
+  readonly waiting: number;
   /**
    * Tokens that the prefill model has read, refreshes, what was restored and answers that it wrote itself included, and in
    * how many batches.
@@ -217,6 +244,21 @@ export interface PairMetrics {
   /** Tokens that all decode models have read, and in how many batches: one a token, or fewer where several sessions wrote. */
   readonly decodeTokens: number;
   readonly decodeBatches: number;
+  /** Now. */
+  readonly tasks: EngineTasks;
+  /**
+   * Milliseconds from the call of the last prefill before an answer to the answer's first token: waiting for its turn, the
+   * switch, and what the caller did between the calls are included. An answer that goes on after it was cut short has none.
+   */
+  readonly timeToFirstTokenMs: Histogram;
+  /**
+   * Milliseconds from one token of an answer to its next, refreshes and other sessions' turns included. Not counted is a time
+   * in which the answer waited for its reader (see {@link EngineTasks.waitingForReader}), and one between two calls of `decode`.
+   * A token counts when it is chosen, also where its text is held back for a stop string or an unfinished character.
+   */
+  readonly timeBetweenTokensMs: Histogram;
+  /** Tokens in each batch that the decode model has read: the sessions that wrote together; scores read more of one at once. */
+  readonly decodeBatchSizes: Histogram;
 }
 
 /** Units per second; 0 where no time has passed. */

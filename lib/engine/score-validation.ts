@@ -7,6 +7,7 @@ import {
   list,
   maxInt32,
   onFirstUse,
+  priority,
   type SchemasOf,
   signal,
   text,
@@ -32,6 +33,7 @@ const optionsSchema = onFirstUse(() =>
     ]),
     parseSpecial: z.withDefault(z.boolean(), true),
     writer: z.optional(text()),
+    priority: priority(),
     signal: z.optional(signal()),
   } satisfies SchemasOf<ScoreOptions>),
 );
@@ -45,6 +47,7 @@ export interface CheckedScore {
     readonly rows: readonly ScoreRow[];
     readonly parseSpecial: boolean;
     readonly writer?: string | undefined;
+    readonly priority: number;
     readonly signal?: AbortSignal | undefined;
   };
 }

@@ -18,6 +18,8 @@ export interface ScoreOptions {
   readonly rows?: readonly ScoreRow[] | undefined;
   /** Whether text such as `<|im_end|>` becomes the control token of that name. @default true */
   readonly parseSpecial?: boolean | undefined;
+  /** As {@link SessionOptions.priority}. @default 0 */
+  readonly priority?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -5,9 +5,11 @@ import { abortable, guardCallback } from "../internal/abortable.js";
 import type { NativeDecodeOptions, NativeHandoverReport, NativeSession } from "../internal/binding-types.js";
 import { type CallSite, callSite, fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { type DecodeStream, makeDecodeStream } from "./decode-stream.js";
+import { observed, publishDecode, publishPrefill, publishSwitch, type StageOrigin } from "./diagnostics.js";
 import type {
   DecodeOptions,
   DetokenizeOptions,
+  ForkOptions,
   GenerateOptions,
   PrefillOptions,
   PrefillProgress,
@@ -25,6 +27,7 @@ import {
 } from "./results.js";
 import {
   checkDecodeOptions,
+  checkForkOptions,
   checkGenerateOptions,
   checkPrefillOptions,
   checkPrompt,
@@ -46,22 +49,28 @@ export type ChatDecodeOptions = Pick<
 /** As {@link Session.decode}; for chats only. */
 export let decodeChat: (session: Session, options: DecodeOptions, chat: ChatDecodeOptions) => DecodeStream;
 
+let nSessions = 0;
+
 /**
  * Made by {@link Pair.createSession}. Runs one stage at a time: a second call while one runs is refused with
  * ERR_SESSION_BUSY, a call out of order with ERR_STAGE_ORDER, a call after `dispose` with ERR_DISPOSED.
  */
 export class Session implements AsyncDisposable {
+  /** A number that no other session has in this thread, of whichever pair; diagnostics events name it. */
+  readonly id: number = ++nSessions;
   /** The pair that the session belongs to. */
   readonly pair: Pair;
   readonly #native: NativeSession;
   /** The one that the session has switched to. */
   #writer: string;
+  readonly #origin: StageOrigin;
   #disposed = false;
 
   private constructor(pair: Pair, native: NativeSession, writer: string) {
     this.pair = pair;
     this.#native = native;
     this.#writer = writer;
+    this.#origin = { pairId: pair.id, sessionId: this.id };
   }
 
   static {
@@ -94,8 +103,21 @@ export class Session implements AsyncDisposable {
     const checked = checkPrefillOptions(options);
     const input = checkPrompt(prompt);
     this.#assertUsable();
+    checked.signal?.throwIfAborted();
+    return observed(
+      () => this.#read(input, checked, options.onProgress),
+      checked.signal,
+      (end) => publishPrefill(this.#origin, end),
+    );
+  }
+
+  async #read(
+    input: string | Int32Array,
+    checked: ReturnType<typeof checkPrefillOptions>,
+    onProgress: PrefillOptions["onProgress"],
+  ): Promise<PrefillResult> {
     const abort = () => this.#native.abort();
-    const progress = guardCallback(options.onProgress, abort);
+    const progress = guardCallback(onProgress, abort);
     const report =
       progress.call &&
       ((tokens: number, totalTokens: number) => progress.call?.({ tokens, totalTokens } satisfies PrefillProgress));
@@ -127,13 +149,17 @@ export class Session implements AsyncDisposable {
     const { signal, writer } = checkSwitchOptions(options);
     this.#assertUsable();
     const number = this.#numberOf(writer);
-    const native = await abortable(
+    signal?.throwIfAborted();
+    const abort = () => this.#native.abort();
+    return observed(
+      async () => {
+        const native = await abortable(signal, abort, () => this.#native.handOver(number));
+        this.#writer = native.writer;
+        return toReport(native);
+      },
       signal,
-      () => this.#native.abort(),
-      () => this.#native.handOver(number),
+      (end) => publishSwitch(this.#origin, end),
     );
-    this.#writer = native.writer;
-    return toReport(native);
   }
 
   /**
@@ -182,6 +208,8 @@ export class Session implements AsyncDisposable {
       refresh,
       parseSpecial,
       replace,
+      deterministic: decodeOptions.deterministic,
+      priority: decodeOptions.priority,
       ...(options.onProgress && { onProgress: options.onProgress }),
       ...(signal && { signal }),
     });
@@ -195,6 +223,37 @@ export class Session implements AsyncDisposable {
       options.onChunk?.(chunk);
     }
     return { text: texts.join(""), tokens, prefill, handover, decode: await stream.result };
+  }
+
+  /**
+   * A second session with the same past: it can go on from here with another prompt or another answer, and what either does
+   * later the other does not see. Nothing is read again. The new session takes a place of its own (`maxSessions`), into which
+   * the session's keys and values are copied; a recurrent state is copied where it is written next. Its totals begin at 0.
+   * Without a `seed` each draws answers of its own.
+   *
+   * Rejects with ERR_SESSION_BUSY while a stage runs, ERR_DISPOSED, ERR_OUT_OF_MEMORY, and with what
+   * {@link Pair.createSession} rejects with: it waits for its place like a call of that; with `signal.reason` when aborted.
+   */
+  async fork(options: ForkOptions = {}): Promise<Session> {
+    return fromCaller(() => this.#fork(options));
+  }
+
+  async #fork(options: ForkOptions): Promise<Session> {
+    const { signal } = checkForkOptions(options);
+    this.#assertUsable();
+    const session = await this.pair.createSession(options);
+    try {
+      await abortable(
+        signal,
+        () => this.#native.abort(),
+        () => this.#native.fork(session.#native),
+      );
+    } catch (error) {
+      await session.dispose();
+      throw error;
+    }
+    session.#writer = this.#writer;
+    return session;
   }
 
   /** {@link Pair.tokenize} */
@@ -258,6 +317,7 @@ export class Session implements AsyncDisposable {
         abort: () => this.#native.abort(),
         retract: (tokens) => this.#native.retract(tokens),
         isDisposed: () => this.disposed,
+        ended: (end, nRead) => publishDecode(this.#origin, end, nRead),
         withLogProbs: options.logProbs >= 0,
       },
       signal,

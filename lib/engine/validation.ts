@@ -18,6 +18,7 @@ import {
   modelSourceShape,
   onFirstUse,
   path,
+  priority,
   type SchemasOf,
   signal,
   text,
@@ -31,20 +32,21 @@ import type {
   DecodeOptions,
   DecodeSource,
   DetokenizeOptions,
+  ForkOptions,
   GenerateOptions,
   InspectOptions,
   LayerMap,
   LoadPairOptions,
-  OnePairOptions,
   PrefillOptions,
   PrefillSource,
   SamplerName,
   SamplingOptions,
-  SessionOptions,
   SwitchOptions,
   TokenizeOptions,
   WriterSource,
 } from "./options.js";
+import { queueSchema } from "./place-options.js";
+import type { OnePairOptions } from "./writer-options.js";
 
 const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));
 
@@ -115,7 +117,9 @@ const loadPairSchema = onFirstUse(() =>
     ),
     contextSize: z.optional(whole(1, 16_777_216)),
     maxSessions: z.withDefault(whole(1, 256), 1),
+    queue: z.optional(queueSchema()),
     batchSize: z.withDefault(whole(1, 8192), 512),
+    prefillShare: z.withDefault(between(0.01, 1), 0.6),
     threads: z.optional(threads()),
     ...caches(),
     handover: z.withDefault(z.oneOf(["auto", "share", "translate"]), "auto"),
@@ -137,7 +141,9 @@ const inspectSchema = onFirstUse(() =>
 const prefillShape = onFirstUse(() => ({
   refresh: z.withDefault(z.boolean(), true),
   replace: z.withDefault(z.boolean(), false),
+  deterministic: z.withDefault(z.boolean(), false),
   parseSpecial: z.withDefault(z.boolean(), true),
+  priority: priority(),
   onProgress: z.optional(callback<NonNullable<PrefillOptions["onProgress"]>>()),
 }));
 
@@ -212,6 +218,7 @@ const decodeShape = onFirstUse(
       special: z.withDefault(z.boolean(), false),
       refreshInterval: z.optional(whole(1, maxInt32)),
       deterministic: z.withDefault(z.boolean(), false),
+      priority: priority(),
       logProbs: z.optional(whole(0, 100)),
       writer: z.optional(text()),
       signal: z.optional(signal()),
@@ -227,6 +234,9 @@ const prefillSchema = onFirstUse(() =>
 const switchSchema = onFirstUse(() =>
   z.strictObject({ writer: z.optional(text()), signal: z.optional(signal()) } satisfies SchemasOf<SwitchOptions>),
 );
+const forkSchema = onFirstUse(() =>
+  z.strictObject({ priority: priority(), signal: z.optional(signal()) } satisfies SchemasOf<ForkOptions>),
+);
 const decodeSchema = onFirstUse(() => z.strictObject(decodeShape()));
 const generateSchema = onFirstUse(() =>
   z.strictObject({
@@ -234,9 +244,6 @@ const generateSchema = onFirstUse(() =>
     ...decodeShape(),
     onChunk: z.optional(callback<NonNullable<GenerateOptions["onChunk"]>>()),
   } satisfies SchemasOf<GenerateOptions>),
-);
-const sessionSchema = onFirstUse(() =>
-  z.strictObject({ writer: z.optional(text()) } satisfies SchemasOf<SessionOptions>),
 );
 const tokenizeSchema = onFirstUse(() =>
   z.strictObject({
@@ -278,14 +285,14 @@ export const checkInspectOptions = (value: InspectOptions) =>
   check(inspectSchema(), value satisfies InputOf<typeof inspectSchema>, "options");
 export const checkPrefillOptions = (value: PrefillOptions) =>
   check(prefillSchema(), value satisfies InputOf<typeof prefillSchema>, "options");
+export const checkForkOptions = (value: ForkOptions) =>
+  check(forkSchema(), value satisfies InputOf<typeof forkSchema>, "options");
 export const checkSwitchOptions = (value: SwitchOptions) =>
   check(switchSchema(), value satisfies InputOf<typeof switchSchema>, "options");
 export const checkDecodeOptions = (value: DecodeOptions) =>
   check(decodeSchema(), value satisfies InputOf<typeof decodeSchema>, "options");
 export const checkGenerateOptions = (value: GenerateOptions) =>
   check(generateSchema(), value satisfies InputOf<typeof generateSchema>, "options");
-export const checkSessionOptions = (value: SessionOptions) =>
-  check(sessionSchema(), value satisfies InputOf<typeof sessionSchema>, "options");
 export const checkTokenizeOptions = (value: TokenizeOptions) =>
   check(tokenizeSchema(), value satisfies InputOf<typeof tokenizeSchema>, "options");
 export const checkDetokenizeOptions = (value: DetokenizeOptions) =>
@@ -316,7 +323,8 @@ export function checkText(value: unknown): string {
 }
 
 export function toNativePrefillOptions(options: NativePrefillOptions): NativePrefillOptions {
-  return { refresh: options.refresh, parseSpecial: options.parseSpecial, replace: options.replace };
+  const { refresh, parseSpecial, replace, deterministic, priority } = options;
+  return { refresh, parseSpecial, replace, deterministic, priority };
 }
 
 export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOptions>): NativeDecodeOptions {
@@ -355,5 +363,6 @@ export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOpti
     special: options.special,
     refreshInterval: options.refreshInterval ?? 0,
     deterministic: options.deterministic,
+    priority: options.priority,
   };
 }

@@ -121,6 +121,10 @@ export type FileError = ErrorOf<CodesOf<"FileError">>;
 export const StageError = classOf("StageError");
 export type StageError = ErrorOf<CodesOf<"StageError">>;
 
+/** A call for a session could not wait for a place, or not any longer. It can be made again. */
+export const QueueError = classOf("QueueError");
+export type QueueError = ErrorOf<CodesOf<"QueueError">>;
+
 /** Something failed at run time, inside llama.cpp or on the way to it. */
 export const InferenceError = classOf("InferenceError");
 export type InferenceError = ErrorOf<CodesOf<"InferenceError">>;
@@ -140,6 +144,7 @@ const classes: Readonly<Record<ErrorName, unknown>> = {
   TrainingError,
   FileError,
   StageError,
+  QueueError,
   InferenceError,
   BindingError,
 };

@@ -133,8 +133,12 @@ export const errorTable = {
     ERR_SESSION_BUSY: row(),
     /** A stream was iterated a second time. */
     ERR_STREAM_CONSUMED: row(),
-    /** The pair has no place for one more session. */
-    ERR_SESSION_LIMIT: row<{ readonly maxSessions: number }>(),
+  },
+  QueueError: {
+    /** All sessions of the pair are open, and as many calls wait for one as may. */
+    ERR_QUEUE_FULL: row<{ readonly maxSessions: number; readonly maxWaiting: number }>(),
+    /** A call has waited for a session's place for as long as the pair allows. */
+    ERR_QUEUE_TIMEOUT: row<{ readonly timeoutMs: number }>(),
   },
   InferenceError: {
     /** The grammar cannot be parsed. */

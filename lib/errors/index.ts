@@ -12,6 +12,7 @@ export {
   OverfillError,
   PairError,
   PruneError,
+  QueueError,
   StageError,
   TrainingError,
   TranslatorError,
@@ -25,5 +26,6 @@ export type PruneErrorCode = CodesOf<"PruneError">;
 export type TrainingErrorCode = CodesOf<"TrainingError">;
 export type FileErrorCode = CodesOf<"FileError">;
 export type StageErrorCode = CodesOf<"StageError">;
+export type QueueErrorCode = CodesOf<"QueueError">;
 export type InferenceErrorCode = CodesOf<"InferenceError">;
 export type BindingErrorCode = CodesOf<"BindingError">;

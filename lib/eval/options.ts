@@ -26,7 +26,10 @@ export interface EvaluationProgress {
 }
 
 /** How both models are loaded: as {@link loadPair} has it. */
-type Loading = Omit<LoadPairOptions, "prefill" | "decode" | "maxSessions" | "onProgress" | "signal">;
+type Loading = Omit<
+  LoadPairOptions,
+  "prefill" | "decode" | "maxSessions" | "queue" | "prefillShare" | "onProgress" | "signal"
+>;
 
 /** Options of {@link evaluate}. */
 export interface EvaluateOptions extends Loading {

@@ -5,6 +5,9 @@ export interface NativePrefillOptions {
   readonly parseSpecial: boolean;
   /** The prompt is all that the session is to hold; what it has in common with it stays. */
   readonly replace: boolean;
+  readonly deterministic: boolean;
+  /** Higher ones are read first. */
+  readonly priority: number;
 }
 
 export interface NativePrefillResult {
@@ -102,6 +105,7 @@ export interface NativeDecodeOptions {
   readonly deterministic: boolean;
   /** As for `handOver`. @default the one that the session has switched to */
   readonly writer?: number;
+  readonly priority: number;
 }
 
 export interface NativeDecodeResult {
@@ -157,6 +161,8 @@ export interface NativeSession {
    * the number that the answer had.
    */
   retract(tokens: number): Promise<void>;
+  /** Makes an empty session of the same pair a copy of this one. */
+  fork(to: NativeSession): Promise<void>;
   /**
    * Only on a session that has read nothing; it stays so. `rows`: two values each, the reader (0 prefill, 1 decode, 2
    * two-stage) and the refresh interval (0: none). `writer`: the decode model of the rows, from 1 on.

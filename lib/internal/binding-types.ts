@@ -159,7 +159,10 @@ export interface NativePairOptions extends NativeInspectOptions {
   /** 0: the default. */
   readonly contextSize: number;
   readonly maxSessions: number;
+  /** Calls for one more session that wait for a place. */
+  readonly maxWaiting: number;
   readonly batchSize: number;
+  readonly prefillShare: number;
   readonly threads: number;
   readonly handover: "auto" | "share" | "translate";
   readonly implementation: "auto" | "cpu" | "graph" | "cuda" | "metal";
@@ -233,10 +236,23 @@ export interface NativePairInfo extends NativeInspection {
 
 export interface NativePairMetrics {
   readonly sessions: number;
+  readonly waiting: number;
   readonly prefillTokens: number;
   readonly prefillBatches: number;
   readonly decodeTokens: number;
   readonly decodeBatches: number;
+  readonly tasks: { readonly running: number; readonly ready: number; readonly waitingForReader: number };
+  readonly timeToFirstTokenMs: NativeHistogram;
+  readonly timeBetweenTokensMs: NativeHistogram;
+  readonly decodeBatchSizes: NativeHistogram;
+}
+
+/** `counts` has one more than `bounds`, for what is above the last; they are not cumulative. */
+export interface NativeHistogram {
+  readonly bounds: number[];
+  readonly counts: number[];
+  readonly sum: number;
+  readonly count: number;
 }
 
 export interface NativePair extends NativeChatPair {
@@ -255,8 +271,19 @@ export interface NativePair extends NativeChatPair {
     closeResponse: boolean,
   ): Promise<{ readonly prompt: Int32Array; readonly response: Int32Array }>;
   metrics(): NativePairMetrics;
-  /** `writer`: who writes where nobody is named; 0 is the prefill model, from 1 on the decode models. */
-  createSession(writer: number): NativeSession;
+  /**
+   * Gives a session as soon as there is a place for it. A call that waits keeps the process alive only if it `isBounded`:
+   * if something else than a place ends it in time. The ticket of a call that does not wait is 0. Throws ERR_QUEUE_FULL or
+   * ERR_DISPOSED; rejects with ERR_DISPOSED, ERR_ABORTED or ERR_OUT_OF_MEMORY. `writer`: who writes where nobody is named; 0 is
+   * the prefill model, from 1 on the decode models.
+   */
+  createSession(
+    priority: number,
+    isBounded: boolean,
+    writer: number,
+  ): { readonly session: Promise<NativeSession>; readonly ticket: number };
+  /** The call rejects with ERR_ABORTED if it still waits. */
+  leaveQueue(ticket: number): void;
   /** Resolves when everything is freed. Idempotent. */
   dispose(): Promise<void>;
 }

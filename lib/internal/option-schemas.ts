@@ -78,6 +78,7 @@ export const signal = onFirstUse(() =>
 export const path = onFirstUse(() =>
   kind<string | URL>("a path or a file: URL", (value) => (typeof value === "string" && value !== "") || isUrl(value)),
 );
+export const priority = onFirstUse(() => z.withDefault(whole(-maxInt32 - 1, maxInt32), 0));
 export const threads = onFirstUse(() => whole(1, 512));
 export const gpu = onFirstUse(
   () =>

@@ -32,7 +32,7 @@ const char * error_code_name(error_code code) {
     case error_code::out_of_memory: return "ERR_OUT_OF_MEMORY";
     case error_code::stage_order: return "ERR_STAGE_ORDER";
     case error_code::session_busy: return "ERR_SESSION_BUSY";
-    case error_code::session_limit: return "ERR_SESSION_LIMIT";
+    case error_code::queue_full: return "ERR_QUEUE_FULL";
     case error_code::disposed: return "ERR_DISPOSED";
     case error_code::grammar_invalid: return "ERR_GRAMMAR_INVALID";
     case error_code::schema_unsupported: return "ERR_SCHEMA_UNSUPPORTED";

@@ -38,7 +38,7 @@ enum class error_code {
     out_of_memory,
     stage_order,
     session_busy,
-    session_limit,
+    queue_full,
     disposed,
     grammar_invalid,
     schema_unsupported,

@@ -161,7 +161,9 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     if (!with_runtime) return out;
     out.context_size = in.size("contextSize");
     out.max_sessions = in.size("maxSessions");
+    out.max_waiting = in.size("maxWaiting");
     out.batch_size = in.size("batchSize");
+    out.prefill_share = in.number("prefillShare");
     out.n_threads = in.integer("threads");
     const std::string handover = in.text("handover");
     out.handover = handover == "share"       ? handover_choice::share
@@ -173,7 +175,8 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
 
 prefill_options to_prefill_options(const Napi::Object & from) {
     const fields in(from);
-    return { in.flag("refresh"), in.flag("parseSpecial"), in.flag("replace") };
+    return { in.flag("refresh"), in.flag("parseSpecial"), in.flag("replace"), in.flag("deterministic"),
+             in.integer("priority") };
 }
 
 decode_options to_decode_options(const Napi::Object & from) {
@@ -220,6 +223,7 @@ decode_options to_decode_options(const Napi::Object & from) {
     out.special = in.flag("special");
     out.refresh_interval = in.size("refreshInterval");
     out.deterministic = in.flag("deterministic");
+    out.priority = in.integer("priority");
     out.stop = in.texts("stop");
     if (in.has("preservedTokens")) out.preserved_tokens = in.texts("preservedTokens");
     if (in.has("writer")) out.writer = (pair_side) in.size("writer");

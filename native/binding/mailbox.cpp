@@ -21,18 +21,30 @@ void mailbox::shut() {
     bell_->forget();
 }
 
-mailbox::call mailbox::open(Napi::Env env, Napi::Function on_progress) {
+mailbox::call mailbox::open(Napi::Env env, Napi::Function on_progress, Napi::Object needed) {
     {
         const std::lock_guard<std::mutex> lock(lost_mutex_);
         lost_.reserve(lost_.size() + pending_.size() + 1);
     }
     const uint64_t id = next_id_++;
     const auto deferred = Napi::Promise::Deferred::New(env);
-    pending entry{ deferred, {} };
+    pending entry{ deferred, {}, {} };
     if (!on_progress.IsEmpty()) entry.on_progress = Napi::Persistent(on_progress);
+    if (!needed.IsEmpty()) entry.needed = Napi::Persistent(needed);
     pending_.emplace(id, std::move(entry));
-    if (pending_.size() == 1) bell_->ref(env);
+    if (n_keeping_alive_++ == 0) bell_->ref(env);
     return { id, deferred.Promise() };
+}
+
+void mailbox::drop(Napi::Env env, uint64_t id) {
+    const auto entry = pending_.find(id);
+    if (entry != pending_.end()) close(env, entry);
+}
+
+void mailbox::let_end(Napi::Env env, uint64_t id) {
+    const auto entry = pending_.find(id);
+    if (entry == pending_.end() || !std::exchange(entry->second.keeps_alive, false)) return;
+    if (--n_keeping_alive_ == 0) bell_->unref(env);
 }
 
 void mailbox::tell(uint64_t id, make_arguments arguments) { events_.post(progressed{ id, std::move(arguments) }); }
@@ -65,11 +77,11 @@ void mailbox::progress(uint64_t id, std::vector<double> arguments) {
     });
 }
 
-Napi::Promise::Deferred mailbox::close(Napi::Env env, std::unordered_map<uint64_t, pending>::iterator entry) {
-    const Napi::Promise::Deferred deferred = entry->second.deferred;
+mailbox::pending mailbox::close(Napi::Env env, std::unordered_map<uint64_t, pending>::iterator entry) {
+    pending closed = std::move(entry->second);
     pending_.erase(entry);
-    if (pending_.empty()) bell_->unref(env);
-    return deferred;
+    if (closed.keeps_alive && --n_keeping_alive_ == 0) bell_->unref(env);
+    return closed;
 }
 
 std::vector<uint64_t> mailbox::take_lost() {
@@ -91,16 +103,16 @@ void mailbox::deliver_one(Napi::Env env, const event & item) {
     const auto entry = pending_.find(std::visit([](const auto & any) { return any.id; }, item));
     if (entry == pending_.end()) return;
     if (const auto * done = std::get_if<resolved>(&item)) {
-        const Napi::Promise::Deferred deferred = close(env, entry);
+        const pending call = close(env, entry);
         try {
-            deferred.Resolve(done->value(env));
+            call.deferred.Resolve(done->value(env));
         } catch (const Napi::Error & error) {
-            deferred.Reject(error.Value());
+            call.deferred.Reject(error.Value());
         } catch (...) {
-            deferred.Reject(to_error(env, current_failure()).Value());
+            call.deferred.Reject(to_error(env, current_failure()).Value());
         }
     } else if (const auto * failed = std::get_if<rejected>(&item)) {
-        close(env, entry).Reject(to_error(env, failed->error).Value());
+        close(env, entry).deferred.Reject(to_error(env, failed->error).Value());
     } else if (const auto * news = std::get_if<progressed>(&item)) {
         if (!entry->second.on_progress.IsEmpty()) entry->second.on_progress.Call(news->arguments(env));
     }

@@ -9,6 +9,7 @@
 
 #include <napi.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,8 +37,15 @@ class mailbox {
     };
 
     // A promise that `resolve` or `reject` will settle. While one is open the process stays alive. `on_progress` may be
-    // empty; it is called with the arguments that `progress` or `tell` was given.
-    call open(Napi::Env env, Napi::Function on_progress = Napi::Function());
+    // empty; it is called with the arguments that `progress` or `tell` was given. `needed` is held until the promise is
+    // settled; it may be empty.
+    call open(Napi::Env env, Napi::Function on_progress = Napi::Function(), Napi::Object needed = Napi::Object());
+
+    // A call that did not begin: its promise is never settled.
+    void drop(Napi::Env env, uint64_t id);
+
+    // The process does not stay alive for this call, if it is open still.
+    void let_end(Napi::Env env, uint64_t id);
 
     // At the end of the environment, when no other thread posts any more: the bell is about to be freed by Node.
     void shut();
@@ -68,6 +76,8 @@ class mailbox {
     struct pending {
         Napi::Promise::Deferred deferred;
         Napi::FunctionReference on_progress;
+        Napi::ObjectReference needed;
+        bool keeps_alive = true;
     };
 
     mailbox() = default;
@@ -75,11 +85,12 @@ class mailbox {
     void deliver(Napi::Env env);
     void deliver_one(Napi::Env env, const event & item);
     std::vector<uint64_t> take_lost();
-    Napi::Promise::Deferred close(Napi::Env env, std::unordered_map<uint64_t, pending>::iterator entry);
+    pending close(Napi::Env env, std::unordered_map<uint64_t, pending>::iterator entry);
 
     std::unique_ptr<bell> bell_;
     event_queue<event> events_{ [this] { return bell_->ring(); } };
     std::unordered_map<uint64_t, pending> pending_;  // JavaScript thread
+    size_t n_keeping_alive_ = 0;                     // of them
     uint64_t next_id_ = 1;
     std::mutex lost_mutex_;
     std::vector<uint64_t> lost_;  // calls to be rejected for want of memory; has room for all that are open

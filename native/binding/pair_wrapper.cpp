@@ -20,6 +20,7 @@ Napi::Function pair_wrapper::define(Napi::Env env) {
                            method<pair_wrapper, &pair_wrapper::parse_answer>("parseAnswer"),
                            method<pair_wrapper, &pair_wrapper::metrics>("metrics"),
                            method<pair_wrapper, &pair_wrapper::create_session>("createSession"),
+                           method<pair_wrapper, &pair_wrapper::leave_queue>("leaveQueue"),
                            method<pair_wrapper, &pair_wrapper::dispose>("dispose"),
                        });
 }
@@ -131,20 +132,70 @@ Napi::Value pair_wrapper::parse_answer(const Napi::CallbackInfo & info) {
     });
 }
 
+static Napi::Object from_histogram(Napi::Env env, const histogram_counts & from) {
+    Napi::Array bounds = Napi::Array::New(env, from.bounds.size());
+    for (uint32_t i = 0; i < bounds.Length(); i++) bounds.Set(i, from.bounds[i]);
+    Napi::Array counts = Napi::Array::New(env, from.counts.size());
+    for (uint32_t i = 0; i < counts.Length(); i++) counts.Set(i, (double) from.counts[i]);
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("bounds", bounds);
+    out.Set("counts", counts);
+    out.Set("sum", from.sum);
+    out.Set("count", (double) from.count);
+    return out;
+}
+
 Napi::Value pair_wrapper::metrics(const Napi::CallbackInfo & info) {
     const pair_metrics metrics = engine_->metrics();
     Napi::Object out = Napi::Object::New(info.Env());
     out.Set("sessions", metrics.n_sessions);
+    out.Set("waiting", metrics.n_waiting);
     out.Set("prefillTokens", (double) metrics.n_prefill_tokens);
     out.Set("prefillBatches", (double) metrics.n_prefill_batches);
     out.Set("decodeTokens", (double) metrics.n_decode_tokens);
     out.Set("decodeBatches", (double) metrics.n_decode_batches);
+    Napi::Object tasks = Napi::Object::New(info.Env());
+    tasks.Set("running", (double) metrics.tasks.n_running);
+    tasks.Set("ready", (double) metrics.tasks.n_ready);
+    tasks.Set("waitingForReader", (double) metrics.tasks.n_parked);
+    out.Set("tasks", tasks);
+    out.Set("timeToFirstTokenMs", from_histogram(info.Env(), metrics.first_token_ms));
+    out.Set("timeBetweenTokensMs", from_histogram(info.Env(), metrics.between_tokens_ms));
+    out.Set("decodeBatchSizes", from_histogram(info.Env(), metrics.decode_batch_sizes));
     return out;
 }
 
 Napi::Value pair_wrapper::create_session(const Napi::CallbackInfo & info) {
-    return session_wrapper::make(info.Env(), info.This().As<Napi::Object>(), box_,
-                                 engine_->create_session((pair_side) info[0].As<Napi::Number>().Uint32Value()));
+    const Napi::Env env = info.Env();
+    // The promise holds the pair, and so this.
+    const mailbox::call call = box_->open(env, Napi::Function(), info.This().As<Napi::Object>());
+    const auto box = box_;
+    const uint64_t id = call.id;
+    const auto done = [this, box, id](const std::shared_ptr<session_handle> & session) {
+        box->resolve(id, [this, session](Napi::Env env) -> Napi::Value {
+            return session_wrapper::make(env, Value(), box_, session);
+        });
+    };
+    session_places::ticket ticket = 0;
+    try {
+        ticket = engine_->create_session(info[0].As<Napi::Number>().Int32Value(),
+                                         { done, [box, id](const failure & error) { box->reject(id, error); } },
+                                         (pair_side) info[2].As<Napi::Number>().Uint32Value());
+    } catch (...) {
+        box_->drop(env, id);
+        throw;
+    }
+    // Whoever is about to give a place back keeps the process alive; where nobody is, the call would never end.
+    if (ticket != 0 && !info[1].As<Napi::Boolean>().Value()) box_->let_end(env, id);
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("session", call.promise);
+    out.Set("ticket", (double) ticket);
+    return out;
+}
+
+Napi::Value pair_wrapper::leave_queue(const Napi::CallbackInfo & info) {
+    engine_->leave_queue((session_places::ticket) info[0].As<Napi::Number>().Int64Value());
+    return info.Env().Undefined();
 }
 
 Napi::Value pair_wrapper::dispose(const Napi::CallbackInfo & info) {

@@ -13,6 +13,7 @@ Napi::Function session_wrapper::define(Napi::Env env) {
                            method<session_wrapper, &session_wrapper::hand_over>("handOver"),
                            method<session_wrapper, &session_wrapper::decode>("decode"),
                            method<session_wrapper, &session_wrapper::retract>("retract"),
+                           method<session_wrapper, &session_wrapper::fork>("fork"),
                            method<session_wrapper, &session_wrapper::score>("score"),
                            method<session_wrapper, &session_wrapper::abort>("abort"),
                            method<session_wrapper, &session_wrapper::stats>("stats"),
@@ -82,6 +83,14 @@ Napi::Value session_wrapper::retract(const Napi::CallbackInfo & info) {
     return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
         const auto done = [box, id](bool) { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); };
         handle_->retract(info[0].As<Napi::Number>().Uint32Value(), { done, failed });
+    });
+}
+
+Napi::Value session_wrapper::fork(const Napi::CallbackInfo & info) {
+    session_wrapper * to = Unwrap(info[0].As<Napi::Object>());
+    return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
+        const auto done = [box, id](bool) { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); };
+        handle_->fork(*to->handle_, { done, failed });
     });
 }
 

@@ -37,6 +37,7 @@ class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
     Napi::Value parse_answer(const Napi::CallbackInfo & info);
     Napi::Value metrics(const Napi::CallbackInfo & info);
     Napi::Value create_session(const Napi::CallbackInfo & info);
+    Napi::Value leave_queue(const Napi::CallbackInfo & info);
     Napi::Value dispose(const Napi::CallbackInfo & info);
 
     // A promise for the value that `to_value` makes of what `start` begins; what `start` throws rejects it.
@@ -62,6 +63,7 @@ class session_wrapper : public Napi::ObjectWrap<session_wrapper> {
     Napi::Value hand_over(const Napi::CallbackInfo & info);
     Napi::Value decode(const Napi::CallbackInfo & info);
     Napi::Value retract(const Napi::CallbackInfo & info);
+    Napi::Value fork(const Napi::CallbackInfo & info);
     Napi::Value score(const Napi::CallbackInfo & info);
     Napi::Value abort(const Napi::CallbackInfo & info);
     Napi::Value stats(const Napi::CallbackInfo & info);

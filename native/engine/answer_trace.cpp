@@ -23,7 +23,9 @@ answer_trace::beginning answer_trace::begin(sampling_options & options, size_t n
         before_ = options;
         rules_from_ = n_written;
     }
-    if (is_new || seed_from_ > n_written || (options.has_seed && options.seed != seed_)) {
+    const bool other_seed = options.has_seed ? options.seed != seed_ : parted_;
+    parted_ = false;
+    if (is_new || seed_from_ > n_written || other_seed) {
         seed_from_ = n_written;
         mirostat_.clear();
     } else {

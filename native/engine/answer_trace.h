@@ -36,6 +36,8 @@ class answer_trace {
     // with them where it is the same, and where no more than the last 512 tokens were taken back.
     beginning begin(sampling_options & options, size_t n_written);
     void set_seed(uint32_t seed) { seed_ = seed; }
+    // The next decode, if it names no seed, draws numbers of its own.
+    void part_ways() { parted_ = true; }
 
     // One token was written.
     void add(const random_draws & drawn, mirostat_state mirostat = nullptr);
@@ -45,6 +47,7 @@ class answer_trace {
     size_t rules_from_ = 0;
     uint32_t seed_ = 0;
     size_t seed_from_ = 0;
+    bool parted_ = false;
     std::vector<uint8_t> drawn_;           // by token of the answer: 16 choices + xtc
     sampling_options last_;                // of the last decode
     std::deque<mirostat_state> mirostat_;  // behind each of the answer's last tokens

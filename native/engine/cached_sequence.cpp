@@ -60,10 +60,10 @@ bool cached_sequence::read_rows(pair & models, const std::vector<batch_row> & ro
     return true;
 }
 
-std::optional<uint32_t> cached_sequence::catch_up(const llama_token * text) {
+std::optional<uint32_t> cached_sequence::catch_up(const llama_token * text, uint32_t most) {
     const uint32_t at = held_.size();
     const cache_ledger::run & run = wanted_.run_of(at);
-    const uint32_t n = std::min(run.end - at, pair_.batch_size(run.by));
+    const uint32_t n = std::min({ run.end - at, pair_.batch_size(run.by), most });
     if (!read_next(run.by, text + at, n, 0)) return std::nullopt;
     return n;
 }
@@ -71,6 +71,14 @@ std::optional<uint32_t> cached_sequence::catch_up(const llama_token * text) {
 void cached_sequence::cut(uint32_t n) {
     wanted_.truncate(n);
     if (held_.size() > n) go_back(n);
+}
+
+void cached_sequence::copy(const cached_sequence & from) {
+    pair_.copy(cache_, from.sequence_, sequence_);
+    if (!pair_.can_cut()) pair_.copy(cache_, pair_.spare_of(from.sequence_), pair_.spare_of(sequence_));
+    wanted_ = from.wanted_;
+    held_ = from.held_;
+    marked_ = from.marked_;
 }
 
 void cached_sequence::mark() {

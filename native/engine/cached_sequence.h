@@ -38,9 +38,9 @@ class cached_sequence {
     // llama.cpp's i-th. All are read in one context. False: it was aborted. Otherwise as `read`.
     static bool read_rows(pair & models, const std::vector<batch_row> & rows);
 
-    // Reads a micro-batch of what is owed; `text` are the sequence's tokens from its beginning. The number of tokens
-    // read, nothing if it was aborted. Throws what pair::read throws.
-    std::optional<uint32_t> catch_up(const llama_token * text);
+    // Reads up to `most` tokens of what is owed, a micro-batch at most; `text` are the sequence's tokens from its
+    // beginning. The number of tokens read, nothing if it was aborted. Throws what pair::read throws.
+    std::optional<uint32_t> catch_up(const llama_token * text, uint32_t most);
 
     // Keeps the first n tokens, or all there are.
     void cut(uint32_t n);
@@ -51,6 +51,9 @@ class cached_sequence {
     // Remembers the state, for a memory that cannot be cut: a later cut goes back to here at little cost. There is one
     // mark, the last. Nothing may be owed.
     void mark();
+
+    // Becomes a copy of another sequence of the same cache, its mark included.
+    void copy(const cached_sequence & from);
 
     // After a handover has written the cells: the cache now holds this.
     void adopt(const cache_ledger & ledger) { wanted_ = held_ = ledger; }

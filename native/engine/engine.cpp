@@ -36,9 +36,7 @@ class engine::load_task final : public task {
     completion<pair_info> end_;
 };
 
-engine::engine(const pair_options & options) : options_(options) {
-    for (uint32_t i = options.max_sessions; i > 0; i--) free_sequences_.push_back((llama_seq_id) i - 1);
-}
+engine::engine(const pair_options & options) : options_(options), places_(options.max_sessions, options.max_waiting) {}
 
 // One token of each task's session in one batch of one writer's.
 static void read_batch(pair & models, const scheduler::row_request * requests, size_t n) {
@@ -83,6 +81,7 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
     std::shared_ptr<engine> self(new engine(options));
     engine * raw = self.get();
     const auto free_all = [raw] {
+        raw->places_.close();
         // Nobody makes it any more: the pair counts as disposed by now.
         raw->texts_.reset();
         raw->text_encoder_.reset();
@@ -98,19 +97,33 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
     const auto rest = [raw] {
         if (raw->pair_) raw->pair_->rest();
     };
-    self->scheduler_ = std::make_unique<scheduler>(free_all, rest, [raw](std::vector<scheduler::row_request> & rows) {
+    scheduler::hooks hooks;
+    hooks.on_exit = free_all;
+    hooks.on_idle = rest;
+    hooks.read_rows = [raw](std::vector<scheduler::row_request> & rows) {
         if (raw->pair_) read_rows(*raw->pair_, rows);
-    });
+    };
+    hooks.before_piece = [raw](std::optional<double> answers_ms) {
+        if (raw->pair_) raw->pair_->begin_piece(answers_ms);
+    };
+    hooks.after_piece = [raw] {
+        if (raw->pair_) raw->pair_->end_piece();
+    };
+    self->scheduler_ = std::make_unique<scheduler>(std::move(hooks));
     auto item = std::make_shared<load_task>(*raw, std::move(on_progress), std::move(end));
     self->load_ = item;
     self->scheduler_->submit(std::move(item));
     return self;
 }
 
-engine::~engine() { scheduler_.reset(); }
+engine::~engine() {
+    places_.close();
+    scheduler_.reset();
+}
 
 void engine::join() {
     disposed_ = true;
+    places_.close();
     scheduler_->join();
 }
 
@@ -176,7 +189,7 @@ template <class T> class text_task final : public task {
 
 template <class T> void engine::on_text_thread(std::function<T()> work, completion<T> end) {
     loaded();
-    if (!texts_) texts_ = std::make_unique<scheduler>([] {});
+    if (!texts_) texts_ = std::make_unique<scheduler>();
     texts_->submit(std::make_shared<text_task<T>>(std::move(work), std::move(end)));
 }
 
@@ -228,35 +241,28 @@ void engine::parse_answer(std::shared_ptr<answer_parser> parser, std::string mor
         std::move(end));
 }
 
-std::shared_ptr<session_handle> engine::create_session(pair_side writer) {
+session_places::ticket engine::create_session(int32_t priority, completion<std::shared_ptr<session_handle>> end,
+                                              pair_side writer) {
     loaded();
-    llama_seq_id sequence;
-    {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (free_sequences_.empty())
-            throw failure(error_code::session_limit,
-                          "all " + std::to_string(options_.max_sessions) +
-                              " sessions of the pair are open; dispose one or load the pair with a larger maxSessions",
-                          { { "maxSessions", options_.max_sessions } });
-        // The lowest: llama.cpp makes one micro-batch of sequences that follow one another.
-        const auto lowest = std::min_element(free_sequences_.begin(), free_sequences_.end());
-        sequence = *lowest;
-        free_sequences_.erase(lowest);
-    }
-    return std::make_shared<session_handle>(shared_from_this(),
-                                            std::make_shared<session_slot>(*pair_, sequence, writer));
+    const auto got = [this, end, writer](llama_seq_id sequence) {
+        const auto made = std::make_shared<session_handle>(shared_from_this(),
+                                                           std::make_shared<session_slot>(*pair_, sequence, writer));
+        try {
+            end.done(made);
+        } catch (...) {
+            // From here on the session gives its place back itself.
+            end.failed(current_failure());
+        }
+    };
+    return places_.take(priority, { got, end.failed });
 }
 
 pair_metrics engine::metrics() {
     pair_metrics out = loaded().metrics();
-    const std::lock_guard<std::mutex> lock(mutex_);
-    out.n_sessions = options_.max_sessions - (uint32_t) free_sequences_.size();
+    out.tasks = scheduler_->counts();
+    out.n_sessions = places_.n_taken();
+    out.n_waiting = places_.n_waiting();
     return out;
-}
-
-void engine::give_back(llama_seq_id sequence) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    free_sequences_.push_back(sequence);
 }
 
 void engine::dispose(std::function<void()> done) {
@@ -265,6 +271,7 @@ void engine::dispose(std::function<void()> done) {
         const std::lock_guard<std::mutex> lock(mutex_);
         on_disposed_ = std::move(done);
     }
+    places_.close();
     scheduler_->stop();
 }
 
@@ -319,6 +326,17 @@ void session_handle::retract(uint32_t n_tokens, completion<bool> end) {
     start(std::make_shared<retract_task>(slot_, n_tokens, std::move(end)));
 }
 
+void session_handle::fork(session_handle & to, completion<bool> end) {
+    claim();
+    try {
+        to.claim();
+    } catch (...) {
+        slot_->busy = false;
+        throw;
+    }
+    start(std::make_shared<fork_task>(slot_, to.slot_, std::move(end)));
+}
+
 void session_handle::score(score_input input, completion<score_result> end) {
     claim();
     start(std::make_shared<score_task>(slot_, *owner_->pair_, std::move(input), std::move(end)));
@@ -336,7 +354,7 @@ void session_handle::dispose(std::function<void()> done) {
     // The engine frees itself only after its last task, so the plain pointer holds for as long as the task lives.
     engine * owner = owner_.get();
     owner_->scheduler_->submit(std::make_shared<release_task>(slot_, [owner, sequence, done = std::move(done)] {
-        owner->give_back(sequence);
+        owner->places_.give_back(sequence);
         done();
     }));
 }

@@ -1,7 +1,8 @@
 // The public face of the native engine: a pair of models with a thread of its own, and sessions on it. No Node here.
 //
-// Everything may be called from any one thread; the completions are called on the engine thread. Destroying the engine
-// aborts what runs, fails what waits with ERR_DISPOSED and joins the thread.
+// Everything may be called from any one thread; the completions are called on the engine thread, those of a call for a
+// session's place also on the one that calls. Destroying the engine aborts what runs, fails what waits with
+// ERR_DISPOSED and joins the thread.
 #pragma once
 
 #include "answer_parser.h"
@@ -11,6 +12,7 @@
 #include "pair.h"
 #include "scheduler.h"
 #include "score_task.h"
+#include "session_places.h"
 #include "session_tasks.h"
 #include "token_stream.h"
 
@@ -45,6 +47,9 @@ class session_handle {
     std::shared_ptr<token_stream> decode(decode_options options, std::function<void()> on_readable);
 
     void retract(uint32_t n_tokens, completion<bool> end);
+
+    // Makes `to`, an empty session of the same engine that runs nothing, a copy of this one.
+    void fork(session_handle & to, completion<bool> end);
 
     // Fails with ERR_STAGE_ORDER on a session that has read something. The session stays empty.
     void score(score_input input, completion<score_result> end);
@@ -100,8 +105,13 @@ class engine : public std::enable_shared_from_this<engine> {
     // Throws ERR_DISPOSED.
     pair_metrics metrics();
 
-    // `writer`: who writes where an answer names nobody. Throws ERR_SESSION_LIMIT if max_sessions are open.
-    std::shared_ptr<session_handle> create_session(pair_side writer = pair_side::decode);
+    // Gives a session as soon as there is a place for it, which may be at once. Of those that wait the highest priority
+    // goes first (waiting_line.h). The ticket is 0 for a call that does not wait. `writer`: who
+    // writes where an answer names nobody. Throws ERR_QUEUE_FULL, ERR_DISPOSED.
+    session_places::ticket create_session(int32_t priority, completion<std::shared_ptr<session_handle>> end,
+                                          pair_side writer = pair_side::decode);
+    // The call fails with ERR_ABORTED if it still waits.
+    void leave_queue(session_places::ticket which) { places_.leave(which); }
 
     // Frees everything on the engine thread, then calls `done` there. Only the first call's `done` is called.
     void dispose(std::function<void()> done);
@@ -118,7 +128,6 @@ class engine : public std::enable_shared_from_this<engine> {
     example encode_with(std::optional<example_tokenizer> & encoder, const std::string & line,
                         bool close_response) const;
     template <class T> void on_text_thread(std::function<T()> work, completion<T> end);
-    void give_back(llama_seq_id sequence);
 
     pair_options options_;
     std::atomic<bool> disposed_{ false };
@@ -127,8 +136,8 @@ class engine : public std::enable_shared_from_this<engine> {
     std::optional<example_tokenizer> encoder_, text_encoder_;
     std::map<std::string, chat_templates> chats_;  // by source; "": the model's own. Used on the text thread
     std::function<void()> on_disposed_;
-    std::mutex mutex_;  // guards the sequences and on_disposed_
-    std::vector<llama_seq_id> free_sequences_;
+    std::mutex mutex_;  // guards on_disposed_
+    session_places places_;
     std::weak_ptr<task> load_;
     std::unique_ptr<scheduler> texts_;  // made for the first long text
     // Last, so that the thread ends before what it uses.

@@ -5,6 +5,7 @@
 #include "adapters.h"
 #include "cache_ledger.h"
 #include "handover.h"
+#include "histogram.h"
 #include "models.h"
 #include "pair_plan.h"
 #include "sampler_chain.h"
@@ -47,7 +48,9 @@ struct pair_options {
     std::vector<adapter_options> decode_adapters;
     uint32_t context_size = 0;  // tokens a session; 0: what both models were trained on, at most 4096
     uint32_t max_sessions = 1;
-    uint32_t batch_size = 512;  // tokens a micro-batch of the prefill
+    uint32_t max_waiting = 64;   // calls for one more session that wait for a place
+    uint32_t batch_size = 512;   // tokens a micro-batch of the prefill
+    double prefill_share = 0.6;  // of the time, while answers are written; see piece_size
     int32_t n_threads = 1;
     ggml_type cache_type_k = GGML_TYPE_F16;
     ggml_type cache_type_v = GGML_TYPE_F16;
@@ -94,6 +97,13 @@ struct pair_info {
     double load_ms = 0;
 };
 
+// The engine thread's tasks at this moment.
+struct task_counts {
+    size_t n_running = 0;  // in the step that it is at
+    size_t n_ready = 0;    // wait for their turn
+    size_t n_parked = 0;   // wait for a reader
+};
+
 // Totals since the load: tokens that the prefill model and that all decode models have read, and in how many batches.
 struct pair_metrics {
     uint64_t n_prefill_tokens = 0;
@@ -101,6 +111,9 @@ struct pair_metrics {
     uint64_t n_decode_tokens = 0;
     uint64_t n_decode_batches = 0;
     uint32_t n_sessions = 0;  // open
+    uint32_t n_waiting = 0;   // calls that wait for a place
+    task_counts tasks;
+    histogram_counts first_token_ms, between_tokens_ms, decode_batch_sizes;  // see pair_meters.h
 };
 
 // What wakes a lazy grammar; kinds and meaning are llama.cpp's (common_grammar_trigger).
@@ -156,6 +169,7 @@ struct decode_options {
     std::vector<std::string> preserved_tokens;
     uint32_t refresh_interval = 0;    // tokens of the answer after which the prefill model reads them again; 0: never
     bool deterministic = false;       // computed alone, whatever other sessions do: batches change the last bits
+    int32_t priority = 0;             // the higher, the sooner; see prefill_options
     std::optional<pair_side> writer;  // none: the one that the session has switched to
 };
 
@@ -164,6 +178,8 @@ struct prefill_options {
     bool parse_special = true;  // text such as "<|im_end|>" becomes the control token
     // The prompt is all that the session is to hold: what it has in common with it stays, the rest goes first.
     bool replace = false;
+    bool deterministic = false;  // in whole micro-batches even while answers are written
+    int32_t priority = 0;        // a higher one is read before a lower one
 };
 
 struct prefill_result {

@@ -6,6 +6,7 @@
 #include "llama_log.h"
 #include "memory_lending.h"
 #include "memory_size.h"
+#include "sequence_copy.h"
 
 #include <ggml-backend.h>
 
@@ -32,7 +33,8 @@ static void choose_handover(pair_plan & plan, handover_choice choice) {
 }
 
 pair::pair(const pair_options & options, ggml_abort_callback should_abort, void * abort_data,
-           const std::function<bool(float)> & on_progress) {
+           const std::function<bool(float)> & on_progress)
+    : beside_answers_(options.prefill_share, options.batch_size) {
     const auto turn = wait_for_load_turn(on_progress);
     const stopwatch watch;
     models_ = load_and_compare(options, load_depth::weights, on_progress);
@@ -251,6 +253,22 @@ batch_costs & pair::costs(pair_side side) {
     return context(side) == prefill_.get() ? prefill_costs_ : writer_of(side).costs;
 }
 
+void pair::begin_piece(std::optional<double> answers_ms) {
+    most_now_ = UINT32_MAX;
+    if (!answers_ms) return;
+    beside_answers_.saw_answers(*answers_ms);
+    most_now_ = beside_answers_.size();
+    n_before_piece_ = n_tokens_[0] + n_tokens_[1];
+    piece_watch_ = {};
+}
+
+void pair::end_piece() {
+    if (most_now_ == UINT32_MAX) return;
+    most_now_ = UINT32_MAX;
+    if (last_read_) llama_synchronize(last_read_);
+    beside_answers_.saw_piece((uint32_t) (n_tokens_[0] + n_tokens_[1] - n_before_piece_), piece_watch_.milliseconds());
+}
+
 bool pair::read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
                 uint32_t n_logits) {
     // A graph without any logits is another graph, which cannot be reused, and Chameleon's does not even bear it.
@@ -294,6 +312,7 @@ bool pair::run_batch(pair_side by) {
     case 0:
         n_tokens_[by != pair_side::prefill] += (uint64_t) batch_.n_tokens;
         n_batches_[by != pair_side::prefill]++;
+        if (by != pair_side::prefill) meters_->decode_batch_sizes.add(batch_.n_tokens);
         return true;
     case 2: return false;
     case -2: throw failure(error_code::out_of_memory, "not enough memory for a step of inference: " + log.errors());
@@ -304,7 +323,17 @@ bool pair::run_batch(pair_side by) {
     }
 }
 
-pair_metrics pair::metrics() const { return { n_tokens_[0], n_batches_[0], n_tokens_[1], n_batches_[1] }; }
+pair_metrics pair::metrics() const {
+    pair_metrics out;
+    out.n_prefill_tokens = n_tokens_[0];
+    out.n_prefill_batches = n_batches_[0];
+    out.n_decode_tokens = n_tokens_[1];
+    out.n_decode_batches = n_batches_[1];
+    out.first_token_ms = meters_->first_token_ms.read();
+    out.between_tokens_ms = meters_->between_tokens_ms.read();
+    out.decode_batch_sizes = meters_->decode_batch_sizes.read();
+    return out;
+}
 
 handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept, pair_side writer) {
     const stopwatch watch;
@@ -344,6 +373,11 @@ void pair::hand_back(llama_seq_id sequence, llama_pos from, pair_side side) {
             std::make_unique<translate_handover>(own.context.get(), prefill_.get(), std::move(plan), implementation_);
     }
     own.back->run(sequence, from);
+}
+
+void pair::copy(llama_context * ctx, llama_seq_id from, llama_seq_id to) {
+    if (last_read_) llama_synchronize(last_read_);
+    copy_sequence(ctx, from, to);
 }
 
 void pair::forget(llama_context * ctx, llama_seq_id sequence, llama_pos from) {

@@ -4,9 +4,12 @@
 
 #include "batch_costs.h"
 #include "cache_ledger.h"
+#include "clock.h"
 #include "compared_models.h"
 #include "compute_pool.h"
 #include "options.h"
+#include "pair_meters.h"
+#include "piece_size.h"
 #include "token_pieces.h"
 
 #include <atomic>
@@ -55,6 +58,12 @@ class pair {
 
     // Tokens that a side can read at once: for an answer, a decode model needs no more than one at a time.
     uint32_t batch_size(pair_side side) const;
+    // How many of them it is to read now: fewer while answers are written.
+    uint32_t piece_of(pair_side side) const { return std::min(batch_size(side), most_now_); }
+
+    // Around the reading of a piece of a text; see scheduler::hooks.
+    void begin_piece(std::optional<double> answers_ms);
+    void end_piece();
 
     // Whether a sequence can be cut behind any token. If not, each session has a spare sequence to go back to; see
     // cached_sequence.
@@ -83,12 +92,16 @@ class pair {
 
     // Any thread.
     pair_metrics metrics() const;
+    pair_meters & meters() const { return *meters_; }
 
     // Of the side's context.
     batch_costs & costs(pair_side side);
 
     // Nothing is to be read for now: lets the threads sleep.
     void rest() { pool_->rest(); }
+
+    // Makes a sequence of the context's memory a copy of another.
+    void copy(llama_context * ctx, llama_seq_id from, llama_seq_id to);
 
     // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
@@ -124,8 +137,13 @@ class pair {
     llama_context * last_read_ = nullptr;  // the context that computed last
     bool can_cut_ = true;
     bool maps_layers_ = false;  // some writer shares the prefill model's cache through a layer map
+    piece_size beside_answers_;
+    uint32_t most_now_ = UINT32_MAX;
+    stopwatch piece_watch_;
+    uint64_t n_before_piece_ = 0;  // tokens read
     // Counted on the engine thread, read on any.
     std::atomic<uint64_t> n_tokens_[2] = {}, n_batches_[2] = {};  // of the prefill model, of all others
+    std::unique_ptr<pair_meters> meters_ = std::make_unique<pair_meters>();
     pair_info info_;
 };
 

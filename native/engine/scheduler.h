@@ -1,6 +1,7 @@
-// The engine's own thread. Tasks take turns, one step each: a step reads at most one micro-batch or writes one token,
-// so several sessions of a pair advance together and an abort waits for no more than a step. Tasks that want one token
-// read by the decode model have it read in one batch, and then take their turns.
+// The engine's own thread. It goes in rounds: every task that writes a token has its turn in each, the tokens of
+// several read in one batch where that pays; and so has what takes no time. Of those that read long texts, one reads a
+// piece of its text, which is kept short while answers are written. So sessions advance together, and an abort waits
+// for no more than a step.
 #pragma once
 
 #include "cache_ledger.h"
@@ -22,6 +23,7 @@
 namespace overfill {
 
 class cached_sequence;
+struct task_counts;
 
 // The next token of a sequence, and who reads it.
 struct batch_row {
@@ -43,9 +45,22 @@ class task {
     // Engine thread. May throw: the task is then over and `fail` is called.
     virtual turn step() = 0;
 
-    // Engine thread, before a step: the token that the step would have its writer read, if it may be read along
-    // with others'.
-    virtual std::optional<batch_row> row() noexcept { return std::nullopt; }
+    // Engine thread, before a step: what the step would do.
+    struct wish {
+        enum class kind {
+            turn,   // something short
+            token,  // goes on with an answer by one token
+            piece,  // reads a piece of a text
+        };
+        kind is = kind::turn;
+        // Of a token: what its writer would have to read for it, if it may be read along with others'.
+        std::optional<batch_row> row;
+        // Of a piece: an answer waits for it.
+        bool within_answer = false;
+        // Of a piece: the higher goes first.
+        int32_t priority = 0;
+    };
+    virtual wish next() const noexcept { return {}; }
 
     // Engine thread, right before the step: the row was read and gave these logits, which are valid for the step.
     virtual void got_row(const float * logits, double milliseconds) {
@@ -61,7 +76,10 @@ class task {
     bool aborted() const { return aborted_.load(std::memory_order_relaxed); }
 
   private:
+    friend class scheduler;
+
     std::atomic<bool> aborted_{ false };
+    uint64_t arrived_ = 0;  // counted by the scheduler
 };
 
 class scheduler {
@@ -72,14 +90,23 @@ class scheduler {
         batch_row row;
     };
 
-    // Reads the rows of several tasks and gives each its own. Where it fails it gives nothing, and the tasks read by
-    // themselves. Must not throw.
-    using rows_reader = std::function<void(std::vector<row_request> &)>;
+    // What the scheduler does not do itself; any may be missing. All run on the engine thread and must not throw.
+    struct hooks {
+        // After the last task: the place to free what only that thread may touch.
+        std::function<void()> on_exit;
+        // No task is ready any more.
+        std::function<void()> on_idle;
+        // Reads the rows of several tasks and gives each its own. Where it fails it gives nothing, and the tasks read
+        // by themselves.
+        std::function<void(std::vector<row_request> &)> read_rows;
+        // Around the step that reads a piece. `answers_ms`: what the tokens of the round took; nothing if no answer is
+        // being written.
+        std::function<void(std::optional<double> answers_ms)> before_piece;
+        std::function<void()> after_piece;
+    };
 
-    // `on_exit` runs on the engine thread after its last task: the place to free what only that thread may touch.
-    // `on_idle` runs there when no task is ready any more. Neither may throw.
-    explicit scheduler(std::function<void()> on_exit, std::function<void()> on_idle = nullptr,
-                       rows_reader read_rows = nullptr);
+    scheduler() : scheduler(hooks()) {}
+    explicit scheduler(hooks given);
 
     ~scheduler() { join(); }
 
@@ -92,6 +119,9 @@ class scheduler {
     // Any thread. Aborts the running step; tasks that wait fail with ERR_DISPOSED.
     void stop();
 
+    // Any thread.
+    task_counts counts() const;
+
     // Stops and waits for the thread's end. Not on the engine thread.
     void join();
 
@@ -102,16 +132,20 @@ class scheduler {
     void run() noexcept;
 
     using tasks = std::list<std::shared_ptr<task>>;
+    struct round;
     void take_turns(tasks & current, uint64_t n_wakes, std::unique_lock<std::mutex> & lock);
-    tasks next_tasks(std::vector<row_request> & rows);
+    round next_round();
+    void run_round(round & current, std::unique_lock<std::mutex> & lock);
 
-    std::function<void()> on_exit_, on_idle_;
-    rows_reader read_rows_;
-    std::mutex mutex_;
+    hooks hooks_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_;
     // Lists: moving a task from one to another takes no memory, so the thread cannot fail at it.
     tasks ready_, parked_;
+    size_t n_tasks_ = 0;    // those that the thread has in hand included
     uint64_t n_wakes_ = 0;  // counted, so that a wake during a step is not lost
+    uint64_t n_arrived_ = 0;
+    uint64_t n_pieces_ = 0;
     std::atomic<bool> stopping_{ false };
     std::vector<task *> running_;  // changed by the engine thread under the lock
     joined_thread thread_;

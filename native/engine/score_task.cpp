@@ -3,6 +3,7 @@
 #include "failure.h"
 #include "text.h"
 
+#include <limits>
 #include <string>
 
 namespace overfill {
@@ -45,6 +46,15 @@ task::turn score_task::step() {
     slot_->busy = false;
     end_.done(result);
     return turn::done;
+}
+
+task::wish score_task::next() const noexcept {
+    wish out;
+    if (aborted()) return out;
+    out.is = wish::kind::piece;
+    // It may go on for hours, and nobody reads along.
+    out.priority = std::numeric_limits<int32_t>::min();
+    return out;
 }
 
 void score_task::fail(const failure & error) noexcept {

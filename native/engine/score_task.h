@@ -22,6 +22,7 @@ class score_task final : public task {
   public:
     score_task(slot_ptr slot, pair & models, score_input input, completion<score_result> end);
     turn step() override;
+    wish next() const noexcept override;
     void fail(const failure & error) noexcept override;
 
   private:

@@ -43,6 +43,28 @@ void session::clear() {
     set_stage(session_stage::empty);
 }
 
+void session::fork_from(const session & other) {
+    clear();
+    cache_.copy(other.cache_);
+    for (size_t i = 0; i < own_caches_.size(); i++)
+        if (!pair_.shares(decode_side(i))) own_caches_[i].copy(other.own_caches_[i]);
+    own_writer_ = other.own_writer_;
+    writer_ = other.writer_;
+    tokens_ = other.tokens_;
+    first_logits_ = other.first_logits_;
+    n_before_answer_ = other.n_before_answer_;
+    refreshes_ = other.refreshes_;
+    refresh_begun_ = other.refresh_begun_;
+    refreshed_logits_ = other.refreshed_logits_;
+    n_before_refreshed_ = other.n_before_refreshed_;
+    unfinished_text_ = other.unfinished_text_;
+    unfinished_text_before_ = other.unfinished_text_before_;
+    n_before_decode_ = other.n_before_decode_;
+    trace_ = other.trace_;
+    trace_.part_ways();
+    set_stage(other.stats().stage);
+}
+
 void session::forget_from(uint32_t n) {
     cache_.cut(n);
     for (size_t i = 0; i < own_caches_.size(); i++)
@@ -51,7 +73,7 @@ void session::forget_from(uint32_t n) {
 
 bool session::catch_up() {
     const stopwatch watch;
-    const std::optional<uint32_t> n = cache_.catch_up(tokens_.data());
+    const std::optional<uint32_t> n = cache_.catch_up(tokens_.data(), piece_of(pair_side::prefill));
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.n_restored_tokens += n.value_or(0);
     stats_.restore_ms += watch.milliseconds();
@@ -78,7 +100,8 @@ void session::remember_logits(std::vector<float> & logits) {
 // --- prefill ---
 
 session::prefill_run::prefill_run(session & target, std::vector<llama_token> prompt, const prefill_options & options)
-    : session_(target), prompt_(std::move(prompt)), refresh_(options.refresh), stage_before_(target.stats().stage) {
+    : session_(target), prompt_(std::move(prompt)), refresh_(options.refresh), deterministic_(options.deterministic),
+      stage_before_(target.stats().stage) {
     check_tokens(prompt_, target.pair_.vocab(), "the prompt", "prompt");
     const std::vector<llama_token> & held = target.tokens_;
     n_kept_ = (uint32_t) held.size();
@@ -117,6 +140,7 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
 void session::prefill_run::start() {
     started_ = true;
     session & s = session_;
+    s.set_deterministic(deterministic_);
     cut_ = n_kept_ < s.tokens_.size();
     if (cut_) s.cut(n_kept_);
     if (refresh_) {
@@ -140,7 +164,7 @@ bool session::prefill_run::step() {
         return read;
     }
 
-    const uint32_t n = std::min((uint32_t) todo_.size() - n_done_, s.pair_.batch_size(pair_side::prefill));
+    const uint32_t n = std::min((uint32_t) todo_.size() - n_done_, s.piece_of(pair_side::prefill));
     const bool last = n_done_ + n == todo_.size();
     if (!s.cache_.read(pair_side::prefill, todo_.data() + n_done_, n, last ? 1 : 0)) {
         roll_back();
@@ -258,7 +282,7 @@ refresh_step session::refresh_some() {
         return step;
     }
     const uint32_t n_left = (uint32_t) tokens_.size() - cache_.size();
-    const uint32_t n = std::min(n_left, pair_.batch_size(pair_side::prefill));
+    const uint32_t n = std::min(n_left, piece_of(pair_side::prefill));
     const bool last = n == n_left;
     if (cache_.read(pair_side::prefill, &tokens_[cache_.size()], n, last ? 1 : 0)) {
         step.n_tokens = n;

@@ -46,6 +46,8 @@ class session {
     // Hands over to another writer, if one is named. Throws ERR_STAGE_ORDER unless a switch, or a decode that was cut
     // short, came before, and what pair::hand_over throws; the writer before can then still go on.
     void begin_decode(std::optional<pair_side> writer = std::nullopt);
+    // Whether what is read is read in whole micro-batches even while other answers are written.
+    void set_deterministic(bool on) { deterministic_ = on; }
     // Whether `interval` tokens of the answer or more were written since it began or was refreshed last; 0: never.
     bool refresh_is_due(uint32_t interval) const;
     // Lets the prefill model read a micro-batch of them again, and hands the cache over after the last. Throws what
@@ -76,6 +78,9 @@ class session {
 
     void clear();
 
+    // Becomes what the other, whose stage is over, is now. The totals are its own, from here on.
+    void fork_from(const session & other);
+
   private:
     friend class prefill_run;
 
@@ -84,6 +89,7 @@ class session {
     const cached_sequence & writers_cache() const {
         return pair_.shares(writer_) ? cache_ : own_caches_[decode_index(writer_)];
     }
+    uint32_t piece_of(pair_side side) const { return deterministic_ ? pair_.batch_size(side) : pair_.piece_of(side); }
     uint32_t n_clean() const { return cache_.ledger().n_clean(); }
     // The tokens at the beginning of the prefill model's cache that a model can go on from.
     uint32_t n_usable(pair_side by) const;
@@ -117,6 +123,7 @@ class session {
     std::string unfinished_text_;
     std::string unfinished_text_before_;  // as it was when the last decode began, at n_before_decode_ tokens
     size_t n_before_decode_ = 0;
+    bool deterministic_ = false;
     answer_trace trace_;
 
     mutable std::mutex stats_mutex_;  // stats_ is read by other threads
@@ -150,7 +157,7 @@ class session::prefill_run {
     session & session_;
     std::vector<llama_token> prompt_;
     std::vector<llama_token> todo_;
-    bool refresh_;
+    bool refresh_, deterministic_;
     uint32_t n_kept_;   // of the session's tokens
     bool cut_ = false;  // there were more
     bool started_ = false;

@@ -43,9 +43,17 @@ task::turn prefill_task::step() {
     if (on_progress_) on_progress_(run_->n_done(), run_->n_total());
     if (!run_->done()) return turn::again;
     slot_->n_before_space = ends_in_space_ ? slot_->state.tokens().size() : 0;
+    slot_->asked = asked_;
     slot_->busy = false;
     end_.done(run_->result());
     return turn::done;
+}
+
+task::wish prefill_task::next() const noexcept {
+    wish out;
+    if (!aborted()) out.is = wish::kind::piece;
+    out.priority = options_.priority;
+    return out;
 }
 
 void prefill_task::fail(const failure & error) noexcept {
@@ -76,10 +84,12 @@ decode_task::decode_task(slot_ptr slot, const pair & models, decode_options opti
 
 // False: it was aborted.
 bool decode_task::begin() {
+    clock_ = answer_clock(std::exchange(slot_->asked, std::nullopt));
     if (aborted()) return false;
     session & s = slot_->state;
     s.begin_decode(options_.writer);
     result_.writer = pair_.name_of(s.writer());
+    s.set_deterministic(options_.deterministic);
     answer_trace trace = s.trace();
     const size_t n_before = s.n_before_answer();
     const answer_trace::beginning from = trace.begin(options_.sampling, s.tokens().size() - n_before);
@@ -115,13 +125,18 @@ task::turn decode_task::step() {
     return next;
 }
 
-std::optional<batch_row> decode_task::row() noexcept {
-    // Whatever else the next step has to do first, it does alone.
-    session & s = slot_->state;
-    if (options_.deterministic || !sampler_ || aborted() || sampler_->over() || s.context_full() || refreshing_ ||
-        s.refresh_is_due(options_.refresh_interval))
-        return std::nullopt;
-    return s.next_row();
+task::wish decode_task::next() const noexcept {
+    wish out;
+    out.is = wish::kind::token;
+    const session & s = slot_->state;
+    if (!sampler_ || aborted() || sampler_->over() || s.context_full()) return out;
+    if (refreshing_ || s.refresh_is_due(options_.refresh_interval) || s.owes()) {
+        out.is = wish::kind::piece;
+        out.within_answer = true;
+    } else if (!options_.deterministic) {
+        out.row = slot_->state.next_row();
+    }
+    return out;
 }
 
 void decode_task::got_row(const float * logits, double milliseconds) {
@@ -180,11 +195,14 @@ task::turn decode_task::generate() {
     s.append(*token);
     s.trace().add(sampler_->drawn(), sampler_->mirostat());
     n_tokens_++;
+    clock_.wrote_token(pair_.meters());
 
     if (text_->append(*token)) return end(finish_reason::stop);
     if (n_tokens_ == options_.max_tokens) return end(finish_reason::length);
     text_->release(piece_.text, piece_.tokens);
-    return give() ? turn::again : turn::parked;
+    if (give()) return turn::again;
+    clock_.waits_for_reader();
+    return turn::parked;
 }
 
 bool decode_task::give() {
@@ -240,6 +258,27 @@ task::turn retract_task::step() {
 
 void retract_task::fail(const failure & error) noexcept {
     slot_->busy = false;
+    end_.failed(error);
+}
+
+// --- fork ---
+
+task::turn fork_task::step() {
+    if (aborted()) throw overfill::aborted();
+    try {
+        to_->state.fork_from(from_->state);
+    } catch (...) {
+        to_->state.clear();
+        throw;
+    }
+    to_->n_before_space = from_->n_before_space;
+    from_->busy = to_->busy = false;
+    end_.done(true);
+    return turn::done;
+}
+
+void fork_task::fail(const failure & error) noexcept {
+    from_->busy = to_->busy = false;
     end_.failed(error);
 }
 

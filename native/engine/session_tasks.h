@@ -4,6 +4,7 @@
 
 #include "answer_text.h"
 #include "completion.h"
+#include "pair_meters.h"
 #include "prompt.h"
 #include "sampler.h"
 #include "scheduler.h"
@@ -29,6 +30,8 @@ struct session_slot {
     // Engine thread: the tokens there were behind a prompt whose last white space the vocabulary made nothing of; it
     // belongs before the text that comes next. 0: none.
     size_t n_before_space = 0;
+    // Engine thread: when the last prefill was called, until an answer begins.
+    std::optional<answer_clock::time> asked;
 };
 using slot_ptr = std::shared_ptr<session_slot>;
 
@@ -37,6 +40,7 @@ class prefill_task final : public task {
     prefill_task(slot_ptr slot, const llama_vocab * vocab, prompt_input input, const prefill_options & options,
                  std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end);
     turn step() override;
+    wish next() const noexcept override;
     void fail(const failure & error) noexcept override;
 
   private:
@@ -47,6 +51,7 @@ class prefill_task final : public task {
     std::function<void(uint32_t, uint32_t)> on_progress_;
     completion<prefill_result> end_;
     std::optional<session::prefill_run> run_;
+    const answer_clock::time asked_ = answer_clock::clock::now();
     bool ends_in_space_ = false;  // which the vocabulary makes nothing of
 };
 
@@ -67,7 +72,7 @@ class decode_task final : public task {
   public:
     decode_task(slot_ptr slot, const pair & models, decode_options options, std::shared_ptr<token_stream> stream);
     turn step() override;
-    std::optional<batch_row> row() noexcept override;
+    wish next() const noexcept override;
     void got_row(const float * logits, double milliseconds) override;
     void fail(const failure & error) noexcept override;
 
@@ -88,6 +93,7 @@ class decode_task final : public task {
     decode_chunk piece_;                                  // reused
     std::vector<std::vector<token_log_prob>> log_probs_;  // of the tokens not given yet
     uint32_t n_tokens_ = 0;
+    answer_clock clock_;
     bool refreshing_ = false;
     const float * given_ = nullptr;  // the logits of a row that was read with others'
     decode_result result_;
@@ -103,6 +109,19 @@ class retract_task final : public task {
   private:
     slot_ptr slot_;
     uint32_t n_tokens_;
+    completion<bool> end_;
+};
+
+// Makes an empty session a copy of another.
+class fork_task final : public task {
+  public:
+    fork_task(slot_ptr from, slot_ptr to, completion<bool> end)
+        : from_(std::move(from)), to_(std::move(to)), end_(std::move(end)) {}
+    turn step() override;
+    void fail(const failure & error) noexcept override;
+
+  private:
+    slot_ptr from_, to_;
     completion<bool> end_;
 };
 

@@ -280,7 +280,7 @@ TEST("sessions with an adapter refresh, go on and take back as without") {
     pair_options options = options_of(f);
     options.decode_adapters = { { f.adapter, 1 } };
     const auto pair = load(options);
-    const auto s = pair->create_session();
+    const auto s = create_session(*pair);
     prefill(*s, some_tokens(40));
     hand_over(*s);
     const answer first = decode(*s, greedy(16));

@@ -46,7 +46,7 @@ static std::vector<llama_token> plain_greedy(const std::string & path, std::vect
 static std::vector<llama_token> two_stage(const pair_options & options, const std::vector<llama_token> & prompt,
                                           uint32_t n_tokens) {
     const auto pair = load(options);
-    const auto session = pair->create_session();
+    const auto session = create_session(*pair);
     prefill(*session, prompt);
     hand_over(*session);
     decode_options decoding = greedy(n_tokens);

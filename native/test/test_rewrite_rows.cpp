@@ -209,7 +209,7 @@ TEST("in two stages every architecture, without what is dead, writes what it wou
             pair_info info;
             const std::shared_ptr<engine> pair = load(options_for(from, pruned ? to : from), &info);
             CHECK(info.writers[0].plan.kind == handover_kind::share);
-            const std::shared_ptr<session_handle> session = pair->create_session();
+            const std::shared_ptr<session_handle> session = create_session(*pair);
             prefill(*session, logits_tokens);
             hand_over(*session);
             written[pruned] = decode(*session, greedy(16)).tokens;

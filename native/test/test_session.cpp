@@ -54,7 +54,7 @@ bool same(const answer & a, const answer & b) {
 
 answer fresh_answer(const pair_options & options, const std::vector<llama_token> & prompt, uint32_t n) {
     const auto pair = load(options);
-    const auto session = pair->create_session();
+    const auto session = create_session(*pair);
     prefill(*session, prompt);
     hand_over(*session);
     return decode(*session, watched(n));
@@ -79,7 +79,7 @@ TEST("a refresh makes the cache the full model's again, shared or copied") {
         // Micro-batches of the whole text on both sides, so that not even the order of additions differs.
         options.batch_size = 512;
         const auto pair = load(options);
-        const auto session = pair->create_session();
+        const auto session = create_session(*pair);
         const auto prompt = some_tokens(40), more = some_tokens(20, 1);
         prefill(*session, prompt);
         hand_over(*session);
@@ -92,7 +92,7 @@ TEST("a refresh makes the cache the full model's again, shared or copied") {
 
         // A fresh session that reads the same in the same batches.
         const auto again = load(options);
-        const auto other = again->create_session();
+        const auto other = create_session(*again);
         prefill(*other, prompt);
         prefill(*other, join(first.tokens, more));
         hand_over(*other);
@@ -109,7 +109,7 @@ TEST("without a refresh the decode model's cells stay, shared or copied alike") 
         pair_options options = f.options();
         options.handover = choice;
         const auto pair = load(options);
-        const auto session = pair->create_session();
+        const auto session = create_session(*pair);
         prefill(*session, some_tokens(40));
         hand_over(*session);
         decode(*session, greedy(16));
@@ -128,7 +128,7 @@ TEST("an answer cut by its length goes on as if it had not been cut") {
     const fixture f;
     const answer whole = fresh_answer(f.options(), some_tokens(50), 40);
     const auto pair = load(f.options());
-    const auto s = pair->create_session();
+    const auto s = create_session(*pair);
     prefill(*s, some_tokens(50));
     hand_over(*s);
     std::vector<llama_token> parts;
@@ -143,7 +143,7 @@ TEST("what is taken back is written again, from any point of the answer") {
         options.handover = choice;
         const answer whole = fresh_answer(options, some_tokens(50), 30);
         const auto pair = load(options);
-        const auto s = pair->create_session();
+        const auto s = create_session(*pair);
         prefill(*s, some_tokens(50));
         hand_over(*s);
         for (const uint32_t n_back : { 1u, 5u, 20u }) {
@@ -171,7 +171,7 @@ TEST("what is taken back across refreshes is written again as it was, from any p
         decode_options refreshing = watched(30);
         refreshing.refresh_interval = 7;
         const auto pair = load(options);
-        const auto s = pair->create_session();
+        const auto s = create_session(*pair);
         prefill(*s, some_tokens(50));
         hand_over(*s);
         const answer whole = decode(*s, refreshing);
@@ -194,7 +194,7 @@ TEST("what is taken back across refreshes is written again as it was, from any p
 TEST("a character that an answer was cut in survives a continuation that is taken back") {
     const fixture f;
     const auto pair = load(f.options());
-    const auto s = pair->create_session();
+    const auto s = create_session(*pair);
     const std::string smile = "\xf0\x9f\x99\x82";
     std::vector<llama_token> bytes;
     for (const char byte : smile)
@@ -219,7 +219,7 @@ TEST("a character that an answer was cut in survives a continuation that is take
 TEST("the stages have an order") {
     const fixture f;
     const auto pair = load(f.options());
-    const auto s = pair->create_session();
+    const auto s = create_session(*pair);
     CHECK_FAILURE(error_code::stage_order, hand_over(*s));
     CHECK_FAILURE(error_code::stage_order, decode(*s, greedy(1)));
     prefill(*s, some_tokens(10));
@@ -233,7 +233,7 @@ TEST("the stages have an order") {
 TEST("a prompt that is empty, foreign or too long is refused and changes nothing") {
     const fixture f;
     const auto pair = load(f.options());
-    const auto s = pair->create_session();
+    const auto s = create_session(*pair);
     CHECK_FAILURE(error_code::invalid_argument, prefill(*s, std::vector<llama_token>()));
     CHECK_FAILURE(error_code::invalid_argument, prefill(*s, std::string()));
     CHECK_FAILURE(error_code::invalid_argument, prefill(*s, std::vector<llama_token>{ 3, 100000 }));
@@ -248,7 +248,7 @@ TEST("a prompt that is empty, foreign or too long is refused and changes nothing
 TEST("the answer ends where the context does") {
     const fixture f;
     const auto pair = load(f.options());
-    const auto s = pair->create_session();
+    const auto s = create_session(*pair);
     prefill(*s, some_tokens(1000));
     hand_over(*s);
     const answer out = decode(*s, greedy(0));
@@ -259,7 +259,7 @@ TEST("the answer ends where the context does") {
 TEST("an aborted prefill leaves the session as it was") {
     const fixture f;
     const auto pair = load(f.options());
-    const auto s = pair->create_session();
+    const auto s = create_session(*pair);
     for (int round = 0; round < 8; round++) {
         std::promise<bool> aborted;
         std::atomic<uint32_t> n_read{ 0 };
@@ -282,8 +282,7 @@ TEST("sessions side by side write what each writes alone") {
     options.max_sessions = 3;
     const auto pair = load(options);
     std::vector<std::shared_ptr<session_handle>> sessions;
-    for (int i = 0; i < 3; i++) sessions.push_back(pair->create_session());
-    CHECK_FAILURE(error_code::session_limit, pair->create_session());
+    for (int i = 0; i < 3; i++) sessions.push_back(create_session(*pair));
     std::vector<answer> answers(3);
     std::vector<std::thread> readers;
     decode_options alone = watched(40);
@@ -296,16 +295,45 @@ TEST("sessions side by side write what each writes alone") {
     for (std::thread & reader : readers) reader.join();
     for (uint32_t i = 0; i < 3; i++) CHECK(same(answers[i], fresh_answer(options, some_tokens(40 + 10 * i, i), 40)));
     dispose(*sessions[1]);
-    const auto next = pair->create_session();
+    const auto next = create_session(*pair);
     prefill(*next, some_tokens(40));
     hand_over(*next);
     CHECK(same(decode(*next, watched(40)), answers[0]));
 }
 
+TEST("a call for one more session waits for a place, and fails when it leaves or the engine goes") {
+    const fixture f;
+    pair_options options = f.options();
+    options.max_waiting = 2;
+    auto pair = load(options);
+    auto first = create_session(*pair);
+    std::promise<std::shared_ptr<session_handle>> got;
+    std::promise<error_code> left, closed;
+    const auto unexpected = [](const std::shared_ptr<session_handle> &) { CHECK(false); };
+    const auto next =
+        pair->create_session(0, { [&](const std::shared_ptr<session_handle> & session) { got.set_value(session); },
+                                  [](const failure &) { CHECK(false); } });
+    const auto other =
+        pair->create_session(5, { unexpected, [&](const failure & error) { left.set_value(error.code()); } });
+    CHECK(next != 0 && other != 0);
+    CHECK_EQUAL(pair->metrics().n_waiting, 2u);
+    CHECK_FAILURE(error_code::queue_full, create_session(*pair));
+    pair->leave_queue(other);
+    CHECK(left.get_future().get() == error_code::aborted);
+    // As when its object is collected: nobody waits for the end.
+    prefill(*first, some_tokens(50));
+    first.reset();
+    auto second = got.get_future().get();
+    CHECK_EQUAL(prefill(*second, some_tokens(40)).n_context_tokens, 40u);
+    pair->create_session(0, { unexpected, [&](const failure & error) { closed.set_value(error.code()); } });
+    pair->join();
+    CHECK(closed.get_future().get() == error_code::disposed);
+}
+
 TEST("one stage at a time, and none after disposal") {
     const fixture f;
     const auto pair = load(f.options());
-    const auto s = pair->create_session();
+    const auto s = create_session(*pair);
     std::promise<void> over;
     s->prefill(some_tokens(900), {}, nullptr,
                { [&](const prefill_result &) { over.set_value(); }, [&](const failure &) { over.set_value(); } });
@@ -314,10 +342,10 @@ TEST("one stage at a time, and none after disposal") {
     dispose(*s);
     over.get_future().get();
     CHECK_FAILURE(error_code::disposed, prefill(*s, some_tokens(3)));
-    const auto other = pair->create_session();
+    const auto other = create_session(*pair);
     dispose(*pair);
     CHECK_FAILURE(error_code::disposed, prefill(*other, some_tokens(3)));
-    CHECK_FAILURE(error_code::disposed, pair->create_session());
+    CHECK_FAILURE(error_code::disposed, create_session(*pair));
     CHECK_FAILURE(error_code::disposed, pair->tokenize("a", false, false));
 }
 
@@ -327,7 +355,7 @@ TEST("an engine that goes away in the middle of a stage ends it") {
         std::promise<bool> disposed;
         {
             const auto pair = load(f.options());
-            const auto s = pair->create_session();
+            const auto s = create_session(*pair);
             s->prefill(some_tokens(900), {}, nullptr,
                        { [&](const prefill_result &) { disposed.set_value(false); },
                          [&](const failure & error) {
@@ -343,7 +371,7 @@ TEST("an engine that goes away in the middle of a stage ends it") {
 TEST("a reader that does not read stops the writer, and loses nothing") {
     const fixture f;
     const auto pair = load(f.options());
-    const auto s = pair->create_session();
+    const auto s = create_session(*pair);
     prefill(*s, some_tokens(20));
     hand_over(*s);
     std::atomic<int> n_rung{ 0 };

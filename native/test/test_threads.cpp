@@ -153,7 +153,7 @@ class parking_task final : public task {
 
 TEST("a parked task goes on when it is woken, and fails when the scheduler ends") {
     std::promise<void> parked, done, parked_again, never;
-    scheduler engine([] {});
+    scheduler engine;
     engine.submit(std::make_shared<parking_task>(parked, done));
     parked.get_future().wait();
     engine.wake();

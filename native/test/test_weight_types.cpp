@@ -38,7 +38,7 @@ std::vector<float> write(const pair_options & options) {
     pair_info info;
     const auto pair = load(options, &info);
     CHECK(info.writers[0].plan.kind == handover_kind::share);
-    const auto session = pair->create_session();
+    const auto session = create_session(*pair);
     prefill(*session, some_tokens(50));
     hand_over(*session);
     decode_options how = greedy(8);

@@ -2,7 +2,7 @@
 
 import type { ExecutionContext } from "ava";
 import { createOverfill, type OverfillModelOptions, type OverfillProvider } from "../../lib/ai-sdk/index.js";
-import type { Pair } from "../../lib/index.js";
+import type { LoadPairOptions, Pair } from "../../lib/index.js";
 import { openPair } from "../engine/fixtures.js";
 
 /** A template that knows tools and reasoning, as those of Qwen do. */
@@ -50,13 +50,18 @@ export interface Given {
 /** A provider with a model `small`, whose greedy answers are the same whenever their prompts are. */
 export async function openProvider(
   t: ExecutionContext,
-  { maxSessions = 2, ...options }: Omit<OverfillModelOptions, "pair"> & { readonly maxSessions?: number } = {},
+  {
+    maxSessions = 2,
+    queue,
+    ...options
+  }: Omit<OverfillModelOptions, "pair"> & Pick<LoadPairOptions, "maxSessions" | "queue"> = {},
 ): Promise<Given> {
   const pair = await openPair(t, {
     prefill: { contextLength: 4096, vocabEdit },
     decode: { contextLength: 4096, vocabEdit, seed: 2 },
     contextSize: 4096,
     maxSessions,
+    queue,
   });
   const small = { pair, template: toolTemplate, temperature: 0, ...options };
   const provider = createOverfill({ models: { small } });

@@ -1,5 +1,6 @@
 /** The chats behind the calls: what the next call finds read, calls at once, waiting, stopping, and giving back. */
 
+import { setImmediate as immediate } from "node:timers/promises";
 import { generateText, type ModelMessage, streamText } from "ai";
 import test from "ava";
 import { createOverfill, type LanguageModel } from "../../lib/ai-sdk/index.js";
@@ -149,16 +150,62 @@ test("sessions that the app has taken itself are done without", async (t) => {
   const say = async (prompt: string) =>
     (await generateText({ model, prompt, maxRetries: 0, providerOptions: says("ok") })).text;
   const own = [await pair.createSession(), await pair.createSession()];
-  const error = await refusal(t, "ERR_SESSION_LIMIT", say("nothing is left"));
-  t.is(error.details.maxSessions, 2);
+  const first = say("nothing is left");
+  const second = say("nor here");
+  while (pair.metrics().waiting === 0) await immediate();
+  // One waits for a session, the other for the first.
+  t.is(pair.metrics().waiting, 1);
   await own.pop()?.dispose();
+  t.deepEqual(await Promise.all([first, second]), ["ok", "ok"]);
   t.deepEqual(await Promise.all(["a ".repeat(300), "b ".repeat(300), "c ".repeat(300)].map(say)), ["ok", "ok", "ok"]);
   await own.pop()?.dispose();
   t.deepEqual(await Promise.all(["d ".repeat(300), "e ".repeat(300)].map(say)), ["ok", "ok"]);
   // Now the provider has both.
-  await refusal(t, "ERR_SESSION_LIMIT", pair.createSession());
+  t.is(pair.metrics().sessions, 2);
+  const next = pair.createSession();
+  t.is(pair.metrics().waiting, 1);
   await provider.dispose();
-  await (await pair.createSession()).dispose();
+  await (await next).dispose();
+});
+
+test("a call that waits for a session of the app's is stopped by its signal and with the provider", async (t) => {
+  const { pair, provider } = await openProvider(t, { maxSessions: 1 });
+  const model = provider("small");
+  const own = await pair.createSession();
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const call = (abortSignal?: AbortSignal) =>
+    generateText({
+      model,
+      prompt: "x",
+      maxRetries: 0,
+      providerOptions: says("ok"),
+      ...(abortSignal && { abortSignal }),
+    });
+  const stopped = call(controller.signal);
+  const next = call();
+  while (pair.metrics().waiting === 0) await immediate();
+  controller.abort(reason);
+  t.is(await stopped.catch((error: unknown) => error), reason);
+  // The next takes over the wait.
+  while (pair.metrics().waiting === 0) await immediate();
+  await provider.dispose();
+  await refusal(t, "ERR_DISPOSED", next);
+  t.like(pair.metrics(), { sessions: 1, waiting: 0 });
+  await own.dispose();
+});
+
+test("a call for which there is no session fails by the pair's bounds, and the next one works", async (t) => {
+  const { pair, provider } = await openProvider(t, { maxSessions: 1, queue: { maxWaiting: 1, timeoutMs: 20 } });
+  const model = provider("small");
+  const call = () => generateText({ model, prompt: "x", maxRetries: 0, providerOptions: says("ok") });
+  const own = await pair.createSession();
+  await refusal(t, "ERR_QUEUE_TIMEOUT", call());
+  const waits = pair.createSession();
+  await refusal(t, "ERR_QUEUE_FULL", call());
+  await refusal(t, "ERR_QUEUE_TIMEOUT", waits);
+  await own.dispose();
+  t.is((await call()).text, "ok");
 });
 
 /** The tokens that a prompt has in the template of a model. */

@@ -194,11 +194,11 @@ test.serial("a pair disposed under an answer fails it", async (t) => {
 });
 
 test.serial("an answer that fails leaves the chat as it was, and the next one works", async (t) => {
-  const pair = await chatPair(t, { maxSessions: 1 });
+  const pair = await chatPair(t, { maxSessions: 1, queue: { maxWaiting: 0 } });
   await using chat = pair.chat({ system: "Be brief." });
   const before = chat.messages;
   const session = await pair.createSession();
-  await refusal(t, "ERR_SESSION_LIMIT", chat.send("Hello").finished);
+  await refusal(t, "ERR_QUEUE_FULL", chat.send("Hello").finished);
   await session.dispose();
   await refusal(t, "ERR_GRAMMAR_INVALID", chat.send("Hello", { grammar: "root ::= (" }).finished);
   await refusal(t, "ERR_CONTEXT_OVERFLOW", chat.send("x".repeat(5000)).finished);
@@ -216,7 +216,8 @@ test.serial("limits, stop strings, grammars and log-probabilities are those of d
   t.is(short.logProbs?.length, 5);
   t.is(short.logProbs?.[0]?.top.length, 2);
   says("one, two, three");
-  const stopped = await read(chat.send("Count", { stop: ", three" }));
+  const stopped = await read(chat.send("Count", { stop: ", three", priority: -3 }));
+  t.is(runs.at(-1)?.priority, -3);
   t.deepEqual([stopped.text, stopped.finishReason], ["one, two", "stop"]);
   const held = await read(chat.send("Yes or no?", { grammar: 'root ::= "yes"' }));
   t.deepEqual([held.text, held.finishReason], ["yes", "stop"]);

@@ -83,7 +83,10 @@ const load = binding.loadPair.bind(binding);
 binding.loadPair = (...options) => {
   const pair = load(...options);
   const create = pair.createSession.bind(pair);
-  pair.createSession = (writer) => playing(create(writer));
+  pair.createSession = (...request) => {
+    const { session, ticket } = create(...request);
+    return { session: session.then(playing), ticket };
+  };
   return pair;
 };
 

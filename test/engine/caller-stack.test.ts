@@ -92,7 +92,7 @@ const onSession: Readonly<Record<string, (session: Session, pair: Pair) => unkno
 
 for (const [title, call] of Object.entries(onSession))
   test(`an error of ${title} shows the caller's line`, async (t) => {
-    const session = await openSession(t, { contextSize: 256 });
+    const session = await openSession(t, { contextSize: 256, queue: { maxWaiting: 0 } });
     showsCaller(t, await thrownBy(() => call(session, session.pair)));
   });
 

@@ -33,6 +33,7 @@ const works = [
   "heal",
   "createModel",
   "inspect",
+  "waiting",
   "idle",
 ];
 const calls = [

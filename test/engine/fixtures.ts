@@ -97,7 +97,7 @@ export async function readAnswer(stream: DecodeStream): Promise<Answer> {
 
 /** All three stages. */
 export async function answer(session: Session, prompt: Prompt, options: DecodeOptions = greedy): Promise<Answer> {
-  await session.prefill(prompt);
+  await session.prefill(prompt, { deterministic: options.deterministic });
   await session.switch();
   return readAnswer(session.decode(options));
 }

@@ -29,6 +29,10 @@ for (const [title, code] of [
     "const s = await (await loadPair(demoPair)).createSession();" +
       "await s.prefill(demoPrompt); await s.switch(); await s.decode({ ignoreEos: true })[Symbol.asyncIterator]().next()",
   ],
+  [
+    "a call that waits for a place which nobody gives back",
+    "globalThis.one = await (await loadPair(demoPair)).createSession(); one.pair.createSession()",
+  ],
   ["a load that nobody awaits", "loadPair(demoPair)"],
 ] as const) {
   test(`${title} does not keep the process alive`, async (t) => {

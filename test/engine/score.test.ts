@@ -149,10 +149,6 @@ test("text is tokenised together, and the session's place is free again", async 
     t.true((full ?? -1) > -0.1 && (both ?? -1) > -0.1);
     t.true((decode ?? 0) < (both ?? 0));
   }
-  const session = await pair.createSession();
-  await refusal(t, "ERR_SESSION_LIMIT", pair.score([50], [[51]]));
-  await session.dispose();
-  t.is((await pair.score([50], [[51]])).responses.length, 1);
 });
 
 test("any prompt, responses and interval: as many entries as tokens, all of them possible", async (t) => {

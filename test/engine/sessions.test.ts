@@ -11,7 +11,6 @@ import {
   openSession,
   type PairRecipe,
   readAnswer,
-  refusal,
   someTokens,
   traced,
 } from "./fixtures.js";
@@ -70,6 +69,24 @@ test("sessions that write at the same time share batches", async (t) => {
   t.true(decodeBatches - before.decodeBatches < 4 * 49);
 });
 
+test("a long prompt is read in short pieces while an answer is written, unless it is to have all of the time", async (t) => {
+  /** The batches that 16 micro-batches of a prompt are read in. */
+  const batches = async (prefillShare: number) => {
+    const pair = await openPair(t, { decode, maxSessions: 2, contextSize: 4096, batchSize: 128, prefillShare });
+    const [writer, reader] = [await pair.createSession(), await pair.createSession()];
+    await writer.prefill(someTokens(20));
+    await writer.switch();
+    const before = pair.metrics().prefillBatches;
+    let reading: Promise<unknown> | undefined;
+    for await (const _chunk of writer.decode({ ...greedy, ignoreEos: true }))
+      reading ??= reader.prefill(someTokens(2048));
+    await reading;
+    return pair.metrics().prefillBatches - before;
+  };
+  t.true((await batches(0.3)) > 16);
+  t.is(await batches(1), 16);
+});
+
 test("an abort and a failure take their own session out of a batch", async (t) => {
   const pair = await openPair(t, { decode, maxSessions: 3 });
   const sessions = await Promise.all([0, 1, 2].map(() => pair.createSession()));
@@ -102,18 +119,6 @@ test("sessions advance together: none waits for the end of another's answer", as
     }),
   );
   t.is(ended.at(-1), 0);
-});
-
-test("one more session than the pair has places for is refused until one is disposed", async (t) => {
-  const pair = await openPair(t, { decode, maxSessions: 2 });
-  // Both are named: a session that is garbage gives its place free as well.
-  const [one, two] = [await pair.createSession(), await pair.createSession()];
-  const error = await refusal(t, "ERR_SESSION_LIMIT", pair.createSession());
-  t.deepEqual(error.details, { maxSessions: 2 });
-  await one.dispose();
-  const next = await pair.createSession();
-  await refusal(t, "ERR_SESSION_LIMIT", pair.createSession());
-  for (const session of [two, next]) t.is((await answer(session, someTokens(5), traced(2))).tokens.length, 2);
 });
 
 test("a session in a place that was used before starts empty", async (t) => {

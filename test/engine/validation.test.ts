@@ -14,6 +14,7 @@ import {
   type PrefillOptions,
   type Prompt,
   type Session,
+  type SessionOptions,
   type SwitchOptions,
 } from "../../lib/index.js";
 import { withTempDir } from "../support/temp-dir.js";
@@ -30,6 +31,7 @@ const ofLoad: Wrong<LoadPairOptions> = [
   ["decode", null, "model.gguf", {}, { model: "" }],
   ["contextSize", 0, -1, 1.5, "4096", Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, null],
   ["maxSessions", 0, 257, 1.5, "1"],
+  ["queue", 5, null, { maxWaiting: -1 }, { maxWaiting: 65_537 }, { timeoutMs: 0 }, { timeoutMs: 2 ** 31 }, { size: 1 }],
   ["batchSize", 0, 8193, 0.5, "512"],
   ["threads", 0, 513, -2, 1.5, "2"],
   ["cacheTypeK", "f64", "F16", 16, null],
@@ -44,6 +46,7 @@ const ofLoad: Wrong<LoadPairOptions> = [
 const ofPrefill: Wrong<PrefillOptions> = [
   ["refresh", 1, "yes", null],
   ["parseSpecial", 0, "no", null],
+  ["priority", 1.5, "1", 2 ** 31, -(2 ** 31) - 1, null],
   ["onProgress", 5, {}],
   ["signal", {}, true],
 ];
@@ -81,6 +84,7 @@ const ofDecode: Wrong<DecodeOptions> = [
   ["ignoreEos", 1, "true", null],
   ["special", 0, "false", null],
   ["logProbs", -1, 101, 1.5, true, "5"],
+  ["priority", 0.5, "high", 2 ** 31, Number.NaN],
   ["signal", {}, true],
 ];
 
@@ -252,10 +256,14 @@ test("a prompt longer than the context is refused with its sizes, and the sessio
   t.is((await session.prefill(long.slice(7))).contextTokens, 256);
 });
 
-test("createSession refuses options, of which there are none", async (t) => {
+const ofSession: Wrong<SessionOptions> = [
+  ["priority", 1.5, "1", 2 ** 31, null],
+  ["signal", {}, true, null],
+];
+
+test("createSession refuses wrong options by name", async (t) => {
   const { pair } = await openSession(t, { maxSessions: 2 });
-  const error = await refusal(t, "ERR_INVALID_ARGUMENT", pair.createSession({ contextSize: 256 } as never));
-  t.is(error.details.parameter, "options.contextSize");
+  await refuseAll(t, ofSession, (options) => pair.createSession(options));
   await (await pair.createSession({})).dispose();
 });
 

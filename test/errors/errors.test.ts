@@ -38,7 +38,8 @@ const classes: Readonly<Record<OverfillErrorCode, errors.OverfillError["name"]>>
   ERR_STAGE_ORDER: "StageError",
   ERR_SESSION_BUSY: "StageError",
   ERR_STREAM_CONSUMED: "StageError",
-  ERR_SESSION_LIMIT: "StageError",
+  ERR_QUEUE_FULL: "QueueError",
+  ERR_QUEUE_TIMEOUT: "QueueError",
   ERR_GRAMMAR_INVALID: "InferenceError",
   ERR_SCHEMA_UNSUPPORTED: "InferenceError",
   ERR_SCHEMA_MISMATCH: "InferenceError",
@@ -65,6 +66,7 @@ const classesWithCodes = {
   TrainingError: errors.TrainingError,
   FileError: errors.FileError,
   StageError: errors.StageError,
+  QueueError: errors.QueueError,
   InferenceError: errors.InferenceError,
   BindingError: errors.BindingError,
 };
@@ -138,7 +140,7 @@ test("a log shows the class, the code and the details, and no marks", (t) => {
 test("the code tells which details there are", (t) => {
   const read = (error: unknown): string | number | undefined => {
     if (!errors.OverfillError.isInstance(error)) return undefined;
-    if (error.code === "ERR_SESSION_LIMIT") {
+    if (error.code === "ERR_QUEUE_FULL") {
       expectTypeOf(error.details.maxSessions).toBeNumber();
       return error.details.maxSessions;
     }
@@ -146,7 +148,7 @@ test("the code tells which details there are", (t) => {
     expectTypeOf(error.details.maxSessions).toBeNumber();
     return error.code === "ERR_MODEL_NOT_FOUND" ? error.details.path : undefined;
   };
-  t.is(read(createError("ERR_SESSION_LIMIT", "full", { maxSessions: 2 })), 2);
+  t.is(read(createError("ERR_QUEUE_FULL", "full", { maxSessions: 2, maxWaiting: 0 })), 2);
   t.is(read(createError("ERR_MODEL_NOT_FOUND", "none", { path: "a" })), "a");
   // @ts-expect-error a class takes its own codes only
   t.is(new errors.ModelError("ERR_DISPOSED", "x").code, "ERR_DISPOSED");

@@ -30,7 +30,7 @@ export async function run(): Promise<number> {
     for await (const chunk of session.decode(decode)) chunk.text.toUpperCase();
     return (await session.generate("x", generate)).tokens.length;
   } catch (error) {
-    if (OverfillError.isInstance(error) && error.code === "ERR_SESSION_LIMIT") return error.details.maxSessions;
+    if (OverfillError.isInstance(error) && error.code === "ERR_QUEUE_FULL") return error.details.maxSessions;
     throw error;
   }
 }

@@ -32,6 +32,12 @@ std::shared_ptr<engine> load(const pair_options & options, pair_info * info) {
     return pair;
 }
 
+std::shared_ptr<session_handle> create_session(engine & pair, int32_t priority, pair_side writer) {
+    waiter<std::shared_ptr<session_handle>> wait;
+    pair.create_session(priority, wait.end(), writer);
+    return wait.get();
+}
+
 prefill_result prefill(session_handle & session, prompt_input prompt, const prefill_options & options) {
     waiter<prefill_result> wait;
     session.prefill(std::move(prompt), options, nullptr, wait.end());

@@ -46,6 +46,12 @@ export const works = {
     setImmediate(inside);
     return inspect({ prefill: { model }, decode: { model } });
   },
+  waiting: async ({ model, inside }) => {
+    const pair = await open(model);
+    globalThis.session = await pair.createSession();
+    setImmediate(inside);
+    return pair.createSession({ signal: new AbortController().signal });
+  },
   idle: async ({ model, inside }) => {
     await open(model);
     inside();
@@ -72,7 +78,7 @@ export const calls = {
   createSession: async ({ model, inside }) => {
     const pair = await open(model);
     inside();
-    // Refused from the second on: errors are made in the environment that goes.
+    // One runs, some wait, and from then on all are refused: errors are made in the environment that goes.
     for (;;) pair.createSession().catch(() => {});
   },
   prefillAndDecode: async ({ model, inside }) => {

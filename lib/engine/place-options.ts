@@ -1,0 +1,59 @@
+/** What callers may ask about the places of sessions: how many may wait for one, how long, and in which order. */
+
+import { check } from "../internal/check-options.js";
+import {
+  type InputOf,
+  maxInt32,
+  onFirstUse,
+  priority,
+  type SchemasOf,
+  signal,
+  text,
+  whole,
+} from "../internal/option-schemas.js";
+import * as z from "../internal/schema.js";
+import type { WriterOption } from "./writer-options.js";
+
+/** What becomes of calls for one more session than a pair has places for. */
+export interface QueueOptions {
+  /**
+   * How many may wait for a place at a time: 0 to 65,536. One more fails with ERR_QUEUE_FULL.
+   * @default 64
+   */
+  readonly maxWaiting?: number | undefined;
+  /**
+   * Milliseconds that each may wait, 1 to 2,147,483,647; it then fails with ERR_QUEUE_TIMEOUT.
+   * @default as long as it takes
+   */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Options of {@link Pair.createSession}. */
+export interface SessionOptions extends WriterOption {
+  /**
+   * Of the calls that wait for a session's place, the highest priority goes first, and of one priority the first that came.
+   * Whoever was passed eight times by later ones goes next. A whole number of 32 bits.
+   * @default 0
+   */
+  readonly priority?: number | undefined;
+  /** Ends the wait; the call then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export const queueSchema = onFirstUse(() =>
+  z.strictObject({
+    maxWaiting: z.optional(whole(0, 65_536)),
+    timeoutMs: z.optional(whole(1, maxInt32)),
+  } satisfies SchemasOf<QueueOptions>),
+);
+
+const sessionSchema = onFirstUse(() =>
+  z.strictObject({
+    writer: z.optional(text()),
+    priority: priority(),
+    signal: z.optional(signal()),
+  } satisfies SchemasOf<SessionOptions>),
+);
+
+export const checkSessionOptions = (value: SessionOptions) =>
+  check(sessionSchema(), value satisfies InputOf<typeof sessionSchema>, "options");

@@ -1,0 +1,40 @@
+// How many tokens of a prompt are read between two tokens of the answers that are being written: as many as take the
+// share of the time that prompts are to have, by what was measured. On a processor that is a handful, on a GPU
+// hundreds.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace overfill {
+
+class piece_size {
+  public:
+    // `share` of the time, above 0; 1: a prompt is always read in pieces of `most` tokens.
+    piece_size(double share, uint32_t most) : share_(share), most_(most), size_(std::min(most_, 8.0)) {}
+
+    // A round's tokens of answers took so long.
+    void saw_answers(double milliseconds) { answers_ms_ = smooth(answers_ms_, milliseconds); }
+
+    // With answers running.
+    uint32_t size() const { return share_ >= 1 ? (uint32_t) most_ : (uint32_t) size_; }
+
+    // A piece of n tokens, read beside answers, took so long. A piece shorter than size() tells too little.
+    void saw_piece(uint32_t n, double milliseconds) {
+        if (share_ >= 1 || n < size() || milliseconds <= 0) return;
+        const double wanted = answers_ms_ * share_ / (1 - share_);
+        // Half of the way, and never more than twice as long at once: a single measurement says little.
+        const double factor = std::clamp(wanted / milliseconds, 0.25, 3.0);
+        size_ = std::clamp(size_ * (1 + factor) / 2, 1.0, most_);
+    }
+
+  private:
+    static double smooth(double before, double now) { return before == 0 ? now : before + (now - before) / 4; }
+
+    double share_;
+    double most_;
+    double size_;
+    double answers_ms_ = 0;  // of a round
+};
+
+}  // namespace overfill

@@ -1,0 +1,58 @@
+// How long the pieces of prompts are that are read beside answers.
+
+#include "check.h"
+#include "piece_size.h"
+
+using namespace overfill;
+
+// Reads n pieces on a machine where a piece of k tokens takes `fixed + k * per_token` and answers `answers_ms` a round.
+static uint32_t settle(piece_size & size, double answers_ms, double fixed, double per_token, int n = 60) {
+    for (int i = 0; i < n; i++) {
+        size.saw_answers(answers_ms);
+        const uint32_t k = size.size();
+        size.saw_piece(k, fixed + k * per_token);
+    }
+    return size.size();
+}
+
+TEST("settles where a piece takes its share of the time") {
+    // A share of 0.6 is one and a half of what the answers take: 150 ms, of which 30 are fixed.
+    piece_size size(0.6, 512);
+    CHECK_EQUAL(settle(size, 100, 30, 10), 12u);
+}
+
+TEST("follows costs that grow with the context, and the number of answers") {
+    piece_size size(0.5, 512);
+    CHECK_EQUAL(settle(size, 100, 0, 1), 100u);
+    const uint32_t slower = settle(size, 100, 0, 4);
+    CHECK(slower >= 24 && slower <= 25);
+    const uint32_t more_answers = settle(size, 400, 0, 4);
+    CHECK(more_answers >= 99 && more_answers <= 100);
+}
+
+TEST("never reads nothing, and never more than a micro-batch") {
+    piece_size slow(0.5, 512);
+    CHECK_EQUAL(settle(slow, 1, 1000, 1000), 1u);
+    piece_size fast(0.5, 512);
+    CHECK_EQUAL(settle(fast, 1000, 0.1, 0.001), 512u);
+    CHECK_EQUAL(piece_size(0.5, 4).size(), 4u);
+}
+
+TEST("one slow piece does not shorten the next by more than it has to") {
+    piece_size size(0.5, 512);
+    settle(size, 100, 0, 1);
+    size.saw_piece(size.size(), 1e6);
+    CHECK(size.size() >= 60);
+}
+
+TEST("the last piece of a prompt, which is shorter, changes nothing") {
+    piece_size size(0.5, 512);
+    settle(size, 100, 0, 1);
+    size.saw_piece(3, 0.001);
+    CHECK_EQUAL(size.size(), 100u);
+}
+
+TEST("with a share of one prompts are read in whole micro-batches") {
+    piece_size size(1, 512);
+    CHECK_EQUAL(settle(size, 1, 0, 100), 512u);
+}
