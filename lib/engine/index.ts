@@ -42,7 +42,6 @@ export type {
   LoadPairOptions,
   LoadProgress,
   ModelSource,
-  OnePairOptions,
   PrefillOptions,
   PrefillProgress,
   PrefillSource,
@@ -52,6 +51,7 @@ export type {
   SwitchOptions,
   TokenizeOptions,
   TokenLogProb,
+  WriterSource,
 } from "./options.js";
 export { Pair } from "./pair.js";
 export type { QueueOptions, SessionOptions } from "./place-options.js";
@@ -72,6 +72,7 @@ export type {
   PrefillResult,
   SessionStage,
   SessionStats,
+  WriterInfo,
 } from "./results.js";
 export type {
   RowScores,
@@ -89,3 +90,4 @@ export {
   type TranslatorLoss,
   type TranslatorModel,
 } from "./translator-info.js";
+export type { OnePairOptions, WriterOption } from "./writer-options.js";

@@ -2,6 +2,7 @@
 
 import type { GpuOption, ModelSource } from "../internal/model-source.js";
 import type { QueueOptions, SessionOptions } from "./place-options.js";
+import type { WriterOption } from "./writer-options.js";
 
 export type { GpuOption, ModelSource } from "../internal/model-source.js";
 
@@ -137,11 +138,6 @@ export interface LoadPairOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Options of {@link loadPair} with one decode model at most. */
-export interface OnePairOptions extends Omit<LoadPairOptions, "decode"> {
-  readonly decode?: DecodeSource | undefined;
-}
-
 /** Options of {@link inspect}. */
 export interface InspectOptions {
   readonly prefill: Pick<PrefillSource, "model" | "adapters">;
@@ -155,12 +151,6 @@ export interface InspectOptions {
   readonly flashAttention?: boolean | "auto" | undefined;
   /** As for {@link LoadPairOptions.translator}. */
   readonly translator?: LoadPairOptions["translator"] | undefined;
-}
-
-/** Who writes: the name of one of the pair's decode models, or `"prefill"`, its prefill model. */
-export interface WriterOption {
-  /** @default the session's, or for a session the pair's first decode model */
-  readonly writer?: string | undefined;
 }
 
 /** Options of {@link Pair.tokenize} and {@link Pair.tokenizeAsync}. */

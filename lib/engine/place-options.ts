@@ -12,7 +12,7 @@ import {
   whole,
 } from "../internal/option-schemas.js";
 import * as z from "../internal/schema.js";
-import type { WriterOption } from "./options.js";
+import type { WriterOption } from "./writer-options.js";
 
 /** What becomes of calls for one more session than a pair has places for. */
 export interface QueueOptions {

@@ -6,10 +6,10 @@ import type { NativePair, NativeSession } from "../internal/binding-types.js";
 
 /** Who waits, and for how long. */
 export interface PlaceRequest {
+  /** Who writes where nobody is named, as the binding takes it. */
+  readonly writer: number;
   readonly priority: number;
   readonly signal?: AbortSignal | undefined;
-  /** Who writes where nobody is named, by the binding's number. */
-  readonly writer: number;
   /** From the pair's options. */
   readonly timeoutMs: number | undefined;
 }

@@ -252,6 +252,7 @@ export class Session implements AsyncDisposable {
       await session.dispose();
       throw error;
     }
+    session.#writer = this.#writer;
     return session;
   }
 

@@ -37,7 +37,6 @@ import type {
   InspectOptions,
   LayerMap,
   LoadPairOptions,
-  OnePairOptions,
   PrefillOptions,
   PrefillSource,
   SamplerName,
@@ -47,6 +46,7 @@ import type {
   WriterSource,
 } from "./options.js";
 import { queueSchema } from "./place-options.js";
+import type { OnePairOptions } from "./writer-options.js";
 
 const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));
 

@@ -2,8 +2,9 @@
 
 import { check, refusedArgument } from "../internal/check-options.js";
 import { isUrl } from "../internal/option-schemas.js";
-import type { LoadPairOptions, OnePairOptions } from "./options.js";
+import type { LoadPairOptions } from "./options.js";
 import { checkLoadPairOptions, writerSchema } from "./validation.js";
+import type { OnePairOptions } from "./writer-options.js";
 import { onlyWriter, prefillWriter } from "./writers.js";
 
 type Checked = ReturnType<typeof checkLoadPairOptions>;

@@ -13,7 +13,7 @@ using namespace overfill::test;
 namespace {
 
 answer answer_by(engine & pair, const tokens & prompt, const decode_options & options) {
-    const auto session = pair.create_session();
+    const auto session = create_session(pair);
     prefill(*session, prompt);
     hand_over(*session);
     answer out = decode(*session, options);
@@ -93,7 +93,7 @@ TEST("sessions with different writers write at once what each writes alone") {
             alone.push_back(answer_by(*pair, some_tokens(30 + 5 * (uint32_t) i, (uint32_t) i), asked));
         }
         for (size_t i = 0; i < writers.size(); i++) {
-            sessions.push_back(pair->create_session(writers[i]));
+            sessions.push_back(create_session(*pair, 0, writers[i]));
             prefill(*sessions[i], some_tokens(30 + 5 * (uint32_t) i, (uint32_t) i));
             CHECK_EQUAL(hand_over(*sessions[i]).writer,
                         writers[i] == prefill_side ? "prefill" : info.writers[decode_index(writers[i])].name);
@@ -153,7 +153,7 @@ TEST("random turns of several sessions at once give what each gives alone") {
     // Each turn's two answers, of some sessions at once.
     const auto run = [&](const std::vector<size_t> & which) {
         std::vector<std::shared_ptr<session_handle>> sessions;
-        for (size_t i = 0; i < which.size(); i++) sessions.push_back(pair->create_session());
+        for (size_t i = 0; i < which.size(); i++) sessions.push_back(create_session(*pair));
         std::vector<answer> answers;
         for (size_t t = 0; t < n_turns; t++) {
             for (size_t i = 0; i < which.size(); i++) {

@@ -129,7 +129,7 @@ for (const architecture of ["gemma3", "lfm2", "mamba"] as const)
     // At the same time, each computed alone.
     const answers = ["quick", "careful"].map(async (writer) => {
       const session = await pair.createSession({ writer });
-      await session.prefill(prompt);
+      await session.prefill(prompt, { deterministic: true });
       await session.switch();
       return readAnswer(session.decode({ ...steps, deterministic: true }));
     });

@@ -32,9 +32,9 @@ std::shared_ptr<engine> load(const pair_options & options, pair_info * info) {
     return pair;
 }
 
-std::shared_ptr<session_handle> create_session(engine & pair, int32_t priority) {
+std::shared_ptr<session_handle> create_session(engine & pair, int32_t priority, pair_side writer) {
     waiter<std::shared_ptr<session_handle>> wait;
-    pair.create_session(priority, wait.end());
+    pair.create_session(priority, wait.end(), writer);
     return wait.get();
 }
 

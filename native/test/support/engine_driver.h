@@ -24,7 +24,8 @@ pair_options options_for(const std::string & prefill, const std::string & decode
 std::shared_ptr<engine> load(const pair_options & options, pair_info * info = nullptr);
 
 // Waits for a place, if it must.
-std::shared_ptr<session_handle> create_session(engine & pair, int32_t priority = 0);
+std::shared_ptr<session_handle> create_session(engine & pair, int32_t priority = 0,
+                                               pair_side writer = pair_side::decode);
 prefill_result prefill(session_handle & session, prompt_input prompt, const prefill_options & options = {});
 handover_report hand_over(session_handle & session, std::optional<pair_side> writer = std::nullopt);
 answer decode(session_handle & session, const decode_options & options);
