@@ -60,6 +60,7 @@ export type {
   DecodeResult,
   EngineTasks,
   FinishReason,
+  GeneratedAnswer,
   GenerateResult,
   HandoverPlan,
   HandoverReport,

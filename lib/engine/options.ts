@@ -376,8 +376,14 @@ export interface DecodeOptions extends SamplingOptions {
 export interface GenerateOptions
   extends DecodeOptions,
     Pick<PrefillOptions, "refresh" | "parseSpecial" | "replace" | "onProgress"> {
-  /** Called with every chunk of the answer as it comes. */
-  readonly onChunk?: ((chunk: DecodeChunk) => void) | undefined;
+  /**
+   * Answers to write, 1 to 256: the prompt is read once, and they are written at once, as far as the pair has places for
+   * sessions free (each takes one while it is written), the others after them. They are drawn with different random numbers:
+   * with a `seed`, answer i with the seed plus i. At a temperature of 0 they are all the same. @default 1
+   */
+  readonly n?: number | undefined;
+  /** Called with every chunk as it comes, and with the number of the answer that it belongs to, from 0 on. */
+  readonly onChunk?: ((chunk: DecodeChunk, answer: number) => void) | undefined;
 }
 
 /** A token and its log-probability. */

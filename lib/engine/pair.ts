@@ -19,13 +19,16 @@ import type { PairInfo, PairMetrics } from "./results.js";
 import { type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
 import { checkScore } from "./score-validation.js";
 import { makeSession, type Session } from "./session.js";
-import { openOnPlace } from "./session-place.js";
+import { openIfFree, openOnPlace } from "./session-place.js";
 import { refuseLongText, refuseManyTokens } from "./text-limits.js";
 import { checkDetokenizeOptions, checkText, checkTokenizeOptions, checkTokens } from "./validation.js";
 import { decodeWriterNumber, defaultWriter, writerNumber } from "./writers.js";
 
 /** Makes a pair of what was loaded; for {@link loadPair} only. */
 export let makePair: (native: NativePair, info: PairInfo, queueTimeoutMs: number | undefined) => Pair;
+
+/** Opens a session if there is a place free for it; for sessions only. */
+export let sessionIfFree: (pair: Pair, writer: string) => Promise<Session | undefined>;
 
 /** Renders a chat off the JavaScript thread; for chats only. */
 export let renderChat: (pair: Pair, template: string, request: NativeChatRequest) => Promise<NativeRenderedChat>;
@@ -59,6 +62,10 @@ export class Pair implements AsyncDisposable {
   static {
     // By `this`: a class that names itself within gets another name where the package is bundled.
     makePair = (native, info, queueTimeoutMs) => new this(native, info, queueTimeoutMs);
+    sessionIfFree = async (pair, writer) => {
+      const native = await openIfFree(pair.#native, writerNumber(pair.info.writers, writer));
+      return native && makeSession(pair, native, writer);
+    };
     renderChat = (pair, template, request) => pair.#native.renderChat(template, request);
     parseAnswer = (pair, parser, more, isLast) => pair.#native.parseAnswer(parser, more, isLast);
   }

@@ -164,13 +164,19 @@ export interface DecodeResult {
   readonly tokensPerSecond: number;
 }
 
-/** Answer of {@link Session.generate}. */
-export interface GenerateResult {
+/** An answer of {@link Session.generate}. */
+export interface GeneratedAnswer {
   readonly text: string;
   readonly tokens: readonly number[];
+  readonly decode: DecodeResult;
+}
+
+/** Answer of {@link Session.generate}. */
+export interface GenerateResult extends GeneratedAnswer {
   readonly prefill: PrefillResult;
   readonly handover: HandoverReport;
-  readonly decode: DecodeResult;
+  /** All answers ({@link GenerateOptions.n}). The first is the one that the session goes on with, and that is given above. */
+  readonly answers: readonly GeneratedAnswer[];
 }
 
 /**

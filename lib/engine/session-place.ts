@@ -49,3 +49,15 @@ export async function openOnPlace(
     clearTimeout(timer);
   }
 }
+
+/** As {@link openOnPlace} where a place is free. Nothing if none is; nobody is passed, and nobody waits. */
+export async function openIfFree(pair: NativePair, writer: number): Promise<NativeSession | undefined> {
+  try {
+    const { session, ticket } = pair.createSession(0, true, writer);
+    if (ticket !== 0) pair.leaveQueue(ticket);
+    return await session;
+  } catch (error) {
+    if (isAborted(error) || (error as { code?: unknown }).code === "ERR_QUEUE_FULL") return undefined;
+    throw error;
+  }
+}

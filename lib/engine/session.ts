@@ -7,6 +7,7 @@ import { type CallSite, callSite, fromCaller, syncFromCaller } from "../internal
 import { type DecodeStream, makeDecodeStream } from "./decode-stream.js";
 import { observed, publishDecode, publishPrefill, publishSwitch, type StageOrigin } from "./diagnostics.js";
 import type {
+  DecodeChunk,
   DecodeOptions,
   DetokenizeOptions,
   ForkOptions,
@@ -17,14 +18,16 @@ import type {
   SwitchOptions,
   TokenizeOptions,
 } from "./options.js";
-import type { Pair } from "./pair.js";
+import { type Pair, sessionIfFree } from "./pair.js";
 import {
+  type GeneratedAnswer,
   type GenerateResult,
   type HandoverReport,
   type PrefillResult,
   perSecond,
   type SessionStats,
 } from "./results.js";
+import { type AnswerPlace, writeAnswers } from "./several-answers.js";
 import {
   checkDecodeOptions,
   checkForkOptions,
@@ -36,6 +39,9 @@ import {
   toNativePrefillOptions,
 } from "./validation.js";
 import { writerNumber } from "./writers.js";
+
+/** Seeds are below this. */
+const maxSeeds = 2 ** 32 - 1;
 
 /** Makes a session; for {@link Pair.createSession} only. */
 export let makeSession: (pair: Pair, native: NativeSession, writer: string) => Session;
@@ -199,7 +205,8 @@ export class Session implements AsyncDisposable {
       parseSpecial,
       replace,
       onProgress: _onProgress,
-      onChunk: _onChunk,
+      n,
+      onChunk,
       ...decodeOptions
     } = checkGenerateOptions(options);
     const { signal, writer } = decodeOptions;
@@ -214,15 +221,24 @@ export class Session implements AsyncDisposable {
       ...(signal && { signal }),
     });
     const handover = await this.#switch({ signal, writer });
-    const stream = this.#stream(toNativeDecodeOptions(decodeOptions), decodeOptions, site);
-    const texts: string[] = [];
-    const tokens: number[] = [];
-    for await (const chunk of stream) {
-      texts.push(chunk.text);
-      for (const token of chunk.tokens) tokens.push(token);
-      options.onChunk?.(chunk);
-    }
-    return { text: texts.join(""), tokens, prefill, handover, decode: await stream.result };
+    const { seed } = decodeOptions;
+    const write = async (session: Session, index: number, signal: AbortSignal | undefined) => {
+      const asked = seed === undefined ? decodeOptions : { ...decodeOptions, seed: (seed + index) % maxSeeds };
+      const stream = session.#stream(toNativeDecodeOptions(asked), { signal, writer }, site);
+      return readAnswer(stream, onChunk && ((chunk) => onChunk(chunk, index)));
+    };
+    const placeOf = (session: Session): AnswerPlace => ({
+      write: (index, signal) => write(session, index, signal),
+      takeBack: (tokens) => session.#native.retract(tokens),
+      dispose: () => session.dispose(),
+    });
+    const forkIfFree = async () => {
+      const fork = await sessionIfFree(this.pair, this.#writer);
+      return fork && placeOf(await this.#forkTo(fork, signal));
+    };
+    const [first, ...others] =
+      n === 1 ? [await write(this, 0, signal)] : await writeAnswers(n, placeOf(this), forkIfFree, signal);
+    return { ...(first as GeneratedAnswer), prefill, handover, answers: [first as GeneratedAnswer, ...others] };
   }
 
   /**
@@ -241,7 +257,11 @@ export class Session implements AsyncDisposable {
   async #fork(options: ForkOptions): Promise<Session> {
     const { signal } = checkForkOptions(options);
     this.#assertUsable();
-    const session = await this.pair.createSession({ ...options, writer: this.#writer });
+    return this.#forkTo(await this.pair.createSession({ ...options, writer: this.#writer }), signal);
+  }
+
+  /** Disposes the session that was to be the fork where that fails. */
+  async #forkTo(session: Session, signal: AbortSignal | undefined): Promise<Session> {
     try {
       await abortable(
         signal,
@@ -338,4 +358,18 @@ export class Session implements AsyncDisposable {
 
 function toReport(native: NativeHandoverReport): HandoverReport {
   return { ...native, gigabytesPerSecond: perSecond(native.bytes / 1e9, native.ms) };
+}
+
+async function readAnswer(
+  stream: DecodeStream,
+  onChunk: ((chunk: DecodeChunk) => void) | undefined,
+): Promise<GeneratedAnswer> {
+  const texts: string[] = [];
+  const tokens: number[] = [];
+  for await (const chunk of stream) {
+    texts.push(chunk.text);
+    for (const token of chunk.tokens) tokens.push(token);
+    onChunk?.(chunk);
+  }
+  return { text: texts.join(""), tokens, decode: await stream.result };
 }

@@ -242,6 +242,7 @@ const generateSchema = onFirstUse(() =>
   z.strictObject({
     ...prefillShape(),
     ...decodeShape(),
+    n: z.withDefault(whole(1, 256), 1),
     onChunk: z.optional(callback<NonNullable<GenerateOptions["onChunk"]>>()),
   } satisfies SchemasOf<GenerateOptions>),
 );
