@@ -151,6 +151,22 @@ test("a recurrent state is not read again for a change of the writer", async (t)
   t.is(session.stats().restoredTokens, 0);
 });
 
+test("a fork has the writer of the session it comes from", async (t) => {
+  const paths = await written(t);
+  const pair = await openBoth(t, paths, { cacheTypeK: "q8_0" });
+  for (const writer of ["quick", "careful", "prefill"]) {
+    await using session = await pair.createSession({ writer });
+    await session.prefill(prompt);
+    await session.switch();
+    await session.decode(traced(8)).result;
+    await using twin = await session.fork();
+    const [own, copied] = [await readAnswer(session.decode(steps)), await readAnswer(twin.decode(steps))];
+    t.deepEqual([stable(copied), copied.result.writer], [stable(own), writer]);
+    await twin.prefill(someTokens(10, 4));
+    t.is((await twin.switch()).writer, writer);
+  }
+});
+
 test("sessions with different writers write at the same time", async (t) => {
   const paths = await written(t);
   const pair = await openBoth(t, paths, { cacheTypeK: "q8_0" }, 6);
