@@ -1,5 +1,6 @@
 /**
- * Adds up what ctest and ava have logged in the files named as arguments, and prints `N passed, N failed`.
+ * Adds up what ctest and ava have logged in the files named as arguments, names what failed, and prints
+ * `N passed, N failed`.
  *
  *   --run-failed=1      the run that was logged has failed, and counts as one failure if no test did
  *   --failed-steps=N    so many other steps have failed, and count as failures
@@ -32,6 +33,8 @@ const complete = ctest.test(text) && avaSummary.test(text);
 // A run can fail outside of a test: in a build, or in a file that breaks off before its first test.
 const failed = Math.max(failedTests, Number(runFailed)) + Number(steps);
 
+// Said again at the end, where a log that was cut still has it.
+for (const [line] of text.matchAll(/^ *\d+\/\d+ Test .*\*\*\*.*$|^ {2}[✘×] .*$/gmu)) console.log(line.trim().slice(0, 400));
 if (!complete) console.error("a summary of the native or of the TypeScript tests is missing");
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = complete && failed === 0 ? 0 : 1;
