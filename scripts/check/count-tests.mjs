@@ -34,7 +34,8 @@ const complete = ctest.test(text) && avaSummary.test(text);
 const failed = Math.max(failedTests, Number(runFailed)) + Number(steps);
 
 // Said again at the end, where a log that was cut still has it.
-for (const [line] of text.matchAll(/^ *\d+\/\d+ Test .*\*\*\*.*$|^ {2}[✘×] .*$/gmu)) console.log(line.trim().slice(0, 400));
+for (const [line] of text.matchAll(/^ *\d+\/\d+ Test .*\*\*\*.*$|^ {2}[✘×] .*$/gmu))
+  console.log(line.trim().slice(0, 400));
 if (!complete) console.error("a summary of the native or of the TypeScript tests is missing");
 console.log(`${passed} passed, ${failed} failed`);
 process.exitCode = complete && failed === 0 ? 0 : 1;

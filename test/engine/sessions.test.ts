@@ -62,11 +62,12 @@ test("sessions that write at the same time share batches", async (t) => {
     await session.switch();
   }
   const before = pair.metrics();
-  await Promise.all(sessions.map((session) => readAnswer(session.decode(traced(50)))));
+  // More than a writer may be ahead of its reader, so that none can end before the others begin.
+  await Promise.all(sessions.map((session) => readAnswer(session.decode(traced(400)))));
   const { decodeTokens, decodeBatches } = pair.metrics();
   // The first token of each is the prefill model's. How often a batch pays is measured, but it is tried at least once.
-  t.is(decodeTokens - before.decodeTokens, 4 * 49);
-  t.true(decodeBatches - before.decodeBatches < 4 * 49);
+  t.is(decodeTokens - before.decodeTokens, 4 * 399);
+  t.true(decodeBatches - before.decodeBatches < 4 * 399);
 });
 
 test("a long prompt is read in short pieces while an answer is written, unless it is to have all of the time", async (t) => {
