@@ -297,14 +297,19 @@ test("a decode model by name may have a layer map of its own", async (t) => {
 test("disposal in the middle of answers by several writers frees all", async (t) => {
   const paths = await written(t);
   const pair = await openBoth(t, paths, { cacheTypeK: "q8_0" });
+  const begun: Promise<void>[] = [];
   const answers = ["quick", "careful", "prefill"].map(async (writer) => {
+    let onChunk = () => {};
+    begun.push(
+      new Promise((resolve) => {
+        onChunk = resolve;
+      }),
+    );
     const session = await pair.createSession({ writer });
-    await session.prefill(prompt);
-    await session.switch();
-    return readAnswer(session.decode({ temperature: 0, ignoreEos: true, maxTokens: 400 }));
+    return session.generate(prompt, { temperature: 0, ignoreEos: true, maxTokens: 400, onChunk });
   });
   for (const ended of answers) ended.catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await Promise.race(begun);
   await pair.dispose();
   for (const ended of answers) await refusal(t, "ERR_DISPOSED", ended);
 });
