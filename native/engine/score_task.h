@@ -27,6 +27,8 @@ class score_task final : public task {
 
   private:
     score_request request() const;
+    turn read();
+    void end();
 
     slot_ptr slot_;
     pair & pair_;
