@@ -20,8 +20,10 @@ export interface PoolOptions {
    * Tokens of KV cache for all sessions together: 1 or more, raised to `contextSize` and rounded up to a multiple of 256. The
    * sessions then share one pool, each taking what it holds, up to `contextSize`; a fork shares its origin's tokens. Where the
    * pool is full, the state of idle sessions is put aside in ordinary memory, the longest unused first, and comes back with
-   * their next call. Where running ones do not fit together, those that came later wait; none fails. Models with a sliding
-   * window or a compressed memory refuse it with ERR_INVALID_ARGUMENT.
+   * their next call. Where running ones do not fit together, those that came later wait; none fails. Where a session's
+   * tokens lie in the pool changes the last bits of logits, also with `deterministic`. Only ordinary attention, recurrent states
+   * and both together can be shared so; models with a sliding window, a sparse or a compressed memory refuse it with
+   * ERR_INVALID_ARGUMENT.
    * @default none: each session has `contextSize` tokens to itself
    */
   readonly cacheTokens?: number | undefined;

@@ -1,8 +1,9 @@
 // The cells of a pair's caches as one pool of all sessions (pair_options::cache_tokens), and who has them.
 //
-// A session whose next step finds no free cells puts others aside: their state goes into memory of its own and comes back
-// before their next step. pool_order.h says whose turn that is. Where all others came earlier, the task parks until
-// there is room again. One session always fits, so the task that came first goes on in any case, and none waits for ever.
+// A session whose next step finds no free cells puts others aside: their state goes into memory of its own and comes
+// back before their next step. pool_order.h says whose turn that is. Where all others came earlier, the task parks
+// until there is room again. One session always fits, so the task that came first goes on in any case, and none waits
+// for ever.
 #pragma once
 
 #include "pool_order.h"
@@ -40,13 +41,13 @@ class cache_pool {
     // `wake`: lets parked tasks take turns again.
     explicit cache_pool(std::function<void()> wake) : wake_(std::move(wake)) {}
 
-    // A task's step on a session. If it `needs_cells`, what was put aside is brought back first. Parks where there is no
-    // room.
+    // A task's step on a session. If it `needs_cells`, what was put aside is brought back first. Parks where there is
+    // no room.
     task::turn run(const std::shared_ptr<pool_member> & member, uint64_t arrived, bool needs_cells,
                    const std::function<task::turn()> & step);
 
-    // Puts one session aside. Throws no_room where those who hold cells have the right to them, ERR_INTERNAL where nobody
-    // else holds any, ERR_OUT_OF_MEMORY.
+    // Puts one session aside. Throws no_room where those who hold cells have the right to them, ERR_INTERNAL where
+    // nobody else holds any, ERR_OUT_OF_MEMORY.
     void make_room();
 
     // The session holds cells without having taken a step: it is a fork.

@@ -59,8 +59,8 @@ class cached_sequence {
     // Whether it takes cells of the cache.
     bool holds_cells() const { return !aside_ && (held_.size() > 0 || marked_.size() > 0); }
 
-    // Moves what it holds, its mark included, out of the cache into memory of its own. It can be cut then, but nothing else
-    // until it is back. Throws std::bad_alloc; nothing has changed then.
+    // Moves what it holds, its mark included, out of the cache into memory of its own. It can be cut then, but nothing
+    // else until it is back. Throws std::bad_alloc; nothing has changed then.
     void put_aside();
     // Moves it back. False: there are too few free cells.
     bool bring_back();

@@ -250,8 +250,8 @@ session_places::ticket engine::create_session(int32_t priority, completion<std::
                                               pair_side writer) {
     loaded();
     const auto got = [this, end, writer](llama_seq_id sequence) {
-        const auto made = std::make_shared<session_handle>(shared_from_this(),
-                                                           std::make_shared<session_slot>(*pair_, pool_.get(), sequence, writer));
+        const auto made = std::make_shared<session_handle>(
+            shared_from_this(), std::make_shared<session_slot>(*pair_, pool_.get(), sequence, writer));
         try {
             end.done(made);
         } catch (...) {

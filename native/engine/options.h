@@ -112,10 +112,10 @@ struct pair_metrics {
     uint64_t n_prefill_batches = 0;
     uint64_t n_decode_tokens = 0;
     uint64_t n_decode_batches = 0;
-    uint32_t n_sessions = 0;  // open
-    uint32_t n_waiting = 0;   // calls that wait for a place
-    uint32_t n_aside = 0;     // sessions that are put aside; see cache_pool
-    uint64_t n_put_aside = 0; // how often one was
+    uint32_t n_sessions = 0;   // open
+    uint32_t n_waiting = 0;    // calls that wait for a place
+    uint32_t n_aside = 0;      // sessions that are put aside; see cache_pool
+    uint64_t n_put_aside = 0;  // how often one was
     task_counts tasks;
     histogram_counts first_token_ms, between_tokens_ms, decode_batch_sizes;  // see pair_meters.h
 };

@@ -71,8 +71,8 @@ class pair {
     bool can_cut() const { return can_cut_; }
     llama_seq_id spare_of(llama_seq_id sequence) const { return sequence + (llama_seq_id) info_.max_sessions; }
 
-    // Where the cells are a pool of all sessions' (pair_options::cache_tokens): called where a read or a handover finds none
-    // free. It frees some, or throws; what it throws, the read throws.
+    // Where the cells are a pool of all sessions' (pair_options::cache_tokens): called where a read or a handover finds
+    // none free. It frees some, or throws; what it throws, the read throws.
     void on_no_room(std::function<void()> make_room) { make_room_ = std::move(make_room); }
 
     // Reads n tokens at the positions from `position` on, at most batch_size() of the side; the logits of the

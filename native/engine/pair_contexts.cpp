@@ -68,19 +68,19 @@ static void check_cache_types(ggml_type type_k, ggml_type type_v, flash_attentio
     }
 }
 
-// A state that is put aside has to be all there is. llama.cpp leaves out, and lets others overwrite, what a sliding window
-// has passed, which a session comes back to where it is cut; and a compressed memory does not share its cells.
+// A state that is put aside has to be all there is. llama.cpp leaves out, and lets others overwrite, what a sliding
+// window has passed, which a session comes back to where it is cut. A compressed memory does not share its cells at
+// all, and of caches with an indexer nobody has tried it.
 static void check_can_pool(const model_traits & model) {
     switch (model.memory.form) {
-    case memory_form::sliding:
-    case memory_form::sparse_sliding:
-    case memory_form::hybrid_sliding:
-    case memory_form::compressed:
+    case memory_form::attention:
+    case memory_form::recurrent:
+    case memory_form::hybrid: return;
+    default:
         throw failure(error_code::invalid_argument,
                       "cacheTokens is not for a " + model.architecture +
                           " model, whose memory sessions cannot share; leave it out",
                       { { "parameter", "cacheTokens" } });
-    default: break;
     }
 }
 

@@ -35,8 +35,9 @@ task::turn score_task::step() {
     return run_in_pool(slot_, *this, !aborted(), [this] { return read(); });
 }
 
-void score_task::end() {
-    slot_->in_pool.caches = slot_->state.caches();
+void score_task::end() noexcept {
+    if (!other_caches_.empty()) slot_->in_pool.caches.swap(other_caches_);
+    other_caches_.clear();
     scorer_.reset();
     slot_->busy = false;
 }
@@ -48,7 +49,8 @@ task::turn score_task::read() {
             throw failure(error_code::stage_order, "scoring needs a session that has read nothing",
                           { { "stage", session_stage_name(slot_->state.stats().stage) } });
         scorer_.emplace(pair_, slot_->state.sequence(), request());
-        slot_->in_pool.caches = scorer_->caches();
+        other_caches_ = scorer_->caches();
+        slot_->in_pool.caches.swap(other_caches_);
     }
     if (!scorer_->done() && !scorer_->step()) throw failure(error_code::aborted, "aborted");
     if (!scorer_->done()) return turn::again;

@@ -70,9 +70,7 @@ for (const [title, recipe] of recipes) {
     const pair = await openPair(t, { ...recipe, ...precise, maxSessions: 4 });
     t.is(pair.info.contextSize, 512);
     t.is(pair.info.cacheTokens, 512);
-    const all = await Promise.all(
-      [0, 1, 2, 3].map(async (which) => converse(await pair.createSession(), which)),
-    );
+    const all = await Promise.all([0, 1, 2, 3].map(async (which) => converse(await pair.createSession(), which)));
     if (title !== "mamba") t.true(pair.metrics().putAside.times > 0);
     const single = await openPair(t, { ...recipe, ...precise, maxSessions: 1 });
     for (const [which, together] of all.entries())
@@ -221,11 +219,7 @@ for (const [title, recipe] of recipes)
     const [first, second, score] = work(await open(3));
     const together = await Promise.all([first(), second(), score()]);
     const apartFromOthers = work(await open(3));
-    const expected = [
-      await apartFromOthers[0](),
-      await apartFromOthers[1](),
-      await apartFromOthers[2](),
-    ] as const;
+    const expected = [await apartFromOthers[0](), await apartFromOthers[1](), await apartFromOthers[2]()] as const;
     for (const i of [0, 1] as const) {
       t.is(together[i].tokens.length, 200);
       t.true(apart(expected[i], together[i]) < close, `${i}: ${apart(expected[i], together[i])}`);
