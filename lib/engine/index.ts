@@ -54,7 +54,7 @@ export type {
   WriterSource,
 } from "./options.js";
 export { Pair } from "./pair.js";
-export type { QueueOptions, SessionOptions } from "./place-options.js";
+export type { PoolOptions, QueueOptions, SessionOptions } from "./place-options.js";
 export type {
   AdapterInfo,
   DecodeResult,

@@ -52,6 +52,7 @@ async function load(options: LoadPairOptions): Promise<Pair> {
       writers: writers.map((writer) => toNativeWriter(writer, modelAt)),
       ...toNativeCaches(checked),
       contextSize: checked.contextSize ?? 0,
+      cacheTokens: checked.cacheTokens ?? 0,
       maxSessions: checked.maxSessions,
       maxWaiting: checked.queue?.maxWaiting ?? 64,
       batchSize: checked.batchSize,

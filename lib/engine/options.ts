@@ -1,7 +1,7 @@
 /** What callers may ask for: the options of every public call, with units, ranges and defaults. */
 
 import type { GpuOption, ModelSource } from "../internal/model-source.js";
-import type { QueueOptions, SessionOptions } from "./place-options.js";
+import type { PoolOptions, QueueOptions, SessionOptions } from "./place-options.js";
 import type { WriterOption } from "./writer-options.js";
 
 export type { GpuOption, ModelSource } from "../internal/model-source.js";
@@ -59,7 +59,7 @@ export interface LoadProgress {
 }
 
 /** Options of {@link loadPair}. */
-export interface LoadPairOptions {
+export interface LoadPairOptions extends PoolOptions {
   /** The full model; it reads prompts. */
   readonly prefill: PrefillSource;
   /**
@@ -78,8 +78,8 @@ export interface LoadPairOptions {
    */
   readonly contextSize?: number | undefined;
   /**
-   * Sessions that can be open at once: 1 to 256. Each takes `contextSize` tokens of KV cache. Calls beyond wait
-   * ({@link LoadPairOptions.queue}).
+   * Sessions that can be open at once: 1 to 256. Each takes `contextSize` tokens of KV cache, unless there are `cacheTokens`
+   * for all. Calls beyond wait ({@link LoadPairOptions.queue}).
    * @default 1
    */
   readonly maxSessions?: number | undefined;

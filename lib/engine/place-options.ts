@@ -14,6 +14,21 @@ import {
 import * as z from "../internal/schema.js";
 import type { WriterOption } from "./writer-options.js";
 
+/** How sessions share the memory of their KV cache. */
+export interface PoolOptions {
+  /**
+   * Tokens of KV cache for all sessions together: 1 or more, raised to `contextSize` and rounded up to a multiple of 256. The
+   * sessions then share one pool, each taking what it holds, up to `contextSize`; a fork shares its origin's tokens. Where the
+   * pool is full, the state of idle sessions is put aside in ordinary memory, the longest unused first, and comes back with
+   * their next call. Where running ones do not fit together, those that came later wait; none fails. Where a session's
+   * tokens lie in the pool changes the last bits of logits, also with `deterministic`. Only ordinary attention, recurrent states
+   * and both together can be shared so; models with a sliding window, a sparse or a compressed memory refuse it with
+   * ERR_INVALID_ARGUMENT.
+   * @default none: each session has `contextSize` tokens to itself
+   */
+  readonly cacheTokens?: number | undefined;
+}
+
 /** What becomes of calls for one more session than a pair has places for. */
 export interface QueueOptions {
   /**

@@ -92,6 +92,8 @@ export interface PairInfo extends PairInspection {
   readonly writers: Readonly<Record<string, WriterInfo>>;
   /** Tokens per session, as allocated. */
   readonly contextSize: number;
+  /** Tokens of all sessions together, as allocated. */
+  readonly cacheTokens: number;
   readonly maxSessions: number;
   readonly batchSize: number;
   readonly threads: number;
@@ -241,6 +243,8 @@ export interface PairMetrics {
   readonly sessions: number;
   /** Calls that wait for a session's place now. */
   readonly waiting: number;
+  /** With `cacheTokens`: sessions whose state is out of the full cache now, and how often one's was put aside since the load. */
+  readonly putAside: { readonly sessions: number; readonly times: number };
   /**
    * Tokens that the prefill model has read, refreshes, what was restored and answers that it wrote itself included, and in
    * how many batches.

@@ -116,6 +116,7 @@ const loadPairSchema = onFirstUse(() =>
       } satisfies SchemasOf<DecodeSource>),
     ),
     contextSize: z.optional(whole(1, 16_777_216)),
+    cacheTokens: z.optional(whole(1, 1_073_741_824)),
     maxSessions: z.withDefault(whole(1, 256), 1),
     queue: z.optional(queueSchema()),
     batchSize: z.withDefault(whole(1, 8192), 512),

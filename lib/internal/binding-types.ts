@@ -158,6 +158,8 @@ export interface NativeWriterOptions {
 export interface NativePairOptions extends NativeInspectOptions {
   /** 0: the default. */
   readonly contextSize: number;
+  /** 0: a stream of its own for each session. */
+  readonly cacheTokens: number;
   readonly maxSessions: number;
   /** Calls for one more session that wait for a place. */
   readonly maxWaiting: number;
@@ -226,6 +228,7 @@ export interface NativeInspection {
 export interface NativePairInfo extends NativeInspection {
   readonly writers: { readonly name: string; readonly model: NativeModelInfo; readonly plan: NativePlan }[];
   readonly contextSize: number;
+  readonly cacheTokens: number;
   readonly maxSessions: number;
   readonly batchSize: number;
   readonly threads: number;
@@ -237,6 +240,7 @@ export interface NativePairInfo extends NativeInspection {
 export interface NativePairMetrics {
   readonly sessions: number;
   readonly waiting: number;
+  readonly putAside: { readonly sessions: number; readonly times: number };
   readonly prefillTokens: number;
   readonly prefillBatches: number;
   readonly decodeTokens: number;

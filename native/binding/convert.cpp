@@ -160,6 +160,7 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     }
     if (!with_runtime) return out;
     out.context_size = in.size("contextSize");
+    out.cache_tokens = in.size("cacheTokens");
     out.max_sessions = in.size("maxSessions");
     out.max_waiting = in.size("maxWaiting");
     out.batch_size = in.size("batchSize");
@@ -278,6 +279,7 @@ Napi::Value from_pair_info(Napi::Env env, const pair_info & info) {
     }
     out.Set("writers", writers);
     out.Set("contextSize", info.context_size);
+    out.Set("cacheTokens", info.cache_tokens);
     out.Set("maxSessions", info.max_sessions);
     out.Set("batchSize", info.batch_size);
     out.Set("threads", info.n_threads);

@@ -150,6 +150,10 @@ Napi::Value pair_wrapper::metrics(const Napi::CallbackInfo & info) {
     Napi::Object out = Napi::Object::New(info.Env());
     out.Set("sessions", metrics.n_sessions);
     out.Set("waiting", metrics.n_waiting);
+    Napi::Object aside = Napi::Object::New(info.Env());
+    aside.Set("sessions", metrics.n_aside);
+    aside.Set("times", (double) metrics.n_put_aside);
+    out.Set("putAside", aside);
     out.Set("prefillTokens", (double) metrics.n_prefill_tokens);
     out.Set("prefillBatches", (double) metrics.n_prefill_batches);
     out.Set("decodeTokens", (double) metrics.n_decode_tokens);

@@ -1,6 +1,7 @@
 #include "cached_sequence.h"
 
 #include "failure.h"
+#include "no_room.h"
 
 #include <algorithm>
 
@@ -17,11 +18,14 @@ bool cached_sequence::read(pair_side by, const llama_token * tokens, uint32_t n,
 
 bool cached_sequence::read_next(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits) {
     const uint32_t at = held_.size();
+    if (aside_) throw failure(error_code::internal, "a sequence was to be read on while it was put aside");
     try {
         if (!pair_.read(by, tokens, n, (llama_pos) at, sequence_, n_logits)) {
             go_back(at);
             return false;
         }
+    } catch (const no_room &) {
+        throw;  // nothing was read
     } catch (...) {
         go_back(at);
         throw;
@@ -52,6 +56,8 @@ bool cached_sequence::read_rows(pair & models, const std::vector<batch_row> & ro
             go_back();
             return false;
         }
+    } catch (const no_room &) {
+        throw;  // nothing was read
     } catch (...) {
         go_back();
         throw;
@@ -70,7 +76,11 @@ std::optional<uint32_t> cached_sequence::catch_up(const llama_token * text, uint
 
 void cached_sequence::cut(uint32_t n) {
     wanted_.truncate(n);
-    if (held_.size() > n) go_back(n);
+    if (held_.size() <= n) return;
+    if (aside_)
+        cut_aside(n);
+    else
+        go_back(n);
 }
 
 void cached_sequence::copy(const cached_sequence & from) {
@@ -106,6 +116,47 @@ void cached_sequence::go_back(uint32_t n) {
         marked_ = {};
     }
     held_ = marked_;
+}
+
+void cached_sequence::put_aside() {
+    if (!holds_cells()) return;
+    stored made{ pair_.save(cache_, sequence_, state_part::all), {}, held_, marked_ };
+    const llama_seq_id spare = pair_.spare_of(sequence_);
+    // Of the mark the cells are among those of the sequence.
+    if (marked_.size() > 0) made.mark = pair_.save(cache_, spare, state_part::uncuttable);
+    pair::forget(cache_, sequence_, 0);
+    if (!pair_.can_cut()) pair::forget(cache_, spare, 0);
+    aside_ = std::move(made);
+}
+
+// What go_back would leave, of what is put aside.
+void cached_sequence::cut_aside(uint32_t n) {
+    if (pair_.can_cut()) {
+        held_.truncate(n);
+    } else {
+        if (marked_.size() > n) marked_ = {};
+        held_ = marked_;
+    }
+    if (held_.size() == 0) aside_.reset();
+}
+
+bool cached_sequence::bring_back() {
+    if (!aside_) return true;
+    if (!pair_.restore(cache_, sequence_, aside_->state, state_part::all)) return false;
+    if (const uint32_t n = aside_->marked.size()) {
+        const llama_seq_id spare = pair_.spare_of(sequence_);
+        // The mark has the same cells again, and a state of its own.
+        llama_memory_seq_cp(llama_get_memory(cache_), sequence_, spare, -1, -1);
+        if (!pair_.restore(cache_, spare, aside_->mark, state_part::uncuttable))
+            throw failure(error_code::internal, "a session's mark could not be restored");
+        pair::forget(cache_, spare, (llama_pos) n);
+    }
+    const uint32_t n = held_.size();
+    held_ = aside_->held;
+    marked_ = aside_->marked;
+    aside_.reset();
+    if (n < held_.size()) go_back(n);
+    return true;
 }
 
 }  // namespace overfill

@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 namespace overfill {
 
@@ -55,6 +56,15 @@ class cached_sequence {
     // Becomes a copy of another sequence of the same cache, its mark included.
     void copy(const cached_sequence & from);
 
+    // Whether it takes cells of the cache.
+    bool holds_cells() const { return !aside_ && (held_.size() > 0 || marked_.size() > 0); }
+
+    // Moves what it holds, its mark included, out of the cache into memory of its own. It can be cut then, but nothing
+    // else until it is back. Throws std::bad_alloc; nothing has changed then.
+    void put_aside();
+    // Moves it back. False: there are too few free cells.
+    bool bring_back();
+
     // After a handover has written the cells: the cache now holds this.
     void adopt(const cache_ledger & ledger) { wanted_ = held_ = ledger; }
 
@@ -64,12 +74,20 @@ class cached_sequence {
     // Makes the cache hold at most its first n tokens, whatever a read has left behind them: where it cannot be cut,
     // those of the mark if it lies at n or before, else none.
     void go_back(uint32_t n);
+    void cut_aside(uint32_t n);
 
     pair & pair_;
     llama_context * cache_;
     llama_seq_id sequence_;
     cache_ledger wanted_, held_;
     cache_ledger marked_;  // empty: no mark
+
+    // As it was when it was put aside. It may have been cut since.
+    struct stored {
+        std::vector<uint8_t> state, mark;
+        cache_ledger held, marked;
+    };
+    std::optional<stored> aside_;
 };
 
 }  // namespace overfill

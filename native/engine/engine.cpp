@@ -24,6 +24,10 @@ class engine::load_task final : public task {
                                                   on_progress_(progress);
                                                   return !scheduler::should_abort(owner_.scheduler_.get());
                                               });
+        if (owner_.options_.cache_tokens > 0) {
+            owner_.pool_ = std::make_unique<cache_pool>([tasks = owner_.scheduler_.get()] { tasks->wake(); });
+            owner_.pair_->on_no_room([pool = owner_.pool_.get()] { pool->make_room(); });
+        }
         end_.done(owner_.pair_->info());
         return turn::done;
     }
@@ -86,6 +90,7 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
         raw->texts_.reset();
         raw->text_encoder_.reset();
         raw->chats_.clear();
+        raw->pool_.reset();
         raw->pair_.reset();
         std::function<void()> done;
         {
@@ -245,8 +250,8 @@ session_places::ticket engine::create_session(int32_t priority, completion<std::
                                               pair_side writer) {
     loaded();
     const auto got = [this, end, writer](llama_seq_id sequence) {
-        const auto made = std::make_shared<session_handle>(shared_from_this(),
-                                                           std::make_shared<session_slot>(*pair_, sequence, writer));
+        const auto made = std::make_shared<session_handle>(
+            shared_from_this(), std::make_shared<session_slot>(*pair_, pool_.get(), sequence, writer));
         try {
             end.done(made);
         } catch (...) {
@@ -262,6 +267,8 @@ pair_metrics engine::metrics() {
     out.tasks = scheduler_->counts();
     out.n_sessions = places_.n_taken();
     out.n_waiting = places_.n_waiting();
+    out.n_aside = pool_ ? pool_->n_aside() : 0;
+    out.n_put_aside = pool_ ? pool_->n_put_aside() : 0;
     return out;
 }
 

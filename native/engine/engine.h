@@ -6,6 +6,7 @@
 #pragma once
 
 #include "answer_parser.h"
+#include "cache_pool.h"
 #include "chat_templates.h"
 #include "examples.h"
 #include "options.h"
@@ -131,7 +132,8 @@ class engine : public std::enable_shared_from_this<engine> {
 
     pair_options options_;
     std::atomic<bool> disposed_{ false };
-    std::unique_ptr<pair> pair_;  // made and freed on the engine thread
+    std::unique_ptr<pair> pair_;  // made and freed on the engine thread, like the next
+    std::unique_ptr<cache_pool> pool_;
     // Made for the first record; they refer to the pair's model. One for each thread.
     std::optional<example_tokenizer> encoder_, text_encoder_;
     std::map<std::string, chat_templates> chats_;  // by source; "": the model's own. Used on the text thread

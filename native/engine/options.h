@@ -47,6 +47,7 @@ struct pair_options {
     std::vector<adapter_options> prefill_adapters;
     std::vector<adapter_options> decode_adapters;
     uint32_t context_size = 0;  // tokens a session; 0: what both models were trained on, at most 4096
+    uint32_t cache_tokens = 0;  // of all sessions together, in one pool; 0: context_size of each in a stream of its own
     uint32_t max_sessions = 1;
     uint32_t max_waiting = 64;   // calls for one more session that wait for a place
     uint32_t batch_size = 512;   // tokens a micro-batch of the prefill
@@ -88,6 +89,7 @@ struct pair_info {
     std::vector<adapter_facts> prefill_adapters;
     std::vector<writer_info> writers;  // at least one; the first is the default
     uint32_t context_size = 0;         // tokens a session, as allocated
+    uint32_t cache_tokens = 0;         // of all sessions together, as allocated
     uint32_t max_sessions = 1;
     uint32_t batch_size = 0;
     int32_t n_threads = 1;
@@ -110,8 +112,10 @@ struct pair_metrics {
     uint64_t n_prefill_batches = 0;
     uint64_t n_decode_tokens = 0;
     uint64_t n_decode_batches = 0;
-    uint32_t n_sessions = 0;  // open
-    uint32_t n_waiting = 0;   // calls that wait for a place
+    uint32_t n_sessions = 0;   // open
+    uint32_t n_waiting = 0;    // calls that wait for a place
+    uint32_t n_aside = 0;      // sessions that are put aside; see cache_pool
+    uint64_t n_put_aside = 0;  // how often one was
     task_counts tasks;
     histogram_counts first_token_ms, between_tokens_ms, decode_batch_sizes;  // see pair_meters.h
 };

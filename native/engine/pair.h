@@ -10,6 +10,7 @@
 #include "options.h"
 #include "pair_meters.h"
 #include "piece_size.h"
+#include "sequence_state.h"
 #include "token_pieces.h"
 
 #include <atomic>
@@ -70,6 +71,10 @@ class pair {
     bool can_cut() const { return can_cut_; }
     llama_seq_id spare_of(llama_seq_id sequence) const { return sequence + (llama_seq_id) info_.max_sessions; }
 
+    // Where the cells are a pool of all sessions' (pair_options::cache_tokens): called where a read or a handover finds
+    // none free. It frees some, or throws; what it throws, the read throws.
+    void on_no_room(std::function<void()> make_room) { make_room_ = std::move(make_room); }
+
     // Reads n tokens at the positions from `position` on, at most batch_size() of the side; the logits of the
     // last n_logits are wanted. Returns false if it was aborted; throws ERR_INFERENCE_FAILED or ERR_OUT_OF_MEMORY. Some
     // of the positions may be in the cache even so: the caller takes them away.
@@ -103,6 +108,10 @@ class pair {
     // Makes a sequence of the context's memory a copy of another.
     void copy(llama_context * ctx, llama_seq_id from, llama_seq_id to);
 
+    // A sequence of the context's memory as bytes, and back; see sequence_state.h.
+    std::vector<uint8_t> save(llama_context * ctx, llama_seq_id sequence, state_part part);
+    bool restore(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state, state_part part);
+
     // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
@@ -116,6 +125,7 @@ class pair {
     };
 
     bool run_batch(pair_side by);
+    void with_room(const std::function<void()> & write);
     const pair_plan & plan_of(pair_side side) const { return models_.writers.at(decode_index(side)).plan; }
     writer & writer_of(pair_side side) { return writers_.at(decode_index(side)); }
     void make_contexts(const pair_options & options, ggml_abort_callback should_abort, void * abort_data);
@@ -136,6 +146,7 @@ class pair {
     llama_batch batch_{};
     llama_context * last_read_ = nullptr;  // the context that computed last
     bool can_cut_ = true;
+    std::function<void()> make_room_;
     piece_size beside_answers_;
     uint32_t most_now_ = UINT32_MAX;
     stopwatch piece_watch_;

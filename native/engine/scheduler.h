@@ -75,6 +75,9 @@ class task {
     void abort() { aborted_.store(true, std::memory_order_relaxed); }
     bool aborted() const { return aborted_.load(std::memory_order_relaxed); }
 
+    // Counts tasks in the order in which they came.
+    uint64_t arrived() const { return arrived_; }
+
   private:
     friend class scheduler;
 

@@ -41,6 +41,11 @@ scorer::~scorer() {
     held_by_decode_.cache.cut(0);
 }
 
+std::vector<cached_sequence *> scorer::caches() {
+    if (pair_.shares(request_.writer)) return { &held_.cache };
+    return { &held_.cache, &held_by_decode_.cache };
+}
+
 score_result scorer::take_result() {
     result_.prompt = std::move(request_.prompt);
     result_.responses = std::move(request_.responses);

@@ -60,6 +60,9 @@ class scorer {
     bool done() const { return response_ == request_.responses.size(); }
     score_result take_result();
 
+    // Those that it reads into.
+    std::vector<cached_sequence *> caches();
+
   private:
     // How far a step has come. What is left is found anew from what the caches hold and what there is of the row.
     enum class progress { done, more, aborted };

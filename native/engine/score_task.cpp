@@ -32,18 +32,30 @@ score_request score_task::request() const {
 }
 
 task::turn score_task::step() {
+    return run_in_pool(slot_, *this, !aborted(), [this] { return read(); });
+}
+
+void score_task::end() noexcept {
+    if (!other_caches_.empty()) slot_->in_pool.caches.swap(other_caches_);
+    other_caches_.clear();
+    scorer_.reset();
+    slot_->busy = false;
+}
+
+task::turn score_task::read() {
     if (aborted()) throw failure(error_code::aborted, "aborted");
     if (!scorer_) {
         if (slot_->state.stats().stage != session_stage::empty)
             throw failure(error_code::stage_order, "scoring needs a session that has read nothing",
                           { { "stage", session_stage_name(slot_->state.stats().stage) } });
         scorer_.emplace(pair_, slot_->state.sequence(), request());
+        other_caches_ = scorer_->caches();
+        slot_->in_pool.caches.swap(other_caches_);
     }
     if (!scorer_->done() && !scorer_->step()) throw failure(error_code::aborted, "aborted");
     if (!scorer_->done()) return turn::again;
     const score_result result = scorer_->take_result();
-    scorer_.reset();
-    slot_->busy = false;
+    end();
     end_.done(result);
     return turn::done;
 }
@@ -58,8 +70,7 @@ task::wish score_task::next() const noexcept {
 }
 
 void score_task::fail(const failure & error) noexcept {
-    scorer_.reset();
-    slot_->busy = false;
+    end();
     end_.failed(error);
 }
 

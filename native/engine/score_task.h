@@ -27,12 +27,15 @@ class score_task final : public task {
 
   private:
     score_request request() const;
+    turn read();
+    void end() noexcept;
 
     slot_ptr slot_;
     pair & pair_;
     score_input input_;
     completion<score_result> end_;
     std::optional<scorer> scorer_;
+    std::vector<cached_sequence *> other_caches_;  // the session's own, while the scorer's are in the pool
 };
 
 }  // namespace overfill

@@ -3,6 +3,7 @@
 #include "clock.h"
 #include "failure.h"
 #include "logits.h"
+#include "no_room.h"
 #include "prompt.h"
 
 #include <algorithm>
@@ -31,6 +32,13 @@ void session::set_stage(session_stage stage) {
     stats_.stage = stage;
     stats_.n_context_tokens = (uint32_t) tokens_.size();
     stats_.context_size = pair_.info().context_size;
+}
+
+std::vector<cached_sequence *> session::caches() {
+    std::vector<cached_sequence *> out = { &cache_ };
+    for (size_t i = 0; i < own_caches_.size(); i++)
+        if (!pair_.shares(decode_side(i))) out.push_back(&own_caches_[i]);
+    return out;
 }
 
 void session::clear() {
@@ -141,12 +149,19 @@ void session::prefill_run::start() {
     started_ = true;
     session & s = session_;
     s.set_deterministic(deterministic_);
-    cut_ = n_kept_ < s.tokens_.size();
-    if (cut_) s.cut(n_kept_);
+    if (n_kept_ < s.tokens_.size()) {
+        s.cut(n_kept_);
+        cut_ = true;
+    }
     if (refresh_) {
         s.cache_.cut(s.n_clean());
     } else if (s.writers_cache().size() > s.cache_.size()) {
-        s.pair_.hand_back(s.sequence_, (llama_pos) s.cache_.size(), s.writer_);
+        try {
+            s.pair_.hand_back(s.sequence_, (llama_pos) s.cache_.size(), s.writer_);
+        } catch (const no_room &) {
+            started_ = false;  // it begins again when there is some
+            throw;
+        }
         s.cache_.adopt(s.writers_cache().ledger());
     }
     n_cached_before_ = s.cache_.size();
@@ -284,10 +299,11 @@ refresh_step session::refresh_some() {
     const uint32_t n_left = (uint32_t) tokens_.size() - cache_.size();
     const uint32_t n = std::min(n_left, piece_of(pair_side::prefill));
     const bool last = n == n_left;
-    if (cache_.read(pair_side::prefill, &tokens_[cache_.size()], n, last ? 1 : 0)) {
+    // Nothing is left where all was read, and then there was no room to hand it over.
+    if (n_left == 0 || cache_.read(pair_side::prefill, &tokens_[cache_.size()], n, last ? 1 : 0)) {
         step.n_tokens = n;
         refresh_begun_ = true;
-        if (last) remember_logits(refreshed_logits_);
+        if (last && n_left > 0) remember_logits(refreshed_logits_);
     } else {
         step.aborted = true;
     }

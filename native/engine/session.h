@@ -76,6 +76,9 @@ class session {
     uint32_t n_before_answer() const { return n_before_answer_; }
     answer_trace & trace() { return trace_; }
 
+    // Those that it reads into.
+    std::vector<cached_sequence *> caches();
+
     void clear();
 
     // Becomes what the other, whose stage is over, is now. The totals are its own, from here on.

@@ -1,6 +1,7 @@
 #include "session_tasks.h"
 
 #include "clock.h"
+#include "no_room.h"
 #include "text.h"
 
 #include <iterator>
@@ -11,6 +12,12 @@ namespace overfill {
 
 static failure aborted() { return failure(error_code::aborted, "aborted"); }
 
+task::turn run_in_pool(const slot_ptr & slot, const task & by, bool needs_cells,
+                       const std::function<task::turn()> & step) {
+    if (!slot->pool) return step();
+    return slot->pool->run({ slot, &slot->in_pool }, by.arrived(), needs_cells, step);
+}
+
 // --- prefill ---
 
 prefill_task::prefill_task(slot_ptr slot, const llama_vocab * vocab, prompt_input input,
@@ -20,6 +27,10 @@ prefill_task::prefill_task(slot_ptr slot, const llama_vocab * vocab, prompt_inpu
       on_progress_(std::move(on_progress)), end_(std::move(end)) {}
 
 task::turn prefill_task::step() {
+    return run_in_pool(slot_, *this, !aborted(), [this] { return read(); });
+}
+
+task::turn prefill_task::read() {
     if (aborted()) {
         if (run_) run_->roll_back();
         throw overfill::aborted();
@@ -36,6 +47,8 @@ task::turn prefill_task::step() {
     }
     try {
         if (!run_->step()) throw overfill::aborted();
+    } catch (const no_room &) {
+        throw;
     } catch (...) {
         run_->roll_back();
         throw;
@@ -64,11 +77,13 @@ void prefill_task::fail(const failure & error) noexcept {
 // --- switch ---
 
 task::turn switch_task::step() {
-    if (aborted()) throw overfill::aborted();
-    const handover_report report = slot_->state.hand_over(writer_);
-    slot_->busy = false;
-    end_.done(report);
-    return turn::done;
+    return run_in_pool(slot_, *this, !aborted(), [this] {
+        if (aborted()) throw overfill::aborted();
+        const handover_report report = slot_->state.hand_over(writer_);
+        slot_->busy = false;
+        end_.done(report);
+        return turn::done;
+    });
 }
 
 void switch_task::fail(const failure & error) noexcept {
@@ -84,10 +99,11 @@ decode_task::decode_task(slot_ptr slot, const pair & models, decode_options opti
 
 // False: it was aborted.
 bool decode_task::begin() {
+    session & s = slot_->state;
+    // Where there is no room for a handover, it is tried again.
+    if (!aborted()) s.begin_decode(options_.writer);
     clock_ = answer_clock(std::exchange(slot_->asked, std::nullopt));
     if (aborted()) return false;
-    session & s = slot_->state;
-    s.begin_decode(options_.writer);
     result_.writer = pair_.name_of(s.writer());
     s.set_deterministic(options_.deterministic);
     answer_trace trace = s.trace();
@@ -112,6 +128,14 @@ bool decode_task::begin() {
 }
 
 task::turn decode_task::step() {
+    // Woken by something else than its reader, it would take cells back only to wait with them.
+    if (slot_->in_pool.waits_for_reader && !aborted() && stream_->is_full()) return turn::parked;
+    slot_->in_pool.waits_for_reader = false;
+    // The logits of a row take no cells, and would not be valid any more after a wait for some.
+    return run_in_pool(slot_, *this, !aborted() && !given_, [this] { return write(); });
+}
+
+task::turn decode_task::write() {
     if (!sampler_ && !begin()) {
         slot_->busy = false;
         result_.reason = finish_reason::abort;
@@ -133,7 +157,7 @@ task::wish decode_task::next() const noexcept {
     if (refreshing_ || s.refresh_is_due(options_.refresh_interval) || s.owes()) {
         out.is = wish::kind::piece;
         out.within_answer = true;
-    } else if (!options_.deterministic) {
+    } else if (!options_.deterministic && !slot_->in_pool.aside) {
         out.row = slot_->state.next_row();
     }
     return out;
@@ -202,6 +226,7 @@ task::turn decode_task::generate() {
     text_->release(piece_.text, piece_.tokens);
     if (give()) return turn::again;
     clock_.waits_for_reader();
+    slot_->in_pool.waits_for_reader = slot_->pool != nullptr;
     return turn::parked;
 }
 
@@ -250,10 +275,12 @@ void decode_task::fail(const failure & error) noexcept {
 // --- retract ---
 
 task::turn retract_task::step() {
-    slot_->state.retract(n_tokens_);
-    slot_->busy = false;
-    end_.done(true);
-    return turn::done;
+    return run_in_pool(slot_, *this, false, [this] {
+        slot_->state.retract(n_tokens_);
+        slot_->busy = false;
+        end_.done(true);
+        return turn::done;
+    });
 }
 
 void retract_task::fail(const failure & error) noexcept {
@@ -264,17 +291,20 @@ void retract_task::fail(const failure & error) noexcept {
 // --- fork ---
 
 task::turn fork_task::step() {
-    if (aborted()) throw overfill::aborted();
-    try {
-        to_->state.fork_from(from_->state);
-    } catch (...) {
-        to_->state.clear();
-        throw;
-    }
-    to_->n_before_space = from_->n_before_space;
-    from_->busy = to_->busy = false;
-    end_.done(true);
-    return turn::done;
+    return run_in_pool(from_, *this, !aborted(), [this] {
+        if (aborted()) throw overfill::aborted();
+        try {
+            if (to_->pool) to_->pool->add({ to_, &to_->in_pool });
+            to_->state.fork_from(from_->state);
+        } catch (...) {
+            to_->state.clear();
+            throw;
+        }
+        to_->n_before_space = from_->n_before_space;
+        from_->busy = to_->busy = false;
+        end_.done(true);
+        return turn::done;
+    });
 }
 
 void fork_task::fail(const failure & error) noexcept {
@@ -287,6 +317,7 @@ void fork_task::fail(const failure & error) noexcept {
 task::turn release_task::step() {
     if (slot_->busy) return turn::again;
     slot_->state.clear();
+    if (slot_->pool) slot_->pool->forget(slot_->in_pool);
     done_();
     return turn::done;
 }

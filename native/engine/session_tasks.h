@@ -4,14 +4,12 @@
 
 #include "answer_text.h"
 #include "completion.h"
-#include "pair_meters.h"
 #include "prompt.h"
 #include "sampler.h"
 #include "scheduler.h"
-#include "session.h"
+#include "session_slot.h"
 #include "token_stream.h"
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,20 +18,9 @@
 
 namespace overfill {
 
-// What a session's handle and its tasks have in common.
-struct session_slot {
-    session_slot(pair & models, llama_seq_id sequence, pair_side writer) : state(models, sequence, writer) {}
-
-    session state;                    // engine thread, except for stats()
-    std::atomic<bool> busy{ false };  // a stage runs or waits for its turn
-    std::atomic<bool> disposed{ false };
-    // Engine thread: the tokens there were behind a prompt whose last white space the vocabulary made nothing of; it
-    // belongs before the text that comes next. 0: none.
-    size_t n_before_space = 0;
-    // Engine thread: when the last prefill was called, until an answer begins.
-    std::optional<answer_clock::time> asked;
-};
-using slot_ptr = std::shared_ptr<session_slot>;
+// A step on a session whose cells may be those of a pool; see cache_pool::run.
+task::turn run_in_pool(const slot_ptr & slot, const task & by, bool needs_cells,
+                       const std::function<task::turn()> & step);
 
 class prefill_task final : public task {
   public:
@@ -44,6 +31,8 @@ class prefill_task final : public task {
     void fail(const failure & error) noexcept override;
 
   private:
+    turn read();
+
     slot_ptr slot_;
     const llama_vocab * vocab_;
     prompt_input input_;
@@ -78,6 +67,7 @@ class decode_task final : public task {
 
   private:
     bool begin();
+    turn write();
     std::optional<llama_token> sample(const float * logits);
     turn generate();
     turn finish(finish_reason reason);

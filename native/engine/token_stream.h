@@ -50,6 +50,7 @@ class token_stream {
 
     // Tokens that wait for the reader now.
     size_t n_waiting() const;
+    bool is_full() const { return n_waiting() >= capacity; }
 
   private:
     std::function<void()> on_readable_, on_drained_;
