@@ -34,7 +34,6 @@ export type {
   DecodeOptions,
   DecodeSource,
   DetokenizeOptions,
-  ForkOptions,
   GenerateOptions,
   GpuOption,
   InspectOptions,
@@ -54,7 +53,7 @@ export type {
   WriterSource,
 } from "./options.js";
 export { Pair } from "./pair.js";
-export type { PoolOptions, QueueOptions, SessionOptions } from "./place-options.js";
+export type { ForkOptions, PoolOptions, QueueOptions, SessionOptions } from "./place-options.js";
 export type {
   AdapterInfo,
   DecodeResult,

@@ -1,7 +1,7 @@
 /** What callers may ask for: the options of every public call, with units, ranges and defaults. */
 
 import type { GpuOption, ModelSource } from "../internal/model-source.js";
-import type { PoolOptions, QueueOptions, SessionOptions } from "./place-options.js";
+import type { PoolOptions, QueueOptions } from "./place-options.js";
 import type { WriterOption } from "./writer-options.js";
 
 export type { GpuOption, ModelSource } from "../internal/model-source.js";
@@ -226,9 +226,6 @@ export interface SwitchOptions extends WriterOption {
   /** Checked before the switch begins; the call then rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
 }
-
-/** Options of {@link Session.fork}: of the call for the new session's place. */
-export interface ForkOptions extends Pick<SessionOptions, "priority" | "signal"> {}
 
 /** A sampler of {@link SamplingOptions.samplers}, by llama.cpp's name. */
 export type SamplerName =

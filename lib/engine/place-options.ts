@@ -55,6 +55,9 @@ export interface SessionOptions extends WriterOption {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Options of {@link Session.fork}: of the call for the new session's place. */
+export interface ForkOptions extends Pick<SessionOptions, "priority" | "signal"> {}
+
 export const queueSchema = onFirstUse(() =>
   z.strictObject({
     maxWaiting: z.optional(whole(0, 65_536)),

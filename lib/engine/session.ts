@@ -10,7 +10,6 @@ import type {
   DecodeChunk,
   DecodeOptions,
   DetokenizeOptions,
-  ForkOptions,
   GenerateOptions,
   PrefillOptions,
   PrefillProgress,
@@ -19,6 +18,7 @@ import type {
   TokenizeOptions,
 } from "./options.js";
 import { type Pair, sessionIfFree } from "./pair.js";
+import type { ForkOptions } from "./place-options.js";
 import {
   type GeneratedAnswer,
   type GenerateResult,
