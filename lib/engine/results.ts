@@ -233,7 +233,7 @@ export interface EngineTasks {
   readonly running: number;
   /** Waiting for their turn: the queue's depth. A stage that is under way waits here between its steps. */
   readonly ready: number;
-  /** Answers that are so far ahead of their reader that they wait for it. */
+  /** Answers that are so far ahead of their reader that they wait for it, and in a full pool what waits for room. */
   readonly waitingForReader: number;
 }
 
