@@ -14,7 +14,8 @@ import type {
 import { fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, type EncodeOptions } from "./encode.js";
 import type { DetokenizeOptions, Prompt, TokenizeOptions } from "./options.js";
-import { checkSessionOptions, type SessionOptions } from "./place-options.js";
+import type { SessionOptions } from "./place-options.js";
+import { checkSessionOptions } from "./place-validation.js";
 import type { PairInfo, PairMetrics } from "./results.js";
 import { type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
 import { checkScore } from "./score-validation.js";

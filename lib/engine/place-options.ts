@@ -1,17 +1,5 @@
 /** What callers may ask about the places of sessions: how many may wait for one, how long, and in which order. */
 
-import { check } from "../internal/check-options.js";
-import {
-  type InputOf,
-  maxInt32,
-  onFirstUse,
-  priority,
-  type SchemasOf,
-  signal,
-  text,
-  whole,
-} from "../internal/option-schemas.js";
-import * as z from "../internal/schema.js";
 import type { WriterOption } from "./writer-options.js";
 
 /** How sessions share the memory of their KV cache. */
@@ -57,21 +45,3 @@ export interface SessionOptions extends WriterOption {
 
 /** Options of {@link Session.fork}: of the call for the new session's place. */
 export interface ForkOptions extends Pick<SessionOptions, "priority" | "signal"> {}
-
-export const queueSchema = onFirstUse(() =>
-  z.strictObject({
-    maxWaiting: z.optional(whole(0, 65_536)),
-    timeoutMs: z.optional(whole(1, maxInt32)),
-  } satisfies SchemasOf<QueueOptions>),
-);
-
-const sessionSchema = onFirstUse(() =>
-  z.strictObject({
-    priority: priority(),
-    writer: z.optional(text()),
-    signal: z.optional(signal()),
-  } satisfies SchemasOf<SessionOptions>),
-);
-
-export const checkSessionOptions = (value: SessionOptions) =>
-  check(sessionSchema(), value satisfies InputOf<typeof sessionSchema>, "options");

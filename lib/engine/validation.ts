@@ -44,7 +44,8 @@ import type {
   TokenizeOptions,
   WriterSource,
 } from "./options.js";
-import { type ForkOptions, queueSchema } from "./place-options.js";
+import type { ForkOptions } from "./place-options.js";
+import { queueSchema } from "./place-validation.js";
 import type { OnePairOptions } from "./writer-options.js";
 
 const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));
