@@ -4,14 +4,16 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 namespace overfill {
 
 class piece_size {
   public:
-    // `share` of the time, above 0; 1: a prompt is always read in pieces of `most` tokens.
-    piece_size(double share, uint32_t most) : share_(share), most_(most), size_(std::min(most_, 8.0)) {}
+    // `share` of the time, above 0; 1: a prompt is always read in pieces of `most` tokens. Begins with a single token:
+    // of pieces that are too long the answers see each, while too short ones only cost the prompt a moment.
+    piece_size(double share, uint32_t most) : share_(share), most_(most) {}
 
     // A round's tokens of answers took so long.
     void saw_answers(double milliseconds) { answers_ms_ = smooth(answers_ms_, milliseconds); }
@@ -23,9 +25,10 @@ class piece_size {
     void saw_piece(uint32_t n, double milliseconds) {
         if (share_ >= 1 || n < size() || milliseconds <= 0) return;
         const double wanted = answers_ms_ * share_ / (1 - share_);
-        // Half of the way, and never more than twice as long at once: a single measurement says little.
+        // Half of the way, and never more than twice as long at once: a single measurement says little. From whole
+        // tokens to whole tokens: fractions that add up would try a longer piece again and again where it is too long.
         const double factor = std::clamp(wanted / milliseconds, 0.25, 3.0);
-        size_ = std::clamp(size_ * (1 + factor) / 2, 1.0, most_);
+        size_ = std::clamp(std::round(size_ * (1 + factor) / 2), 1.0, most_);
     }
 
   private:
@@ -33,7 +36,7 @@ class piece_size {
 
     double share_;
     double most_;
-    double size_;
+    double size_ = 1;
     double answers_ms_ = 0;  // of a round
 };
 
