@@ -375,7 +375,8 @@ void session::retract(uint32_t n) {
     if (n > tokens_.size() - n_before_answer_)
         throw failure(error_code::invalid_argument, "the answer has fewer than " + std::to_string(n) + " tokens",
                       { { "parameter", "tokens" } });
-    if (n == 0) return;
+    // An answer that ended before its first token is taken back as well: it can be begun again.
+    if (n == 0 && (stage != session_stage::ended || tokens_.size() > n_before_answer_)) return;
     tokens_.resize(tokens_.size() - n);
     // Where the last decode began, the answer may have been cut inside a character.
     unfinished_text_ = tokens_.size() == n_before_decode_ ? unfinished_text_before_ : "";

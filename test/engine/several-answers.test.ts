@@ -78,3 +78,19 @@ test("an answer that fails ends the others, and all places come back", async (t)
   await refusal(t, "ERR_INVALID_ARGUMENT", session.generate(prompt, { n: 0 }));
   t.is((await session.generate(prompt, { ...traced(5), n: 2 })).answers.length, 2);
 });
+
+test("answers that end before their first token are written one after the other too", async (t) => {
+  const pair = await openPair(t, { decode, maxSessions: 1 });
+  await using session = await pair.createSession();
+  const [eos = 0] = pair.tokenize("<|end_of_text|>", { parseSpecial: true });
+  const { answers } = await session.generate(prompt, { n: 3, logitBias: { [eos]: Number.POSITIVE_INFINITY } });
+  t.deepEqual(
+    answers.map(({ tokens, decode: { reason } }) => [tokens.length, reason]),
+    [
+      [0, "eos"],
+      [0, "eos"],
+      [0, "eos"],
+    ],
+  );
+  t.is(session.stats().stage, "ended");
+});
