@@ -4,8 +4,8 @@ import test from "ava";
 import type { DecodeChunk, DecodeOptions, Pair, ScoreResult, Session } from "../../lib/index.js";
 import {
   apart,
-  cut,
-  deep,
+  kindsOfPairs,
+  narrower,
   openPair,
   type PairRecipe,
   readAnswer,
@@ -15,19 +15,8 @@ import {
   type Written,
 } from "./fixtures.js";
 
-const decode = { seed: 2, nEmbd: 32, nFf: 64 } as const;
-const recurrent = (architecture: "mamba" | "lfm2") =>
-  ({ prefill: { architecture }, decode: { architecture, seed: 2 } }) as const satisfies PairRecipe;
-
-const recipes: readonly (readonly [title: string, recipe: PairRecipe])[] = [
-  ["sharing", { decode }],
-  ["copying", { decode, handover: "translate" }],
-  ["one model", {}],
-  ["sharing through a layer map", { prefill: deep, decode: cut, translator: { layers: [1, 3, 4] } }],
-  ["mamba", recurrent("mamba")],
-  ["lfm2", recurrent("lfm2")],
-];
-const attention = recipes.filter(([title]) => title !== "mamba");
+const decode = narrower;
+const attention = kindsOfPairs.filter(([title]) => title !== "mamba");
 
 /** Room for one session. */
 const pool = { contextSize: 512, cacheTokens: 512 } as const satisfies PairRecipe;
@@ -65,7 +54,7 @@ async function alone(pair: Pair, which: number, options: DecodeOptions = {}): Pr
   return await converse(session, which, options);
 }
 
-for (const [title, recipe] of recipes) {
+for (const [title, recipe] of kindsOfPairs) {
   test(`sessions that do not fit together write what each writes alone (${title})`, async (t) => {
     const pair = await openPair(t, { ...recipe, ...precise, maxSessions: 4 });
     t.is(pair.info.contextSize, 512);
@@ -206,7 +195,7 @@ test("an answer whose reader is slow gives way to a session that came later", as
   t.true(apart(expected, { tokens, logProbs }) < close);
 });
 
-for (const [title, recipe] of recipes)
+for (const [title, recipe] of kindsOfPairs)
   test(`refreshes and scores find room as well (${title})`, async (t) => {
     const open = (maxSessions: number) => openPair(t, { ...recipe, ...precise, maxSessions });
     const rows = [{ refreshInterval: 16 }, "two-stage", "decode"] as const;

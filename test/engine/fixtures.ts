@@ -181,3 +181,19 @@ export const cut = { layers: [1, 3, 4] } as const satisfies TinyModelOptions;
 export async function turns(pair: Pair, count: number): Promise<void> {
   await answerAlone(pair, [50], { ...traced(count, 0), deterministic: true });
 }
+
+const recurrent = (architecture: "mamba" | "lfm2") =>
+  ({ prefill: { architecture }, decode: { architecture, seed: 2 } }) as const satisfies PairRecipe;
+
+/** A decode model of other widths. */
+export const narrower = { seed: 2, nEmbd: 32, nFf: 64 } as const satisfies TinyModelOptions;
+
+/** A pair of each kind of handover and of memory. */
+export const kindsOfPairs: readonly (readonly [title: string, recipe: PairRecipe])[] = [
+  ["sharing", { decode: narrower }],
+  ["copying", { decode: narrower, handover: "translate" }],
+  ["one model", {}],
+  ["sharing through a layer map", { prefill: deep, decode: cut, translator: { layers: [1, 3, 4] } }],
+  ["mamba", recurrent("mamba")],
+  ["lfm2", recurrent("lfm2")],
+];

@@ -4,29 +4,17 @@ import test from "ava";
 import type { DecodeOptions, Session } from "../../lib/index.js";
 import {
   answer,
-  cut,
-  deep,
+  kindsOfPairs,
+  narrower,
   openPair,
   openSession,
-  type PairRecipe,
   readAnswer,
   refusal,
   someTokens,
   traced,
 } from "./fixtures.js";
 
-const decode = { seed: 2, nEmbd: 32, nFf: 64 } as const;
-const recurrent = (architecture: "mamba" | "lfm2") =>
-  ({ prefill: { architecture }, decode: { architecture, seed: 2 } }) as const satisfies PairRecipe;
-
-const recipes: readonly (readonly [title: string, recipe: PairRecipe])[] = [
-  ["sharing", { decode }],
-  ["copying", { decode, handover: "translate" }],
-  ["one model", {}],
-  ["sharing through a layer map", { prefill: deep, decode: cut, translator: { layers: [1, 3, 4] } }],
-  ["mamba", recurrent("mamba")],
-  ["lfm2", recurrent("lfm2")],
-];
+const decode = narrower;
 
 /** Computed alone, so that runs are equal to the bit. */
 const exact = (maxTokens: number, options: DecodeOptions = {}) =>
@@ -43,7 +31,7 @@ const read = async (session: Session, count: number, seed: number) => {
   await session.switch();
 };
 
-for (const [title, recipe] of recipes) {
+for (const [title, recipe] of kindsOfPairs) {
   test(`a fork in the middle of an answer and its origin both go on with it (${title})`, async (t) => {
     const pair = await openPair(t, { ...recipe, maxSessions: 2 });
     const session = await pair.createSession();
