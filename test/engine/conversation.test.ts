@@ -131,8 +131,9 @@ async function compare(session: Session, known: readonly number[], list: readonl
   await using fresh = await session.pair.createSession();
   const going = await answer(session, [60, 61], traced(6));
   const expected = await answer(fresh, [...known, 60, 61], traced(6));
-  if (!equal(going, expected))
-    throw new Error(`it goes on in another way after: ${list.map(({ name }) => name).join("; ")}`);
+  if (equal(going, expected)) return;
+  const off = distance(going.logProbs[0], expected.logProbs[0]);
+  throw new Error(`it goes on in another way (${off}) after: ${list.map(({ name }) => name).join("; ")}`);
 }
 
 /** Plays conversations at the same time, then compares how each goes on. */

@@ -108,13 +108,25 @@ export async function answerAlone(pair: Pair, prompt: Prompt, options: DecodeOpt
   return await answer(session, prompt, options);
 }
 
-/** The largest difference between the log-probabilities of the likeliest tokens of two steps; infinite for other tokens. */
-export function distance(a: Answer["logProbs"][number] | undefined, b: Answer["logProbs"][number] | undefined): number {
+type Step = Answer["logProbs"][number] | undefined;
+
+/**
+ * The largest difference between the log-probabilities of the likeliest tokens of two steps; infinite where a step is
+ * missing. A token that only one of them lists is in the other at most as likely as the last that it lists: so a near-tie
+ * at the end of a list counts as little as one in its middle.
+ */
+export function distance(a: Step, b: Step): number {
+  return Math.max(oneWay(a, b), oneWay(b, a));
+}
+
+function oneWay(a: Step, b: Step): number {
   const ofB = new Map(b?.top.map(({ token, logProb }) => [token, logProb]));
+  if (a === undefined || a.top.length === 0 || ofB.size === 0) return Number.POSITIVE_INFINITY;
+  const last = Math.min(...ofB.values());
   return Math.max(
-    ...(a?.top ?? [{ token: -1, logProb: 0 }]).map((entry) => {
-      const other = ofB.get(entry.token);
-      return other === undefined ? Number.POSITIVE_INFINITY : Math.abs(other - entry.logProb);
+    ...a.top.map(({ token, logProb }) => {
+      const other = ofB.get(token);
+      return other === undefined ? Math.max(0, logProb - last) : Math.abs(other - logProb);
     }),
   );
 }
@@ -140,14 +152,11 @@ export async function refusal<Code extends OverfillErrorCode>(
 
 export type Written = Pick<Answer, "tokens" | "logProbs">;
 
-/**
- * The largest difference between the log-probabilities of the expected likeliest tokens, step by step until the answers
- * part. The other answer has to list more tokens, so that a near-tie at the end of its list is no difference.
- */
+/** The largest difference between the log-probabilities of the likeliest tokens, step by step until the answers part. */
 export function apart(expected: Written, found: Written): number {
   let most = 0;
   for (const [i, step] of expected.logProbs.entries()) {
-    most = Math.max(most, distance({ ...step, top: step.top.slice(0, 5) }, found.logProbs[i]));
+    most = Math.max(most, distance(step, found.logProbs[i]));
     if (expected.tokens[i] !== found.tokens[i]) break;
   }
   return most;
