@@ -3,8 +3,6 @@
 #include "clock.h"
 #include "failure.h"
 #include "logits.h"
-#include "no_room.h"
-#include "prompt.h"
 
 #include <algorithm>
 #include <utility>
@@ -103,121 +101,6 @@ void session::remember_logits(std::vector<float> & logits) {
     const float * last = llama_get_logits_ith(pair_.prefill_context(), -1);
     if (!last) throw failure(error_code::internal, "the prefill gave no logits");
     logits.assign(last, last + llama_vocab_n_tokens(pair_.vocab()));
-}
-
-// --- prefill ---
-
-session::prefill_run::prefill_run(session & target, std::vector<llama_token> prompt, const prefill_options & options)
-    : session_(target), prompt_(std::move(prompt)), refresh_(options.refresh), deterministic_(options.deterministic),
-      stage_before_(target.stats().stage) {
-    check_tokens(prompt_, target.pair_.vocab(), "the prompt", "prompt");
-    const std::vector<llama_token> & held = target.tokens_;
-    n_kept_ = (uint32_t) held.size();
-    if (options.replace) {
-        const size_t n = std::min(held.size(), prompt_.size());
-        // The last token is read in any case: its logits are wanted.
-        n_kept_ = (uint32_t) std::min<std::ptrdiff_t>(
-            std::mismatch(held.begin(), held.begin() + (std::ptrdiff_t) n, prompt_.begin()).first - held.begin(),
-            (std::ptrdiff_t) prompt_.size() - 1);
-        prompt_.erase(prompt_.begin(), prompt_.begin() + n_kept_);
-        result_.n_kept_tokens = n_kept_;
-    }
-    const size_t n_needed = n_kept_ + prompt_.size(), n_context = target.pair_.info().context_size;
-    if (n_needed > n_context)
-        throw failure(
-            error_code::context_overflow,
-            "the prompt's " + std::to_string(prompt_.size()) + " tokens do not fit: " + std::to_string(n_kept_) +
-                " of the context's " + std::to_string(n_context) + " tokens are taken",
-            { { "promptTokens", prompt_.size() }, { "contextTokens", n_kept_ }, { "contextSize", n_context } });
-    if (!refresh_ && target.n_usable(pair_side::prefill) < std::min(n_kept_, target.cache_.size()))
-        throw failure(
-            error_code::handover_unavailable,
-            "what the decode model wrote is not in all layers of the prefill model's cache; have it read again "
-            "(refresh: true)",
-            { { "parameter", "refresh" } });
-
-    // What is left to read of the text so far: what the decode model wrote, or only its last token.
-    const uint32_t from =
-        std::min(n_kept_, refresh_ ? target.n_clean() : std::max(target.cache_.size(), target.writers_cache().size()));
-    todo_.assign(held.begin() + from, held.begin() + n_kept_);
-    result_.n_refreshed_tokens = refresh_ ? (uint32_t) todo_.size() : 0;
-    result_.n_prompt_tokens = (uint32_t) prompt_.size();
-    todo_.insert(todo_.end(), prompt_.begin(), prompt_.end());
-}
-
-void session::prefill_run::start() {
-    started_ = true;
-    session & s = session_;
-    s.set_deterministic(deterministic_);
-    if (n_kept_ < s.tokens_.size()) {
-        s.cut(n_kept_);
-        cut_ = true;
-    }
-    if (refresh_) {
-        s.cache_.cut(s.n_clean());
-    } else if (s.writers_cache().size() > s.cache_.size()) {
-        try {
-            s.pair_.hand_back(s.sequence_, (llama_pos) s.cache_.size(), s.writer_);
-        } catch (const no_room &) {
-            started_ = false;  // it begins again when there is some
-            throw;
-        }
-        s.cache_.adopt(s.writers_cache().ledger());
-    }
-    n_cached_before_ = s.cache_.size();
-}
-
-bool session::prefill_run::step() {
-    const stopwatch watch;
-    session & s = session_;
-    if (!started_) start();
-
-    if (s.owes()) {
-        const bool read = s.catch_up();
-        if (!read) roll_back();
-        result_.milliseconds += watch.milliseconds();
-        return read;
-    }
-
-    const uint32_t n = std::min((uint32_t) todo_.size() - n_done_, s.piece_of(pair_side::prefill));
-    const bool last = n_done_ + n == todo_.size();
-    if (!s.cache_.read(pair_side::prefill, todo_.data() + n_done_, n, last ? 1 : 0)) {
-        roll_back();
-        return false;
-    }
-    n_done_ += n;
-    if (last) finish();
-    result_.milliseconds += watch.milliseconds();
-    if (last) {
-        const std::lock_guard<std::mutex> lock(s.stats_mutex_);
-        s.stats_.n_prefill_tokens += (uint32_t) todo_.size();
-        s.stats_.n_refreshed_tokens += result_.n_refreshed_tokens;
-        s.stats_.prefill_ms += result_.milliseconds;
-    }
-    return true;
-}
-
-void session::prefill_run::finish() {
-    session & s = session_;
-    s.remember_logits(s.first_logits_);
-    s.tokens_.insert(s.tokens_.end(), prompt_.begin(), prompt_.end());
-    s.n_before_answer_ = (uint32_t) s.tokens_.size();
-    s.n_before_refreshed_ = 0;
-    s.refreshes_.clear();
-    s.refresh_begun_ = false;
-    s.unfinished_text_.clear();
-    result_.n_context_tokens = (uint32_t) s.tokens_.size();
-    s.set_stage(session_stage::prefilled);
-}
-
-void session::prefill_run::roll_back() {
-    if (!started_) return;
-    session & s = session_;
-    // After a refresh the re-read part is the prefill model's and may stay; otherwise everything new goes.
-    s.forget_from(refresh_ ? std::min(s.cache_.size(), (uint32_t) s.tokens_.size()) : n_cached_before_);
-
-    const bool untouched = result_.n_refreshed_tokens == 0 && !cut_;
-    s.set_stage(untouched ? stage_before_ : session_stage::interrupted);
 }
 
 // --- switch ---
