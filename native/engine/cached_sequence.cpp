@@ -67,6 +67,16 @@ void cached_sequence::take_over(const llama_token * text, const prefix_cache::ma
     if (was_whole) n_whole_ = std::max(at, std::min(found.n_whole, end));
 }
 
+void cached_sequence::share(const cached_sequence & other, uint32_t n) {
+    const uint32_t at = held_.size();
+    if (aside_ || other.aside_ || n_owed() > 0)
+        throw failure(error_code::internal, "cells were to be shared of or with a sequence that is not there");
+    const bool was_whole = n_whole() == at;
+    llama_memory_seq_cp(llama_get_memory(cache_), other.sequence_, sequence_, (llama_pos) at, (llama_pos) n);
+    took(n - at, pair_side::prefill);
+    if (was_whole) n_whole_ = std::max(at, std::min(other.n_whole(), n));
+}
+
 void cached_sequence::give_rows(uint32_t begin, uint32_t end, uint8_t * out) const {
     pair_.give_rows(sequence_, (llama_pos) begin, end - begin, out);
 }

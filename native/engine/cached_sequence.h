@@ -49,6 +49,9 @@ class cached_sequence {
     // the sequence's tokens from its beginning. Nothing may be owed. Throws what pair::write_rows throws, and then
     // holds or owes what it held.
     void take_over(const llama_token * text, const prefix_cache::match & found);
+    // The same from another sequence of the same cache, up to token n, which the prefill model has read there: the
+    // cells are marked once more, and no byte moves. Only where all sequences share one stream that can be cut.
+    void share(const cached_sequence & other, uint32_t n);
     // Of its tokens [begin, end), which have to be held: their rows, and where the memory cannot be cut, the state.
     void give_rows(uint32_t begin, uint32_t end, uint8_t * out) const;
     kept_state give_state() const;

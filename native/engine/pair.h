@@ -25,6 +25,8 @@ namespace overfill {
 // Of how many tokens a read's logits can be asked for. llama.cpp keeps a row of the vocabulary for each.
 constexpr uint32_t most_logits = 32;
 
+class session;
+
 class pair {
   public:
     // `should_abort` is llama.cpp's abort callback with its data. `on_progress` gets 0..1 and returns false to stop.
@@ -126,6 +128,10 @@ class pair {
     void write_rows(llama_seq_id sequence, llama_pos position, const llama_token * tokens, uint32_t n,
                     const stored_tokens & from, uint32_t first);
 
+    // In a pool: the sessions whose cells may be shared by what begins like them, as long as they hold something.
+    std::vector<std::weak_ptr<session *>> & sharers() { return sharers_; }
+    bool has_pool() const { return make_room_ != nullptr; }
+
     // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
@@ -159,6 +165,7 @@ class pair {
     std::unique_ptr<kv_rows> rows_;  // of the prefill context
     std::unique_ptr<prefix_cache> prefixes_;
     uint32_t checkpoint_stride_ = UINT32_MAX;
+    std::vector<std::weak_ptr<session *>> sharers_;
     batch_costs prefill_costs_;
     implementation_options implementation_;
     llama_batch batch_{};

@@ -40,6 +40,7 @@ std::vector<cached_sequence *> session::caches() {
 }
 
 void session::clear() {
+    shares_.reset();
     forget_from(0);
     tokens_.clear();
     n_before_answer_ = n_before_refreshed_ = 0;

@@ -19,6 +19,7 @@
 
 #include <llama.h>
 
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -133,6 +134,9 @@ class session {
     std::string scope_;
     answer_trace trace_;
 
+    // While it holds something that others may share; see pair::sharers.
+    std::shared_ptr<session *> shares_;
+
     mutable std::mutex stats_mutex_;  // stats_ is read by other threads
     session_stats stats_;
 };
@@ -166,6 +170,8 @@ class session::prefill_run {
     prefix_cache * usable_prefixes() const;
     // Takes over what was read before; the number of tokens.
     uint32_t take_over();
+    // Those up to `end` that another session of the pool holds, whose cells are then shared.
+    uint32_t share(uint32_t end);
     // Where the memory's state is to be kept: at the end of a piece, if it reaches so far.
     uint32_t next_checkpoint() const;
     // Keeps what was read.

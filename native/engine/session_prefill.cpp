@@ -123,6 +123,13 @@ void session::prefill_run::finish() {
     s.refresh_begun_ = false;
     s.unfinished_text_.clear();
     result_.n_context_tokens = (uint32_t) s.tokens_.size();
+    if (s.pair_.has_pool() && s.pair_.prefixes() && !s.shares_) {
+        auto & sharers = s.pair_.sharers();
+        sharers.erase(std::remove_if(sharers.begin(), sharers.end(), [](const auto & one) { return one.expired(); }),
+                      sharers.end());
+        s.shares_ = std::make_shared<session *>(&s);
+        sharers.push_back(s.shares_);
+    }
     s.set_stage(session_stage::prefilled);
 }
 
@@ -160,6 +167,7 @@ uint32_t session::prefill_run::take_over() {
         const size_t most = most_bytes_a_turn / std::max<size_t>(s.pair_.prefix_bytes_per_token(), 1);
         end = (uint32_t) std::min<size_t>(end, at + std::max<size_t>(most, batch));
     }
+    if (const uint32_t n = share(end)) return n;
     const reading how = deterministic_ ? reading::whole : reading::any;
     prefix_cache::match found = prefixes->find(s.scope_, text_.data(), end, at, how);
     if (deterministic_ && found.end % batch != 0)
@@ -168,6 +176,29 @@ uint32_t session::prefill_run::take_over() {
     s.cache_.take_over(text_.data(), found);
     prefixes->count_cached(found.end - at);
     return found.end - at;
+}
+
+uint32_t session::prefill_run::share(uint32_t end) {
+    session & s = session_;
+    if (!s.pair_.has_pool() || !s.pair_.can_cut()) return 0;
+    const uint32_t at = position(), batch = s.pair_.batch_size(pair_side::prefill);
+    const session * best = nullptr;
+    uint32_t n_best = at;
+    for (const std::weak_ptr<session *> & one : s.pair_.sharers()) {
+        const std::shared_ptr<session *> held = one.lock();
+        const session * other = held ? *held : nullptr;
+        if (!other || other == &s || other->scope_ != s.scope_ || !other->cache_.holds_cells()) continue;
+        uint32_t n = std::min({ end, other->n_clean(), (uint32_t) other->tokens_.size() });
+        n = (uint32_t) (std::mismatch(text_.begin(), text_.begin() + n, other->tokens_.begin()).first - text_.begin());
+        if (deterministic_) n = std::min(n, other->cache_.n_whole()) / batch * batch;
+        if (n <= n_best) continue;
+        best = other;
+        n_best = n;
+    }
+    if (!best) return 0;
+    s.cache_.share(best->cache_, n_best);
+    s.pair_.prefixes()->count_cached(n_best - at);
+    return n_best - at;
 }
 
 uint32_t session::prefill_run::next_checkpoint() const {

@@ -223,12 +223,40 @@ test("sessions that read one prompt at the same time all write the same", async 
   t.true(turns.reduce((sum, { prefill }) => sum + prefill.cachedTokens, 0) >= 699);
 });
 
+test("in a pool, cells of a session that is open are shared: sessions fit that would not each have theirs", async (t) => {
+  const pair = await openPair(t, { ...keeping, contextSize: 1024, cacheTokens: 1280, maxSessions: 4, decode: small });
+  const reader = await openPair(t, {
+    ...keeping,
+    contextSize: 1024,
+    maxSessions: 4,
+    decode: small,
+    prefixCache: false,
+  });
+  const sessions = await Promise.all([1, 2, 3, 4].map(() => pair.createSession()));
+  for (const [i, session] of sessions.entries()) {
+    const { cachedTokens } = await session.prefill(goingOn(650, i + 20), { deterministic: true });
+    t.is(cachedTokens, i === 0 ? 0 : 512);
+    await session.switch();
+  }
+  const answers = await Promise.all(sessions.map((session) => readAnswer(session.decode(traced(4)))));
+  t.is(pair.metrics().putAside.times, 0);
+  for (const [i, { tokens }] of answers.entries())
+    t.deepEqual(tokens, (await turn(reader, goingOn(650, i + 20))).answer.tokens);
+  // What one of them gives up stays with the others.
+  await sessions[0]?.dispose();
+  await sessions[1]?.prefill(goingOn(300, 40), { replace: true });
+  const { tokens } = await readAnswer((sessions[2] ?? t.fail()).decode(traced(4)));
+  t.is(tokens.length, 4);
+});
+
 test("in a pool with room for little else, what is taken over waits for its room", async (t) => {
   const pair = await openPair(t, { ...keeping, contextSize: 1024, cacheTokens: 1024, maxSessions: 4, batchSize: 64 });
-  await turn(pair, begun);
-  const turns = await Promise.all([1, 2, 3, 4].map((seed) => turn(pair, goingOn(690, seed))));
-  for (const { prefill } of turns) t.is(prefill.cachedTokens, 690);
-  t.true(pair.metrics().putAside.times > 0);
+  const beginnings = [1, 2, 3, 4].map((seed) => someTokens(650, seed));
+  for (const beginning of beginnings) await turn(pair, beginning);
+  const turns = await Promise.all(
+    beginnings.map((beginning, i) => turn(pair, [...beginning, ...someTokens(50, i + 9)])),
+  );
+  for (const { prefill } of turns) t.is(prefill.cachedTokens, 650);
 });
 
 test("bad options are refused", async (t) => {
