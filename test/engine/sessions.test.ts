@@ -206,6 +206,7 @@ test("stats tell the stage and add up", async (t) => {
     contextSize: 512,
     prefillTokens: 30,
     refreshedTokens: 0,
+    cachedTokens: 0,
     decodeTokens: 10,
     decodeSteps: 10,
     restoredTokens: 0,
