@@ -118,15 +118,32 @@ void cached_sequence::go_back(uint32_t n) {
     held_ = marked_;
 }
 
+cached_sequence::stored cached_sequence::store() const {
+    stored made{ pair_.save(cache_, sequence_, state_part::all), {}, held_, marked_ };
+    // Of the mark the cells are among those of the sequence.
+    if (marked_.size() > 0) made.mark = pair_.save(cache_, pair_.spare_of(sequence_), state_part::uncuttable);
+    return made;
+}
+
 void cached_sequence::put_aside() {
     if (!holds_cells()) return;
-    stored made{ pair_.save(cache_, sequence_, state_part::all), {}, held_, marked_ };
-    const llama_seq_id spare = pair_.spare_of(sequence_);
-    // Of the mark the cells are among those of the sequence.
-    if (marked_.size() > 0) made.mark = pair_.save(cache_, spare, state_part::uncuttable);
+    stored made = store();
     pair::forget(cache_, sequence_, 0);
-    if (!pair_.can_cut()) pair::forget(cache_, spare, 0);
+    if (!pair_.can_cut()) pair::forget(cache_, pair_.spare_of(sequence_), 0);
     aside_ = std::move(made);
+}
+
+cached_sequence::image cached_sequence::take_image() const {
+    image out{ wanted_, held_, aside_ };
+    if (!aside_ && held_.size() > 0) out.cells = store();
+    return out;
+}
+
+void cached_sequence::adopt(image of) {
+    wanted_ = std::move(of.wanted);
+    held_ = std::move(of.held);
+    aside_ = std::move(of.cells);
+    marked_ = aside_ && aside_->marked.size() <= held_.size() ? aside_->marked : cache_ledger();
 }
 
 // What go_back would leave, of what is put aside.

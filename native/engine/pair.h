@@ -108,9 +108,9 @@ class pair {
     // Makes a sequence of the context's memory a copy of another.
     void copy(llama_context * ctx, llama_seq_id from, llama_seq_id to);
 
-    // A sequence of the context's memory as bytes, and back; see sequence_state.h.
-    std::vector<uint8_t> save(llama_context * ctx, llama_seq_id sequence, state_part part);
-    bool restore(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state, state_part part);
+    // A sequence of the context's memory out of it, and back; see sequence_state.h.
+    sequence_state save(llama_context * ctx, llama_seq_id sequence, state_part part);
+    bool restore(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part);
 
     // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
