@@ -135,11 +135,12 @@ export class Chat implements AsyncDisposable {
    */
   async save(file: string | URL, options: SaveOptions = {}): Promise<void> {
     return fromCaller(async () => {
-      const path = checkFile(file);
+      // Refused before a session is opened for it.
+      checkFile(file);
       const { signal = new AbortController().signal } = checkSaveOptions(options);
       this.#assertUsable();
       const note = noteOf(this.#messages);
-      await saveNoted(await this.#opened(undefined, signal), path, note, signal);
+      await saveNoted(await this.#opened(undefined, signal), file, note, options);
     });
   }
 

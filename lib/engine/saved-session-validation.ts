@@ -5,7 +5,12 @@ import { type InputOf, onFirstUse, path, priority, type SchemasOf, signal } from
 import * as z from "../internal/schema.js";
 import type { RestoreOptions, SaveOptions } from "./saved-session-options.js";
 
-const saveSchema = onFirstUse(() => z.strictObject({ signal: z.optional(signal()) } satisfies SchemasOf<SaveOptions>));
+const saveSchema = onFirstUse(() =>
+  z.strictObject({
+    compress: z.optional(z.oneOf(["q8_0"])),
+    signal: z.optional(signal()),
+  } satisfies SchemasOf<SaveOptions>),
+);
 
 const restoreSchema = onFirstUse(() =>
   z.strictObject({ priority: priority(), signal: z.optional(signal()) } satisfies SchemasOf<RestoreOptions>),

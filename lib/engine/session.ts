@@ -55,7 +55,7 @@ export type ChatDecodeOptions = Pick<
 >;
 
 /** As {@link Session.save}, with a note that comes back with the session; for chats only. */
-export let saveNoted: (session: Session, file: string, note: string, signal: AbortSignal | undefined) => Promise<void>;
+export let saveNoted: (session: Session, file: string | URL, note: string, options: SaveOptions) => Promise<void>;
 
 /** As {@link Session.decode}; for chats only. */
 export let decodeChat: (session: Session, options: DecodeOptions, chat: ChatDecodeOptions) => DecodeStream;
@@ -88,7 +88,7 @@ export class Session implements AsyncDisposable {
     // By `this`: a class that names itself within gets another name where the package is bundled.
     makeSession = (pair, native, writer) => new this(pair, native, writer);
     decodeChat = (session, options, chat) => session.#decode(options, chat);
-    saveNoted = (session, file, note, signal) => session.#save(file, note, signal);
+    saveNoted = (session, file, note, options) => session.#save(file, note, options);
   }
 
   /** Whether the session or its pair was disposed. */
@@ -293,19 +293,17 @@ export class Session implements AsyncDisposable {
    * aborted.
    */
   async save(file: string | URL, options: SaveOptions = {}): Promise<void> {
-    return fromCaller(async () => {
-      const path = checkFile(file);
-      const { signal } = checkSaveOptions(options);
-      await this.#save(path, "", signal);
-    });
+    return fromCaller(() => this.#save(file, "", options));
   }
 
-  async #save(path: string, note: string, signal: AbortSignal | undefined): Promise<void> {
+  async #save(file: string | URL, note: string, options: SaveOptions): Promise<void> {
+    const path = checkFile(file);
+    const { compress, signal } = checkSaveOptions(options);
     this.#assertUsable();
     await abortable(
       signal,
       () => this.#native.abort(),
-      () => this.#native.save(path, note),
+      () => this.#native.save(path, note, compress !== undefined),
     );
   }
 

@@ -163,8 +163,8 @@ export interface NativeSession {
   retract(tokens: number): Promise<void>;
   /** Makes an empty session of the same pair a copy of this one. */
   fork(to: NativeSession): Promise<void>;
-  /** Writes it to a file, with a note, which `restore` gives back. */
-  save(path: string, note: string): Promise<void>;
+  /** Writes it to a file, with a note, which `restore` gives back. `compress`: K and V in q8_0. */
+  save(path: string, note: string, compress: boolean): Promise<void>;
   /** Makes an empty session what was saved. `writer` writes next. */
   restore(path: string): Promise<{ readonly writer: string; readonly note: string }>;
   /**

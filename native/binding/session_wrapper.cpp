@@ -97,10 +97,10 @@ Napi::Value session_wrapper::fork(const Napi::CallbackInfo & info) {
 }
 
 Napi::Value session_wrapper::save(const Napi::CallbackInfo & info) {
-    std::string path = info[0].As<Napi::String>(), note = info[1].As<Napi::String>();
+    save_options options{ info[0].As<Napi::String>(), info[1].As<Napi::String>(), info[2].As<Napi::Boolean>() };
     return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
         const auto done = [box, id](bool) { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); };
-        handle_->save(std::move(path), std::move(note), { done, failed });
+        handle_->save(std::move(options), { done, failed });
     });
 }
 

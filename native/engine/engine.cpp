@@ -347,9 +347,9 @@ void session_handle::fork(session_handle & to, completion<bool> end) {
     start(std::make_shared<fork_task>(slot_, to.slot_, std::move(end)));
 }
 
-void session_handle::save(std::string path, std::string note, completion<bool> end) {
+void session_handle::save(save_options options, completion<bool> end) {
     claim();
-    start(std::make_shared<save_task>(slot_, *owner_->files_, std::move(path), std::move(note), std::move(end)));
+    start(std::make_shared<save_task>(slot_, *owner_->files_, std::move(options), std::move(end)));
 }
 
 void session_handle::restore(std::string path, completion<restored_session> end) {

@@ -54,7 +54,7 @@ class session_handle {
     void fork(session_handle & to, completion<bool> end);
 
     // Writes it to a file (saved_session.h), with a note of the caller's. Nothing else runs meanwhile.
-    void save(std::string path, std::string note, completion<bool> end);
+    void save(save_options options, completion<bool> end);
     // Becomes what was saved. The session is empty, and is so again after a failure.
     void restore(std::string path, completion<restored_session> end);
 

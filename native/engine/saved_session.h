@@ -9,9 +9,9 @@
 //     56  u64       XXH3 of the header's first 56 bytes
 //   description     a multiple of 64 bytes, zeros behind its end: who wrote it, a note of the caller's, the models, the
 //                   session (session_image.h), and of each cache the layout, the ledgers, the cells and its blocks
-//   values          the blocks, in the order of the description: K, V and states as the caches have them, each filled
-//                   up with zeros to a multiple of 64 bytes. Of each the description has its size and the XXH3 of it
-//                   with its zeros
+//   values          the blocks, in the order of the description: K, V and states as the caches have them, or in q8_0
+//                   (state_compression.h), each filled up with zeros to a multiple of 64 bytes. Of each the description
+//                   has its size, the XXH3 of it with its zeros and, where it is in q8_0, the types that it had
 //
 // Little end first. A text is a u64 with its length and that many bytes, a list a u64 and that many values. No byte of
 // the file is without a checksum; a length is believed only after it was compared with the file's size.
@@ -32,6 +32,8 @@ namespace overfill {
 struct saved_session {
     session_image image;
     std::vector<state_layout> layouts;  // of the image's caches
+    // Of each the values that are to be written in q8_0; empty: as they are.
+    std::vector<std::vector<value_run>> compressed;
     std::vector<side_identity> models;  // by pair_side
     std::string note;                   // the caller's
 };

@@ -3,6 +3,7 @@
 #include "mapped_file.h"
 #include "saved_session.h"
 #include "saved_session_format.h"
+#include "state_compression.h"
 #include "xxh3.h"
 
 #include <algorithm>
@@ -140,7 +141,17 @@ class reading {
         }
         state.recurrent = in_->list<uint8_t>();
         const auto n_bytes = in_->number<uint64_t>(), hash = in_->number<uint64_t>();
+        std::vector<value_run> compressed(in_->count(sizeof(uint32_t) + sizeof(uint64_t)));
+        for (value_run & run : compressed) {
+            const auto type = in_->number<uint32_t>();
+            if (type >= GGML_TYPE_COUNT) throw bad_record("values are of no type");
+            run = { (ggml_type) type, in_->number<uint64_t>() };
+        }
         state.values = next_block(n_bytes, hash);
+        if (compressed.empty()) return state;
+        if (const std::string defect = runs_defect(compressed, state.values.size); !defect.empty())
+            throw bad_record(defect);
+        state.values = decompress(state.values, compressed, stopped_);
         return state;
     }
 

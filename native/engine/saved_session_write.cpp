@@ -3,6 +3,7 @@
 #include "saved_session.h"
 #include "saved_session_format.h"
 #include "staged_files.h"
+#include "state_compression.h"
 #include "xxh3.h"
 
 #include <algorithm>
@@ -35,7 +36,7 @@ class writing {
             const session_image::cache & cache = saved.image.caches[i];
             out_.number<uint8_t>((uint8_t) cache.of);
             write_facts(saved.layouts[i]);
-            write_cache(cache.held);
+            write_cache(cache.held, saved.compressed[i]);
         }
     }
 
@@ -91,30 +92,36 @@ class writing {
         }
     }
 
-    void write_cache(const cached_sequence::image & held) {
+    void write_cache(const cached_sequence::image & held, const std::vector<value_run> & compressed) {
         write_ledger(held.wanted);
         write_ledger(held.held);
         out_.truth(held.cells.has_value());
         if (!held.cells) return;
         write_ledger(held.cells->held);
         write_ledger(held.cells->marked);
-        write_state(held.cells->state);
-        write_state(held.cells->mark);
+        write_state(held.cells->state, compressed);
+        write_state(held.cells->mark, {});
     }
 
-    void write_state(const sequence_state & state) {
+    void write_state(const sequence_state & state, const std::vector<value_run> & compressed) {
         out_.number<uint64_t>(state.caches.size());
         for (const sequence_state::cells & cells : state.caches) {
             out_.list(cells.positions);
             out_.list(cells.tokens);
         }
         out_.list(state.recurrent);
+        const shared_bytes block = compressed.empty() ? state.values : compress(state.values, compressed, stopped_);
         xxh3 hash;
-        in_steps(state.values, [&](const uint8_t * from, size_t n) { hash.add(from, n); });
-        hash.add(zeros, padding_of(state.values.size));
-        out_.number<uint64_t>(state.values.size);
+        in_steps(block, [&](const uint8_t * from, size_t n) { hash.add(from, n); });
+        hash.add(zeros, padding_of(block.size));
+        out_.number<uint64_t>(block.size);
         out_.number<uint64_t>(hash.value());
-        blocks_.push_back(state.values);
+        out_.number<uint64_t>(compressed.size());
+        for (const value_run & run : compressed) {
+            out_.number<uint32_t>((uint32_t) run.type);
+            out_.number<uint64_t>(run.n_values);
+        }
+        blocks_.push_back(block);
     }
 
     template <class F> void in_steps(const shared_bytes & bytes, const F & take) {

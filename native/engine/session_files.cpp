@@ -1,6 +1,7 @@
 #include "session_files.h"
 
 #include "session_tasks.h"
+#include "state_compression.h"
 
 #include <utility>
 
@@ -71,13 +72,30 @@ void save_task::begin() {
         return turn::done;
     });
     saved->image.n_before_space = slot_->n_before_space;
-    saved->note = std::move(note_);
-    for (const session_image::cache & cache : saved->image.caches)
-        saved->layouts.push_back(state_layout_of(models.context(cache.of)));
-    job_ = files_.start([&files = files_, saved, path = path_](const file_job::stop_check & stopped) {
+    saved->note = std::move(options_.note);
+    describe_caches(*saved);
+    job_ = files_.start([&files = files_, saved, path = options_.path](const file_job::stop_check & stopped) {
         saved->models = files.identity();
         write_saved_session(path, *saved, stopped);
     });
+}
+
+void save_task::describe_caches(saved_session & saved) const {
+    const pair & models = files_.models();
+    for (const session_image::cache & cache : saved.image.caches) {
+        const llama_context * ctx = models.context(cache.of);
+        saved.layouts.push_back(state_layout_of(ctx));
+        saved.compressed.emplace_back();
+        if (!options_.compress || !cache.held.cells) continue;
+        saved.compressed.back() = value_runs_of(ctx, cache.held.cells->state);
+        const std::string defect = saved.compressed.back().empty()
+                                       ? "only K and V of single tokens can be, and there is more in a " +
+                                             models.info().prefill.memory.name()
+                                       : runs_defect(saved.compressed.back());
+        if (!defect.empty())
+            throw failure(error_code::invalid_argument, "options.compress: the session cannot be stored in q8_0: " + defect,
+                          { { "parameter", "options.compress" } });
+    }
 }
 
 void save_task::fail(const failure & error) noexcept {

@@ -71,19 +71,25 @@ struct restored_session {
     std::string writer, note;
 };
 
+struct save_options {
+    std::string path, note;
+    bool compress = false;  // K and V in q8_0
+};
+
 class save_task final : public task {
   public:
-    save_task(slot_ptr slot, session_files & files, std::string path, std::string note, completion<bool> end)
-        : slot_(std::move(slot)), files_(files), path_(std::move(path)), note_(std::move(note)), end_(std::move(end)) {}
+    save_task(slot_ptr slot, session_files & files, save_options options, completion<bool> end)
+        : slot_(std::move(slot)), files_(files), options_(std::move(options)), end_(std::move(end)) {}
     turn step() override;
     void fail(const failure & error) noexcept override;
 
   private:
     void begin();
+    void describe_caches(saved_session & saved) const;
 
     slot_ptr slot_;
     session_files & files_;
-    std::string path_, note_;
+    save_options options_;
     completion<bool> end_;
     std::shared_ptr<file_job> job_;
 };

@@ -317,6 +317,20 @@ bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence
     return true;
 }
 
+std::vector<value_run> value_runs_of(const llama_context * ctx, const sequence_state & state) {
+    const memory_parts parts = parts_of(ctx);
+    const llama_memory_i * memory = memory_of(ctx);
+    std::vector<value_run> out;
+    if (!dynamic_cast<const llama_kv_cache *>(memory) && !dynamic_cast<const llama_kv_cache_iswa *>(memory)) return out;
+    for (size_t i = 0; i < state.caches.size(); i++)
+        for (const cache_tensors & tensors : tensors_of(*parts.caches[i])) {
+            if (!tensors.v) return {};
+            for (const ggml_tensor * of : { tensors.k, tensors.v })
+                out.push_back({ of->type, (uint64_t) of->ne[0] * state.caches[i].positions.size() });
+        }
+    return out;
+}
+
 // --- what fits ---
 
 static std::string type_of(const ggml_tensor * tensor) { return ggml_type_name(tensor->type); }

@@ -40,6 +40,14 @@ sequence_state save_sequence(llama_context * ctx, llama_seq_id sequence, state_p
 // empty. A state that was not saved here must have gone through state_defect.
 bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part);
 
+// Values of one type, in the order in which a state has them.
+struct value_run {
+    ggml_type type;
+    uint64_t n_values;
+};
+// Of all that is K and V of single tokens. Empty where the memory keeps something else as well.
+std::vector<value_run> value_runs_of(const llama_context * ctx, const sequence_state & state);
+
 // What the values of a state depend on beside the weights: facts with their names, such as the types of K and V.
 using state_layout = std::vector<std::pair<std::string, std::string>>;
 state_layout state_layout_of(const llama_context * ctx);

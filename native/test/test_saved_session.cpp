@@ -209,8 +209,9 @@ void play_with_wrong_contents(const pair_options & options, const std::string & 
     for (size_t i = 0; i < 1500; i++) {
         std::string changed = whole;
         for (size_t n = 1 + random() % 3; n > 0; n--) {
-            // Logits are most of a description, and what they are worth is not told by their bytes.
-            const size_t at = 64 + random() % std::min<size_t>(n_description, 1200);
+            // In its middle a description has logits, of which nothing can be wrong.
+            const size_t n_end = std::min<size_t>(n_description, 1200);
+            const size_t at = 64 + random() % n_end + (random() % 2 ? n_description - n_end : 0);
             const uint8_t odd[] = { 0, 1, 2, 0x7f, 0x80, 0xff, (uint8_t) random() };
             changed[at] = (char) odd[random() % sizeof odd];
         }

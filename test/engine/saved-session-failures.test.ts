@@ -117,7 +117,9 @@ test("on a full disk the file before stays, and the session goes on", async (t) 
   const size = readFileSync(join(dir, "session.ofs")).length;
   const limit = Math.floor(((size / 45) * 250) / 512);
   const script = `trap '' XFSZ; ulimit -f ${limit}; exec "$0" "$@"`;
-  const started = spawn("sh", ["-c", script, process.execPath, child, ...models, file, "5"], { stdio: ["ignore", "pipe", "inherit"] });
+  const started = spawn("sh", ["-c", script, process.execPath, child, ...models, file, "5"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   t.deepEqual((await text(started.stdout)).trim().split("\n").slice(-2), ["ERR_FILE_WRITE_FAILED", "went on true"]);
   await using session = await pair.restore(file);
   t.true(session.stats().contextTokens >= 100);

@@ -189,7 +189,12 @@ test("the writer is known by its name, and has to be there", async (t) => {
   ]);
   const file = join(dir, "session.ofs");
   const open = async (decode: LoadPairOptions["decode"]) => {
-    const pair = await loadPair({ ...quiet, contextSize: 512, prefill: { model: full.path }, decode } as LoadPairOptions);
+    const pair = await loadPair({
+      ...quiet,
+      contextSize: 512,
+      prefill: { model: full.path },
+      decode,
+    } as LoadPairOptions);
     t.teardown(() => pair.dispose());
     return pair;
   };

@@ -56,9 +56,9 @@ void retract(session_handle & session, uint32_t n_tokens) {
     wait.get();
 }
 
-void save(session_handle & session, const std::string & path, const std::string & note) {
+void save(session_handle & session, const std::string & path, bool compress) {
     waiter<bool> wait;
-    session.save(path, note, wait.end());
+    session.save({ path, "", compress }, wait.end());
     wait.get();
 }
 
