@@ -51,8 +51,9 @@ shared_bytes map_file(const std::string & path) {
     if (at == MAP_FAILED) return read_whole(path, n_bytes);
     // A hint, without which the same bytes come more slowly.
     madvise(at, n_bytes, MADV_WILLNEED);
-    return { std::shared_ptr<const uint8_t>(static_cast<const uint8_t *>(at),
-                                            [n_bytes](const uint8_t * p) { munmap(const_cast<uint8_t *>(p), n_bytes); }),
+    return { std::shared_ptr<const uint8_t>(
+                 static_cast<const uint8_t *>(at),
+                 [n_bytes](const uint8_t * p) { munmap(const_cast<uint8_t *>(p), n_bytes); }),
              n_bytes };
 }
 

@@ -96,7 +96,7 @@ class cached_sequence {
     llama_context * cache_;
     llama_seq_id sequence_;
     cache_ledger wanted_, held_;
-    cache_ledger marked_;  // empty: no mark
+    cache_ledger marked_;          // empty: no mark
     std::optional<stored> aside_;  // as it was when it was put aside; it may have been cut since
 };
 

@@ -3,7 +3,6 @@
 #include "fingerprint.h"
 #include "mapped_file.h"
 #include "whole_number.h"
-#include "whole_number.h"
 #include "xxh3.h"
 
 namespace overfill {

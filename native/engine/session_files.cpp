@@ -88,12 +88,13 @@ void save_task::describe_caches(saved_session & saved) const {
         saved.compressed.emplace_back();
         if (!options_.compress || !cache.held.cells) continue;
         saved.compressed.back() = value_runs_of(ctx, cache.held.cells->state);
-        const std::string defect = saved.compressed.back().empty()
-                                       ? "only K and V of single tokens can be, and there is more in a " +
-                                             models.info().prefill.memory.name()
-                                       : runs_defect(saved.compressed.back());
+        const std::string defect =
+            saved.compressed.back().empty()
+                ? "only K and V of single tokens can be, and there is more in a " + models.info().prefill.memory.name()
+                : runs_defect(saved.compressed.back());
         if (!defect.empty())
-            throw failure(error_code::invalid_argument, "options.compress: the session cannot be stored in q8_0: " + defect,
+            throw failure(error_code::invalid_argument,
+                          "options.compress: the session cannot be stored in q8_0: " + defect,
                           { { "parameter", "options.compress" } });
     }
 }

@@ -115,8 +115,8 @@ TEST("a saved session of every architecture goes on to the same bits") {
         CHECK(true);
         return;
     }
-    const std::vector<isolated_result> results =
-        run_isolated(paths.size(), [&](size_t i) { return try_architecture(paths[i]); }, n_seconds);
+    const std::vector<isolated_result> results = run_isolated(
+        paths.size(), [&](size_t i) { return try_architecture(paths[i]); }, n_seconds);
     size_t n_same = 0;
     for (size_t i = 0; i < paths.size(); i++) {
         CHECK_EQUAL(results[i].ended, "");

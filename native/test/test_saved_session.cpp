@@ -124,8 +124,7 @@ TEST("every damaged byte of a file is noticed, and every shorter and longer one"
         n_missed += !refused(damaged);
     }
     CHECK_EQUAL(n_missed, 0u);
-    for (size_t i = 0; i < 300; i++)
-        n_missed += !refused(whole.substr(0, i < 100 ? i : random() % whole.size()));
+    for (size_t i = 0; i < 300; i++) n_missed += !refused(whole.substr(0, i < 100 ? i : random() % whole.size()));
     n_missed += !refused(whole + std::string(1, '\0'));
     n_missed += !refused(whole + whole);
     CHECK_EQUAL(n_missed, 0u);
