@@ -18,7 +18,9 @@ import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, t
 import type { DetokenizeOptions, Prompt, TokenizeOptions } from "./options.js";
 import type { SessionOptions } from "./place-options.js";
 import { checkSessionOptions } from "./place-validation.js";
-import type { PairInfo, PairMetrics } from "./results.js";
+import type { WarmOptions } from "./prefix-options.js";
+import { checkWarmOptions } from "./prefix-validation.js";
+import type { PairInfo, PairMetrics, PrefillResult } from "./results.js";
 import type { RestoreOptions } from "./saved-session-options.js";
 import { checkFile, checkRestoreOptions } from "./saved-session-validation.js";
 import { type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
@@ -108,10 +110,33 @@ export class Pair implements AsyncDisposable {
    */
   async createSession(options: SessionOptions = {}): Promise<Session> {
     return fromCaller(async () => {
-      const { writer = defaultWriter(this.info.writers), priority, signal } = checkSessionOptions(options);
+      const { writer = defaultWriter(this.info.writers), ...request } = checkSessionOptions(options);
       const number = writerNumber(this.info.writers, writer);
       this.#assertUsable();
-      return makeSession(this, await this.#place(priority, signal, number), writer);
+      return makeSession(this, await this.#place(request, number), writer);
+    });
+  }
+
+  /**
+   * Reads a prompt ahead, such as what an agent is told at the beginning of every conversation: whatever begins like it then
+   * begins at once. The session that reads it ends with the call, and what was read stays in the prefix cache, as long as nothing
+   * else needs its memory. Text that goes on may be cut into other tokens where the two meet: end a prompt that others follow
+   * with a line break or a control token.
+   *
+   * Waits for a session's place as {@link Pair.createSession} does, and rejects with what that and {@link Session.prefill} reject
+   * with; with ERR_INVALID_ARGUMENT where the pair keeps nothing ({@link PairInfo.prefixCacheBytes} is 0).
+   */
+  async warm(prompt: Prompt, options: WarmOptions = {}): Promise<PrefillResult> {
+    return fromCaller(async () => {
+      const { cacheKey, onProgress: _onProgress, ...checked } = checkWarmOptions(options);
+      this.#assertUsable();
+      if (this.info.prefixCacheBytes === 0)
+        throw createError("ERR_INVALID_ARGUMENT", "the pair has no prefix cache to read ahead for", {
+          parameter: "options.prefixCache",
+        });
+      const { priority, signal } = checked;
+      await using session = await this.createSession({ priority, signal, cacheKey });
+      return await session.prefill(prompt, { ...checked, onProgress: options.onProgress });
     });
   }
 
@@ -131,13 +156,11 @@ export class Pair implements AsyncDisposable {
 
   async #restore(file: string | URL, options: RestoreOptions): Promise<NotedSession> {
     const path = checkFile(file);
-    const { priority, signal } = checkRestoreOptions(options);
+    const request = checkRestoreOptions(options);
     this.#assertUsable();
-    const native = await this.#place(
-      priority,
-      signal,
-      writerNumber(this.info.writers, defaultWriter(this.info.writers)),
-    );
+    const { signal } = request;
+    const { writers } = this.info;
+    const native = await this.#place(request, writerNumber(writers, defaultWriter(writers)));
     try {
       const { writer, note } = await abortable(
         signal,
@@ -259,7 +282,7 @@ export class Pair implements AsyncDisposable {
     const { writers } = this.info;
     const { priority, signal } = checked.options;
     const writer = decodeWriterNumber(writers, checked.options.writer ?? defaultWriter(writers));
-    const session = await this.#place(priority, signal, writer);
+    const session = await this.#place({ priority, signal }, writer);
     try {
       return await scoreOn(session, checked, writer);
     } finally {
@@ -306,8 +329,11 @@ export class Pair implements AsyncDisposable {
     await this.dispose();
   }
 
-  #place(priority: number, signal: AbortSignal | undefined, writer: number): Promise<NativeSession> {
-    return openOnPlace(this.#native, { priority, signal, writer, timeoutMs: this.#queueTimeoutMs });
+  #place(
+    { priority, signal, cacheKey = "" }: Pick<SessionOptions, "cacheKey" | "signal"> & { readonly priority: number },
+    writer: number,
+  ): Promise<NativeSession> {
+    return openOnPlace(this.#native, { priority, signal, writer, cacheKey, timeoutMs: this.#queueTimeoutMs });
   }
 
   #assertUsable(): void {

@@ -138,7 +138,7 @@ export class Session implements AsyncDisposable {
         this.#native.prefill(input, toNativePrefillOptions(checked), report),
       );
       progress.rethrow();
-      const tokensPerSecond = perSecond(native.promptTokens + native.refreshedTokens, native.ms);
+      const tokensPerSecond = perSecond(native.promptTokens + native.refreshedTokens - native.cachedTokens, native.ms);
       return { ...native, tokensPerSecond };
     } catch (error) {
       progress.rethrow();

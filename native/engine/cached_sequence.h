@@ -9,10 +9,12 @@
 
 #include "cache_ledger.h"
 #include "pair.h"
+#include "prefix_cache.h"
 #include "scheduler.h"
 
 #include <llama.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -42,6 +44,17 @@ class cached_sequence {
     // Reads up to `most` tokens of what is owed, a micro-batch at most; `text` are the sequence's tokens from its
     // beginning. The number of tokens read, nothing if it was aborted. Throws what pair::read throws.
     std::optional<uint32_t> catch_up(const llama_token * text, uint32_t most);
+
+    // Takes over what was read before, from the end of what is held on, as if the prefill model had read it. `text` are
+    // the sequence's tokens from its beginning. Nothing may be owed. Throws what pair::write_rows throws, and then
+    // holds or owes what it held.
+    void take_over(const llama_token * text, const prefix_cache::match & found);
+    // Of its tokens [begin, end), which have to be held: their rows, and where the memory cannot be cut, the state.
+    void give_rows(uint32_t begin, uint32_t end, uint8_t * out) const;
+    kept_state give_state() const;
+
+    // Tokens from the beginning that the prefill model read in whole micro-batches from there on.
+    uint32_t n_whole() const { return std::min(n_whole_, held_.size()); }
 
     // Keeps the first n tokens, or all there are.
     void cut(uint32_t n);
@@ -81,7 +94,10 @@ class cached_sequence {
     void adopt(image of);
 
     // After a handover has written the cells: the cache now holds this.
-    void adopt(const cache_ledger & ledger) { wanted_ = held_ = ledger; }
+    void adopt(const cache_ledger & ledger) {
+        n_whole_ = n_whole();
+        wanted_ = held_ = ledger;
+    }
 
   private:
     bool read_next(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits);
@@ -97,6 +113,7 @@ class cached_sequence {
     llama_seq_id sequence_;
     cache_ledger wanted_, held_;
     cache_ledger marked_;          // empty: no mark
+    uint32_t n_whole_ = 0;         // may be more than are held, after a cut
     std::optional<stored> aside_;  // as it was when it was put aside; it may have been cut since
 };
 

@@ -105,6 +105,7 @@ class reading {
         image.unfinished_text_before = in_->text();
         image.n_before_decode = in_->number<uint64_t>();
         image.n_before_space = in_->number<uint64_t>();
+        image.scope = in_->text();
         image.trace = answer_trace::read(*in_);
     }
 

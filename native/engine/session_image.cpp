@@ -30,6 +30,7 @@ session_image session::take_image() const {
     out.unfinished_text = unfinished_text_;
     out.unfinished_text_before = unfinished_text_before_;
     out.n_before_decode = n_before_decode_;
+    out.scope = scope_;
     out.trace = trace_;
     return out;
 }
@@ -48,6 +49,7 @@ void session::adopt(session_image image) {
     unfinished_text_ = std::move(image.unfinished_text);
     unfinished_text_before_ = std::move(image.unfinished_text_before);
     n_before_decode_ = (size_t) image.n_before_decode;
+    scope_ = std::move(image.scope);
     trace_ = std::move(image.trace);
     set_stage(image.stage);
 }

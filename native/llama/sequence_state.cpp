@@ -1,8 +1,8 @@
 #include "sequence_state.h"
 
+#include "cache_cells.h"
 #include "cache_tensors.h"
 #include "failure.h"
-#include "llama-model.h"
 #include "llama_log.h"
 #include "memory_parts.h"
 #include "private_members.h"
@@ -11,15 +11,12 @@
 #include <ggml-backend.h>
 
 #include <memory>
+#include <optional>
 #include <stdexcept>
 
 namespace overfill {
 
 namespace {
-
-uint32_t stream_of(const llama_kv_cache & cache, llama_seq_id sequence) {
-    return cache.get_n_stream() > 1 ? (uint32_t) sequence : 0;
-}
 
 using cell_list = std::vector<uint32_t>;
 
@@ -53,7 +50,7 @@ void each_block(const llama_kv_cache & cache, llama_seq_id sequence, const cell_
             runs.back().n++;
         else
             runs.push_back({ cell, 1 });
-    const uint32_t stream = stream_of(cache, sequence);
+    const uint32_t stream = stream_in(cache, sequence);
     const auto rows = [&](ggml_tensor * of) {
         for (const run & r : runs) move(of, stream * of->nb[2] + r.from * of->nb[1], r.n * of->nb[1]);
     };
@@ -76,35 +73,15 @@ void forget(llama_context * ctx, llama_seq_id sequence) {
     llama_memory_seq_rm(llama_get_memory(ctx), sequence, -1, -1);
 }
 
-// False: too few are free.
-bool take_cells(llama_context * ctx, llama_kv_cache & cache, llama_seq_id sequence, const sequence_state::cells & from,
-                llama_kv_cache::slot_info & slot, bool given) {
-    const uint32_t n = (uint32_t) from.positions.size();
-    const uint32_t n_pos = ctx->get_model().hparams.n_pos_per_embd();
-    // Several positions a token exist for images only; a text token has the same in all of them.
-    std::vector<llama_pos> pos;
-    for (uint32_t i = 0; i < n_pos; i++) pos.insert(pos.end(), from.positions.begin(), from.positions.end());
-    std::vector<int32_t> n_seq_id(n, 1);
-    std::vector<llama_seq_id *> seq_id(n, &sequence);
-    std::vector<llama_token> tokens = from.tokens;
-
-    llama_ubatch batch{};
-    batch.b_equal_seqs = 1;
-    batch.n_tokens = batch.n_seq_tokens = n;
-    batch.n_seqs = batch.n_seqs_unq = 1;
-    batch.n_pos = n_pos;
-    batch.token = tokens.empty() ? nullptr : tokens.data();
-    batch.pos = pos.data();
-    batch.n_seq_id = n_seq_id.data();
-    batch.seq_id = seq_id.data();
-    batch.seq_id_unq = &sequence;
-    if (!given) {
-        if (n > cache.get_size()) return false;
-        slot = cache.find_slot(batch, false);
+// Nothing: too few are free.
+std::optional<cell_list> take_cells(llama_context * ctx, llama_kv_cache & cache, llama_seq_id sequence,
+                                    const sequence_state::cells & from) {
+    try {
+        return take_cells_in(ctx, cache, sequence, from.positions, from.tokens.empty() ? nullptr : from.tokens.data());
+    } catch (const failure & error) {
+        if (error.code() != error_code::context_overflow) throw;
+        return std::nullopt;
     }
-    if (slot.empty()) return false;
-    cache.apply_ubatch(slot, batch);
-    return true;
 }
 
 }  // namespace
@@ -153,16 +130,17 @@ bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence
     const uint8_t * end = from + state.values.size;
     if (part == state_part::all) {
         forget(ctx, sequence);
-        llama_kv_cache::slot_info slot;
-        for (size_t i = 0; i < parts.caches.size(); i++) {
+        std::optional<cell_list> cells, before;
+        for (size_t i = 0; i < parts.caches.size(); i++, before = std::move(cells)) {
             llama_kv_cache & cache = *parts.caches[i];
-            if (state.caches[i].positions.empty()) continue;
-            const bool given = parts.mirrors && i + 1 == parts.caches.size();
-            if (!take_cells(ctx, cache, sequence, state.caches[i], slot, given)) {
+            cells = take_cells(ctx, cache, sequence, state.caches[i]);
+            // One that mirrors the one before it has the same cells free.
+            const bool mirrors = parts.mirrors && i + 1 == parts.caches.size();
+            if (!cells || (mirrors && cells != before)) {
                 forget(ctx, sequence);
                 return false;
             }
-            each_block(cache, sequence, slot.idxs[0], [&](ggml_tensor * tensor, size_t offset, size_t n) {
+            each_block(cache, sequence, *cells, [&](ggml_tensor * tensor, size_t offset, size_t n) {
                 ggml_backend_tensor_set(tensor, from, offset, n);
                 from += n;
             });
@@ -177,6 +155,22 @@ bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence
         return false;
     }
     return true;
+}
+
+std::vector<uint8_t> save_uncuttable(llama_context * ctx, llama_seq_id sequence) {
+    const log_capture log;
+    constexpr llama_state_seq_flags flags = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
+    std::vector<uint8_t> out(llama_state_seq_get_size_ext(ctx, sequence, flags));
+    const size_t n = llama_state_seq_get_data_ext(ctx, out.data(), out.size(), sequence, flags);
+    if (out.empty() || n != out.size())
+        throw failure(error_code::internal, "a session's state could not be saved: " + log.errors());
+    return out;
+}
+
+bool restore_uncuttable(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state) {
+    const log_capture log;
+    constexpr llama_state_seq_flags flags = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
+    return llama_state_seq_set_data_ext(ctx, state.data(), state.size(), sequence, flags) == state.size();
 }
 
 void set_sequence_size(llama_context * ctx, uint32_t n_tokens) {

@@ -40,6 +40,10 @@ sequence_state save_sequence(llama_context * ctx, llama_seq_id sequence, state_p
 // empty. A state that was not saved here must have gone through state_defect.
 bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part);
 
+// What of a sequence's memory cannot be cut, in llama.cpp's own form: for states that stay in this process. As above.
+std::vector<uint8_t> save_uncuttable(llama_context * ctx, llama_seq_id sequence);
+bool restore_uncuttable(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state);
+
 // Values of one type, in the order in which a state has them.
 struct value_run {
     ggml_type type;
