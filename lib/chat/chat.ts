@@ -1,13 +1,16 @@
 /** A conversation with a pair: messages in, text, reasoning, tool calls and objects out. */
 
 import type { Pair } from "../engine/pair.js";
-import type { Session } from "../engine/session.js";
+import type { SaveOptions } from "../engine/saved-session-options.js";
+import { checkFile, checkSaveOptions } from "../engine/saved-session-validation.js";
+import { type Session, saveNoted } from "../engine/session.js";
 import { writerNumber } from "../engine/writers.js";
 import { createError } from "../errors/create-error.js";
 import type { NativeChatRequest } from "../internal/binding-types.js";
-import { callSite, placedAt, syncFromCaller } from "../internal/caller-stack.js";
+import { callSite, fromCaller, placedAt, syncFromCaller } from "../internal/caller-stack.js";
 import { refusedArgument } from "../internal/check-options.js";
 import { AnswerRun } from "./answer-run.js";
+import { noteOf } from "./chat-note.js";
 import { type ChatStream, makeChatStream } from "./chat-stream.js";
 import { grammarSchema } from "./grammar-schema.js";
 import { type AnySchema, jsonSchemaOf, type StandardSchema } from "./json-schema.js";
@@ -122,6 +125,22 @@ export class Chat implements AsyncDisposable {
       const at = this.#messages.findLastIndex(({ role }) => role === "user");
       if (at >= 0) this.#messages = this.#messages.slice(0, at);
       return at >= 0;
+    });
+  }
+
+  /**
+   * Writes the chat to a file: its messages, as JSON has them, and its session as {@link Session.save} does. Where there was
+   * no answer yet, the session is opened for it. Rejects with what {@link Session.save} and {@link Pair.createSession} reject
+   * with; with ERR_SESSION_BUSY while an answer runs, ERR_INVALID_ARGUMENT for messages that JSON cannot say.
+   */
+  async save(file: string | URL, options: SaveOptions = {}): Promise<void> {
+    return fromCaller(async () => {
+      // Refused before a session is opened for it.
+      checkFile(file);
+      const { signal = new AbortController().signal } = checkSaveOptions(options);
+      this.#assertUsable();
+      const note = noteOf(this.#messages);
+      await saveNoted(await this.#opened(undefined, signal), file, note, options);
     });
   }
 

@@ -28,4 +28,5 @@ export type {
   SendOptions,
   ToolChoice,
 } from "./options.js";
+export type { RestoreChatOptions } from "./saved-chat.js";
 export { type Tool, type ToolContext, type Tools, tool } from "./tools.js";

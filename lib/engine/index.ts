@@ -75,6 +75,7 @@ export type {
   SessionStats,
   WriterInfo,
 } from "./results.js";
+export type { RestoreOptions, SaveOptions } from "./saved-session-options.js";
 export type {
   RowScores,
   ScoredResponse,

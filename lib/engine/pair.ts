@@ -2,7 +2,9 @@
 
 import { Chat } from "../chat/chat.js";
 import type { ChatOptions } from "../chat/options.js";
+import { openSavedChat, type RestoreChatOptions } from "../chat/saved-chat.js";
 import { createError } from "../errors/create-error.js";
+import { abortable } from "../internal/abortable.js";
 import type {
   NativeAnswerDelta,
   NativeAnswerParser,
@@ -19,6 +21,8 @@ import { checkSessionOptions } from "./place-validation.js";
 import type { WarmOptions } from "./prefix-options.js";
 import { checkWarmOptions } from "./prefix-validation.js";
 import type { PairInfo, PairMetrics, PrefillResult } from "./results.js";
+import type { RestoreOptions } from "./saved-session-options.js";
+import { checkFile, checkRestoreOptions } from "./saved-session-validation.js";
 import { type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
 import { checkScore } from "./score-validation.js";
 import { makeSession, type Session } from "./session.js";
@@ -32,6 +36,15 @@ export let makePair: (native: NativePair, info: PairInfo, queueTimeoutMs: number
 
 /** Opens a session if there is a place free for it; for sessions only. */
 export let sessionIfFree: (pair: Pair, writer: string) => Promise<Session | undefined>;
+
+/** As {@link Pair.restore}, with the note that the session was saved with; for chats only. */
+export let restoreNoted: (pair: Pair, file: string | URL, options: RestoreOptions) => Promise<NotedSession>;
+
+/** A restored session and its note. */
+export interface NotedSession {
+  readonly session: Session;
+  readonly note: string;
+}
 
 /** Renders a chat off the JavaScript thread; for chats only. */
 export let renderChat: (pair: Pair, template: string, request: NativeChatRequest) => Promise<NativeRenderedChat>;
@@ -69,6 +82,7 @@ export class Pair implements AsyncDisposable {
       const native = await openIfFree(pair.#native, writerNumber(pair.info.writers, writer));
       return native && makeSession(pair, native, writer);
     };
+    restoreNoted = (pair, file, options) => pair.#restore(file, options);
     renderChat = (pair, template, request) => pair.#native.renderChat(template, request);
     parseAnswer = (pair, parser, more, isLast) => pair.#native.parseAnswer(parser, more, isLast);
   }
@@ -124,6 +138,49 @@ export class Pair implements AsyncDisposable {
       await using session = await this.createSession({ priority, signal, cacheKey });
       return await session.prefill(prompt, { ...checked, onProgress: options.onProgress });
     });
+  }
+
+  /**
+   * Opens the conversation that {@link Session.save} wrote to the file. It goes on as the saved one would have. The pair has
+   * to be of the same models with the same adapters, handover and types of caches; the number of its sessions, how they share
+   * memory and a longer context make no difference. Who writes is known by name. The totals of its
+   * {@link Session.stats} begin at 0.
+   *
+   * Waits for a place as {@link Pair.createSession} does, and rejects with what that rejects with; with ERR_FILE_READ_FAILED,
+   * ERR_SAVED_SESSION_INVALID for a file that is no saved session or a damaged one, ERR_SAVED_SESSION_MISMATCH for one of
+   * another pair, with what differs in `details`; with `signal.reason` when aborted. The place is free again then.
+   */
+  async restore(file: string | URL, options: RestoreOptions = {}): Promise<Session> {
+    return fromCaller(async () => (await this.#restore(file, options)).session);
+  }
+
+  async #restore(file: string | URL, options: RestoreOptions): Promise<NotedSession> {
+    const path = checkFile(file);
+    const request = checkRestoreOptions(options);
+    this.#assertUsable();
+    const { signal } = request;
+    const { writers } = this.info;
+    const native = await this.#place(request, writerNumber(writers, defaultWriter(writers)));
+    try {
+      const { writer, note } = await abortable(
+        signal,
+        () => native.abort(),
+        () => native.restore(path),
+      );
+      return { session: makeSession(this, native, writer), note };
+    } catch (error) {
+      await native.dispose();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens the chat that {@link Chat.save} wrote to the file, with its messages. What is no message is given again: the
+   * tools, the template and the like. Rejects with what {@link Pair.restore} rejects with; with ERR_SAVED_SESSION_INVALID
+   * also for a session that is no chat's.
+   */
+  async restoreChat(file: string | URL, options: RestoreChatOptions = {}): Promise<Chat> {
+    return fromCaller(() => openSavedChat(this, file, options));
   }
 
   /**

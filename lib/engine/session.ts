@@ -2,12 +2,11 @@
 
 import { createError } from "../errors/create-error.js";
 import { abortable, guardCallback } from "../internal/abortable.js";
-import type { NativeDecodeOptions, NativeHandoverReport, NativeSession } from "../internal/binding-types.js";
+import type { NativeDecodeOptions, NativeSession } from "../internal/binding-types.js";
 import { type CallSite, callSite, fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { type DecodeStream, makeDecodeStream } from "./decode-stream.js";
 import { observed, publishDecode, publishPrefill, publishSwitch, type StageOrigin } from "./diagnostics.js";
 import type {
-  DecodeChunk,
   DecodeOptions,
   DetokenizeOptions,
   GenerateOptions,
@@ -27,7 +26,10 @@ import {
   perSecond,
   type SessionStats,
 } from "./results.js";
+import type { SaveOptions } from "./saved-session-options.js";
+import { checkFile, checkSaveOptions } from "./saved-session-validation.js";
 import { type AnswerPlace, writeAnswers } from "./several-answers.js";
+import { readAnswer, toReport } from "./stage-results.js";
 import {
   checkDecodeOptions,
   checkForkOptions,
@@ -51,6 +53,9 @@ export type ChatDecodeOptions = Pick<
   NativeDecodeOptions,
   "grammarLazy" | "grammarTriggers" | "generationPrompt" | "reasoningBudget" | "preservedTokens"
 >;
+
+/** As {@link Session.save}, with a note that comes back with the session; for chats only. */
+export let saveNoted: (session: Session, file: string | URL, note: string, options: SaveOptions) => Promise<void>;
 
 /** As {@link Session.decode}; for chats only. */
 export let decodeChat: (session: Session, options: DecodeOptions, chat: ChatDecodeOptions) => DecodeStream;
@@ -83,6 +88,7 @@ export class Session implements AsyncDisposable {
     // By `this`: a class that names itself within gets another name where the package is bundled.
     makeSession = (pair, native, writer) => new this(pair, native, writer);
     decodeChat = (session, options, chat) => session.#decode(options, chat);
+    saveNoted = (session, file, note, options) => session.#save(file, note, options);
   }
 
   /** Whether the session or its pair was disposed. */
@@ -276,6 +282,31 @@ export class Session implements AsyncDisposable {
     return session;
   }
 
+  /**
+   * Writes the session to a file, from which {@link Pair.restore} makes a session that goes on as this one would: with the
+   * same tokens, within an answer too, or within a grammar or a character. Nothing is read again then. The file holds the
+   * caches (about {@link PairInfo.kvBytesPerToken} bytes a token) and is for this pair of models. It appears whole or not at
+   * all, in place of one of the same name. The state is copied first and written while other sessions go on.
+   *
+   * Rejects with ERR_FILE_WRITE_FAILED, ERR_SESSION_BUSY while a stage runs, ERR_DISPOSED, ERR_OUT_OF_MEMORY,
+   * ERR_MODEL_UNSUPPORTED for a model with a compressed memory (DeepSeek 4), ERR_INVALID_ARGUMENT; with `signal.reason` when
+   * aborted.
+   */
+  async save(file: string | URL, options: SaveOptions = {}): Promise<void> {
+    return fromCaller(() => this.#save(file, "", options));
+  }
+
+  async #save(file: string | URL, note: string, options: SaveOptions): Promise<void> {
+    const path = checkFile(file);
+    const { compress, signal } = checkSaveOptions(options);
+    this.#assertUsable();
+    await abortable(
+      signal,
+      () => this.#native.abort(),
+      () => this.#native.save(path, note, compress !== undefined),
+    );
+  }
+
   /** {@link Pair.tokenize} */
   tokenize(text: string, options?: TokenizeOptions): number[] {
     this.#assertUsable();
@@ -354,22 +385,4 @@ export class Session implements AsyncDisposable {
     if (this.pair.disposed) throw createError("ERR_DISPOSED", "the pair was disposed", {});
     if (this.#disposed) throw createError("ERR_DISPOSED", "the session was disposed", {});
   }
-}
-
-function toReport(native: NativeHandoverReport): HandoverReport {
-  return { ...native, gigabytesPerSecond: perSecond(native.bytes / 1e9, native.ms) };
-}
-
-async function readAnswer(
-  stream: DecodeStream,
-  onChunk: ((chunk: DecodeChunk) => void) | undefined,
-): Promise<GeneratedAnswer> {
-  const texts: string[] = [];
-  const tokens: number[] = [];
-  for await (const chunk of stream) {
-    texts.push(chunk.text);
-    for (const token of chunk.tokens) tokens.push(token);
-    onChunk?.(chunk);
-  }
-  return { text: texts.join(""), tokens, decode: await stream.result };
 }

@@ -117,6 +117,10 @@ export type TrainingError = ErrorOf<CodesOf<"TrainingError">>;
 export const FileError = classOf("FileError");
 export type FileError = ErrorOf<CodesOf<"FileError">>;
 
+/** A saved session cannot be restored. The file is as it was. */
+export const SavedSessionError = classOf("SavedSessionError");
+export type SavedSessionError = ErrorOf<CodesOf<"SavedSessionError">>;
+
 /** A stage was called out of order, or while another ran. */
 export const StageError = classOf("StageError");
 export type StageError = ErrorOf<CodesOf<"StageError">>;
@@ -143,6 +147,7 @@ const classes: Readonly<Record<ErrorName, unknown>> = {
   PruneError,
   TrainingError,
   FileError,
+  SavedSessionError,
   StageError,
   QueueError,
   InferenceError,

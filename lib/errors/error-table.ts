@@ -126,6 +126,12 @@ export const errorTable = {
       }
     >(),
   },
+  SavedSessionError: {
+    /** The file is no saved session, a damaged one, or one of another version. Nothing was restored. */
+    ERR_SAVED_SESSION_INVALID: row<WithPath & { readonly reason: string }>(),
+    /** The session was saved by another pair. `details` names what differs, and the file as `path`. */
+    ERR_SAVED_SESSION_MISMATCH: row<Differences>(),
+  },
   StageError: {
     /** A stage was called before the one that must come first. */
     ERR_STAGE_ORDER: row<{ /** Where the session stands. */ readonly stage: string }>(),

@@ -13,6 +13,7 @@ export {
   PairError,
   PruneError,
   QueueError,
+  SavedSessionError,
   StageError,
   TrainingError,
   TranslatorError,
@@ -25,6 +26,7 @@ export type TranslatorErrorCode = CodesOf<"TranslatorError">;
 export type PruneErrorCode = CodesOf<"PruneError">;
 export type TrainingErrorCode = CodesOf<"TrainingError">;
 export type FileErrorCode = CodesOf<"FileError">;
+export type SavedSessionErrorCode = CodesOf<"SavedSessionError">;
 export type StageErrorCode = CodesOf<"StageError">;
 export type QueueErrorCode = CodesOf<"QueueError">;
 export type InferenceErrorCode = CodesOf<"InferenceError">;

@@ -165,6 +165,10 @@ export interface NativeSession {
   retract(tokens: number): Promise<void>;
   /** Makes an empty session of the same pair a copy of this one. */
   fork(to: NativeSession): Promise<void>;
+  /** Writes it to a file, with a note, which `restore` gives back. `compress`: K and V in q8_0. */
+  save(path: string, note: string, compress: boolean): Promise<void>;
+  /** Makes an empty session what was saved. `writer` writes next. */
+  restore(path: string): Promise<{ readonly writer: string; readonly note: string }>;
   /**
    * Only on a session that has read nothing; it stays so. `rows`: two values each, the reader (0 prefill, 1 decode, 2
    * two-stage) and the refresh interval (0: none). `writer`: the decode model of the rows, from 1 on.

@@ -26,6 +26,8 @@ const char * error_code_name(error_code code) {
     case error_code::operation_unsupported: return "ERR_OPERATION_UNSUPPORTED";
     case error_code::training_diverged: return "ERR_TRAINING_DIVERGED";
     case error_code::checkpoint_invalid: return "ERR_CHECKPOINT_INVALID";
+    case error_code::saved_session_invalid: return "ERR_SAVED_SESSION_INVALID";
+    case error_code::saved_session_mismatch: return "ERR_SAVED_SESSION_MISMATCH";
     case error_code::file_read_failed: return "ERR_FILE_READ_FAILED";
     case error_code::file_write_failed: return "ERR_FILE_WRITE_FAILED";
     case error_code::context_overflow: return "ERR_CONTEXT_OVERFLOW";

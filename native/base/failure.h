@@ -31,6 +31,8 @@ enum class error_code {
     data_invalid,
     training_diverged,
     checkpoint_invalid,
+    saved_session_invalid,
+    saved_session_mismatch,
     operation_unsupported,
     file_read_failed,
     file_write_failed,

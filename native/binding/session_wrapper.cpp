@@ -14,6 +14,8 @@ Napi::Function session_wrapper::define(Napi::Env env) {
                            method<session_wrapper, &session_wrapper::decode>("decode"),
                            method<session_wrapper, &session_wrapper::retract>("retract"),
                            method<session_wrapper, &session_wrapper::fork>("fork"),
+                           method<session_wrapper, &session_wrapper::save>("save"),
+                           method<session_wrapper, &session_wrapper::restore>("restore"),
                            method<session_wrapper, &session_wrapper::score>("score"),
                            method<session_wrapper, &session_wrapper::abort>("abort"),
                            method<session_wrapper, &session_wrapper::stats>("stats"),
@@ -91,6 +93,29 @@ Napi::Value session_wrapper::fork(const Napi::CallbackInfo & info) {
     return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
         const auto done = [box, id](bool) { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); };
         handle_->fork(*to->handle_, { done, failed });
+    });
+}
+
+Napi::Value session_wrapper::save(const Napi::CallbackInfo & info) {
+    save_options options{ info[0].As<Napi::String>(), info[1].As<Napi::String>(), info[2].As<Napi::Boolean>() };
+    return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
+        const auto done = [box, id](bool) { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); };
+        handle_->save(std::move(options), { done, failed });
+    });
+}
+
+Napi::Value session_wrapper::restore(const Napi::CallbackInfo & info) {
+    std::string path = info[0].As<Napi::String>();
+    return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
+        const auto done = [box, id](const restored_session & restored) {
+            box->resolve(id, [restored](Napi::Env env) {
+                Napi::Object out = Napi::Object::New(env);
+                out.Set("writer", restored.writer);
+                out.Set("note", restored.note);
+                return out;
+            });
+        };
+        handle_->restore(std::move(path), { done, failed });
     });
 }
 

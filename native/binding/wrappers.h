@@ -64,6 +64,8 @@ class session_wrapper : public Napi::ObjectWrap<session_wrapper> {
     Napi::Value decode(const Napi::CallbackInfo & info);
     Napi::Value retract(const Napi::CallbackInfo & info);
     Napi::Value fork(const Napi::CallbackInfo & info);
+    Napi::Value save(const Napi::CallbackInfo & info);
+    Napi::Value restore(const Napi::CallbackInfo & info);
     Napi::Value score(const Napi::CallbackInfo & info);
     Napi::Value abort(const Napi::CallbackInfo & info);
     Napi::Value stats(const Napi::CallbackInfo & info);

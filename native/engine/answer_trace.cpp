@@ -49,4 +49,80 @@ void answer_trace::add(const random_draws & drawn, mirostat_state mirostat) {
     if (mirostat_.size() > 512) mirostat_.pop_front();
 }
 
+// --- as bytes ---
+
+static void write_texts(byte_writer & to, const std::vector<std::string> & texts) {
+    to.number<uint64_t>(texts.size());
+    for (const std::string & text : texts) to.text(text);
+}
+
+static std::vector<std::string> read_texts(byte_reader & from) {
+    std::vector<std::string> texts(from.count(sizeof(uint64_t)));
+    for (std::string & text : texts) text = from.text();
+    return texts;
+}
+
+// Of the options what same_rules compares.
+static void write_rules(byte_writer & to, const sampling_options & rules) {
+    to.text(rules.grammar);
+    to.truth(rules.grammar_lazy);
+    to.number<uint64_t>(rules.grammar_triggers.size());
+    for (const grammar_trigger & trigger : rules.grammar_triggers) {
+        to.number<uint8_t>((uint8_t) trigger.is);
+        to.text(trigger.value);
+        to.number<int32_t>(trigger.token);
+    }
+    to.text(rules.generation_prompt);
+    to.truth(rules.reasoning.has_value());
+    if (!rules.reasoning) return;
+    to.number<int32_t>(rules.reasoning->budget);
+    write_texts(to, rules.reasoning->start_tags);
+    write_texts(to, rules.reasoning->end_tags);
+    to.text(rules.reasoning->message);
+    to.truth(rules.reasoning->inside);
+}
+
+static sampling_options read_rules(byte_reader & from) {
+    sampling_options rules;
+    rules.grammar = from.text();
+    rules.grammar_lazy = from.truth();
+    rules.grammar_triggers.resize(from.count(1 + sizeof(uint64_t) + sizeof(int32_t)));
+    for (grammar_trigger & trigger : rules.grammar_triggers) {
+        const auto kind = from.number<uint8_t>();
+        if (kind > (uint8_t) grammar_trigger::kind::whole_pattern) throw bad_record("a trigger is of no kind");
+        trigger.is = (grammar_trigger::kind) kind;
+        trigger.value = from.text();
+        trigger.token = from.number<int32_t>();
+    }
+    rules.generation_prompt = from.text();
+    if (!from.truth()) return rules;
+    rules.reasoning.emplace();
+    rules.reasoning->budget = from.number<int32_t>();
+    rules.reasoning->start_tags = read_texts(from);
+    rules.reasoning->end_tags = read_texts(from);
+    rules.reasoning->message = from.text();
+    rules.reasoning->inside = from.truth();
+    return rules;
+}
+
+void answer_trace::write(byte_writer & to) const {
+    write_rules(to, before_);
+    to.number<uint64_t>(rules_from_);
+    to.number<uint32_t>(seed_);
+    to.number<uint64_t>(seed_from_);
+    to.truth(parted_);
+    to.list(drawn_);
+}
+
+answer_trace answer_trace::read(byte_reader & from) {
+    answer_trace out;
+    out.before_ = read_rules(from);
+    out.rules_from_ = (size_t) from.number<uint64_t>();
+    out.seed_ = from.number<uint32_t>();
+    out.seed_from_ = (size_t) from.number<uint64_t>();
+    out.parted_ = from.truth();
+    out.drawn_ = from.list<uint8_t>();
+    return out;
+}
+
 }  // namespace overfill

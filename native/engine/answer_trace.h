@@ -2,6 +2,7 @@
 // reasoning) began, how many random numbers each of its tokens took, and how mirostat stood.
 #pragma once
 
+#include "byte_records.h"
 #include "options.h"
 #include "sampler_chain.h"
 
@@ -38,6 +39,10 @@ class answer_trace {
     void set_seed(uint32_t seed) { seed_ = seed; }
     // The next decode, if it names no seed, draws numbers of its own.
     void part_ways() { parted_ = true; }
+
+    // As bytes, and back. Mirostat's state is not among them: llama.cpp does not tell it. `read` throws bad_record.
+    void write(byte_writer & to) const;
+    static answer_trace read(byte_reader & from);
 
     // One token was written.
     void add(const random_draws & drawn, mirostat_state mirostat = nullptr);

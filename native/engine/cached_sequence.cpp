@@ -59,7 +59,7 @@ void cached_sequence::take_over(const llama_token * text, const prefix_cache::ma
         pair::forget(cache_, sequence_, (llama_pos) at);
         throw;
     }
-    if (found.state && !pair_.restore(cache_, sequence_, *found.state, state_part::uncuttable)) {
+    if (found.state && !pair_.restore_uncuttable(cache_, sequence_, *found.state)) {
         go_back(at);
         throw failure(error_code::internal, "a state that was kept could not be restored");
     }
@@ -82,7 +82,7 @@ void cached_sequence::give_rows(uint32_t begin, uint32_t end, uint8_t * out) con
 }
 
 kept_state cached_sequence::give_state() const {
-    return std::make_shared<const std::vector<uint8_t>>(pair_.save(cache_, sequence_, state_part::uncuttable));
+    return std::make_shared<const std::vector<uint8_t>>(pair_.save_uncuttable(cache_, sequence_));
 }
 
 bool cached_sequence::read_rows(pair & models, const std::vector<batch_row> & rows) {
@@ -165,15 +165,33 @@ void cached_sequence::go_back(uint32_t n) {
     held_ = marked_;
 }
 
+cached_sequence::stored cached_sequence::store() const {
+    stored made{ pair_.save(cache_, sequence_, state_part::all), {}, held_, marked_ };
+    // Of the mark the cells are among those of the sequence.
+    if (marked_.size() > 0) made.mark = pair_.save(cache_, pair_.spare_of(sequence_), state_part::uncuttable);
+    return made;
+}
+
 void cached_sequence::put_aside() {
     if (!holds_cells()) return;
-    stored made{ pair_.save(cache_, sequence_, state_part::all), {}, held_, marked_ };
-    const llama_seq_id spare = pair_.spare_of(sequence_);
-    // Of the mark the cells are among those of the sequence.
-    if (marked_.size() > 0) made.mark = pair_.save(cache_, spare, state_part::uncuttable);
+    stored made = store();
     pair::forget(cache_, sequence_, 0);
-    if (!pair_.can_cut()) pair::forget(cache_, spare, 0);
+    if (!pair_.can_cut()) pair::forget(cache_, pair_.spare_of(sequence_), 0);
     aside_ = std::move(made);
+}
+
+cached_sequence::image cached_sequence::take_image() const {
+    image out{ wanted_, held_, aside_ };
+    if (!aside_ && held_.size() > 0) out.cells = store();
+    return out;
+}
+
+void cached_sequence::adopt(image of) {
+    wanted_ = std::move(of.wanted);
+    held_ = std::move(of.held);
+    aside_ = std::move(of.cells);
+    n_whole_ = 0;  // the micro-batches may have been of another size
+    marked_ = aside_ && aside_->marked.size() <= held_.size() ? aside_->marked : cache_ledger();
 }
 
 // What go_back would leave, of what is put aside.

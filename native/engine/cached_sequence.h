@@ -81,6 +81,21 @@ class cached_sequence {
     // Moves it back. False: there are too few free cells.
     bool bring_back();
 
+    // What it holds, its mark included, apart from the cache.
+    struct stored {
+        sequence_state state, mark;
+        cache_ledger held, marked;
+    };
+    // All that it is. It can be taken of one cache and given to a sequence of another.
+    struct image {
+        cache_ledger wanted, held;
+        std::optional<stored> cells;  // of `held` and maybe more; nothing where that is nothing
+    };
+    // Throws what pair::save throws.
+    image take_image() const;
+    // Becomes that, put aside. It holds nothing now, and the image is sound.
+    void adopt(image of);
+
     // After a handover has written the cells: the cache now holds this.
     void adopt(const cache_ledger & ledger) {
         n_whole_ = n_whole();
@@ -94,20 +109,15 @@ class cached_sequence {
     // those of the mark if it lies at n or before, else none.
     void go_back(uint32_t n);
     void cut_aside(uint32_t n);
+    stored store() const;
 
     pair & pair_;
     llama_context * cache_;
     llama_seq_id sequence_;
     cache_ledger wanted_, held_;
-    cache_ledger marked_;   // empty: no mark
-    uint32_t n_whole_ = 0;  // may be more than are held, after a cut
-
-    // As it was when it was put aside. It may have been cut since.
-    struct stored {
-        std::vector<uint8_t> state, mark;
-        cache_ledger held, marked;
-    };
-    std::optional<stored> aside_;
+    cache_ledger marked_;          // empty: no mark
+    uint32_t n_whole_ = 0;         // may be more than are held, after a cut
+    std::optional<stored> aside_;  // as it was when it was put aside; it may have been cut since
 };
 
 }  // namespace overfill

@@ -28,6 +28,8 @@ class engine::load_task final : public task {
             owner_.pool_ = std::make_unique<cache_pool>([tasks = owner_.scheduler_.get()] { tasks->wake(); });
             owner_.pair_->on_no_room([pool = owner_.pool_.get()] { pool->make_room(); });
         }
+        owner_.files_ = std::make_unique<session_files>(*owner_.pair_, owner_.options_,
+                                                        [tasks = owner_.scheduler_.get()] { tasks->wake(); });
         end_.done(owner_.pair_->info());
         return turn::done;
     }
@@ -90,6 +92,7 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
         raw->texts_.reset();
         raw->text_encoder_.reset();
         raw->chats_.clear();
+        raw->files_.reset();
         raw->pool_.reset();
         raw->pair_.reset();
         std::function<void()> done;
@@ -343,6 +346,16 @@ void session_handle::fork(session_handle & to, completion<bool> end) {
         throw;
     }
     start(std::make_shared<fork_task>(slot_, to.slot_, std::move(end)));
+}
+
+void session_handle::save(save_options options, completion<bool> end) {
+    claim();
+    start(std::make_shared<save_task>(slot_, *owner_->files_, std::move(options), std::move(end)));
+}
+
+void session_handle::restore(std::string path, completion<restored_session> end) {
+    claim();
+    start(std::make_shared<restore_task>(slot_, *owner_->files_, std::move(path), std::move(end)));
 }
 
 void session_handle::score(score_input input, completion<score_result> end) {

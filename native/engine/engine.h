@@ -13,6 +13,7 @@
 #include "pair.h"
 #include "scheduler.h"
 #include "score_task.h"
+#include "session_files.h"
 #include "session_places.h"
 #include "session_tasks.h"
 #include "token_stream.h"
@@ -51,6 +52,11 @@ class session_handle {
 
     // Makes `to`, an empty session of the same engine that runs nothing, a copy of this one.
     void fork(session_handle & to, completion<bool> end);
+
+    // Writes it to a file (saved_session.h), with a note of the caller's. Nothing else runs meanwhile.
+    void save(save_options options, completion<bool> end);
+    // Becomes what was saved. The session is empty, and is so again after a failure.
+    void restore(std::string path, completion<restored_session> end);
 
     // Fails with ERR_STAGE_ORDER on a session that has read something. The session stays empty.
     void score(score_input input, completion<score_result> end);
@@ -134,6 +140,7 @@ class engine : public std::enable_shared_from_this<engine> {
     std::atomic<bool> disposed_{ false };
     std::unique_ptr<pair> pair_;  // made and freed on the engine thread, like the next
     std::unique_ptr<cache_pool> pool_;
+    std::unique_ptr<session_files> files_;
     // Made for the first record; they refer to the pair's model. One for each thread.
     std::optional<example_tokenizer> encoder_, text_encoder_;
     std::map<std::string, chat_templates> chats_;  // by source; "": the model's own. Used on the text thread

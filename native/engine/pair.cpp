@@ -265,14 +265,24 @@ void pair::copy(llama_context * ctx, llama_seq_id from, llama_seq_id to) {
     copy_sequence(ctx, from, to);
 }
 
-std::vector<uint8_t> pair::save(llama_context * ctx, llama_seq_id sequence, state_part part) {
+sequence_state pair::save(llama_context * ctx, llama_seq_id sequence, state_part part) {
     if (last_read_) llama_synchronize(last_read_);
     return save_sequence(ctx, sequence, part);
 }
 
-bool pair::restore(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state, state_part part) {
+bool pair::restore(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part) {
     if (last_read_) llama_synchronize(last_read_);
     return restore_sequence(ctx, sequence, state, part);
+}
+
+std::vector<uint8_t> pair::save_uncuttable(llama_context * ctx, llama_seq_id sequence) {
+    if (last_read_) llama_synchronize(last_read_);
+    return overfill::save_uncuttable(ctx, sequence);
+}
+
+bool pair::restore_uncuttable(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state) {
+    if (last_read_) llama_synchronize(last_read_);
+    return overfill::restore_uncuttable(ctx, sequence, state);
 }
 
 void pair::forget(llama_context * ctx, llama_seq_id sequence, llama_pos from) {

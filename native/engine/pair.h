@@ -112,9 +112,11 @@ class pair {
     // Makes a sequence of the context's memory a copy of another.
     void copy(llama_context * ctx, llama_seq_id from, llama_seq_id to);
 
-    // A sequence of the context's memory as bytes, and back; see sequence_state.h.
-    std::vector<uint8_t> save(llama_context * ctx, llama_seq_id sequence, state_part part);
-    bool restore(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state, state_part part);
+    // A sequence of the context's memory out of it, and back; see sequence_state.h.
+    sequence_state save(llama_context * ctx, llama_seq_id sequence, state_part part);
+    bool restore(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part);
+    std::vector<uint8_t> save_uncuttable(llama_context * ctx, llama_seq_id sequence);
+    bool restore_uncuttable(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state);
 
     // What the prefill model has read, for whoever reads it again; null: it is not kept.
     prefix_cache * prefixes() const { return prefixes_.get(); }

@@ -28,6 +28,8 @@
 
 namespace overfill {
 
+struct session_image;
+
 class session {
   public:
     // `writer`: who writes where nobody is named.
@@ -87,6 +89,11 @@ class session {
 
     // Becomes what the other, whose stage is over, is now. The totals are its own, from here on.
     void fork_from(const session & other);
+
+    // What it consists of now, its stage being over; see session_image.h. Throws what pair::save throws.
+    session_image take_image() const;
+    // Becomes that, with its caches put aside. It is empty now, and the image is sound. The totals begin at 0.
+    void adopt(session_image image);
 
   private:
     friend class prefill_run;

@@ -1,10 +1,13 @@
 #include "fingerprint.h"
 
 #include "failure.h"
+#include "file_reader.h"
 #include "gguf_metadata.h"
 #include "input_file.h"
 #include "split_parts.h"
+#include "xxh3.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <vector>
@@ -69,6 +72,12 @@ bool is_vector(const gguf_context * gguf, int64_t tensor) {
 
 }  // namespace
 
+std::string digits_of(uint64_t hash) {
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", (unsigned long long) hash);
+    return digits;
+}
+
 std::string model_fingerprint(const std::string & path) {
     check_input_file(path, model_codes);
     const gguf_metadata first(path);
@@ -99,9 +108,36 @@ std::string model_fingerprint(const std::string & path) {
         all.add(name);
         all.add(&value, sizeof value);
     }
-    char digits[17];
-    std::snprintf(digits, sizeof digits, "%016llx", (unsigned long long) all.value());
-    return architecture + "-" + digits;
+    return architecture + "-" + digits_of(all.value());
+}
+
+std::string weights_fingerprint(const std::string & path) {
+    constexpr uint64_t n_sampled = 64;
+    check_input_file(path, model_codes);
+    const gguf_metadata first(path);
+    xxh3 all;
+    for (const std::string & part : split_parts(path, first)) {
+        const uint64_t n_file = check_input_file(part, model_codes);
+        const gguf_metadata meta(part);
+        const file_reader file(part);
+        for (int64_t i = 0; i < gguf_get_n_tensors(meta.get()); i++) {
+            const std::string name = gguf_get_tensor_name(meta.get(), i);
+            const ggml_type type = gguf_get_tensor_type(meta.get(), i);
+            all.add(name.data(), name.size() + 1);
+            all.add(&type, sizeof type);
+            all.add(gguf_get_tensor_ne(meta.get(), i), 4 * sizeof(int64_t));
+            const uint64_t size = gguf_get_tensor_size(meta.get(), i), n = std::min(size, n_sampled);
+            const uint64_t begin = gguf_get_data_offset(meta.get()) + gguf_get_tensor_offset(meta.get(), i);
+            if (begin > n_file || size > n_file - begin)
+                throw failure(error_code::model_invalid,
+                              part + " is truncated: tensor " + name + " extends past the end of the file",
+                              { { "path", part } });
+            uint8_t bytes[n_sampled];
+            file.read(begin + (size - n) / 2, bytes, n);
+            all.add(bytes, n);
+        }
+    }
+    return digits_of(all.value());
 }
 
 }  // namespace overfill

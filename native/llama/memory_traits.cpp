@@ -1,5 +1,6 @@
 #include "memory_traits.h"
 
+#include "cache_tensors.h"
 #include "llama-cparams.h"
 #include "llama-kv-cache-dsa-iswa.h"
 #include "llama-kv-cache-dsa.h"
@@ -121,12 +122,6 @@ std::unique_ptr<llama_memory_i> make_smallest_memory(const llama_model * model) 
     return std::unique_ptr<llama_memory_i>(model->create_memory(params, cparams));
 }
 
-uint64_t bytes_of(const std::map<ggml_backend_buffer_type_t, size_t> & breakdown) {
-    uint64_t n = 0;
-    for (const auto & [type, bytes] : breakdown) n += bytes;
-    return n;
-}
-
 class reading {
   public:
     explicit reading(const llama_model * model) : hparams_(model->hparams), n_layer_(hparams_.n_layer()) {
@@ -173,31 +168,18 @@ class reading {
   private:
     std::vector<memory_part> & parts_of(uint32_t layer) { return parts_[layer]; }
 
-    // The cache tells its K tensors, and V only of layers that have one.
-    static bool has_v(const llama_kv_cache & cache) {
-        const size_t alignment = ggml_backend_buft_get_alignment(ggml_backend_cpu_buffer_type());
-        uint64_t of_k = 0;
-        for (const uint32_t layer : cache.get_layer_ids())
-            of_k += GGML_PAD(ggml_nbytes(cache.get_k_storage((int32_t) layer)), alignment);
-        return bytes_of(cache.memory_breakdown()) >= of_k + alignment;
-    }
-
     void add_cache(const llama_kv_cache & cache, kind k, kind v, uint32_t tokens_per_row = 1) {
         const std::vector<uint32_t> layers = cache.get_layer_ids();
-        if (layers.empty()) return;
-        const bool with_v = has_v(cache);
-        const ggml_context_ptr scratch{ ggml_init({ 2 * ggml_tensor_overhead(), nullptr, /*no_alloc*/ true }) };
-        llama_kv_cache::slot_info first_stream;
-        first_stream.s0 = first_stream.s1 = 0;
-        for (const uint32_t layer : layers) {
-            const auto width = [](const ggml_tensor * stored) { return (uint32_t) stored->ne[0]; };
-            parts_of(layer).push_back(
-                { k, memory_part_type::cache_type_k, width(cache.get_k_storage((int32_t) layer)), tokens_per_row, 0 });
-            if (!with_v) continue;
-            ggml_reset(scratch.get());
-            const ggml_tensor * stored = cache.get_v(scratch.get(), (int32_t) layer, 1, first_stream)->view_src;
-            parts_of(layer).push_back({ v, memory_part_type::cache_type_v, width(stored), tokens_per_row, 0 });
+        bool with_v = false;
+        for (const cache_tensors & tensors : tensors_of(cache)) {
+            with_v = tensors.v != nullptr;
+            parts_of(tensors.layer)
+                .push_back({ k, memory_part_type::cache_type_k, (uint32_t) tensors.k->ne[0], tokens_per_row, 0 });
+            if (with_v)
+                parts_of(tensors.layer)
+                    .push_back({ v, memory_part_type::cache_type_v, (uint32_t) tensors.v->ne[0], tokens_per_row, 0 });
         }
+        if (layers.empty()) return;
         if (k == kind::k) add_reuse(cache, layers);
         if (k == kind::k && !with_v) out_.latent = true;
     }

@@ -1,28 +1,176 @@
 #include "sequence_state.h"
 
+#include "cache_cells.h"
+#include "cache_tensors.h"
 #include "failure.h"
-#include "llama-context.h"
 #include "llama_log.h"
+#include "memory_parts.h"
 #include "private_members.h"
+#include "recurrent_io.h"
+
+#include <ggml-backend.h>
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
 
 namespace overfill {
 
-static llama_state_seq_flags flags_of(state_part part) {
-    return part == state_part::all ? LLAMA_STATE_SEQ_FLAGS_NONE : LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
+namespace {
+
+using cell_list = std::vector<uint32_t>;
+
+cell_list cells_of(const llama_kv_cache & cache, llama_seq_id sequence) {
+    const llama_kv_cells & cells = cache.get_cells(sequence);
+    cell_list out;
+    for (uint32_t i = 0; i < cells.used_max_p1(); i++)
+        if (!cells.is_empty(i) && cells.seq_has(i, sequence)) out.push_back(i);
+    return out;
 }
 
-std::vector<uint8_t> save_sequence(llama_context * ctx, llama_seq_id sequence, state_part part) {
+sequence_state::cells describe(const llama_kv_cache & cache, llama_seq_id sequence, const cell_list & list) {
+    const llama_kv_cells & cells = cache.get_cells(sequence);
+    sequence_state::cells out;
+    for (const uint32_t i : list) {
+        out.positions.push_back(cells.pos_get(i));
+        if (cache.has_cell_ext()) out.tokens.push_back(cells.ext_get(i).tok);
+    }
+    return out;
+}
+
+// Calls `move` with the tensor, the offset and the number of bytes of each block that the cells' values take.
+template <class F>
+void each_block(const llama_kv_cache & cache, llama_seq_id sequence, const cell_list & cells, const F & move) {
+    struct run {
+        size_t from, n;
+    };
+    std::vector<run> runs;
+    for (const uint32_t cell : cells)
+        if (!runs.empty() && runs.back().from + runs.back().n == cell)
+            runs.back().n++;
+        else
+            runs.push_back({ cell, 1 });
+    const uint32_t stream = stream_in(cache, sequence);
+    const auto rows = [&](ggml_tensor * of) {
+        for (const run & r : runs) move(of, stream * of->nb[2] + r.from * of->nb[1], r.n * of->nb[1]);
+    };
+    const auto columns = [&](ggml_tensor * of) {
+        const size_t one = ggml_type_size(of->type), n_cells = (size_t) of->ne[1];
+        for (size_t channel = 0; channel < (size_t) of->ne[0]; channel++)
+            for (const run & r : runs) move(of, stream * of->nb[2] + (channel * n_cells + r.from) * one, r.n * one);
+    };
+    for (const cache_tensors & tensors : tensors_of(cache)) {
+        rows(tensors.k);
+        if (!tensors.v) continue;
+        if (is_transposed(cache))
+            columns(tensors.v);
+        else
+            rows(tensors.v);
+    }
+}
+
+void forget(llama_context * ctx, llama_seq_id sequence) {
+    llama_memory_seq_rm(llama_get_memory(ctx), sequence, -1, -1);
+}
+
+// Nothing: too few are free.
+std::optional<cell_list> take_cells(llama_context * ctx, llama_kv_cache & cache, llama_seq_id sequence,
+                                    const sequence_state::cells & from) {
+    try {
+        return take_cells_in(ctx, cache, sequence, from.positions, from.tokens.empty() ? nullptr : from.tokens.data());
+    } catch (const failure & error) {
+        if (error.code() != error_code::context_overflow) throw;
+        return std::nullopt;
+    }
+}
+
+}  // namespace
+
+// --- out of a memory, and into it ---
+
+sequence_state save_sequence(llama_context * ctx, llama_seq_id sequence, state_part part) {
+    llama_synchronize(ctx);
+    const memory_parts parts = parts_of(ctx);
+    if (!parts.known) throw failure(error_code::internal, "a memory of this kind cannot be saved");
+    sequence_state out;
+    std::vector<cell_list> cells;
+    size_t n_values = 0;
+    if (part == state_part::all)
+        for (const llama_kv_cache * cache : parts.caches) {
+            cells.push_back(cells_of(*cache, sequence));
+            out.caches.push_back(describe(*cache, sequence, cells.back()));
+            n_values += cells.back().size() * bytes_per_cell(*cache);
+        }
+    if (parts.state) {
+        std::vector<uint8_t> about;
+        state_writer counted(about, nullptr);
+        parts.state->state_write(counted, sequence, LLAMA_STATE_SEQ_FLAGS_NONE);
+        n_values += counted.n_values();
+    }
+    const std::shared_ptr<uint8_t> values(new uint8_t[n_values], std::default_delete<uint8_t[]>());
+    uint8_t * to = values.get();
+    for (size_t i = 0; i < cells.size(); i++)
+        each_block(*parts.caches[i], sequence, cells[i], [&](ggml_tensor * tensor, size_t offset, size_t n) {
+            ggml_backend_tensor_get(tensor, to, offset, n);
+            to += n;
+        });
+    if (parts.state) {
+        state_writer written(out.recurrent, to);
+        parts.state->state_write(written, sequence, LLAMA_STATE_SEQ_FLAGS_NONE);
+    }
+    out.values = { values, n_values };
+    return out;
+}
+
+bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part) {
     const log_capture log;
-    std::vector<uint8_t> out(llama_state_seq_get_size_ext(ctx, sequence, flags_of(part)));
-    const size_t n = llama_state_seq_get_data_ext(ctx, out.data(), out.size(), sequence, flags_of(part));
+    llama_synchronize(ctx);
+    const memory_parts parts = parts_of(ctx);
+    const uint8_t * from = state.values.data.get();
+    const uint8_t * end = from + state.values.size;
+    if (part == state_part::all) {
+        forget(ctx, sequence);
+        std::optional<cell_list> cells, before;
+        for (size_t i = 0; i < parts.caches.size(); i++, before = std::move(cells)) {
+            llama_kv_cache & cache = *parts.caches[i];
+            cells = take_cells(ctx, cache, sequence, state.caches[i]);
+            // One that mirrors the one before it has the same cells free.
+            const bool mirrors = parts.mirrors && i + 1 == parts.caches.size();
+            if (!cells || (mirrors && cells != before)) {
+                forget(ctx, sequence);
+                return false;
+            }
+            each_block(cache, sequence, *cells, [&](ggml_tensor * tensor, size_t offset, size_t n) {
+                ggml_backend_tensor_set(tensor, from, offset, n);
+                from += n;
+            });
+        }
+    }
+    if (!parts.state) return true;
+    state_reader reader(state.recurrent, from, (size_t) (end - from));
+    try {
+        parts.state->state_read(reader, sequence, LLAMA_STATE_SEQ_FLAGS_NONE);
+    } catch (const std::runtime_error &) {
+        forget(ctx, sequence);
+        return false;
+    }
+    return true;
+}
+
+std::vector<uint8_t> save_uncuttable(llama_context * ctx, llama_seq_id sequence) {
+    const log_capture log;
+    constexpr llama_state_seq_flags flags = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
+    std::vector<uint8_t> out(llama_state_seq_get_size_ext(ctx, sequence, flags));
+    const size_t n = llama_state_seq_get_data_ext(ctx, out.data(), out.size(), sequence, flags);
     if (out.empty() || n != out.size())
         throw failure(error_code::internal, "a session's state could not be saved: " + log.errors());
     return out;
 }
 
-bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state, state_part part) {
+bool restore_uncuttable(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state) {
     const log_capture log;
-    return llama_state_seq_set_data_ext(ctx, state.data(), state.size(), sequence, flags_of(part)) == state.size();
+    constexpr llama_state_seq_flags flags = LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY;
+    return llama_state_seq_set_data_ext(ctx, state.data(), state.size(), sequence, flags) == state.size();
 }
 
 void set_sequence_size(llama_context * ctx, uint32_t n_tokens) {

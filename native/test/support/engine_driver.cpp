@@ -56,6 +56,18 @@ void retract(session_handle & session, uint32_t n_tokens) {
     wait.get();
 }
 
+void save(session_handle & session, const std::string & path, bool compress) {
+    waiter<bool> wait;
+    session.save({ path, "", compress }, wait.end());
+    wait.get();
+}
+
+restored_session restore(session_handle & session, const std::string & path) {
+    waiter<restored_session> wait;
+    session.restore(path, wait.end());
+    return wait.get();
+}
+
 answer drain(token_stream & stream, const std::function<void()> & wait) {
     answer out;
     while (true) {

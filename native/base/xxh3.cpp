@@ -1,0 +1,22 @@
+#include "xxh3.h"
+
+#define XXH_INLINE_ALL
+#include <hash/xxhash/xxhash.h>
+
+namespace overfill {
+
+struct xxh3::state {
+    XXH3_state_t of;
+};
+
+xxh3::xxh3() : state_(std::make_unique<state>()) { XXH3_64bits_reset(&state_->of); }
+
+xxh3::~xxh3() = default;
+
+void xxh3::add(const void * data, size_t n_bytes) { XXH3_64bits_update(&state_->of, data, n_bytes); }
+
+uint64_t xxh3::value() const { return XXH3_64bits_digest(&state_->of); }
+
+uint64_t xxh3::of(const void * data, size_t n_bytes) { return XXH3_64bits(data, n_bytes); }
+
+}  // namespace overfill

@@ -1,0 +1,55 @@
+#include "pair_identity.h"
+
+#include "fingerprint.h"
+#include "mapped_file.h"
+#include "whole_number.h"
+#include "xxh3.h"
+
+namespace overfill {
+
+static std::string hash_of_file(const std::string & path) {
+    const shared_bytes bytes = map_file(path);
+    return digits_of(xxh3::of(bytes.data.get(), bytes.size));
+}
+
+static std::string adapters_of(const std::vector<adapter_options> & adapters) {
+    std::string out;
+    for (const adapter_options & one : adapters)
+        out += (out.empty() ? "" : ", ") + hash_of_file(one.path) + " * " + number_text(one.scale);
+    return out.empty() ? "none" : out;
+}
+
+static void add_model(side_identity & out, const std::string & path, const std::vector<adapter_options> & adapters) {
+    out.facts.emplace_back("model", model_fingerprint(path));
+    out.facts.emplace_back("weights", weights_fingerprint(path));
+    out.facts.emplace_back("adapters", adapters_of(adapters));
+}
+
+static std::string handover_of(const pair_plan & plan) {
+    std::string out = handover_kind_name(plan.kind);
+    for (size_t i = 0; i < plan.layer_map.size(); i++)
+        out += (i == 0 ? " by layers " : ",") + std::to_string(plan.layer_map[i]);
+    return out;
+}
+
+std::vector<side_identity> identify(const pair_options & options, const pair_info & info) {
+    std::vector<side_identity> out(1);
+    out[0].name = "prefill";
+    add_model(out[0], options.prefill.path, options.prefill_adapters);
+    const std::vector<writer_options> writers = options.writers();
+    for (size_t i = 0; i < writers.size(); i++) {
+        side_identity writer;
+        writer.name = writers[i].name;
+        if (writers[i].model.path.empty())
+            writer.facts = out[0].facts;
+        else
+            add_model(writer, writers[i].model.path, writers[i].adapters);
+        writer.facts.emplace_back("handover", handover_of(info.writers[i].plan));
+        if (!writers[i].translator_path.empty())
+            writer.facts.emplace_back("translator", hash_of_file(writers[i].translator_path));
+        out.push_back(std::move(writer));
+    }
+    return out;
+}
+
+}  // namespace overfill
