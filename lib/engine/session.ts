@@ -35,6 +35,7 @@ import {
   checkPrefillOptions,
   checkPrompt,
   checkSwitchOptions,
+  checkTokenCount,
   toNativeDecodeOptions,
   toNativePrefillOptions,
 } from "./validation.js";
@@ -70,6 +71,8 @@ export class Session implements AsyncDisposable {
   readonly #origin: StageOrigin;
   /** The one that the session has switched to. */
   #writer: string;
+  /** How often the session's text was changed from here: a reader who leaves takes back nothing but the last change. */
+  #changes = 0;
   #disposed = false;
 
   private constructor(pair: Pair, native: NativeSession, writer: string) {
@@ -131,6 +134,7 @@ export class Session implements AsyncDisposable {
       const native = await abortable(checked.signal, abort, () =>
         this.#native.prefill(input, toNativePrefillOptions(checked), report),
       );
+      this.#changes++;
       progress.rethrow();
       const tokensPerSecond = perSecond(native.promptTokens + native.refreshedTokens, native.ms);
       return { ...native, tokensPerSecond };
@@ -276,6 +280,26 @@ export class Session implements AsyncDisposable {
     return session;
   }
 
+  /**
+   * Keeps the first `nTokens` tokens of the session's text ({@link SessionStats.contextTokens}) and forgets the rest. Nothing
+   * that stays is read again, but where a model's state cannot be cut at a token ({@link SessionStats.restoredTokens}). What
+   * comes next depends on where the cut is:
+   * - at the end: nothing changes;
+   * - in the last answer, or right before it: `decode` writes on from there, with what it would have had if the answer had
+   *   been cut short there, and whatever options it is given;
+   * - before that: a prefill. 0 makes an empty session of it.
+   *
+   * Rejects with ERR_INVALID_ARGUMENT where the session has fewer tokens, ERR_SESSION_BUSY while a stage runs, ERR_DISPOSED.
+   */
+  async truncate(nTokens: number): Promise<void> {
+    return fromCaller(async () => {
+      const checked = checkTokenCount(nTokens, "nTokens");
+      this.#assertUsable();
+      await this.#native.truncate(checked);
+      this.#changes++;
+    });
+  }
+
   /** {@link Pair.tokenize} */
   tokenize(text: string, options?: TokenizeOptions): number[] {
     this.#assertUsable();
@@ -325,6 +349,7 @@ export class Session implements AsyncDisposable {
     site: CallSite,
   ): DecodeStream {
     const number = this.#numberOf(writer);
+    let change = 0;
     return makeDecodeStream(
       {
         writer: writer ?? this.#writer,
@@ -332,10 +357,13 @@ export class Session implements AsyncDisposable {
           this.#assertUsable();
           const stream = this.#native.decode(number === undefined ? options : { ...options, writer: number });
           this.#writer = writer ?? this.#writer;
+          change = ++this.#changes;
           return stream;
         },
         abort: () => this.#native.abort(),
-        retract: (tokens) => this.#native.retract(tokens),
+        retract: async (tokens) => {
+          if (change === this.#changes) await this.#native.retract(tokens);
+        },
         isDisposed: () => this.disposed,
         ended: (end, nRead) => publishDecode(this.#origin, end, nRead),
         withLogProbs: options.logProbs >= 0,

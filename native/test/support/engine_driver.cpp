@@ -56,6 +56,12 @@ void retract(session_handle & session, uint32_t n_tokens) {
     wait.get();
 }
 
+void truncate(session_handle & session, uint32_t n_tokens) {
+    waiter<bool> wait;
+    session.truncate(n_tokens, wait.end());
+    wait.get();
+}
+
 answer drain(token_stream & stream, const std::function<void()> & wait) {
     answer out;
     while (true) {

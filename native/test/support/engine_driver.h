@@ -32,6 +32,7 @@ answer decode(session_handle & session, const decode_options & options);
 // Reads what the stream has until its end.
 answer drain(token_stream & stream, const std::function<void()> & wait);
 void retract(session_handle & session, uint32_t n_tokens);
+void truncate(session_handle & session, uint32_t n_tokens);
 void dispose(engine & pair);
 void dispose(session_handle & session);
 
