@@ -170,3 +170,13 @@ export function checkInput(value: unknown, before: readonly ModelMessage[]): rea
   checkExchanges([...before, ...input], "message");
   return input;
 }
+
+/** The message that is to stand in the place of the one at `index` of `messages`, which it ends. */
+export function checkEdit(messages: readonly ModelMessage[], index: unknown, value: unknown): ModelMessage {
+  const old = messages[check(whole(0, maxInt32), index, "index")];
+  if (!old) throw refusedArgument("index", `expected the index of one of ${messages.length} messages`, String(index));
+  const given = typeof value === "string" && old.role !== "tool" ? { role: old.role, content: value } : value;
+  const edited = check(message(), given, "message") as ModelMessage;
+  checkExchanges([...messages.slice(0, Number(index)), edited], "message");
+  return edited;
+}
