@@ -12,16 +12,27 @@ import type { Tools } from "./tools.js";
 
 const isPlain = (value: unknown) => Object.prototype.toString.call(value) === "[object Object]";
 
+const sayable = onFirstUse(() =>
+  kind<unknown>("a value that JSON can say", (value) => {
+    try {
+      JSON.stringify(value);
+      return true;
+    } catch {
+      return false;
+    }
+  }),
+);
+
 const textPart = onFirstUse(() => z.strictObject({ type: z.literal("text"), text: z.string() }));
 const callPart = onFirstUse(() =>
-  z.strictObject({ type: z.literal("tool-call"), toolCallId: text(), toolName: text(), input: z.unknown() }),
+  z.strictObject({ type: z.literal("tool-call"), toolCallId: text(), toolName: text(), input: sayable() }),
 );
 const resultPart = onFirstUse(() =>
   z.strictObject({
     type: z.literal("tool-result"),
     toolCallId: text(),
     toolName: text(),
-    output: z.unknown(),
+    output: sayable(),
     isError: z.optional(z.boolean()),
   }),
 );
