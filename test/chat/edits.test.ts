@@ -1,7 +1,8 @@
 /** Taking back and changing what was said: the chat goes on from there, and what stands before is not read again. */
 
 import test, { type ExecutionContext } from "ava";
-import type { ChatAnswer, ModelMessage, Pair } from "../../lib/index.js";
+import { expectTypeOf } from "expect-type";
+import type { Chat, ChatAnswer, ChatInput, ChatStream, ModelMessage, Pair, SendOptions } from "../../lib/index.js";
 import { refusal } from "../engine/fixtures.js";
 import { call, chatPair, prompts, read, says } from "./fixtures.js";
 
@@ -218,4 +219,12 @@ test.serial("an object may answer a changed message", async (t) => {
   says("12");
   const { object } = await read(chat.send(undefined, { schema: { type: "integer" } }));
   t.is(object, 12);
+});
+
+test("the calls have their types", (t) => {
+  expectTypeOf<Chat["undo"]>().returns.toEqualTypeOf<readonly ModelMessage[] | undefined>();
+  expectTypeOf<Chat["edit"]>().parameters.toEqualTypeOf<[number, string | ModelMessage]>();
+  expectTypeOf<Chat["edit"]>().returns.toEqualTypeOf<readonly ModelMessage[]>();
+  expectTypeOf<Chat["send"]>().toExtend<(message?: ChatInput, options?: SendOptions) => ChatStream>();
+  t.pass();
 });
