@@ -7,7 +7,6 @@ import { type CallSite, callSite, fromCaller, syncFromCaller } from "../internal
 import { type DecodeStream, makeDecodeStream } from "./decode-stream.js";
 import { observed, publishDecode, publishPrefill, publishSwitch, type StageOrigin } from "./diagnostics.js";
 import type {
-  DecodeChunk,
   DecodeOptions,
   DetokenizeOptions,
   GenerateOptions,
@@ -27,7 +26,7 @@ import {
   perSecond,
   type SessionStats,
 } from "./results.js";
-import { type AnswerPlace, writeAnswers } from "./several-answers.js";
+import { type AnswerPlace, readAnswer, writeAnswers } from "./several-answers.js";
 import {
   checkDecodeOptions,
   checkForkOptions,
@@ -360,7 +359,9 @@ export class Session implements AsyncDisposable {
           change = ++this.#changes;
           return stream;
         },
-        abort: () => this.#native.abort(),
+        abort: () => {
+          if (change === this.#changes) this.#native.abort();
+        },
         retract: async (tokens) => {
           if (change === this.#changes) await this.#native.retract(tokens);
         },
@@ -386,18 +387,4 @@ export class Session implements AsyncDisposable {
 
 function toReport(native: NativeHandoverReport): HandoverReport {
   return { ...native, gigabytesPerSecond: perSecond(native.bytes / 1e9, native.ms) };
-}
-
-async function readAnswer(
-  stream: DecodeStream,
-  onChunk: ((chunk: DecodeChunk) => void) | undefined,
-): Promise<GeneratedAnswer> {
-  const texts: string[] = [];
-  const tokens: number[] = [];
-  for await (const chunk of stream) {
-    texts.push(chunk.text);
-    for (const token of chunk.tokens) tokens.push(token);
-    onChunk?.(chunk);
-  }
-  return { text: texts.join(""), tokens, decode: await stream.result };
 }

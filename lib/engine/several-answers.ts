@@ -1,5 +1,7 @@
 /** Several answers to one prompt, written at once: in the session that has read it, and in forks of it. */
 
+import type { DecodeStream } from "./decode-stream.js";
+import type { DecodeChunk } from "./options.js";
 import type { GeneratedAnswer } from "./results.js";
 
 /** A session that stands right before the answer. */
@@ -63,4 +65,19 @@ export async function writeAnswers(
   } finally {
     await Promise.all(forks.map((fork) => fork.dispose()));
   }
+}
+
+/** A whole answer. */
+export async function readAnswer(
+  stream: DecodeStream,
+  onChunk: ((chunk: DecodeChunk) => void) | undefined,
+): Promise<GeneratedAnswer> {
+  const texts: string[] = [];
+  const tokens: number[] = [];
+  for await (const chunk of stream) {
+    texts.push(chunk.text);
+    for (const token of chunk.tokens) tokens.push(token);
+    onChunk?.(chunk);
+  }
+  return { text: texts.join(""), tokens, decode: await stream.result };
 }
