@@ -275,13 +275,14 @@ void decode_task::fail(const failure & error) noexcept {
 // --- shorten ---
 
 task::turn shorten_task::step() {
-    // What was put aside can be cut where it is.
-    return run_in_pool(slot_, *this, false, [this] {
+    // What was put aside can be cut where it is. The pool knows of it before the caller does.
+    run_in_pool(slot_, *this, /*needs_cells*/ false, [this] {
         (slot_->state.*how_)(n_tokens_);
-        slot_->busy = false;
-        end_.done(true);
         return turn::done;
     });
+    slot_->busy = false;
+    end_.done(true);
+    return turn::done;
 }
 
 void shorten_task::fail(const failure & error) noexcept {
