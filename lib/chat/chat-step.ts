@@ -175,7 +175,7 @@ export async function runStep(request: StepRequest): Promise<StepOutcome> {
   const { refreshedTokens } = prefill;
   const usage = {
     promptTokens: rendered.tokens.length,
-    cachedTokens: prefill.keptTokens - refreshedTokens,
+    cachedTokens: prefill.keptTokens - refreshedTokens + prefill.cachedTokens,
     refreshedTokens: refreshedTokens + decode.refreshedTokens,
     completionTokens,
     reasoningTokens: Math.min(completionTokens, await tokensOf(session.pair, answer.reasoning)),

@@ -227,7 +227,12 @@ export class Chat implements AsyncDisposable {
 
   /** The chat's session. One that could not be had is asked for again the next time. */
   #opened(priority: number | undefined, signal: AbortSignal): Promise<Session> {
-    this.#session ??= this.pair.createSession({ priority, signal, writer: this.#options.writer });
+    this.#session ??= this.pair.createSession({
+      priority,
+      signal,
+      writer: this.#options.writer,
+      cacheKey: this.#options.cacheKey,
+    });
     this.#session.catch(() => {
       this.#session = undefined;
     });

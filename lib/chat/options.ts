@@ -1,6 +1,7 @@
 /** What callers may ask of a chat, with ranges and defaults. */
 
 import type { DecodeOptions } from "../engine/options.js";
+import type { CacheKeyOption } from "../engine/prefix-options.js";
 import type { AnySchema } from "./json-schema.js";
 import type { ModelMessage } from "./messages.js";
 import type { Tools } from "./tools.js";
@@ -25,7 +26,7 @@ export type OverflowOption =
   | ((messages: readonly ModelMessage[]) => readonly ModelMessage[] | Promise<readonly ModelMessage[]>);
 
 /** What a chat begins with, and what its answers have in common; `send` can say otherwise for one answer. */
-export interface ChatOptions extends ChatDefaults {
+export interface ChatOptions extends ChatDefaults, CacheKeyOption {
   /** Who writes the answers: the name of one of the pair's decode models, or `"prefill"`. @default the pair's first */
   readonly writer?: string | undefined;
   /** The system's message. */

@@ -92,6 +92,7 @@ const chatSchema = onFirstUse(() =>
   z.strictObject({
     ...defaultsShape(),
     writer: z.optional(text()),
+    cacheKey: z.optional(text(1024)),
     system: z.optional(z.string()),
     history: z.optional(list("a list of messages", message())),
     template: z.optional(text()),

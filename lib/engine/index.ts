@@ -54,6 +54,7 @@ export type {
 } from "./options.js";
 export { Pair } from "./pair.js";
 export type { ForkOptions, PoolOptions, QueueOptions, SessionOptions } from "./place-options.js";
+export type { CacheKeyOption, PrefixCacheOptions, PrefixOptions, WarmOptions } from "./prefix-options.js";
 export type {
   AdapterInfo,
   DecodeResult,

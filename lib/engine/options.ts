@@ -2,6 +2,7 @@
 
 import type { GpuOption, ModelSource } from "../internal/model-source.js";
 import type { PoolOptions, QueueOptions } from "./place-options.js";
+import type { PrefixOptions } from "./prefix-options.js";
 import type { WriterOption } from "./writer-options.js";
 
 export type { GpuOption, ModelSource } from "../internal/model-source.js";
@@ -59,7 +60,7 @@ export interface LoadProgress {
 }
 
 /** Options of {@link loadPair}. */
-export interface LoadPairOptions extends PoolOptions {
+export interface LoadPairOptions extends PoolOptions, PrefixOptions {
   /** The full model; it reads prompts. */
   readonly prefill: PrefillSource;
   /**

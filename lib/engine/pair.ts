@@ -16,7 +16,9 @@ import { checkEncodeOptions, checkRecord, type DataRecord, type EncodedRecord, t
 import type { DetokenizeOptions, Prompt, TokenizeOptions } from "./options.js";
 import type { SessionOptions } from "./place-options.js";
 import { checkSessionOptions } from "./place-validation.js";
-import type { PairInfo, PairMetrics } from "./results.js";
+import type { WarmOptions } from "./prefix-options.js";
+import { checkWarmOptions } from "./prefix-validation.js";
+import type { PairInfo, PairMetrics, PrefillResult } from "./results.js";
 import { type ScoreOptions, type ScoreResult, scoreOn } from "./score.js";
 import { checkScore } from "./score-validation.js";
 import { makeSession, type Session } from "./session.js";
@@ -94,10 +96,33 @@ export class Pair implements AsyncDisposable {
    */
   async createSession(options: SessionOptions = {}): Promise<Session> {
     return fromCaller(async () => {
-      const { writer = defaultWriter(this.info.writers), priority, signal } = checkSessionOptions(options);
+      const { writer = defaultWriter(this.info.writers), ...request } = checkSessionOptions(options);
       const number = writerNumber(this.info.writers, writer);
       this.#assertUsable();
-      return makeSession(this, await this.#place(priority, signal, number), writer);
+      return makeSession(this, await this.#place(request, number), writer);
+    });
+  }
+
+  /**
+   * Reads a prompt ahead, such as what an agent is told at the beginning of every conversation: whatever begins like it then
+   * begins at once. The session that reads it ends with the call, and what was read stays in the prefix cache, as long as nothing
+   * else needs its memory. Text that goes on may be cut into other tokens where the two meet: end a prompt that others follow
+   * with a line break or a control token.
+   *
+   * Waits for a session's place as {@link Pair.createSession} does, and rejects with what that and {@link Session.prefill} reject
+   * with; with ERR_INVALID_ARGUMENT where the pair keeps nothing ({@link PairInfo.prefixCacheBytes} is 0).
+   */
+  async warm(prompt: Prompt, options: WarmOptions = {}): Promise<PrefillResult> {
+    return fromCaller(async () => {
+      const { cacheKey, onProgress: _onProgress, ...checked } = checkWarmOptions(options);
+      this.#assertUsable();
+      if (this.info.prefixCacheBytes === 0)
+        throw createError("ERR_INVALID_ARGUMENT", "the pair has no prefix cache to read ahead for", {
+          parameter: "options.prefixCache",
+        });
+      const { priority, signal } = checked;
+      await using session = await this.createSession({ priority, signal, cacheKey });
+      return await session.prefill(prompt, { ...checked, onProgress: options.onProgress });
     });
   }
 
@@ -200,7 +225,7 @@ export class Pair implements AsyncDisposable {
     const { writers } = this.info;
     const { priority, signal } = checked.options;
     const writer = decodeWriterNumber(writers, checked.options.writer ?? defaultWriter(writers));
-    const session = await this.#place(priority, signal, writer);
+    const session = await this.#place({ priority, signal }, writer);
     try {
       return await scoreOn(session, checked, writer);
     } finally {
@@ -247,8 +272,11 @@ export class Pair implements AsyncDisposable {
     await this.dispose();
   }
 
-  #place(priority: number, signal: AbortSignal | undefined, writer: number): Promise<NativeSession> {
-    return openOnPlace(this.#native, { priority, signal, writer, timeoutMs: this.#queueTimeoutMs });
+  #place(
+    { priority, signal, cacheKey = "" }: Pick<SessionOptions, "cacheKey" | "signal"> & { readonly priority: number },
+    writer: number,
+  ): Promise<NativeSession> {
+    return openOnPlace(this.#native, { priority, signal, writer, cacheKey, timeoutMs: this.#queueTimeoutMs });
   }
 
   #assertUsable(): void {

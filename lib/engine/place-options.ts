@@ -1,5 +1,6 @@
 /** What callers may ask about the places of sessions: how many may wait for one, how long, and in which order. */
 
+import type { CacheKeyOption } from "./prefix-options.js";
 import type { WriterOption } from "./writer-options.js";
 
 /** How sessions share the memory of their KV cache. */
@@ -32,7 +33,7 @@ export interface QueueOptions {
 }
 
 /** Options of {@link Pair.createSession}. */
-export interface SessionOptions extends WriterOption {
+export interface SessionOptions extends WriterOption, CacheKeyOption {
   /**
    * Of the calls that wait for a session's place, the highest priority goes first, and of one priority the first that came.
    * Whoever was passed eight times by later ones goes next. A whole number of 32 bits.

@@ -13,6 +13,7 @@ import {
 } from "../internal/option-schemas.js";
 import * as z from "../internal/schema.js";
 import type { QueueOptions, SessionOptions } from "./place-options.js";
+import { cacheKey } from "./prefix-validation.js";
 
 export const queueSchema = onFirstUse(() =>
   z.strictObject({
@@ -25,6 +26,7 @@ const sessionSchema = onFirstUse(() =>
   z.strictObject({
     priority: priority(),
     writer: z.optional(text()),
+    cacheKey: z.optional(cacheKey()),
     signal: z.optional(signal()),
   } satisfies SchemasOf<SessionOptions>),
 );

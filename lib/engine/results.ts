@@ -99,6 +99,8 @@ export interface PairInfo extends PairInspection {
   readonly threads: number;
   /** Bytes of all KV caches and states: one memory, and a cache more for each decode model that does not share it. */
   readonly kvBytes: number;
+  /** At most so many bytes of what was read are kept ({@link LoadPairOptions.prefixCache}); 0: nothing is. */
+  readonly prefixCacheBytes: number;
   readonly flashAttention: boolean;
   /** The GPU back end in use, or `false`. */
   readonly gpu: "cuda" | "metal" | "vulkan" | false;
@@ -113,9 +115,15 @@ export interface PrefillResult {
   readonly keptTokens: number;
   /** Tokens of earlier answers that the prefill model read again. */
   readonly refreshedTokens: number;
+  /**
+   * How many of the `promptTokens` and `refreshedTokens` were not read, but taken over from the prefix cache. The last token of
+   * a prompt is always read.
+   */
+  readonly cachedTokens: number;
   /** Tokens in the session now. */
   readonly contextTokens: number;
   readonly ms: number;
+  /** Tokens read a second; those taken over do not count. */
   readonly tokensPerSecond: number;
 }
 
@@ -195,6 +203,8 @@ export interface SessionStats {
   /** Tokens read by the prefill model, refreshes included, but not the answers that it wrote itself. */
   readonly prefillTokens: number;
   readonly refreshedTokens: number;
+  /** Tokens that were taken over from the prefix cache instead of being read. */
+  readonly cachedTokens: number;
   /** Tokens generated. */
   readonly decodeTokens: number;
   /** Tokens read by who wrote. */
@@ -245,6 +255,8 @@ export interface PairMetrics {
   readonly waiting: number;
   /** With `cacheTokens`: sessions whose state is out of the full cache now, and how often one's was put aside since the load. */
   readonly putAside: { readonly sessions: number; readonly times: number };
+  /** What is kept of what was read, and how many tokens were taken over from it since the load. */
+  readonly prefixCache: { readonly bytes: number; readonly blocks: number; readonly cachedTokens: number };
   /**
    * Tokens that the prefill model has read, refreshes, what was restored and answers that it wrote itself included, and in
    * how many batches.

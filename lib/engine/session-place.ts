@@ -8,6 +8,8 @@ import type { NativePair, NativeSession } from "../internal/binding-types.js";
 export interface PlaceRequest {
   /** Who writes where nobody is named, as the binding takes it. */
   readonly writer: number;
+  /** Whose prompts it may find again; empty: those without a key. */
+  readonly cacheKey: string;
   readonly priority: number;
   readonly signal?: AbortSignal | undefined;
   /** From the pair's options. */
@@ -20,11 +22,11 @@ export interface PlaceRequest {
  */
 export async function openOnPlace(
   pair: NativePair,
-  { priority, signal, writer, timeoutMs }: PlaceRequest,
+  { priority, signal, writer, cacheKey, timeoutMs }: PlaceRequest,
 ): Promise<NativeSession> {
   signal?.throwIfAborted();
   const isBounded = signal !== undefined || timeoutMs !== undefined;
-  const { session, ticket } = pair.createSession(priority, isBounded, writer);
+  const { session, ticket } = pair.createSession(priority, isBounded, writer, cacheKey);
   let timedOut = false;
   const leave = () => pair.leaveQueue(ticket);
   const timer =
@@ -53,7 +55,7 @@ export async function openOnPlace(
 /** As {@link openOnPlace} where a place is free. Nothing if none is; nobody is passed, and nobody waits. */
 export async function openIfFree(pair: NativePair, writer: number): Promise<NativeSession | undefined> {
   try {
-    const { session, ticket } = pair.createSession(0, true, writer);
+    const { session, ticket } = pair.createSession(0, true, writer, "");
     if (ticket !== 0) pair.leaveQueue(ticket);
     return await session;
   } catch (error) {

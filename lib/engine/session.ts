@@ -135,7 +135,7 @@ export class Session implements AsyncDisposable {
       );
       this.#changes++;
       progress.rethrow();
-      const tokensPerSecond = perSecond(native.promptTokens + native.refreshedTokens, native.ms);
+      const tokensPerSecond = perSecond(native.promptTokens + native.refreshedTokens - native.cachedTokens, native.ms);
       return { ...native, tokensPerSecond };
     } catch (error) {
       progress.rethrow();

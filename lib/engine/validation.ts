@@ -46,6 +46,7 @@ import type {
 } from "./options.js";
 import type { ForkOptions } from "./place-options.js";
 import { queueSchema } from "./place-validation.js";
+import { prefixCacheSchema } from "./prefix-validation.js";
 import type { OnePairOptions } from "./writer-options.js";
 
 const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));
@@ -121,6 +122,7 @@ const loadPairSchema = onFirstUse(() =>
     queue: z.optional(queueSchema()),
     batchSize: z.withDefault(whole(1, 8192), 512),
     prefillShare: z.withDefault(between(0.01, 1), 0.6),
+    prefixCache: z.optional(prefixCacheSchema()),
     threads: z.optional(threads()),
     ...caches(),
     handover: z.withDefault(z.oneOf(["auto", "share", "translate"]), "auto"),

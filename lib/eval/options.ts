@@ -28,7 +28,15 @@ export interface EvaluationProgress {
 /** How both models are loaded: as {@link loadPair} has it. */
 type Loading = Omit<
   LoadPairOptions,
-  "prefill" | "decode" | "cacheTokens" | "maxSessions" | "queue" | "prefillShare" | "onProgress" | "signal"
+  | "prefill"
+  | "decode"
+  | "cacheTokens"
+  | "maxSessions"
+  | "queue"
+  | "prefillShare"
+  | "prefixCache"
+  | "onProgress"
+  | "signal"
 >;
 
 /** Options of {@link evaluate}. */

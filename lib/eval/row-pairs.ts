@@ -52,6 +52,8 @@ export class RowPairs implements AsyncDisposable {
     const { prefill, decode, translator, handover, implementation, ...common } = loadingOf(this.#options);
     const watched = {
       ...common,
+      // A prompt is read in the same micro-batches whatever was asked before it.
+      prefixCache: false as const,
       ...(this.#contextSize !== undefined && { contextSize: this.#contextSize }),
       ...(signal && { signal }),
       onProgress: ({ fraction }: { readonly fraction: number }) => this.#onProgress(fraction),

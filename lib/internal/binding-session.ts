@@ -14,6 +14,7 @@ export interface NativePrefillResult {
   readonly promptTokens: number;
   readonly keptTokens: number;
   readonly refreshedTokens: number;
+  readonly cachedTokens: number;
   readonly contextTokens: number;
   readonly ms: number;
 }
@@ -137,6 +138,7 @@ export interface NativeSessionStats {
   readonly contextSize: number;
   readonly prefillTokens: number;
   readonly refreshedTokens: number;
+  readonly cachedTokens: number;
   readonly decodeTokens: number;
   readonly decodeSteps: number;
   readonly prefillMs: number;

@@ -165,6 +165,8 @@ export interface NativePairOptions extends NativeInspectOptions {
   readonly maxWaiting: number;
   readonly batchSize: number;
   readonly prefillShare: number;
+  /** 0: nothing is kept. */
+  readonly prefixCacheBytes: number;
   readonly threads: number;
   readonly handover: "auto" | "share" | "translate";
   readonly implementation: "auto" | "cpu" | "graph" | "cuda" | "metal";
@@ -233,6 +235,7 @@ export interface NativePairInfo extends NativeInspection {
   readonly batchSize: number;
   readonly threads: number;
   readonly kvBytes: number;
+  readonly prefixCacheBytes: number;
   readonly flashAttention: boolean;
   readonly loadMs: number;
 }
@@ -241,6 +244,7 @@ export interface NativePairMetrics {
   readonly sessions: number;
   readonly waiting: number;
   readonly putAside: { readonly sessions: number; readonly times: number };
+  readonly prefixCache: { readonly bytes: number; readonly blocks: number; readonly cachedTokens: number };
   readonly prefillTokens: number;
   readonly prefillBatches: number;
   readonly decodeTokens: number;
@@ -279,12 +283,13 @@ export interface NativePair extends NativeChatPair {
    * Gives a session as soon as there is a place for it. A call that waits keeps the process alive only if it `isBounded`:
    * if something else than a place ends it in time. The ticket of a call that does not wait is 0. Throws ERR_QUEUE_FULL or
    * ERR_DISPOSED; rejects with ERR_DISPOSED, ERR_ABORTED or ERR_OUT_OF_MEMORY. `writer`: who writes where nobody is named; 0
-   * is the prefill model, from 1 on the decode models.
+   * is the prefill model, from 1 on the decode models. `cacheKey`: whose prompts it may find again.
    */
   createSession(
     priority: number,
     isBounded: boolean,
     writer: number,
+    cacheKey: string,
   ): { readonly session: Promise<NativeSession>; readonly ticket: number };
   /** The call rejects with ERR_ABORTED if it still waits. */
   leaveQueue(ticket: number): void;

@@ -44,10 +44,11 @@ export function chooseComputing(
 
 /** The threads that were asked for, else as many as the machine has for a model of this file's size. */
 export function chooseThreadsFor(path: string, asked?: number): number {
-  return asked ?? threadsForWeights(chooseThreads().threads, sizeOf(path));
+  return asked ?? threadsForWeights(chooseThreads().threads, sizeOfFile(path));
 }
 
-function sizeOf(path: string): number {
+/** 0 where there is no such file. */
+export function sizeOfFile(path: string): number {
   try {
     return statSync(path).size;
   } catch {

@@ -165,6 +165,7 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     out.max_waiting = in.size("maxWaiting");
     out.batch_size = in.size("batchSize");
     out.prefill_share = in.number("prefillShare");
+    out.prefix_cache_bytes = (uint64_t) in.number("prefixCacheBytes");
     out.n_threads = in.integer("threads");
     const std::string handover = in.text("handover");
     out.handover = handover == "share"       ? handover_choice::share
@@ -284,6 +285,7 @@ Napi::Value from_pair_info(Napi::Env env, const pair_info & info) {
     out.Set("batchSize", info.batch_size);
     out.Set("threads", info.n_threads);
     out.Set("kvBytes", (double) info.kv_bytes);
+    out.Set("prefixCacheBytes", (double) info.prefix_cache_bytes);
     out.Set("flashAttention", info.flash_attn);
     out.Set("loadMs", info.load_ms);
     return out;
@@ -294,6 +296,7 @@ Napi::Value from_prefill_result(Napi::Env env, const prefill_result & result) {
     out.Set("promptTokens", result.n_prompt_tokens);
     out.Set("keptTokens", result.n_kept_tokens);
     out.Set("refreshedTokens", result.n_refreshed_tokens);
+    out.Set("cachedTokens", result.n_cached_tokens);
     out.Set("contextTokens", result.n_context_tokens);
     out.Set("ms", result.milliseconds);
     return out;
@@ -318,6 +321,7 @@ Napi::Value from_stats(Napi::Env env, const session_stats & stats) {
     out.Set("contextSize", stats.context_size);
     out.Set("prefillTokens", stats.n_prefill_tokens);
     out.Set("refreshedTokens", stats.n_refreshed_tokens);
+    out.Set("cachedTokens", stats.n_cached_tokens);
     out.Set("decodeTokens", stats.n_decode_tokens);
     out.Set("decodeSteps", stats.n_decode_steps);
     out.Set("prefillMs", stats.prefill_ms);

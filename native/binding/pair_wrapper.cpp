@@ -154,6 +154,11 @@ Napi::Value pair_wrapper::metrics(const Napi::CallbackInfo & info) {
     aside.Set("sessions", metrics.n_aside);
     aside.Set("times", (double) metrics.n_put_aside);
     out.Set("putAside", aside);
+    Napi::Object prefixes = Napi::Object::New(info.Env());
+    prefixes.Set("bytes", (double) metrics.prefixes.n_bytes);
+    prefixes.Set("blocks", (double) metrics.prefixes.n_blocks);
+    prefixes.Set("cachedTokens", (double) metrics.prefixes.n_cached_tokens);
+    out.Set("prefixCache", prefixes);
     out.Set("prefillTokens", (double) metrics.n_prefill_tokens);
     out.Set("prefillBatches", (double) metrics.n_prefill_batches);
     out.Set("decodeTokens", (double) metrics.n_decode_tokens);
@@ -184,7 +189,8 @@ Napi::Value pair_wrapper::create_session(const Napi::CallbackInfo & info) {
     try {
         ticket = engine_->create_session(info[0].As<Napi::Number>().Int32Value(),
                                          { done, [box, id](const failure & error) { box->reject(id, error); } },
-                                         (pair_side) info[2].As<Napi::Number>().Uint32Value());
+                                         (pair_side) info[2].As<Napi::Number>().Uint32Value(),
+                                         info[3].As<Napi::String>().Utf8Value());
     } catch (...) {
         box_->drop(env, id);
         throw;

@@ -30,13 +30,59 @@ bool cached_sequence::read_next(pair_side by, const llama_token * tokens, uint32
         go_back(at);
         throw;
     }
+    const uint32_t batch = pair_.batch_size(by);
+    const bool whole = by == pair_side::prefill && at == n_whole() && at % batch == 0 && n == batch;
     took(n, by);
+    if (whole) n_whole_ = at + n;
     return true;
 }
 
 void cached_sequence::took(uint32_t n, pair_side by) {
+    n_whole_ = n_whole();
     held_.append(n, by);
     if (held_.size() > wanted_.size()) wanted_.append(n, by);
+}
+
+void cached_sequence::take_over(const llama_token * text, const prefix_cache::match & found) {
+    const uint32_t at = held_.size();
+    if (aside_ || n_owed() > 0)
+        throw failure(error_code::internal, "a sequence was to take something over before what it owes");
+    const bool was_whole = n_whole() == at;
+    uint32_t end = at;
+    try {
+        for (const prefix_cache::piece & piece : found.pieces) {
+            pair_.write_rows(sequence_, (llama_pos) end, text + end, piece.n, { piece.rows.data(), piece.n_stored },
+                             piece.first);
+            end += piece.n;
+        }
+    } catch (...) {
+        pair::forget(cache_, sequence_, (llama_pos) at);
+        throw;
+    }
+    if (found.state && !pair_.restore(cache_, sequence_, *found.state, state_part::uncuttable)) {
+        go_back(at);
+        throw failure(error_code::internal, "a state that was kept could not be restored");
+    }
+    took(end - at, pair_side::prefill);
+    if (was_whole) n_whole_ = std::max(at, std::min(found.n_whole, end));
+}
+
+void cached_sequence::share(const cached_sequence & other, uint32_t n) {
+    const uint32_t at = held_.size();
+    if (aside_ || other.aside_ || n_owed() > 0)
+        throw failure(error_code::internal, "cells were to be shared of or with a sequence that is not there");
+    const bool was_whole = n_whole() == at;
+    llama_memory_seq_cp(llama_get_memory(cache_), other.sequence_, sequence_, (llama_pos) at, (llama_pos) n);
+    took(n - at, pair_side::prefill);
+    if (was_whole) n_whole_ = std::max(at, std::min(other.n_whole(), n));
+}
+
+void cached_sequence::give_rows(uint32_t begin, uint32_t end, uint8_t * out) const {
+    pair_.give_rows(sequence_, (llama_pos) begin, end - begin, out);
+}
+
+kept_state cached_sequence::give_state() const {
+    return std::make_shared<const std::vector<uint8_t>>(pair_.save(cache_, sequence_, state_part::uncuttable));
 }
 
 bool cached_sequence::read_rows(pair & models, const std::vector<batch_row> & rows) {
@@ -89,6 +135,7 @@ void cached_sequence::copy(const cached_sequence & from) {
     wanted_ = from.wanted_;
     held_ = from.held_;
     marked_ = from.marked_;
+    n_whole_ = from.n_whole_;
 }
 
 void cached_sequence::mark() {

@@ -9,10 +9,12 @@
 
 #include "cache_ledger.h"
 #include "pair.h"
+#include "prefix_cache.h"
 #include "scheduler.h"
 
 #include <llama.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -43,6 +45,20 @@ class cached_sequence {
     // beginning. The number of tokens read, nothing if it was aborted. Throws what pair::read throws.
     std::optional<uint32_t> catch_up(const llama_token * text, uint32_t most);
 
+    // Takes over what was read before, from the end of what is held on, as if the prefill model had read it. `text` are
+    // the sequence's tokens from its beginning. Nothing may be owed. Throws what pair::write_rows throws, and then
+    // holds or owes what it held.
+    void take_over(const llama_token * text, const prefix_cache::match & found);
+    // The same from another sequence of the same cache, up to token n, which the prefill model has read there: the
+    // cells are marked once more, and no byte moves. Only where all sequences share one stream that can be cut.
+    void share(const cached_sequence & other, uint32_t n);
+    // Of its tokens [begin, end), which have to be held: their rows, and where the memory cannot be cut, the state.
+    void give_rows(uint32_t begin, uint32_t end, uint8_t * out) const;
+    kept_state give_state() const;
+
+    // Tokens from the beginning that the prefill model read in whole micro-batches from there on.
+    uint32_t n_whole() const { return std::min(n_whole_, held_.size()); }
+
     // Keeps the first n tokens, or all there are.
     void cut(uint32_t n);
 
@@ -67,7 +83,10 @@ class cached_sequence {
     bool bring_back();
 
     // After a handover has written the cells: the cache now holds this.
-    void adopt(const cache_ledger & ledger) { wanted_ = held_ = ledger; }
+    void adopt(const cache_ledger & ledger) {
+        n_whole_ = n_whole();
+        wanted_ = held_ = ledger;
+    }
 
   private:
     bool read_next(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits);
@@ -81,7 +100,8 @@ class cached_sequence {
     llama_context * cache_;
     llama_seq_id sequence_;
     cache_ledger wanted_, held_;
-    cache_ledger marked_;  // empty: no mark
+    cache_ledger marked_;   // empty: no mark
+    uint32_t n_whole_ = 0;  // may be more than are held, after a cut
 
     // As it was when it was put aside. It may have been cut since.
     struct stored {

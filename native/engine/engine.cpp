@@ -247,11 +247,12 @@ void engine::parse_answer(std::shared_ptr<answer_parser> parser, std::string mor
 }
 
 session_places::ticket engine::create_session(int32_t priority, completion<std::shared_ptr<session_handle>> end,
-                                              pair_side writer) {
+                                              pair_side writer, const std::string & scope) {
     loaded();
-    const auto got = [this, end, writer](llama_seq_id sequence) {
-        const auto made = std::make_shared<session_handle>(
-            shared_from_this(), std::make_shared<session_slot>(*pair_, pool_.get(), sequence, writer));
+    const auto got = [this, end, writer, scope](llama_seq_id sequence) {
+        const auto slot = std::make_shared<session_slot>(*pair_, pool_.get(), sequence, writer);
+        slot->state.set_scope(scope);
+        const auto made = std::make_shared<session_handle>(shared_from_this(), slot);
         try {
             end.done(made);
         } catch (...) {

@@ -108,10 +108,10 @@ class engine : public std::enable_shared_from_this<engine> {
     pair_metrics metrics();
 
     // Gives a session as soon as there is a place for it, which may be at once. Of those that wait the highest priority
-    // goes first (waiting_line.h). The ticket is 0 for a call that does not wait. `writer`: who
-    // writes where an answer names nobody. Throws ERR_QUEUE_FULL, ERR_DISPOSED.
+    // goes first (waiting_line.h). The ticket is 0 for a call that does not wait. `writer`: who writes where an answer
+    // names nobody. `scope`: see prefix_cache. Throws ERR_QUEUE_FULL, ERR_DISPOSED.
     session_places::ticket create_session(int32_t priority, completion<std::shared_ptr<session_handle>> end,
-                                          pair_side writer = pair_side::decode);
+                                          pair_side writer = pair_side::decode, const std::string & scope = {});
     // The call fails with ERR_ABORTED if it still waits.
     void leave_queue(session_places::ticket which) { places_.leave(which); }
 

@@ -8,6 +8,7 @@
 #include "histogram.h"
 #include "models.h"
 #include "pair_plan.h"
+#include "prefix_cache.h"
 #include "sampler_chain.h"
 #include "translate_handover.h"
 
@@ -49,9 +50,10 @@ struct pair_options {
     uint32_t context_size = 0;  // tokens a session; 0: what both models were trained on, at most 4096
     uint32_t cache_tokens = 0;  // of all sessions together, in one pool; 0: context_size of each in a stream of its own
     uint32_t max_sessions = 1;
-    uint32_t max_waiting = 64;   // calls for one more session that wait for a place
-    uint32_t batch_size = 512;   // tokens a micro-batch of the prefill
-    double prefill_share = 0.6;  // of the time, while answers are written; see piece_size
+    uint32_t max_waiting = 64;        // calls for one more session that wait for a place
+    uint32_t batch_size = 512;        // tokens a micro-batch of the prefill
+    double prefill_share = 0.6;       // of the time, while answers are written; see piece_size
+    uint64_t prefix_cache_bytes = 0;  // of ordinary memory for what was read before; 0: it is not kept
     int32_t n_threads = 1;
     ggml_type cache_type_k = GGML_TYPE_F16;
     ggml_type cache_type_v = GGML_TYPE_F16;
@@ -94,7 +96,8 @@ struct pair_info {
     uint32_t batch_size = 0;
     int32_t n_threads = 1;
     uint64_t kv_bytes_per_token = 0;
-    uint64_t kv_bytes = 0;  // all caches together; one when shared
+    uint64_t kv_bytes = 0;            // all caches together; one when shared
+    uint64_t prefix_cache_bytes = 0;  // at most; 0: there is none
     bool flash_attn = true;
     double load_ms = 0;
 };
@@ -116,6 +119,7 @@ struct pair_metrics {
     uint32_t n_waiting = 0;    // calls that wait for a place
     uint32_t n_aside = 0;      // sessions that are put aside; see cache_pool
     uint64_t n_put_aside = 0;  // how often one was
+    prefix_cache_counts prefixes;
     task_counts tasks;
     histogram_counts first_token_ms, between_tokens_ms, decode_batch_sizes;  // see pair_meters.h
 };
@@ -190,6 +194,7 @@ struct prefill_result {
     uint32_t n_prompt_tokens = 0;     // new ones
     uint32_t n_kept_tokens = 0;       // with `replace`: the common beginning, refreshed or not
     uint32_t n_refreshed_tokens = 0;  // read again
+    uint32_t n_cached_tokens = 0;     // of those and of the new ones, taken over from the prefix cache
     uint32_t n_context_tokens = 0;    // in the session now
     double milliseconds = 0;
 };
@@ -227,6 +232,7 @@ struct session_stats {
     uint32_t context_size = 0;
     uint32_t n_prefill_tokens = 0;  // read by the prefill model since the session began, refreshes included
     uint32_t n_refreshed_tokens = 0;
+    uint32_t n_cached_tokens = 0;  // taken over from the prefix cache instead
     uint32_t n_decode_tokens = 0;  // generated
     double prefill_ms = 0;
     double switch_ms = 0;

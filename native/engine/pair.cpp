@@ -40,7 +40,39 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     batch_ = llama_batch_init((int32_t) std::max(info_.batch_size, options.max_sessions), 0, 1);
     if (!batch_.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
     set_info(options);
+    make_prefix_cache(options);
     info_.load_ms = watch.milliseconds();
+}
+
+void pair::make_prefix_cache(const pair_options & options) {
+    if (options.prefix_cache_bytes == 0) return;
+    rows_ = std::make_unique<kv_rows>(prefill_.get());
+    if (!rows_->complete()) return;
+    prefixes_ = std::make_unique<prefix_cache>(options.prefix_cache_bytes, rows_->token_bytes(), can_cut_);
+    info_.prefix_cache_bytes = options.prefix_cache_bytes;
+    if (can_cut_) return;
+    const uint32_t unit = GGML_PAD(info_.batch_size, prefix_cache::block_size);
+    const uint64_t state = state_bytes_per_session(models_.prefill_traits) / 2;  // which has a spare
+    const uint64_t n_alike = rows_->token_bytes() > 0 ? state / rows_->token_bytes() / unit : 4;
+    checkpoint_stride_ = unit * (uint32_t) std::clamp<uint64_t>(n_alike, 2, 16);
+}
+
+void pair::give_rows(llama_seq_id sequence, llama_pos from, uint32_t n, uint8_t * out) {
+    if (last_read_) llama_synchronize(last_read_);
+    rows_->read(sequence, from, n, out);
+}
+
+void pair::write_rows(llama_seq_id sequence, llama_pos position, const llama_token * tokens, uint32_t n,
+                      const stored_tokens & from, uint32_t first) {
+    if (last_read_) llama_synchronize(last_read_);
+    with_room([&] {
+        try {
+            rows_->write(sequence, position, tokens, n, from, first);
+        } catch (...) {
+            forget(prefill_.get(), sequence, position);
+            throw;
+        }
+    });
 }
 
 void pair::set_info(const pair_options & options) {
@@ -174,6 +206,7 @@ pair_metrics pair::metrics() const {
     out.n_decode_batches = n_batches_[1];
     out.first_token_ms = meters_->first_token_ms.read();
     out.between_tokens_ms = meters_->between_tokens_ms.read();
+    if (prefixes_) out.prefixes = prefixes_->counts();
     out.decode_batch_sizes = meters_->decode_batch_sizes.read();
     return out;
 }

@@ -7,9 +7,11 @@
 #include "clock.h"
 #include "compared_models.h"
 #include "compute_pool.h"
+#include "kv_rows.h"
 #include "options.h"
 #include "pair_meters.h"
 #include "piece_size.h"
+#include "prefix_cache.h"
 #include "sequence_state.h"
 #include "token_pieces.h"
 
@@ -22,6 +24,8 @@ namespace overfill {
 
 // Of how many tokens a read's logits can be asked for. llama.cpp keeps a row of the vocabulary for each.
 constexpr uint32_t most_logits = 32;
+
+class session;
 
 class pair {
   public:
@@ -112,6 +116,22 @@ class pair {
     std::vector<uint8_t> save(llama_context * ctx, llama_seq_id sequence, state_part part);
     bool restore(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state, state_part part);
 
+    // What the prefill model has read, for whoever reads it again; null: it is not kept.
+    prefix_cache * prefixes() const { return prefixes_.get(); }
+    size_t prefix_bytes_per_token() const { return rows_->token_bytes(); }
+    // Where the memory cannot be cut: after how many tokens its state is to be kept, so that states take about as much
+    // memory as the rows of the tokens between them.
+    uint32_t checkpoint_stride() const { return checkpoint_stride_; }
+    // The rows of n tokens in the prefill model's cache, and back; see kv_rows.h. Throws what that throws; nothing has
+    // been written then.
+    void give_rows(llama_seq_id sequence, llama_pos from, uint32_t n, uint8_t * out);
+    void write_rows(llama_seq_id sequence, llama_pos position, const llama_token * tokens, uint32_t n,
+                    const stored_tokens & from, uint32_t first);
+
+    // In a pool: the sessions whose cells may be shared by what begins like them, as long as they hold something.
+    std::vector<std::weak_ptr<session *>> & sharers() { return sharers_; }
+    bool has_pool() const { return make_room_ != nullptr; }
+
     // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
@@ -133,6 +153,7 @@ class pair {
     void make_writer(size_t index, const pair_options & options, const writer_options & asked,
                      llama_context_params params);
     void set_info(const pair_options & options);
+    void make_prefix_cache(const pair_options & options);
 
     // Freed from the bottom up: the batch, the writers (each its handovers before its context, whose cache refers to
     // the prefill context's), the prefill context, the thread pool all use, the adapters, the models.
@@ -140,7 +161,11 @@ class pair {
     std::shared_ptr<token_pieces> pieces_;
     std::unique_ptr<compute_pool> pool_;
     context_ptr prefill_;
-    std::vector<writer> writers_;  // as models_.writers
+    std::vector<writer> writers_;    // as models_.writers
+    std::unique_ptr<kv_rows> rows_;  // of the prefill context
+    std::unique_ptr<prefix_cache> prefixes_;
+    uint32_t checkpoint_stride_ = UINT32_MAX;
+    std::vector<std::weak_ptr<session *>> sharers_;
     batch_costs prefill_costs_;
     implementation_options implementation_;
     llama_batch batch_{};

@@ -89,6 +89,9 @@ static bool layouts_differ(const llama_context * a, const llama_context * b) {
     return view_kv(a)[0].v_transposed != view_kv(b)[0].v_transposed;
 }
 
+// Beyond these llama.cpp looks for a position in a table that does not have it, and ends the process.
+static uint32_t positions_of(const model_traits & model) { return model.n_positions ? model.n_positions : UINT32_MAX; }
+
 // Lends the prefill context's memory, or shares its cache through a layer map. False if the devices do not allow that.
 bool pair::share_memory(size_t index, llama_context_params params) {
     const std::vector<int32_t> & layer_map = models_.writers[index].plan.layer_map;
@@ -137,7 +140,7 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
         throw failure(error_code::invalid_argument, "maxSessions must be 1 to 256", { { "parameter", "maxSessions" } });
     check_cache_types(options.cache_type_k, options.cache_type_v, options.attention, models_.prefill_traits);
     const std::vector<writer_options> asked = options.writers();
-    uint32_t trained = models_.prefill_traits.n_ctx_train;
+    uint32_t trained = models_.prefill_traits.n_ctx_train, n_positions = positions_of(models_.prefill_traits);
     for (size_t i = 0; i < asked.size(); i++) {
         const model_traits & traits = models_.writers[i].traits;
         for_writer(options, asked[i].name, [&] {
@@ -146,7 +149,13 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
                               asked[i].attention.value_or(options.attention), traits);
         });
         trained = std::min(trained, traits.n_ctx_train);
+        n_positions = std::min(n_positions, positions_of(traits));
     }
+    if (options.context_size > n_positions)
+        throw failure(error_code::invalid_argument,
+                      "contextSize must be at most " + std::to_string(n_positions) +
+                          ": that many positions are what the model has learned, one by one",
+                      { { "parameter", "contextSize" } });
     const uint32_t wanted = options.context_size ? options.context_size : std::min(trained, default_context_size);
 
     const memory_traits & memory = models_.prefill_traits.memory;
@@ -178,6 +187,7 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
         info_.context_size = n_session;
     else
         info_.context_size = params.kv_unified ? params.n_ctx / options.max_sessions : llama_n_ctx_seq(prefill_.get());
+    info_.context_size = std::min(info_.context_size, n_positions);
     info_.cache_tokens = options.cache_tokens > 0 ? params.n_ctx : info_.context_size * options.max_sessions;
     if (options.cache_tokens > 0) set_sequence_size(prefill_.get(), n_session);
     info_.max_sessions = options.max_sessions;

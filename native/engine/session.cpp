@@ -42,6 +42,7 @@ std::vector<cached_sequence *> session::caches() {
 }
 
 void session::clear() {
+    shares_.reset();
     forget_from(0);
     tokens_.clear();
     n_before_answer_ = n_before_refreshed_ = 0;
@@ -68,6 +69,7 @@ void session::fork_from(const session & other) {
     unfinished_text_ = other.unfinished_text_;
     unfinished_text_before_ = other.unfinished_text_before_;
     n_before_decode_ = other.n_before_decode_;
+    scope_ = other.scope_;
     trace_ = other.trace_;
     trace_.part_ways();
     set_stage(other.stats().stage);

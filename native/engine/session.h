@@ -19,9 +19,11 @@
 
 #include <llama.h>
 
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace overfill {
@@ -46,6 +48,8 @@ class session {
     // Hands over to another writer, if one is named. Throws ERR_STAGE_ORDER unless a switch, or a decode that was cut
     // short, came before, and what pair::hand_over throws; the writer before can then still go on.
     void begin_decode(std::optional<pair_side> writer = std::nullopt);
+    // What was read in a scope is found again in that scope only.
+    void set_scope(std::string scope) { scope_ = std::move(scope); }
     // Whether what is read is read in whole micro-batches even while other answers are written.
     void set_deterministic(bool on) { deterministic_ = on; }
     // Whether `interval` tokens of the answer or more were written since it began or was refreshed last; 0: never.
@@ -130,7 +134,11 @@ class session {
     std::string unfinished_text_before_;  // as it was when the last decode began, at n_before_decode_ tokens
     size_t n_before_decode_ = 0;
     bool deterministic_ = false;
+    std::string scope_;
     answer_trace trace_;
+
+    // While it holds something that others may share; see pair::sharers.
+    std::shared_ptr<session *> shares_;
 
     mutable std::mutex stats_mutex_;  // stats_ is read by other threads
     session_stats stats_;
@@ -159,10 +167,23 @@ class session::prefill_run {
   private:
     void start();
     void finish();
+    // Where in the text the next token is.
+    uint32_t position() const { return (uint32_t) text_.size() - n_total() + n_done_; }
+    // The prefix cache, if what comes next may be found there; null otherwise.
+    prefix_cache * usable_prefixes() const;
+    // Takes over what was read before; the number of tokens.
+    uint32_t take_over();
+    // Those up to `end` that another session of the pool holds, whose cells are then shared.
+    uint32_t share(uint32_t end);
+    // Where the memory's state is to be kept: at the end of a piece, if it reaches so far.
+    uint32_t next_checkpoint() const;
+    // Keeps what was read.
+    void give();
 
     session & session_;
     std::vector<llama_token> prompt_;
-    std::vector<llama_token> todo_;
+    std::vector<llama_token> text_;  // all that the session will hold
+    std::vector<llama_token> todo_;  // its end, which has to be read
     bool refresh_, deterministic_;
     uint32_t n_kept_;   // of the session's tokens
     bool cut_ = false;  // there were more

@@ -6,6 +6,7 @@
 #include "session.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 namespace overfill {
@@ -46,6 +47,8 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
     result_.n_refreshed_tokens = refresh_ ? (uint32_t) todo_.size() : 0;
     result_.n_prompt_tokens = (uint32_t) prompt_.size();
     todo_.insert(todo_.end(), prompt_.begin(), prompt_.end());
+    text_.assign(held.begin(), held.begin() + n_kept_);
+    text_.insert(text_.end(), prompt_.begin(), prompt_.end());
 }
 
 void session::prefill_run::start() {
@@ -82,18 +85,28 @@ bool session::prefill_run::step() {
         return read;
     }
 
-    const uint32_t n = std::min((uint32_t) todo_.size() - n_done_, s.piece_of(pair_side::prefill));
+    if (const uint32_t n = take_over()) {
+        n_done_ += n;
+        result_.n_cached_tokens += n;
+        result_.milliseconds += watch.milliseconds();
+        return true;
+    }
+
+    const uint32_t n =
+        std::min({ n_total() - n_done_, s.piece_of(pair_side::prefill), next_checkpoint() - position() });
     const bool last = n_done_ + n == todo_.size();
     if (!s.cache_.read(pair_side::prefill, todo_.data() + n_done_, n, last ? 1 : 0)) {
         roll_back();
         return false;
     }
     n_done_ += n;
+    give();
     if (last) finish();
     result_.milliseconds += watch.milliseconds();
     if (last) {
         const std::lock_guard<std::mutex> lock(s.stats_mutex_);
-        s.stats_.n_prefill_tokens += (uint32_t) todo_.size();
+        s.stats_.n_prefill_tokens += n_total() - result_.n_cached_tokens;
+        s.stats_.n_cached_tokens += result_.n_cached_tokens;
         s.stats_.n_refreshed_tokens += result_.n_refreshed_tokens;
         s.stats_.prefill_ms += result_.milliseconds;
     }
@@ -110,6 +123,13 @@ void session::prefill_run::finish() {
     s.refresh_begun_ = false;
     s.unfinished_text_.clear();
     result_.n_context_tokens = (uint32_t) s.tokens_.size();
+    if (s.pair_.has_pool() && s.pair_.prefixes() && !s.shares_) {
+        auto & sharers = s.pair_.sharers();
+        sharers.erase(std::remove_if(sharers.begin(), sharers.end(), [](const auto & one) { return one.expired(); }),
+                      sharers.end());
+        s.shares_ = std::make_shared<session *>(&s);
+        sharers.push_back(s.shares_);
+    }
     s.set_stage(session_stage::prefilled);
 }
 
@@ -121,6 +141,102 @@ void session::prefill_run::roll_back() {
 
     const bool untouched = result_.n_refreshed_tokens == 0 && !cut_;
     s.set_stage(untouched ? stage_before_ : session_stage::interrupted);
+}
+
+// --- what was read before ---
+
+// Bytes that are copied in one turn, so that answers do not wait for a long prompt's.
+static constexpr size_t most_bytes_a_turn = 64u << 20;
+
+prefix_cache * session::prefill_run::usable_prefixes() const {
+    // What others wrote, or what is behind it, is not what the prefill model would have.
+    const session & s = session_;
+    return s.cache_.size() == position() && s.n_clean() == s.cache_.size() ? s.pair_.prefixes() : nullptr;
+}
+
+uint32_t session::prefill_run::take_over() {
+    prefix_cache * prefixes = usable_prefixes();
+    if (!prefixes) return 0;
+    session & s = session_;
+    const uint32_t at = position(), batch = s.pair_.batch_size(pair_side::prefill);
+    // Those that go on behind what was read otherwise would be read in other micro-batches.
+    if (deterministic_ && (at % batch != 0 || s.cache_.n_whole() != at)) return 0;
+    // The last token is read in any case: its logits are wanted.
+    uint32_t end = (uint32_t) text_.size() - 1;
+    if (s.pair_.can_cut()) {
+        const size_t most = most_bytes_a_turn / std::max<size_t>(s.pair_.prefix_bytes_per_token(), 1);
+        end = (uint32_t) std::min<size_t>(end, at + std::max<size_t>(most, batch));
+    }
+    if (const uint32_t n = share(end)) return n;
+    const reading how = deterministic_ ? reading::whole : reading::any;
+    prefix_cache::match found = prefixes->find(s.scope_, text_.data(), end, at, how);
+    if (deterministic_ && found.end % batch != 0)
+        found = prefixes->find(s.scope_, text_.data(), found.end / batch * batch, at, how);
+    if (found.end <= at || (deterministic_ && found.end % batch != 0)) return 0;
+    s.cache_.take_over(text_.data(), found);
+    prefixes->count_cached(found.end - at);
+    return found.end - at;
+}
+
+uint32_t session::prefill_run::share(uint32_t end) {
+    session & s = session_;
+    if (!s.pair_.has_pool() || !s.pair_.can_cut()) return 0;
+    const uint32_t at = position(), batch = s.pair_.batch_size(pair_side::prefill);
+    const session * best = nullptr;
+    uint32_t n_best = at;
+    for (const std::weak_ptr<session *> & one : s.pair_.sharers()) {
+        const std::shared_ptr<session *> held = one.lock();
+        const session * other = held ? *held : nullptr;
+        if (!other || other == &s || other->scope_ != s.scope_ || !other->cache_.holds_cells()) continue;
+        uint32_t n = std::min({ end, other->n_clean(), (uint32_t) other->tokens_.size() });
+        n = (uint32_t) (std::mismatch(text_.begin(), text_.begin() + n, other->tokens_.begin()).first - text_.begin());
+        if (deterministic_) n = std::min(n, other->cache_.n_whole()) / batch * batch;
+        if (n <= n_best) continue;
+        best = other;
+        n_best = n;
+    }
+    if (!best) return 0;
+    s.cache_.share(best->cache_, n_best);
+    s.pair_.prefixes()->count_cached(n_best - at);
+    return n_best - at;
+}
+
+uint32_t session::prefill_run::next_checkpoint() const {
+    const uint32_t end = (uint32_t) text_.size(), at = position();
+    if (session_.pair_.can_cut() || deterministic_ || !usable_prefixes()) return end;
+    const uint32_t stride = session_.pair_.checkpoint_stride();
+    // The last one that lets the same text be read again, and those of texts that begin like it.
+    const uint32_t last = (end - 1) / prefix_cache::block_size * prefix_cache::block_size;
+    const uint32_t next = (at / stride + 1) * stride;
+    return std::min(next, last > at ? last : end);
+}
+
+void session::prefill_run::give() {
+    prefix_cache * prefixes = usable_prefixes();
+    if (!prefixes) return;
+    session & s = session_;
+    constexpr uint32_t block = prefix_cache::block_size;
+    const uint32_t at = position(), n_whole = s.cache_.n_whole();
+    const bool ends = at == text_.size();
+    // Of a text that would not fit, its beginning is what others are likeliest to want.
+    const uint32_t end = std::min(ends ? at : at / block * block, prefixes->max_tokens());
+    const auto add = [&](uint32_t to, kept_state state) {
+        const uint32_t begin = (to - 1) / block * block;
+        prefixes->add(
+            s.scope_, text_.data(), to, to <= n_whole ? reading::whole : reading::any,
+            [&](uint8_t * out) { s.cache_.give_rows(begin, to, out); }, std::move(state));
+    };
+    try {
+        for (uint32_t begin = prefixes->find_missing(s.scope_, text_.data(), end, n_whole); begin < end; begin += block)
+            add(std::min(begin + block, end), nullptr);
+        const bool is_checkpoint =
+            ends || (at % block == 0 && (at + block >= text_.size() || at % s.pair_.checkpoint_stride() == 0));
+        if (!s.pair_.can_cut() && at == end && is_checkpoint && !prefixes->has_state(s.scope_, text_.data(), at))
+            add(at, s.cache_.give_state());
+    } catch (const std::bad_alloc &) {
+        // Nothing is lost but the chance to have it sooner.
+        prefixes->clear();
+    }
 }
 
 }  // namespace overfill

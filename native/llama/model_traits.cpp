@@ -65,6 +65,7 @@ model_traits traits_of(const llama_model * model) {
     t.n_params = llama_model_n_params(model);
     t.n_bytes = llama_model_size(model);
     t.n_ctx_train = hparams.n_ctx_train;
+    t.n_positions = model->pos_embd ? (uint32_t) model->pos_embd->ne[1] : 0;
     t.n_embd = hparams.n_embd;
     t.n_layer = hparams.n_layer();
     t.n_head = first_of_layers(t.n_layer, [&](uint32_t il) { return hparams.n_head(il); });

@@ -37,6 +37,7 @@ struct model_traits {
     uint64_t n_params = 0;
     uint64_t n_bytes = 0;
     uint32_t n_ctx_train = 0;
+    uint32_t n_positions = 0;  // that it has learned one by one, and knows no others; 0: any
     uint32_t n_embd = 0;
     uint32_t n_layer = 0;
     uint32_t n_head = 0;

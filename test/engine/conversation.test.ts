@@ -5,7 +5,7 @@
 
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
-import { OverfillError, type Pair, type Session } from "../../lib/index.js";
+import { type LoadPairOptions, OverfillError, type Pair, type Session } from "../../lib/index.js";
 import {
   type Answer,
   answer,
@@ -149,8 +149,14 @@ async function play(session: Session, list: readonly Move[]): Promise<number[]> 
 type Equal = (a: Answer, b: Answer) => boolean;
 
 /** Compares the session's next answer with that of a session that reads its tokens in one go. */
-async function compare(session: Session, known: readonly number[], list: readonly Move[], equal: Equal): Promise<void> {
-  await using fresh = await session.pair.createSession();
+async function compare(
+  session: Session,
+  reader: Pair,
+  known: readonly number[],
+  list: readonly Move[],
+  equal: Equal,
+): Promise<void> {
+  await using fresh = await reader.createSession();
   const going = await answer(session, [60, 61], traced(6));
   const expected = await answer(fresh, [...known, 60, 61], traced(6));
   if (equal(going, expected)) return;
@@ -158,25 +164,41 @@ async function compare(session: Session, known: readonly number[], list: readonl
   throw new Error(`it goes on in another way (${off}) after: ${list.map(({ name }) => name).join("; ")}`);
 }
 
-/** Plays conversations at the same time, then compares how each goes on. */
-async function playTogether(pair: Pair, lists: readonly (readonly Move[])[], equal: Equal): Promise<void> {
+/** Plays conversations at the same time, then compares how each goes on with a session of the other pair. */
+async function playTogether(
+  pair: Pair,
+  reader: Pair,
+  lists: readonly (readonly Move[])[],
+  equal: Equal,
+): Promise<void> {
   const sessions = await Promise.all(lists.map(() => pair.createSession()));
   try {
     const known = await Promise.all(sessions.map((session, i) => play(session, lists[i] ?? [])));
-    for (const [i, session] of sessions.entries()) await compare(session, known[i] ?? [], lists[i] ?? [], equal);
+    for (const [i, session] of sessions.entries())
+      await compare(session, reader, known[i] ?? [], lists[i] ?? [], equal);
   } finally {
     await Promise.all(sessions.map((session) => session.dispose()));
   }
 }
 
-async function prove(t: ExecutionContext, recipe: PairRecipe, equal: Equal, nTogether: number): Promise<void> {
+/** With a `prefixCache` the pair takes over what it has read, and another pair of the same models reads everything. */
+async function prove(
+  t: ExecutionContext,
+  recipe: PairRecipe,
+  equal: Equal,
+  nTogether: number,
+  prefixCache: LoadPairOptions["prefixCache"] = false,
+): Promise<void> {
   // Micro-batches of one token, so that it makes no difference how often a reading began anew.
-  const pair = await openPair(t, { ...recipe, batchSize: 1, contextSize: 4096, maxSessions: nTogether + 1 });
+  const all = { ...recipe, batchSize: 1, contextSize: 4096, maxSessions: nTogether + 1 };
+  const pair = await openPair(t, { ...all, prefixCache });
+  const reader = prefixCache ? await openPair(t, all) : pair;
   const lists = fc.array(conversations, { minLength: nTogether, maxLength: nTogether });
-  const property = fc.asyncProperty(lists, (list) => playTogether(pair, list, equal));
+  const property = fc.asyncProperty(lists, (list) => playTogether(pair, reader, list, equal));
   const outcome = await fc.check(property, { numRuns: 100, interruptAfterTimeLimit: 20_000 });
   t.false(outcome.failed, String(outcome.errorInstance));
   t.true(outcome.numRuns >= 25 / nTogether);
+  if (prefixCache) t.true(pair.metrics().prefixCache.cachedTokens > 0);
 }
 
 const small = { seed: 2, nEmbd: 32, nFf: 64 } as const;
@@ -229,6 +251,13 @@ for (const [title, recipe, equal, unified] of recipes) {
     `after any three conversations at once, ${title} goes on with each as if it had been alone`,
     async (t) => {
       await prove(t, recipe, unified ? near : equal, 3);
+    },
+  );
+
+  test.serial(
+    `after any two conversations at once, ${title} with a prefix cache goes on like one that reads all`,
+    async (t) => {
+      await prove(t, recipe, unified ? near : equal, 2, { maxBytes: 2 ** 20 });
     },
   );
 }

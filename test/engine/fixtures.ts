@@ -27,6 +27,9 @@ type Teardown = Pick<ExecutionContext, "teardown">;
 /** One thread: the models are too small for two, and test files run beside each other. */
 export const quiet = { threads: 1, gpu: false } as const;
 
+/** What is compared with a new session is not to be taken over from it. */
+const forgetful = { prefixCache: false } as const;
+
 export const greedy = { temperature: 0 } as const;
 
 /** Greedy, for so many tokens, with log-probabilities by which two runs are compared. */
@@ -49,6 +52,7 @@ export async function openPair(
   const dir = withTempDir(t);
   const pair = await loadPair({
     ...quiet,
+    ...forgetful,
     ...options,
     prefill: { model: await modelPath(join(dir, "prefill.gguf"), prefill) },
     ...(decode !== undefined && {

@@ -5,6 +5,7 @@
 #include "model_traits.h"
 #include "models.h"
 #include "pair_scenario.h"
+#include "prefix_scenario.h"
 
 #include <llama.h>
 
@@ -19,9 +20,9 @@ namespace {
 
 const char * const nothing = "–";
 
-constexpr std::array<std::string architecture_row::*, 7> fields = {
-    &architecture_row::architecture, &architecture_row::memory, &architecture_row::one,   &architecture_row::two,
-    &architecture_row::pruned,       &architecture_row::back,   &architecture_row::fault,
+constexpr std::array<std::string architecture_row::*, 8> fields = {
+    &architecture_row::architecture, &architecture_row::memory, &architecture_row::one,      &architecture_row::two,
+    &architecture_row::pruned,       &architecture_row::back,   &architecture_row::prefixes, &architecture_row::fault,
 };
 
 std::string name_of(const std::string & path) {
@@ -74,6 +75,17 @@ class trial {
         return false;
     }
 
+    void run_prefixes() {
+        try {
+            const prefix_outcome outcome = run_prefix_scenario(path_);
+            row_.prefixes = !outcome.fault.empty() ? "WRONG" : outcome.keeps ? "bit-equal" : "not kept";
+            if (!outcome.fault.empty()) fault(outcome.fault);
+        } catch (const std::exception & error) {
+            row_.prefixes = "WRONG";
+            fault(error.what());
+        }
+    }
+
     void fault(const std::string & what) { row_.fault += (row_.fault.empty() ? "" : "; ") + what; }
 
   private:
@@ -85,12 +97,13 @@ class trial {
 }  // namespace
 
 architecture_row try_architecture(const std::string & path, const std::string & folder) {
-    architecture_row row{ name_of(path), memory_of(path), nothing, nothing, nothing, nothing, "" };
+    architecture_row row{ name_of(path), memory_of(path), nothing, nothing, nothing, nothing, nothing, "" };
     trial attempt(row, path);
     if (!attempt.run(row.one, "")) {
         row.memory = nothing;
         return row;
     }
+    attempt.run_prefixes();
     try {
         const std::string copy = quantised_copy(path, folder);
         attempt.run(row.two, copy);
@@ -130,9 +143,9 @@ architecture_row row_of(const std::string & text) {
 }
 
 std::string table_of(const std::vector<architecture_row> & rows) {
-    std::string table =
-        "| architecture | memory | pair of one | two quantisations | width-pruned | refresh, going back |\n"
-        "| --- | --- | --- | --- | --- | --- |\n";
+    std::string table = "| architecture | memory | pair of one | two quantisations | width-pruned | refresh, going "
+                        "back | prompts read once |\n"
+                        "| --- | --- | --- | --- | --- | --- | --- |\n";
     for (const architecture_row & row : rows) {
         for (size_t i = 0; i + 1 < fields.size(); i++) table += "| " + row.*fields[i] + " ";
         table += "|\n";

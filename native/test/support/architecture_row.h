@@ -9,11 +9,12 @@ namespace overfill::test {
 struct architecture_row {
     std::string architecture;
     std::string memory;
-    std::string one;     // a pair of one
-    std::string two;     // with a q8_0 copy as the decode model
-    std::string pruned;  // with a copy of half the width as the decode model
-    std::string back;    // whatever takes tokens back, in all of these
-    std::string fault;   // what is wrong; empty: nothing
+    std::string one;       // a pair of one
+    std::string two;       // with a q8_0 copy as the decode model
+    std::string pruned;    // with a copy of half the width as the decode model
+    std::string back;      // whatever takes tokens back, in all of these
+    std::string prefixes;  // whether prompts are read once (prefix_scenario.h)
+    std::string fault;     // what is wrong; empty: nothing
 };
 
 // Runs the whole scenario (pair_scenario.h) with the file and with copies that are made of it in `folder`.
