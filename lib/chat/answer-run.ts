@@ -84,7 +84,7 @@ export class AnswerRun {
     }
     const last = steps.at(-1);
     const finishReason = signal.aborted || !last ? "abort" : last.finishReason;
-    if (this.#messages.at(-1)?.role === "user") this.#messages = this.#asked.before;
+    if (this.#added.length === 0 || this.#messages.at(-1)?.role === "user") this.#takeBack();
     const usage = totalUsage(steps);
     const object = finishReason === "stop" ? await this.#object(last?.text ?? "") : undefined;
     keep(this.#messages);
@@ -94,6 +94,14 @@ export class AnswerRun {
       ...{ finishReason, usage, steps, messages: this.#added, droppedMessages: this.#droppedMessages },
       ...(logProbs.length > 0 && { logProbs }),
     };
+  }
+
+  /** Nothing was said: the chat is as it was, dropped turns included, but for results of tools that were handed over. */
+  #takeBack(): void {
+    const { before, input } = this.#asked;
+    this.#messages = input.at(-1)?.role === "tool" ? [...before, ...input] : before;
+    this.#added = [];
+    this.#droppedMessages = 0;
   }
 
   /** One run of the model; adds what it said to the messages. Undefined: it was stopped before it could say anything. */
@@ -146,7 +154,8 @@ export class AnswerRun {
     const messages = this.#messages;
     const running = calls.map(async (call) => {
       const result = await runTool(tools, call, { toolCallId: call.toolCallId, messages, signal });
-      emit(result);
+      // A result that comes after an abort is not kept.
+      if (!signal.aborted) emit(result);
       return result;
     });
     const results = await Promise.race([Promise.all(running), aborted(signal)]);

@@ -17,7 +17,7 @@ import { type AnySchema, jsonSchemaOf, type StandardSchema } from "./json-schema
 import { type ModelMessage, toolCallsOf } from "./messages.js";
 import type { ChatDefaults, ChatOptions, SendOptions, ToolChoice } from "./options.js";
 import { type Tools, toolsJson } from "./tools.js";
-import { checkChatOptions, checkInput, checkMessages, checkSendOptions } from "./validation.js";
+import { checkChatOptions, checkEdit, checkInput, checkMessages, checkSendOptions } from "./validation.js";
 
 /** What is said to the model: a text of the user, a message (of the user, or with the results of tools), or several. */
 export type ChatInput = string | ModelMessage | readonly ModelMessage[];
@@ -86,9 +86,11 @@ export class Chat implements AsyncDisposable {
    * Says something and answers it. The template renders the whole chat; of the rendered text the session keeps what it
    * holds already, and reads the rest. Where the model calls tools that can run, they run, and the model goes on with their
    * results, up to `maxSteps` runs. If the answer fails, the chat is as it was before; after an abort it keeps what was
-   * written, except for calls without results.
+   * written, except for calls without results. Without a message it answers the last one, which is the user's or has the
+   * results of tools: after {@link Chat.edit}, say.
    *
-   * Throws ERR_INVALID_ARGUMENT, ERR_SESSION_BUSY or ERR_DISPOSED at once. The stream fails with
+   * Throws ERR_INVALID_ARGUMENT, ERR_SESSION_BUSY, ERR_DISPOSED or, where there is no message to answer, ERR_STAGE_ORDER at
+   * once. The stream fails with
    * - ERR_MODEL_UNSUPPORTED for a model without a chat template, or with one that cannot be parsed or has no bounds;
    * - ERR_INVALID_ARGUMENT for messages that the template refuses, and for such a template given by the caller;
    * - ERR_SCHEMA_UNSUPPORTED, with the keyword, for a schema that a grammar cannot say;
@@ -97,12 +99,16 @@ export class Chat implements AsyncDisposable {
    * - what the stages of a session fail with.
    */
   send<Output>(
-    message: ChatInput,
+    message: ChatInput | undefined,
     options: SendOptions<Output> & { readonly schema: StandardSchema<Output> },
   ): ChatStream<Output>;
-  send(message: ChatInput, options?: SendOptions): ChatStream;
-  send(message: ChatInput, options: SendOptions = {}): ChatStream {
-    return syncFromCaller(() => this.#send(checkInput(message, this.#messages), checkSendOptions(options), false));
+  send(message?: ChatInput, options?: SendOptions): ChatStream;
+  send(message?: ChatInput, options: SendOptions = {}): ChatStream {
+    return syncFromCaller(() => {
+      if (message === undefined) this.#assertAnswerable();
+      const input = message === undefined ? [] : checkInput(message, this.#messages);
+      return this.#send(input, checkSendOptions(options), false);
+    });
   }
 
   /**
@@ -118,13 +124,15 @@ export class Chat implements AsyncDisposable {
     });
   }
 
-  /** Takes back the last message of the user and all behind it. False if there is none. Throws ERR_SESSION_BUSY. */
-  undo(): boolean {
+  /**
+   * Takes back the last message of the user and all behind it: answers, calls, results. Gives them; undefined if there is no
+   * such message. Throws ERR_SESSION_BUSY while an answer runs, ERR_DISPOSED.
+   */
+  undo(): readonly ModelMessage[] | undefined {
     return syncFromCaller(() => {
       this.#assertUsable();
       const at = this.#messages.findLastIndex(({ role }) => role === "user");
-      if (at >= 0) this.#messages = this.#messages.slice(0, at);
-      return at >= 0;
+      return at < 0 ? undefined : this.#cut(at);
     });
   }
 
@@ -144,6 +152,28 @@ export class Chat implements AsyncDisposable {
     });
   }
 
+  /**
+   * Puts another message in the place of the one at `index` of {@link Chat.messages}, and takes back all behind it; a text
+   * keeps the message's role. Gives what was taken back, the message itself first. `send()` then answers a message of the
+   * user or results of tools, {@link Chat.continue} goes on with one of the assistant. What stands before is not read again.
+   * To change one message and keep what followed, see {@link Chat.setMessages}.
+   *
+   * Throws ERR_INVALID_ARGUMENT, ERR_SESSION_BUSY while an answer runs, ERR_DISPOSED.
+   */
+  edit(index: number, message: string | ModelMessage): readonly ModelMessage[] {
+    return syncFromCaller(() => {
+      this.#assertUsable();
+      return this.#cut(index, checkEdit(this.#messages, index, message));
+    });
+  }
+
+  /** Ends the messages at `index`, with another one; gives those that are gone. */
+  #cut(index: number, ...others: readonly ModelMessage[]): readonly ModelMessage[] {
+    const gone = this.#messages.slice(index);
+    this.#messages = [...this.#messages.slice(0, index), ...others];
+    return gone;
+  }
+
   /** Stops the answer that runs, and gives the session back. Idempotent. */
   async dispose(): Promise<void> {
     this.#disposed = true;
@@ -161,6 +191,13 @@ export class Chat implements AsyncDisposable {
     if (this.disposed) throw createError("ERR_DISPOSED", "the chat was disposed", {});
     if (this.#running)
       throw createError("ERR_SESSION_BUSY", "the chat is busy with another answer; await it first", {});
+  }
+
+  #assertAnswerable(): void {
+    this.#assertUsable();
+    const role = this.#messages.at(-1)?.role;
+    if (role !== "user" && role !== "tool")
+      throw createError("ERR_STAGE_ORDER", "there is no message to answer", { stage: role ?? "empty" });
   }
 
   #send(input: readonly ModelMessage[], options: SendOptions, continues: boolean): ChatStream {

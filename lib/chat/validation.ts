@@ -12,16 +12,27 @@ import type { Tools } from "./tools.js";
 
 const isPlain = (value: unknown) => Object.prototype.toString.call(value) === "[object Object]";
 
+const sayable = onFirstUse(() =>
+  kind<unknown>("a value that JSON can say", (value) => {
+    try {
+      JSON.stringify(value);
+      return true;
+    } catch {
+      return false;
+    }
+  }),
+);
+
 const textPart = onFirstUse(() => z.strictObject({ type: z.literal("text"), text: z.string() }));
 const callPart = onFirstUse(() =>
-  z.strictObject({ type: z.literal("tool-call"), toolCallId: text(), toolName: text(), input: z.unknown() }),
+  z.strictObject({ type: z.literal("tool-call"), toolCallId: text(), toolName: text(), input: sayable() }),
 );
 const resultPart = onFirstUse(() =>
   z.strictObject({
     type: z.literal("tool-result"),
     toolCallId: text(),
     toolName: text(),
-    output: z.unknown(),
+    output: sayable(),
     isError: z.optional(z.boolean()),
   }),
 );
@@ -170,4 +181,14 @@ export function checkInput(value: unknown, before: readonly ModelMessage[]): rea
   const input = checked as readonly ModelMessage[];
   checkExchanges([...before, ...input], "message");
   return input;
+}
+
+/** The message that is to stand in the place of the one at `index` of `messages`, which it ends. */
+export function checkEdit(messages: readonly ModelMessage[], index: unknown, value: unknown): ModelMessage {
+  const old = messages[check(whole(0, maxInt32), index, "index")];
+  if (!old) throw refusedArgument("index", `expected the index of one of ${messages.length} messages`, String(index));
+  const given = typeof value === "string" && old.role !== "tool" ? { role: old.role, content: value } : value;
+  const edited = check(message(), given, "message") as ModelMessage;
+  checkExchanges([...messages.slice(0, Number(index)), edited], "message");
+  return edited;
 }

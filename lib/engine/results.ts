@@ -190,8 +190,8 @@ export interface GenerateResult extends GeneratedAnswer {
 }
 
 /**
- * The state of a session. `paused`: an answer was cut short and can go on; `interrupted`: an aborted prefill has to be
- * followed by another one.
+ * The state of a session. `paused`: an answer was cut short and can go on; `interrupted`: a prefill has to come
+ * next, because one was aborted or the text before an answer was truncated.
  */
 export type SessionStage = "empty" | "prefilled" | "switched" | "paused" | "ended" | "interrupted";
 

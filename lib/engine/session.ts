@@ -1,7 +1,7 @@
 /** One conversation on a pair: prefill, switch, decode, in that order; `generate` runs all three. */
 
 import { createError } from "../errors/create-error.js";
-import { abortable, guardCallback } from "../internal/abortable.js";
+import { abortable } from "../internal/abortable.js";
 import type { NativeDecodeOptions, NativeSession } from "../internal/binding-types.js";
 import { type CallSite, callSite, fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { type DecodeStream, makeDecodeStream } from "./decode-stream.js";
@@ -11,25 +11,17 @@ import type {
   DetokenizeOptions,
   GenerateOptions,
   PrefillOptions,
-  PrefillProgress,
   Prompt,
   SwitchOptions,
   TokenizeOptions,
 } from "./options.js";
 import { type Pair, sessionIfFree } from "./pair.js";
 import type { ForkOptions } from "./place-options.js";
-import {
-  type GeneratedAnswer,
-  type GenerateResult,
-  type HandoverReport,
-  type PrefillResult,
-  perSecond,
-  type SessionStats,
-} from "./results.js";
+import type { GeneratedAnswer, GenerateResult, HandoverReport, PrefillResult, SessionStats } from "./results.js";
 import type { SaveOptions } from "./saved-session-options.js";
 import { checkFile, checkSaveOptions } from "./saved-session-validation.js";
 import { type AnswerPlace, writeAnswers } from "./several-answers.js";
-import { readAnswer, toReport } from "./stage-results.js";
+import { readAnswer, readPrompt, toReport } from "./stage-results.js";
 import {
   checkDecodeOptions,
   checkForkOptions,
@@ -37,8 +29,8 @@ import {
   checkPrefillOptions,
   checkPrompt,
   checkSwitchOptions,
+  checkTokenCount,
   toNativeDecodeOptions,
-  toNativePrefillOptions,
 } from "./validation.js";
 import { writerNumber } from "./writers.js";
 
@@ -75,6 +67,8 @@ export class Session implements AsyncDisposable {
   readonly #origin: StageOrigin;
   /** The one that the session has switched to. */
   #writer: string;
+  /** How often the session's text was changed from here: a reader who leaves takes back nothing but the last change. */
+  #changes = 0;
   #disposed = false;
 
   private constructor(pair: Pair, native: NativeSession, writer: string) {
@@ -128,22 +122,9 @@ export class Session implements AsyncDisposable {
     checked: ReturnType<typeof checkPrefillOptions>,
     onProgress: PrefillOptions["onProgress"],
   ): Promise<PrefillResult> {
-    const abort = () => this.#native.abort();
-    const progress = guardCallback(onProgress, abort);
-    const report =
-      progress.call &&
-      ((tokens: number, totalTokens: number) => progress.call?.({ tokens, totalTokens } satisfies PrefillProgress));
-    try {
-      const native = await abortable(checked.signal, abort, () =>
-        this.#native.prefill(input, toNativePrefillOptions(checked), report),
-      );
-      progress.rethrow();
-      const tokensPerSecond = perSecond(native.promptTokens + native.refreshedTokens - native.cachedTokens, native.ms);
-      return { ...native, tokensPerSecond };
-    } catch (error) {
-      progress.rethrow();
-      throw error;
-    }
+    const result = await readPrompt(this.#native, input, checked, onProgress);
+    this.#changes++;
+    return result;
   }
 
   /**
@@ -307,6 +288,26 @@ export class Session implements AsyncDisposable {
     );
   }
 
+  /**
+   * Keeps the first `nTokens` tokens of the session's text ({@link SessionStats.contextTokens}) and forgets the rest. Nothing
+   * that stays is read again, but where a model's state cannot be cut at a token ({@link SessionStats.restoredTokens}). What
+   * comes next depends on where the cut is:
+   * - at the end: nothing changes;
+   * - in the last answer, or right before it: `decode` writes on from there, with what it would have had if the answer had
+   *   been cut short there, and whatever options it is given;
+   * - before that: a prefill. 0 makes an empty session of it.
+   *
+   * Rejects with ERR_INVALID_ARGUMENT where the session has fewer tokens, ERR_SESSION_BUSY while a stage runs, ERR_DISPOSED.
+   */
+  async truncate(nTokens: number): Promise<void> {
+    return fromCaller(async () => {
+      const checked = checkTokenCount(nTokens, "nTokens");
+      this.#assertUsable();
+      await this.#native.truncate(checked);
+      this.#changes++;
+    });
+  }
+
   /** {@link Pair.tokenize} */
   tokenize(text: string, options?: TokenizeOptions): number[] {
     this.#assertUsable();
@@ -356,6 +357,7 @@ export class Session implements AsyncDisposable {
     site: CallSite,
   ): DecodeStream {
     const number = this.#numberOf(writer);
+    let change = 0;
     return makeDecodeStream(
       {
         writer: writer ?? this.#writer,
@@ -363,10 +365,15 @@ export class Session implements AsyncDisposable {
           this.#assertUsable();
           const stream = this.#native.decode(number === undefined ? options : { ...options, writer: number });
           this.#writer = writer ?? this.#writer;
+          change = ++this.#changes;
           return stream;
         },
-        abort: () => this.#native.abort(),
-        retract: (tokens) => this.#native.retract(tokens),
+        abort: () => {
+          if (change === this.#changes) this.#native.abort();
+        },
+        retract: async (tokens) => {
+          if (change === this.#changes) await this.#native.retract(tokens);
+        },
         isDisposed: () => this.disposed,
         ended: (end, nRead) => publishDecode(this.#origin, end, nRead),
         withLogProbs: options.logProbs >= 0,

@@ -291,6 +291,7 @@ export const checkPrefillOptions = (value: PrefillOptions) =>
   check(prefillSchema(), value satisfies InputOf<typeof prefillSchema>, "options");
 export const checkForkOptions = (value: ForkOptions) =>
   check(forkSchema(), value satisfies InputOf<typeof forkSchema>, "options");
+export const checkTokenCount = (value: number, name: string) => check(whole(0, maxInt32), value, name);
 export const checkSwitchOptions = (value: SwitchOptions) =>
   check(switchSchema(), value satisfies InputOf<typeof switchSchema>, "options");
 export const checkDecodeOptions = (value: DecodeOptions) =>

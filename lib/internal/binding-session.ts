@@ -163,6 +163,8 @@ export interface NativeSession {
    * the number that the answer had.
    */
   retract(tokens: number): Promise<void>;
+  /** Keeps the first tokens of the text, at most those that there are. */
+  truncate(nTokens: number): Promise<void>;
   /** Makes an empty session of the same pair a copy of this one. */
   fork(to: NativeSession): Promise<void>;
   /** Writes it to a file, with a note, which `restore` gives back. `compress`: K and V in q8_0. */

@@ -68,8 +68,7 @@ const plainWords: Readonly<Record<string, string>> = {
 };
 
 /** Such as `one of "auto", "cuda" or false`. */
-function describe(schema: Schema): string {
-  const all = alternativesOf(schema);
+function describe(all: readonly Alternative[]): string {
   const texts = all.map(({ words }) => words);
   const last = texts.pop() ?? "another value";
   const list = texts.length === 0 ? last : `${texts.join(", ")} or ${last}`;
@@ -96,9 +95,12 @@ function schemaAt(schema: Schema, [key, ...rest]: readonly PropertyKey[]): Schem
   return undefined;
 }
 
-/** Whether an alternative was the one that was meant, because only something inside of the value is wrong. */
-const isInside = (issues: readonly core.$ZodIssue[]) =>
-  issues.some((issue) => issue.path.length > 0 || isUnknownName(issue));
+/** Whether an alternative may have been meant, because only something inside of the value is wrong. */
+const isMeant = ({ errors }: { readonly errors: readonly core.$ZodIssue[] }) =>
+  errors.some((issue) => issue.path.length > 0 || isUnknownName(issue));
+
+/** Whether it was not, because the value says itself that it is of another kind, as by `role` or `type`. */
+const isKind = ({ code, path }: core.$ZodIssue) => code === "invalid_value" && path.length === 1;
 
 const isUnknownName = ({ code }: core.$ZodIssue) => code === "unrecognized_keys";
 
@@ -118,16 +120,20 @@ export function explain(
     return { keys: [...keys, issue.keys[0] ?? ""], expected: "no such option", names: Object.keys(shape ?? {}) };
   }
   if (issue?.code === "invalid_union" && at) {
-    const inside = issue.errors.findIndex(isInside);
-    const option = definitionOf(bare(at)).options?.[inside];
-    if (option) return explain(option, issue.errors[inside] ?? [], keys);
+    const options = definitionOf(bare(at)).options ?? [];
+    const inside = issue.errors.map((errors, i) => ({ errors, option: options[i] })).filter(isMeant);
+    const kind = inside.map(({ errors }) => errors.find(isKind)?.path[0]).find((key) => key !== undefined);
+    const meant = inside.find(({ errors }) => !errors.some(isKind)) ?? (inside.length === 1 ? inside[0] : undefined);
+    if (meant?.option) return explain(meant.option, meant.errors, keys);
+    const kinds = inside.flatMap(({ option }) => (option && kind && schemaAt(option, [kind])) || []);
+    if (kind && kinds.length > 0) return expecting(kinds.flatMap(alternativesOf), [...keys, kind]);
   }
   if ((issue?.code === "custom" || !at) && issue?.message) return { keys, expected: issue.message, names: [] };
   if (!at) return { keys, expected: "expected another value", names: [] };
-  const literals = alternativesOf(at).map((alternative) => alternative.literal);
-  return {
-    keys,
-    expected: `expected ${describe(at)}`,
-    names: literals.filter((value): value is string => typeof value === "string"),
-  };
+  return expecting(alternativesOf(at), keys);
+}
+
+function expecting(all: readonly Alternative[], keys: readonly PropertyKey[]): Refusal {
+  const names = all.map(({ literal }) => literal).filter((value): value is string => typeof value === "string");
+  return { keys, expected: `expected ${describe(all)}`, names };
 }

@@ -13,6 +13,7 @@ Napi::Function session_wrapper::define(Napi::Env env) {
                            method<session_wrapper, &session_wrapper::hand_over>("handOver"),
                            method<session_wrapper, &session_wrapper::decode>("decode"),
                            method<session_wrapper, &session_wrapper::retract>("retract"),
+                           method<session_wrapper, &session_wrapper::truncate>("truncate"),
                            method<session_wrapper, &session_wrapper::fork>("fork"),
                            method<session_wrapper, &session_wrapper::save>("save"),
                            method<session_wrapper, &session_wrapper::restore>("restore"),
@@ -85,6 +86,13 @@ Napi::Value session_wrapper::retract(const Napi::CallbackInfo & info) {
     return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
         const auto done = [box, id](bool) { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); };
         handle_->retract(info[0].As<Napi::Number>().Uint32Value(), { done, failed });
+    });
+}
+
+Napi::Value session_wrapper::truncate(const Napi::CallbackInfo & info) {
+    return promise_of(info.Env(), Napi::Function(), [&](auto box, auto id, auto failed) {
+        const auto done = [box, id](bool) { box->resolve(id, [](Napi::Env env) { return env.Undefined(); }); };
+        handle_->truncate(info[0].As<Napi::Number>().Uint32Value(), { done, failed });
     });
 }
 

@@ -63,6 +63,7 @@ class session_wrapper : public Napi::ObjectWrap<session_wrapper> {
     Napi::Value hand_over(const Napi::CallbackInfo & info);
     Napi::Value decode(const Napi::CallbackInfo & info);
     Napi::Value retract(const Napi::CallbackInfo & info);
+    Napi::Value truncate(const Napi::CallbackInfo & info);
     Napi::Value fork(const Napi::CallbackInfo & info);
     Napi::Value save(const Napi::CallbackInfo & info);
     Napi::Value restore(const Napi::CallbackInfo & info);

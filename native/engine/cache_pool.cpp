@@ -13,6 +13,10 @@ bool pool_member::holds_cells() const {
     return std::any_of(caches.begin(), caches.end(), [](const cached_sequence * c) { return c->holds_cells(); });
 }
 
+bool pool_member::is_aside() const {
+    return std::any_of(caches.begin(), caches.end(), [](const cached_sequence * c) { return c->is_aside(); });
+}
+
 size_t pool_member::n_held() const {
     size_t n = 0;
     for (const cached_sequence * cache : caches) n += cache->size();
@@ -26,6 +30,8 @@ task::turn cache_pool::run(const std::shared_ptr<pool_member> & member, uint64_t
         enter(member, arrived, needs_cells);
         const task::turn turn = step();
         current_ = nullptr;
+        // It may have been cut down to nothing.
+        if (member->aside && !member->is_aside()) came_back(*member);
         if (turn == task::turn::done) member->arrived.reset();
         if (turn != task::turn::again || member->n_held() < n_before) freed();
         return turn;
@@ -53,8 +59,12 @@ void cache_pool::enter(const std::shared_ptr<pool_member> & member, uint64_t arr
     if (!needs_cells) return;
     for (cached_sequence * cache : member->caches)
         while (!cache->bring_back()) make_room();
-    if (member->aside) n_aside_--;
-    member->aside = false;
+    if (member->aside) came_back(*member);
+}
+
+void cache_pool::came_back(pool_member & member) {
+    n_aside_--;
+    member.aside = false;
 }
 
 void cache_pool::make_room() {

@@ -32,6 +32,7 @@ struct pool_member {
     bool aside = false;
 
     bool holds_cells() const;
+    bool is_aside() const;
     size_t n_held() const;
 };
 
@@ -62,6 +63,7 @@ class cache_pool {
 
   private:
     void enter(const std::shared_ptr<pool_member> & member, uint64_t arrived, bool needs_cells);
+    void came_back(pool_member & member);
     // Parked tasks may find room now.
     void freed();
 

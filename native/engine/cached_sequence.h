@@ -72,6 +72,7 @@ class cached_sequence {
     // Becomes a copy of another sequence of the same cache, its mark included.
     void copy(const cached_sequence & from);
 
+    bool is_aside() const { return aside_.has_value(); }
     // Whether it takes cells of the cache.
     bool holds_cells() const { return !aside_ && (held_.size() > 0 || marked_.size() > 0); }
 

@@ -334,7 +334,12 @@ std::shared_ptr<token_stream> session_handle::decode(decode_options options, std
 
 void session_handle::retract(uint32_t n_tokens, completion<bool> end) {
     claim();
-    start(std::make_shared<retract_task>(slot_, n_tokens, std::move(end)));
+    start(std::make_shared<shorten_task>(slot_, &session::retract, n_tokens, std::move(end)));
+}
+
+void session_handle::truncate(uint32_t n_tokens, completion<bool> end) {
+    claim();
+    start(std::make_shared<shorten_task>(slot_, &session::truncate, n_tokens, std::move(end)));
 }
 
 void session_handle::fork(session_handle & to, completion<bool> end) {

@@ -49,6 +49,7 @@ class session_handle {
     std::shared_ptr<token_stream> decode(decode_options options, std::function<void()> on_readable);
 
     void retract(uint32_t n_tokens, completion<bool> end);
+    void truncate(uint32_t n_tokens, completion<bool> end);
 
     // Makes `to`, an empty session of the same engine that runs nothing, a copy of this one.
     void fork(session_handle & to, completion<bool> end);

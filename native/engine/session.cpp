@@ -3,6 +3,8 @@
 #include "clock.h"
 #include "failure.h"
 #include "logits.h"
+#include "text.h"
+#include "token_pieces.h"
 
 #include <algorithm>
 #include <utility>
@@ -161,7 +163,8 @@ void session::begin_decode(std::optional<pair_side> writer) {
     case session_stage::ended:
         throw wrong_stage("the answer has ended; prefill the next turn first", session_stage::ended);
     case session_stage::interrupted:
-        throw wrong_stage("the last prefill was aborted; prefill again first", session_stage::interrupted);
+        throw wrong_stage("the last prefill was aborted, or the session truncated; prefill first",
+                          session_stage::interrupted);
     case session_stage::empty: throw wrong_stage("decode comes after prefill and switch", session_stage::empty);
     }
 }
@@ -279,6 +282,39 @@ void session::retract(uint32_t n) {
     set_stage(all_gone ? session_stage::switched : session_stage::paused);
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.n_decode_tokens -= n;
+}
+
+// The first bytes of a character that a text of tokens ends inside of.
+static std::string begun_character(const llama_vocab * vocab, const std::vector<llama_token> & tokens, size_t from) {
+    std::string end;
+    for (size_t i = tokens.size(); i > from && end.size() < 4; i--) end.insert(0, piece_of(vocab, tokens[i - 1]));
+    return end.substr(whole_utf8_prefix(end));
+}
+
+void session::truncate(uint32_t n) {
+    if (n > tokens_.size())
+        throw failure(error_code::invalid_argument,
+                      "nTokens: expected at most the session's " + std::to_string(tokens_.size()) + " tokens; got " +
+                          std::to_string(n),
+                      { { "parameter", "nTokens" },
+                        { "expected", "expected at most the session's " + std::to_string(tokens_.size()) + " tokens" },
+                        { "actual", std::to_string(n) } });
+    if (n == tokens_.size()) return;
+    if (n == 0) return clear();
+    const session_stage stage = stats().stage;
+    const bool is_answer = stage == session_stage::paused || stage == session_stage::ended;
+    if (!is_answer || n < n_before_answer_) return cut(n);
+    tokens_.resize(n);
+    forget_from(n);
+    unfinished_text_ = begun_character(pair_.vocab(), tokens_, n_before_answer_);
+    // What the prefill model has read again stays so. A reader who leaves early must not take that back, so it counts
+    // as a refresh; the last token is read anew by the writer.
+    while (!refreshes_.empty() && refreshes_.back() > n) refreshes_.pop_back();
+    if (n_before_refreshed_ > n) n_before_refreshed_ = 0;
+    refresh_begun_ = false;
+    const uint32_t n_read = std::min(n_clean(), n - 1);
+    if (n_read > refreshed_at()) refreshes_.push_back(n_read);
+    set_stage(n == n_before_answer_ ? session_stage::switched : session_stage::paused);
 }
 
 }  // namespace overfill

@@ -73,6 +73,9 @@ class session {
     // Takes the last n tokens of the answer back: a reader who stopped early has not seen them. The answer can go on
     // from there. Throws ERR_STAGE_ORDER unless a decode came last, ERR_INVALID_ARGUMENT if it wrote fewer tokens.
     void retract(uint32_t n);
+    // Keeps the first n tokens of the text. An answer whose beginning stays can go on, or be begun again; where less
+    // stays, a prefill has to follow. Throws ERR_INVALID_ARGUMENT if there are fewer.
+    void truncate(uint32_t n);
     bool context_full() const { return tokens_.size() >= pair_.info().context_size; }
     // Reads a micro-batch of what the caches owe after they had to go back further than was asked for; see
     // cached_sequence. False: it was aborted. Before anything else is read, nothing may be owed.

@@ -272,18 +272,20 @@ void decode_task::fail(const failure & error) noexcept {
     stream_->fail(error);
 }
 
-// --- retract ---
+// --- shorten ---
 
-task::turn retract_task::step() {
-    return run_in_pool(slot_, *this, false, [this] {
-        slot_->state.retract(n_tokens_);
-        slot_->busy = false;
-        end_.done(true);
+task::turn shorten_task::step() {
+    // What was put aside can be cut where it is. The pool knows of it before the caller does.
+    run_in_pool(slot_, *this, /*needs_cells*/ false, [this] {
+        (slot_->state.*how_)(n_tokens_);
         return turn::done;
     });
+    slot_->busy = false;
+    end_.done(true);
+    return turn::done;
 }
 
-void retract_task::fail(const failure & error) noexcept {
+void shorten_task::fail(const failure & error) noexcept {
     slot_->busy = false;
     end_.failed(error);
 }

@@ -89,15 +89,18 @@ class decode_task final : public task {
     decode_result result_;
 };
 
-class retract_task final : public task {
+// Takes tokens at the end of the text away: session::retract or session::truncate.
+class shorten_task final : public task {
   public:
-    retract_task(slot_ptr slot, uint32_t n_tokens, completion<bool> end)
-        : slot_(std::move(slot)), n_tokens_(n_tokens), end_(std::move(end)) {}
+    using way = void (session::*)(uint32_t n_tokens);
+    shorten_task(slot_ptr slot, way how, uint32_t n_tokens, completion<bool> end)
+        : slot_(std::move(slot)), how_(how), n_tokens_(n_tokens), end_(std::move(end)) {}
     turn step() override;
     void fail(const failure & error) noexcept override;
 
   private:
     slot_ptr slot_;
+    way how_;
     uint32_t n_tokens_;
     completion<bool> end_;
 };

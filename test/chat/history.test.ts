@@ -2,8 +2,8 @@
 
 import test from "ava";
 import type { ModelMessage } from "../../lib/index.js";
-import { refusal } from "../engine/fixtures.js";
-import { chatPair, read, runs, says } from "./fixtures.js";
+import { refusal, turns } from "../engine/fixtures.js";
+import { call, chatPair, read, runs, says } from "./fixtures.js";
 
 const user = (content: string) => ({ role: "user", content }) as const;
 const assistant = (content: string) => ({ role: "assistant", content }) as const;
@@ -48,11 +48,11 @@ function printable(pair: Awaited<ReturnType<typeof chatPair>>): Map<number, numb
 test.serial("undo() takes back the last message of the user and what followed", async (t) => {
   const pair = await chatPair(t);
   await using chat = pair.chat({ system: "Be brief." });
-  t.false(chat.undo());
+  t.falsy(chat.undo());
   says("One.", "Two.", "Three.");
   await read(chat.send("a"));
   await read(chat.send("b"));
-  t.true(chat.undo());
+  t.truthy(chat.undo());
   t.deepEqual(
     chat.messages.map(({ content }) => content),
     ["Be brief.", "a", "One."],
@@ -60,7 +60,10 @@ test.serial("undo() takes back the last message of the user and what followed", 
   const again = await read(chat.send("c"));
   t.is(again.text, "Three.");
   t.true(again.usage.cachedTokens + again.usage.refreshedTokens > 0);
-  t.deepEqual([chat.undo(), chat.undo(), chat.undo()], [true, true, false]);
+  t.deepEqual(
+    [chat.undo(), chat.undo(), chat.undo()].map((gone) => gone?.length),
+    [2, 2, undefined],
+  );
 });
 
 test.serial("setMessages() replaces everything, after a check", async (t) => {
@@ -115,6 +118,57 @@ test.serial("drop-oldest drops whole turns, oldest first, never the system's mes
   t.deepEqual(chat.messages, [system, ...grown.slice(2), user("And?"), assistant("Fine.")]);
   await refusal(t, "ERR_CONTEXT_OVERFLOW", chat.send("x".repeat(2000)).finished);
   t.is(chat.messages.length, 7);
+});
+
+test.serial("turns that were dropped for an answer that did not come are back", async (t) => {
+  const pair = await chatPair(t, { contextSize: 1024, batchSize: 8, maxSessions: 2 });
+  await using chat = pair.chat({ system: "Be brief.", history: grown, overflow: "drop-oldest" });
+  const before = chat.messages;
+  const stream = chat.continue();
+  await turns(pair, 1);
+  stream.abort("stop");
+  const { steps, droppedMessages } = await stream.finished;
+  t.is(steps.length, 0);
+  t.is(droppedMessages, 0);
+  t.deepEqual(chat.messages, before);
+});
+
+test.serial("results of tools stay when the answer to them did not come", async (t) => {
+  const pair = await chatPair(t);
+  await using chat = pair.chat({ tools: { look: { inputSchema: { type: "object", properties: {} } } } });
+  says(call("look", {}));
+  const { toolCalls } = await read(chat.send("How is it?"));
+  const content = toolCalls.map(({ toolCallId, toolName }) => ({
+    ...({ type: "tool-result", toolCallId, toolName, output: "clear" } as const),
+  }));
+  const answer = await chat.send({ role: "tool", content }, { signal: AbortSignal.abort("no") }).finished;
+  t.deepEqual(answer.messages, []);
+  t.deepEqual(chat.messages.at(-1), { role: "tool", content });
+  says("It is clear.");
+  t.is((await read(chat.send())).text, "It is clear.");
+});
+
+test.serial("calls and results that JSON cannot say are refused", async (t) => {
+  const pair = await chatPair(t);
+  await using chat = pair.chat();
+  const circular: { self?: unknown } = {};
+  circular.self = circular;
+  const part = { toolCallId: "abcdefghi", toolName: "look" };
+  for (const wrong of [10n, circular])
+    for (const [input, output] of [
+      [{}, wrong],
+      [wrong, "clear"],
+    ]) {
+      const messages: readonly ModelMessage[] = [
+        user("Graz?"),
+        { role: "assistant", content: [{ type: "tool-call", ...part, input }] },
+        { role: "tool", content: [{ type: "tool-result", ...part, output }] },
+      ];
+      await refusal(t, "ERR_INVALID_ARGUMENT", () => chat.setMessages(messages));
+      await refusal(t, "ERR_INVALID_ARGUMENT", () => chat.send(messages));
+      await refusal(t, "ERR_INVALID_ARGUMENT", () => pair.chat({ history: messages }));
+    }
+  t.deepEqual(chat.messages, []);
 });
 
 test.serial("a function says what is left; it is asked once, and its messages are checked", async (t) => {

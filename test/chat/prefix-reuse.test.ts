@@ -12,18 +12,29 @@ import { chatPair, prompts, read, says, template, withTemplate } from "./fixture
 /** Greedy, short, with log-probabilities by which two answers are compared. */
 const traced = { temperature: 0, maxTokens: 6, logProbs: 5 } as const;
 
+const kinds = [
+  "free",
+  "said",
+  "sampled",
+  "undo",
+  "continue",
+  "cut",
+  "stopped",
+  "edited",
+  "changed",
+  "again",
+  "failed",
+] as const;
+
 /** What somebody does with a chat. */
-type Move = readonly [
-  kind: "free" | "said" | "sampled" | "undo" | "continue" | "cut" | "stopped" | "edited" | "failed",
-  text: string,
-];
+type Move = readonly [kind: (typeof kinds)[number], text: string];
 
 const words = fc.array(fc.constantFrom("the", "rain", "Über", "🙂", "in", " 12", "\n"), {
   minLength: 1,
   maxLength: 12,
 });
 const moves: fc.Arbitrary<Move> = fc.tuple(
-  fc.constantFrom("free", "free", "said", "sampled", "undo", "continue", "cut", "stopped", "edited", "failed"),
+  fc.constantFrom(...kinds, "free" as const),
   words.map((all) => all.join(" ")),
 );
 
@@ -43,7 +54,14 @@ async function play(chat: Chat, [kind, text]: Move): Promise<void> {
     await stream.finished;
   } else if (kind === "edited" && last?.role === "assistant")
     chat.setMessages([...chat.messages.slice(0, -1), { role: "assistant", content: text }]);
-  else if (kind === "failed") await chat.send(text, { grammar: "root ::= (" }).finished.catch(() => {});
+  else if (kind === "changed" || kind === "again") {
+    const last = chat.messages.findLastIndex(({ role }) => role === "user");
+    const index = kind === "again" ? last : [...text].length % chat.messages.length;
+    const message = chat.messages[index];
+    if (!message) return;
+    chat.edit(index, kind === "again" ? message : text);
+    if (message.role === "user") await chat.send(undefined, { temperature: 0, maxTokens: 12 }).finished;
+  } else if (kind === "failed") await chat.send(text, { grammar: "root ::= (" }).finished.catch(() => {});
 }
 
 async function compare(pair: Pair, list: readonly Move[]): Promise<void> {
@@ -81,6 +99,13 @@ async function prove(t: ExecutionContext, recipe: PairRecipe): Promise<void> {
 test.serial("a chat of a sharing pair goes on like a new one that reads everything", (t) => prove(t, {}));
 test.serial("a chat of a translated pair does", (t) => prove(t, { handover: "translate" }));
 test.serial("a chat with one model does", (t) => prove(t, { decode: undefined }));
+for (const architecture of ["mamba", "lfm2"] as const)
+  test.serial(`a chat of a pair with a recurrent state does (${architecture})`, (t) =>
+    prove(t, {
+      prefill: { architecture, contextLength: 4096, ...withTemplate(template) },
+      decode: { architecture, seed: 2, contextLength: 4096 },
+    }),
+  );
 
 test.serial("usage says what was kept, what was read again and what was read", async (t) => {
   const pair = await chatPair(t);

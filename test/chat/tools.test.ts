@@ -184,6 +184,7 @@ test.serial("an abort while a tool runs reaches the tool, and leaves no half an 
   const pair = await chatPair(t);
   const seen: unknown[] = [];
   let begun = () => {};
+  let end = (_result: string) => {};
   const running = new Promise<void>((resolve) => {
     begun = resolve;
   });
@@ -193,8 +194,11 @@ test.serial("an abort while a tool runs reaches the tool, and leaves no half an 
         inputSchema: z.object({ city: z.string() }),
         execute: (_input, { signal }) => {
           begun();
-          // It never ends: the answer does not wait for it.
-          return new Promise(() => signal.addEventListener("abort", () => seen.push(signal.reason)));
+          signal.addEventListener("abort", () => seen.push(signal.reason));
+          // The answer does not wait for it.
+          return new Promise<string>((resolve) => {
+            end = resolve;
+          });
         },
       }),
     },
@@ -213,6 +217,13 @@ test.serial("an abort while a tool runs reaches the tool, and leaves no half an 
     ["user", "assistant"],
   );
   t.deepEqual(answer.messages, []);
+  end("Rain.");
+  const told: string[] = [];
+  const thrown: unknown = await (async () => {
+    for await (const { type } of stream) told.push(type);
+  })().catch((error: unknown) => error);
+  t.is(thrown, "stop");
+  t.is(told.at(-1), "finish");
   says("Fine.");
   t.is((await read(chat.send("And now?"))).text, "Fine.");
 });

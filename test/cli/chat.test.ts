@@ -107,9 +107,32 @@ test.serial("/undo takes back a message and its answer, /system changes the syst
   t.deepEqual(stderr.split("\n").slice(0, 4), [...lines, "There is no system message.", "Be very brief."]);
 });
 
+test.serial("/edit changes the last message and has it answered, /again has it answered again", async (t) => {
+  const file = join(withTempDir(t), "chat.json");
+  const stdin = `/again\n/edit Hm.\nHi.\nBye.\n/edit Good bye.\n/again\n/save ${file}\n/stats\n`;
+  const { stdout, stderr } = await runCommand(argsOf(t), { stdin });
+  t.is(stdout, "Good day!\n".repeat(4));
+  t.deepEqual(messagesIn(file), [...said("Hi.", "Good day!"), ...said("Good bye.", "Good day!")]);
+  const nothing = "you have not said anything yet\n";
+  t.true(stderr.startsWith(`${nothing}${nothing}4 messages are in `), stderr);
+  // All but the last token, whose logits are wanted.
+  const [, prompt, cached] = /^prompt +(\d+) tokens, (\d+) in the cache/m.exec(stderr) ?? [];
+  t.is(Number(cached), Number(prompt) - 1);
+});
+
 test.serial("/help lists the commands", async (t) => {
   const { stderr } = await runCommand(argsOf(t), { stdin: "/help\n" });
-  for (const command of ["/stats", "/save FILE", "/load FILE", "/undo", "/system TEXT", "/help", "/exit"])
+  for (const command of [
+    "/stats",
+    "/save FILE",
+    "/load FILE",
+    "/undo",
+    "/edit TEXT",
+    "/again",
+    "/system TEXT",
+    "/help",
+    "/exit",
+  ])
     t.true(stderr.includes(`  ${command} `), command);
 });
 
@@ -122,6 +145,7 @@ test.serial("/exit ends the conversation, though the pipe stays open", async (t)
 for (const [title, line, stderr, exitCode] of [
   ["no such command", "/walk\u001b x", "there is no command /walk\\u001b: /help lists them", 2],
   ["a command without its file", "/save", "expected /save FILE", 2],
+  ["a command without its text", "/edit", "expected /edit TEXT", 2],
   ["a file that is not there", "/load none.json", "none.json does not exist (ERR_FILE_READ_FAILED)", 1],
   ["a file that cannot be", "/save none/x.json", "none/x.json cannot be written: No such file or directory", 1],
   ["a message that does not fit", "a ".repeat(3000), "tokens do not fit", 1],

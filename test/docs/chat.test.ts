@@ -28,12 +28,12 @@ async function app(t: ExecutionContext): Promise<string> {
 test("the page's examples run", async (t) => {
   const folder = await app(t);
   const code = [...page.matchAll(/```js\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
-  t.is(code.length, 6);
+  t.is(code.length, 7);
   writeFileSync(join(folder, "page.mjs"), code.join("\n"));
   const { stdout, stderr } = await promisify(execFile)(process.execPath, ["page.mjs"], { cwd: folder });
   t.is(stderr, "");
   t.regex(stdout, /\{ sky: '(clear|rain)', degrees: -?\d+ \}/);
-  t.regex(stdout, /\ntrue\nERR_SCHEMA_UNSUPPORTED \{ keyword: 'not', pointer: '' \}\n$/);
+  t.regex(stdout, /\ntrue\ntrue true\nERR_SCHEMA_UNSUPPORTED \{ keyword: 'not', pointer: '' \}\n$/);
 });
 
 test("every example of examples/ is run here", (t) => {

@@ -27,7 +27,10 @@ const recipes: readonly (readonly [title: string, recipe: PairRecipe])[] = [
 /** Sums in which the order of their terms changes little. */
 const precise = { contextSize: 512, cacheTypeK: "f32", cacheTypeV: "f32", flashAttention: false } as const;
 
-/** Turns of random length, some of them forked, some cut short, with and without refreshes, alone or in batches. */
+/**
+ * Turns of random length, some of them forked, some cut short, some taken back, with and without refreshes, alone or in
+ * batches.
+ */
 async function converse(pair: Pair, seed: number): Promise<Answer[]> {
   const random = mulberry32(seed);
   const below = (n: number) => Math.floor(random() * n);
@@ -49,6 +52,11 @@ async function converse(pair: Pair, seed: number): Promise<Answer[]> {
     }
     if (random() < 0.2) answers.push(await readAnswer(session.decode({ ...options, maxTokens: 3 })));
     answers.push(await readAnswer(session.decode(options)));
+    if (random() < 0.2) {
+      await session.truncate(session.stats().contextTokens - 4);
+      answers.push(await readAnswer(session.decode({ ...options, maxTokens: 8 })));
+    }
+    if (random() < 0.3) await session.truncate(below(session.stats().contextTokens));
   }
   return answers;
 }

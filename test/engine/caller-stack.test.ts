@@ -82,6 +82,7 @@ const onSession: Readonly<Record<string, (session: Session, pair: Pair) => unkno
   encode: (_, pair) => pair.encode({ prompt: "", response: "" }),
   prefill: (session) => session.prefill(long),
   switch: (session) => session.switch(),
+  truncate: (session) => session.truncate(1),
   generate: (session) => session.generate(long),
   decode: (session) => session.decode({ topK: -1 }),
   "the result of decode": (session) => session.decode().result,

@@ -1,5 +1,5 @@
 /**
- * Random conversations: whatever was prefilled, kept, refreshed, aborted, stopped and left, a session holds exactly the
+ * Random conversations: whatever was prefilled, kept, refreshed, aborted, stopped, left and truncated, a session holds exactly the
  * tokens that its caller knows of, and after a refresh it goes on like a new session that read them all.
  */
 
@@ -17,8 +17,8 @@ import {
   traced,
 } from "./fixtures.js";
 
-/** What a caller does; gives the tokens that the session holds more afterwards. */
-type Step = (session: Session) => Promise<readonly number[]>;
+/** What a caller does; gives the tokens that the session holds more afterwards, and takes from `known` what it holds less. */
+type Step = (session: Session, known: number[]) => Promise<readonly number[]>;
 
 interface Move {
   readonly name: string;
@@ -85,6 +85,26 @@ const stop = (character: string): Move => ({
     (await readAnswer(session.decode({ ...traced(40, 0), temperature: 1, seed: 1, stop: character }))).tokens,
 });
 
+const truncate = (share: number): Move => ({
+  name: `truncate to ${share} of it`,
+  step: async (session, known) => {
+    const count = Math.floor(known.length * share);
+    await session.truncate(count);
+    known.length = count;
+    return [];
+  },
+});
+
+/** The end of an answer rather than of a prompt. */
+const truncateBy = (count: number): Move => ({
+  name: `truncate by ${count}`,
+  step: async (session, known) => {
+    await session.truncate(Math.max(0, known.length - count));
+    known.length = Math.max(0, known.length - count);
+    return [];
+  },
+});
+
 const moves: fc.Arbitrary<Move> = fc.oneof(
   {
     weight: 4,
@@ -101,6 +121,8 @@ const moves: fc.Arbitrary<Move> = fc.oneof(
     weight: 2,
     arbitrary: fc.tuple(fc.integer({ min: 1, max: 30 }), fc.boolean()).map((all) => abortedPrefill(...all)),
   },
+  { weight: 1, arbitrary: fc.constantFrom(0, 0.1, 0.5, 0.9, 1).map(truncate) },
+  { weight: 2, arbitrary: fc.integer({ min: 1, max: 8 }).map(truncateBy) },
 );
 
 const conversations = fc.array(moves, { minLength: 1, maxLength: 12 });
@@ -111,7 +133,7 @@ async function play(session: Session, list: readonly Move[]): Promise<number[]> 
   for (const { name, step } of list) {
     const before = session.stats();
     try {
-      known.push(...(await step(session)));
+      known.push(...(await step(session, known)));
     } catch (error) {
       if (!(error instanceof OverfillError) || error.code !== "ERR_STAGE_ORDER") throw error;
       const { stage, contextTokens } = session.stats();

@@ -1,6 +1,6 @@
 /**
- * Random programs of up to 16 sessions at once, with forks, changes of the writer, refreshes, answers that are left and
- * prompts that are aborted: each session gives what it gives alone.
+ * Random programs of up to 16 sessions at once, with forks, changes of the writer, refreshes, answers that are left,
+ * prompts that are aborted and texts that are truncated: each session gives what it gives alone.
  */
 
 import { join } from "node:path";
@@ -14,6 +14,7 @@ import { quiet, readAnswer, someTokens, traced } from "./fixtures.js";
 type Move =
   | { readonly kind: "prefill"; readonly count: number; readonly seed: number; readonly refresh: boolean }
   | { readonly kind: "abort"; readonly count: number }
+  | { readonly kind: "truncate"; readonly share: number }
   | { readonly kind: "switch"; readonly writer: string }
   | {
       readonly kind: "decode" | "leave";
@@ -37,6 +38,10 @@ const { moves } = fc.letrec<{ move: Move; moves: Move[] }>((tie) => ({
       arbitrary: fc.record({ kind: fc.constant("prefill" as const), count, seed: fc.nat(50), refresh: fc.boolean() }),
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("abort" as const), count }) },
+    {
+      weight: 2,
+      arbitrary: fc.record({ kind: fc.constant("truncate" as const), share: fc.constantFrom(0, 0.5, 0.8, 0.95) }),
+    },
     { weight: 5, arbitrary: fc.record({ kind: fc.constant("switch" as const), writer: fc.constantFrom(...writers) }) },
     {
       weight: 6,
@@ -56,6 +61,7 @@ const { moves } = fc.letrec<{ move: Move; moves: Move[] }>((tie) => ({
  * How all of a program's sessions compute. One interval of refreshes: an answer that is left right behind a refresh has it
  * behind it, and one that is as long without having been left has it before it, which is the same only then. With
  * refreshes the writer changes between answers only: where one was taken back, the next writer reads what it had replaced.
+ * And nothing is truncated: what such a refresh has read would stay.
  */
 interface Manner {
   readonly deterministic: boolean;
@@ -96,6 +102,10 @@ async function make(session: Session, move: Move, manner: Manner, known?: Outcom
         return { seen: "aborted", got: 0 };
       }
     }
+    case "truncate":
+      if (manner.refreshInterval === undefined)
+        await session.truncate(Math.floor(session.stats().contextTokens * move.share));
+      return { seen: JSON.stringify([session.stats().stage, session.stats().contextTokens]), got: 0 };
     case "switch":
       return { seen: (await session.switch({ writer: move.writer })).writer, got: 0 };
     case "decode":

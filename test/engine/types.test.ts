@@ -89,6 +89,8 @@ test("the stages take their options and give plain read-only results", (t) => {
   expectTypeOf<Session["decode"]>().returns.toEqualTypeOf<DecodeStream>();
   expectTypeOf<Session["generate"]>().parameters.toEqualTypeOf<[Prompt, GenerateOptions?]>();
   expectTypeOf<Session["generate"]>().returns.resolves.toEqualTypeOf<GenerateResult>();
+  expectTypeOf<Session["truncate"]>().parameters.toEqualTypeOf<[number]>();
+  expectTypeOf<Session["truncate"]>().returns.resolves.toBeVoid();
   expectTypeOf<Session["stats"]>().returns.toEqualTypeOf<SessionStats>();
   expectTypeOf<Session["tokenize"]>().returns.toEqualTypeOf<number[]>();
   expectTypeOf<Session["detokenize"]>().returns.toBeString();

@@ -68,6 +68,12 @@ restored_session restore(session_handle & session, const std::string & path) {
     return wait.get();
 }
 
+void truncate(session_handle & session, uint32_t n_tokens) {
+    waiter<bool> wait;
+    session.truncate(n_tokens, wait.end());
+    wait.get();
+}
+
 answer drain(token_stream & stream, const std::function<void()> & wait) {
     answer out;
     while (true) {

@@ -34,6 +34,7 @@ answer drain(token_stream & stream, const std::function<void()> & wait);
 void retract(session_handle & session, uint32_t n_tokens);
 void save(session_handle & session, const std::string & path, bool compress = false);
 restored_session restore(session_handle & session, const std::string & path);
+void truncate(session_handle & session, uint32_t n_tokens);
 void dispose(engine & pair);
 void dispose(session_handle & session);
 

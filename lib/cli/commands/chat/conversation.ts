@@ -26,8 +26,10 @@ export async function converse(conversation: Conversation, options: Conversation
     if (line === undefined) return;
     if (line.trim() === "") continue;
     try {
-      if (!line.startsWith("/")) await answer(line, conversation, options);
-      else if ((await runSlashCommand(line, conversation)) === "exit") return;
+      const isCommand = line.startsWith("/");
+      const next = isCommand ? await runSlashCommand(line, conversation) : "answer";
+      if (next === "exit") return;
+      if (next === "answer") await answer(isCommand ? undefined : line, conversation, options);
     } catch (error) {
       signal.throwIfAborted();
       const { message } = describeFailure(error, "chat");
@@ -37,8 +39,9 @@ export async function converse(conversation: Conversation, options: Conversation
   }
 }
 
+/** @param text what is said; undefined: the last message has been said already */
 async function answer(
-  text: string,
+  text: string | undefined,
   conversation: Conversation,
   { send, onAnswer }: ConversationOptions,
 ): Promise<void> {

@@ -20,9 +20,11 @@ export interface Conversation {
 interface SlashCommand {
   readonly usage: string;
   readonly help: string;
-  /** "exit" ends the conversation. */
-  run(conversation: Conversation, argument: string): Promise<"exit" | undefined>;
+  run(conversation: Conversation, argument: string): Promise<WhatNext>;
 }
+
+/** "exit" ends the conversation, "answer" has its last message answered. */
+export type WhatNext = "exit" | "answer" | undefined;
 
 const commands: Readonly<Record<string, SlashCommand>> = {
   stats: {
@@ -66,6 +68,16 @@ const commands: Readonly<Record<string, SlashCommand>> = {
       return undefined;
     },
   },
+  edit: {
+    usage: "/edit TEXT",
+    help: "say TEXT in place of your last message, and have it answered",
+    run: async ({ chat, transcript }, text) => changeLast(chat, transcript, needed(text, "/edit TEXT")),
+  },
+  again: {
+    usage: "/again",
+    help: "have your last message answered again",
+    run: async ({ chat, transcript }) => changeLast(chat, transcript),
+  },
   system: {
     usage: "/system TEXT",
     help: "change the system's message; without TEXT, show it",
@@ -88,13 +100,21 @@ const commands: Readonly<Record<string, SlashCommand>> = {
   exit: { usage: "/exit", help: "end the conversation; so does Ctrl-D", run: async () => "exit" },
 };
 
+async function changeLast(chat: Chat, transcript: Transcript, text?: string): Promise<WhatNext> {
+  const at = chat.messages.findLastIndex(({ role }) => role === "user");
+  const last = chat.messages[at];
+  if (last) chat.edit(at, text ?? last);
+  else await transcript.note("you have not said anything yet");
+  return last && "answer";
+}
+
 function needed(argument: string, usage: string): string {
   if (argument === "") throw new UsageError(`expected ${usage}`);
   return argument;
 }
 
 /** Runs a line that begins with a slash. Throws a UsageError for one that is no command. */
-export function runSlashCommand(line: string, conversation: Conversation): Promise<"exit" | undefined> {
+export function runSlashCommand(line: string, conversation: Conversation): Promise<WhatNext> {
   const [, name = "", argument = ""] = /^\/(\S*)\s*(.*?)\s*$/s.exec(line) ?? [];
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (!command) throw new UsageError(`there is no command /${name}: /help lists them`);

@@ -1,0 +1,134 @@
+// Sessions whose end is taken away. Meant to run under the sanitizers too.
+#include "check.h"
+#include "engine_driver.h"
+#include "tiny_model.h"
+
+using namespace overfill;
+using namespace overfill::test;
+
+namespace {
+
+struct fixture {
+    model_path full{ tiny_model() };
+    model_path small{ [] {
+        tiny_model m;
+        m.seed = 2;
+        m.n_embd = 32;
+        return m;
+    }() };
+
+    // In micro-batches of one token it makes no difference where a reading began.
+    pair_options options(handover_choice handover) const {
+        pair_options o = options_for(full.str(), small.str());
+        o.handover = handover;
+        o.batch_size = 1;
+        return o;
+    }
+};
+
+constexpr handover_choice handovers[] = { handover_choice::share, handover_choice::translate };
+
+decode_options watched(uint32_t n) {
+    decode_options options = greedy(n);
+    options.sampling.n_log_probs = 5;
+    return options;
+}
+
+// Whether `rest` is what `whole` is from its n-th token on.
+bool continues(const answer & whole, size_t n, const answer & rest) {
+    if (rest.tokens.size() != whole.tokens.size() - n || rest.log_probs.size() != rest.tokens.size()) return false;
+    for (size_t i = 0; i < rest.log_probs.size(); i++)
+        for (size_t j = 0; j < rest.log_probs[i].size(); j++)
+            if (rest.log_probs[i][j].token != whole.log_probs[n + i][j].token ||
+                rest.log_probs[i][j].log_prob != whole.log_probs[n + i][j].log_prob)
+                return false;
+    return true;
+}
+
+answer fresh_answer(const pair_options & options, const std::vector<llama_token> & prompt, const decode_options & how) {
+    const auto pair = load(options);
+    const auto session = create_session(*pair);
+    prefill(*session, prompt);
+    hand_over(*session);
+    return decode(*session, how);
+}
+
+}  // namespace
+
+TEST("an answer truncated at any token is written on as it was") {
+    const fixture f;
+    for (const handover_choice choice : handovers) {
+        const answer whole = fresh_answer(f.options(choice), some_tokens(50), watched(30));
+        const auto pair = load(f.options(choice));
+        const auto s = create_session(*pair);
+        prefill(*s, some_tokens(50));
+        hand_over(*s);
+        decode(*s, greedy(30));
+        for (uint32_t n_left = 30; n_left-- > 0;) {
+            truncate(*s, 50 + n_left);
+            CHECK(s->stats().stage == (n_left > 0 ? session_stage::paused : session_stage::switched));
+            CHECK(continues(whole, n_left, decode(*s, watched(30 - n_left))));
+        }
+    }
+}
+
+TEST("a prompt truncated at any token is read on from there") {
+    const fixture f;
+    const auto prompt = some_tokens(20), more = some_tokens(5, 1);
+    for (const handover_choice choice : handovers) {
+        const auto pair = load(f.options(choice));
+        const auto s = create_session(*pair);
+        for (uint32_t n_left = 0; n_left < 20; n_left++) {
+            truncate(*s, 0);
+            CHECK(s->stats().stage == session_stage::empty);
+            prefill(*s, prompt);
+            hand_over(*s);
+            decode(*s, greedy(8));
+            truncate(*s, n_left);
+            CHECK_FAILURE(error_code::stage_order, decode(*s, greedy(1)));
+            CHECK_FAILURE(error_code::stage_order, hand_over(*s));
+            const prefill_result read = prefill(*s, more);
+            CHECK_EQUAL(read.n_prompt_tokens, 5u);
+            CHECK_EQUAL(read.n_refreshed_tokens, 0u);
+            hand_over(*s);
+            std::vector<llama_token> text(prompt.begin(), prompt.begin() + n_left);
+            text.insert(text.end(), more.begin(), more.end());
+            CHECK(continues(fresh_answer(f.options(choice), text, watched(4)), 0, decode(*s, watched(4))));
+        }
+    }
+}
+
+TEST("what a refresh has read again stays read where an answer is truncated behind it or in it") {
+    const fixture f;
+    for (const handover_choice choice : handovers) {
+        decode_options refreshing = greedy(30);
+        refreshing.refresh_interval = 7;
+        for (uint32_t n_left = 1; n_left < 30; n_left++) {
+            const auto pair = load(f.options(choice));
+            const auto s = create_session(*pair);
+            prefill(*s, some_tokens(50));
+            hand_over(*s);
+            CHECK_EQUAL(decode(*s, refreshing).result.n_refreshes, 4u);
+            truncate(*s, 50 + n_left);
+            const uint32_t n_read = s->stats().n_prefill_tokens;
+            CHECK_EQUAL(prefill(*s, some_tokens(3, 1)).n_refreshed_tokens, n_left > 28 ? n_left - 28 : 0);
+            CHECK_EQUAL(s->stats().n_prefill_tokens, n_read + 3 + (n_left > 28 ? n_left - 28 : 0));
+        }
+    }
+}
+
+TEST("more tokens than a session has are refused and change nothing") {
+    const fixture f;
+    const auto pair = load(f.options(handover_choice::share));
+    const auto s = create_session(*pair);
+    truncate(*s, 0);
+    CHECK_FAILURE(error_code::invalid_argument, truncate(*s, 1));
+    prefill(*s, some_tokens(10));
+    CHECK_FAILURE(error_code::invalid_argument, truncate(*s, 11));
+    truncate(*s, 10);
+    CHECK(s->stats().stage == session_stage::prefilled);
+    hand_over(*s);
+    CHECK_EQUAL(decode(*s, greedy(3)).tokens.size(), 3u);
+    dispose(*s);
+    CHECK_FAILURE(error_code::disposed, truncate(*s, 0));
+}
