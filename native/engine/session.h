@@ -167,6 +167,7 @@ class session::prefill_run {
     uint32_t n_done_ = 0;
     session_stage stage_before_;
     uint32_t n_cached_before_ = 0;
+    std::optional<uint32_t> n_before_hand_back_;  // of the prefill model's cache; none: nothing was handed back
     prefill_result result_;
 };
 
