@@ -95,7 +95,7 @@ class writing {
             matrix("ssm_x.weight", n_inner, rank + 2 * n_state);
             matrix("ssm_dt.weight", rank, n_inner);
             write_.vector(block("ssm_dt.bias"), n_inner, 0.0f, 0.1f);
-            write_.filter(block("ssm_a"), n_state, n_inner);
+            write_.decay(block("ssm_a"), n_state, n_inner);
             write_.vector(block("ssm_d"), n_inner, 1.0f, 0.1f);
             matrix("ssm_out.weight", n_inner, model_.n_embd);
         }
