@@ -4,6 +4,7 @@
 //
 //   OVERFILL_FUZZ_SEED     the seed of the first round, printed where a round fails; default 1
 //   OVERFILL_FUZZ_SECONDS  for all tests together; default 20
+//   OVERFILL_FUZZ_THREADS  that compute; default 1, since two wait for each other where the machine is busy
 #include "check.h"
 #include "memory_model.h"
 #include "session_program.h"
@@ -82,7 +83,8 @@ std::string describe(const program_run & run, size_t last) {
 }
 
 // Rounds of programs on one engine until the time is over; two at least.
-void run_rounds(const pair_options & options, float tolerance) {
+void run_rounds(pair_options options, float tolerance) {
+    options.n_threads = (int32_t) number_of("OVERFILL_FUZZ_THREADS", 1);
     static const uint32_t first_seed = number_of("OVERFILL_FUZZ_SEED", 1);
     static const double seconds = number_of("OVERFILL_FUZZ_SECONDS", 20);
     constexpr double n_tests = 6;
