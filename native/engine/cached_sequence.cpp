@@ -89,33 +89,39 @@ void cached_sequence::copy(const cached_sequence & from) {
     wanted_ = from.wanted_;
     held_ = from.held_;
     marked_ = from.marked_;
+    distrusted_ = from.distrusted_;
 }
 
 void cached_sequence::mark() {
     if (pair_.can_cut() || marked_ == held_) return;
     const llama_memory_t memory = llama_get_memory(cache_);
     const llama_seq_id spare = pair_.spare_of(sequence_);
-    pair::forget(cache_, spare, 0);
+    forget(spare, 0);
     llama_memory_seq_cp(memory, sequence_, spare, -1, -1);
     marked_ = held_;
 }
 
+void cached_sequence::forget(llama_seq_id which, uint32_t from) {
+    if (distrusted_) pair_.wipe(cache_, which, (llama_pos) from);
+    pair::forget(cache_, which, (llama_pos) from);
+}
+
 void cached_sequence::go_back(uint32_t n) {
     if (pair_.can_cut()) {
-        pair::forget(cache_, sequence_, (llama_pos) n);
+        forget(sequence_, n);
         held_.truncate(n);
-        return;
-    }
-    const llama_memory_t memory = llama_get_memory(cache_);
-    const llama_seq_id spare = pair_.spare_of(sequence_);
-    pair::forget(cache_, sequence_, 0);
-    if (marked_.size() <= n) {
-        llama_memory_seq_cp(memory, spare, sequence_, -1, -1);
     } else {
-        pair::forget(cache_, spare, 0);
-        marked_ = {};
+        const llama_memory_t memory = llama_get_memory(cache_);
+        const llama_seq_id spare = pair_.spare_of(sequence_);
+        if (marked_.size() > n) {
+            forget(spare, 0);
+            marked_ = {};
+        }
+        forget(sequence_, 0);
+        if (marked_.size() > 0) llama_memory_seq_cp(memory, spare, sequence_, -1, -1);
+        held_ = marked_;
     }
-    held_ = marked_;
+    if (held_.size() == 0) distrusted_ = false;
 }
 
 void cached_sequence::put_aside() {
@@ -124,8 +130,8 @@ void cached_sequence::put_aside() {
     const llama_seq_id spare = pair_.spare_of(sequence_);
     // Of the mark the cells are among those of the sequence.
     if (marked_.size() > 0) made.mark = pair_.save(cache_, spare, state_part::uncuttable);
-    pair::forget(cache_, sequence_, 0);
-    if (!pair_.can_cut()) pair::forget(cache_, spare, 0);
+    if (!pair_.can_cut()) forget(spare, 0);
+    forget(sequence_, 0);
     aside_ = std::move(made);
 }
 

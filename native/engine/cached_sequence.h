@@ -65,6 +65,10 @@ class cached_sequence {
     // Moves it back. False: there are too few free cells.
     bool bring_back();
 
+    // What it holds may be no numbers: its arithmetic overflowed, or the weights are broken. What it gives up of it is
+    // wiped, or whoever takes the cells next would suffer from it.
+    void distrust() { distrusted_ = true; }
+
     // After a handover has written the cells: the cache now holds this.
     void adopt(const cache_ledger & ledger) { wanted_ = held_ = ledger; }
 
@@ -74,6 +78,8 @@ class cached_sequence {
     // Makes the cache hold at most its first n tokens, whatever a read has left behind them: where it cannot be cut,
     // those of the mark if it lies at n or before, else none.
     void go_back(uint32_t n);
+    // Gives up what a sequence of the cache, this one or its spare, has from a position on.
+    void forget(llama_seq_id which, uint32_t from);
     void cut_aside(uint32_t n);
 
     pair & pair_;
@@ -81,6 +87,7 @@ class cached_sequence {
     llama_seq_id sequence_;
     cache_ledger wanted_, held_;
     cache_ledger marked_;  // empty: no mark
+    bool distrusted_ = false;
 
     // As it was when it was put aside. It may have been cut since.
     struct stored {

@@ -1,6 +1,7 @@
 #include "pair.h"
 
 #include "cache_sharing.h"
+#include "cell_wiping.h"
 #include "clock.h"
 #include "failure.h"
 #include "llama_log.h"
@@ -240,6 +241,11 @@ std::vector<uint8_t> pair::save(llama_context * ctx, llama_seq_id sequence, stat
 bool pair::restore(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state, state_part part) {
     if (last_read_) llama_synchronize(last_read_);
     return restore_sequence(ctx, sequence, state, part);
+}
+
+void pair::wipe(llama_context * ctx, llama_seq_id sequence, llama_pos from) {
+    if (last_read_) llama_synchronize(last_read_);
+    wipe_cells(ctx, sequence, from);
 }
 
 void pair::forget(llama_context * ctx, llama_seq_id sequence, llama_pos from) {

@@ -112,6 +112,9 @@ class pair {
     std::vector<uint8_t> save(llama_context * ctx, llama_seq_id sequence, state_part part);
     bool restore(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state, state_part part);
 
+    // See cell_wiping.h.
+    void wipe(llama_context * ctx, llama_seq_id sequence, llama_pos from);
+
     // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 

@@ -105,6 +105,7 @@ class session {
     // Where the answer began or was refreshed last.
     uint32_t refreshed_at() const { return refreshes_.empty() ? n_before_answer_ : refreshes_.back(); }
     void remember_logits(std::vector<float> & logits);
+    void distrust_caches();
     // Whether the prefill model's logits of the next token are kept.
     bool has_logits() const {
         return tokens_.size() == n_before_answer_ || (n_before_refreshed_ > 0 && tokens_.size() == n_before_refreshed_);

@@ -82,6 +82,7 @@ class writing {
 
     void add_recurrent() {
         const uint32_t n_inner = 2 * model_.n_embd, n_state = model_.state_size;
+        write_.matrix("output.weight", model_.n_embd, 259 + n_extra_tokens, 3);
         number("attention.head_count", 0);
         number("ssm.conv_kernel", model_.convolution);
         number("ssm.inner_size", n_inner);
