@@ -1,5 +1,7 @@
 #include "session_program.h"
 
+#include "waiter.h"
+
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -102,27 +104,27 @@ move_outcome write_and_leave(session_handle & session, const decode_options & op
 bool abort_prefill(session_handle & session, const std::vector<llama_token> & prompt, const prefill_options & options,
                    bool at_once) {
     struct waiting {
-        std::promise<bool> read;
+        waiter<prefill_result> end;
         std::promise<void> begun;
         std::once_flag once;
-        void begins() {
-            std::call_once(once, [this] { begun.set_value(); });
-        }
-    };
-    const auto wait = std::make_shared<waiting>();
-    session.prefill(prompt, options, [wait](uint32_t, uint32_t) { wait->begins(); },
-                    { [wait](const prefill_result &) {
-                         wait->begins();
-                         wait->read.set_value(true);
+    } wait;
+    // Or is over.
+    const auto begins = [&wait] { std::call_once(wait.once, [&] { wait.begun.set_value(); }); };
+    const completion<prefill_result> end = wait.end.end();
+    session.prefill(prompt, options, [&](uint32_t, uint32_t) { begins(); },
+                    { [&begins, end](const prefill_result & result) {
+                         begins();
+                         end.done(result);
                      },
-                      [wait](const failure & error) {
-                          wait->begins();
-                          wait->read.set_exception(std::make_exception_ptr(error));
+                      [&begins, end](const failure & error) {
+                          begins();
+                          end.failed(error);
                       } });
-    if (!at_once) wait->begun.get_future().wait();
+    if (!at_once) wait.begun.get_future().wait();
     session.abort();
     try {
-        return wait->read.get_future().get();
+        wait.end.get();
+        return true;
     } catch (const failure & error) {
         if (error.code() != error_code::aborted) throw;
         return false;
@@ -237,10 +239,9 @@ class running_programs {
   private:
     std::shared_ptr<session_handle> fork(session_handle & session) {
         auto twin = create_session(pair_);
-        std::promise<void> done;
-        session.fork(*twin, { [&](bool) { done.set_value(); },
-                              [&](const failure & error) { done.set_exception(std::make_exception_ptr(error)); } });
-        done.get_future().get();
+        waiter<bool> wait;
+        session.fork(*twin, wait.end());
+        wait.get();
         return twin;
     }
 
