@@ -75,6 +75,7 @@ void cached_sequence::share(const cached_sequence & other, uint32_t n) {
     llama_memory_seq_cp(llama_get_memory(cache_), other.sequence_, sequence_, (llama_pos) at, (llama_pos) n);
     took(n - at, pair_side::prefill);
     if (was_whole) n_whole_ = std::max(at, std::min(other.n_whole(), n));
+    distrusted_ = distrusted_ || other.distrusted_;
 }
 
 void cached_sequence::give_rows(uint32_t begin, uint32_t end, uint8_t * out) const {
@@ -136,33 +137,39 @@ void cached_sequence::copy(const cached_sequence & from) {
     held_ = from.held_;
     marked_ = from.marked_;
     n_whole_ = from.n_whole_;
+    distrusted_ = from.distrusted_;
 }
 
 void cached_sequence::mark() {
     if (pair_.can_cut() || marked_ == held_) return;
     const llama_memory_t memory = llama_get_memory(cache_);
     const llama_seq_id spare = pair_.spare_of(sequence_);
-    pair::forget(cache_, spare, 0);
+    forget(spare, 0);
     llama_memory_seq_cp(memory, sequence_, spare, -1, -1);
     marked_ = held_;
 }
 
+void cached_sequence::forget(llama_seq_id which, uint32_t from) {
+    if (distrusted_) pair_.wipe(cache_, which, (llama_pos) from);
+    pair::forget(cache_, which, (llama_pos) from);
+}
+
 void cached_sequence::go_back(uint32_t n) {
     if (pair_.can_cut()) {
-        pair::forget(cache_, sequence_, (llama_pos) n);
+        forget(sequence_, n);
         held_.truncate(n);
-        return;
-    }
-    const llama_memory_t memory = llama_get_memory(cache_);
-    const llama_seq_id spare = pair_.spare_of(sequence_);
-    pair::forget(cache_, sequence_, 0);
-    if (marked_.size() <= n) {
-        llama_memory_seq_cp(memory, spare, sequence_, -1, -1);
     } else {
-        pair::forget(cache_, spare, 0);
-        marked_ = {};
+        const llama_memory_t memory = llama_get_memory(cache_);
+        const llama_seq_id spare = pair_.spare_of(sequence_);
+        if (marked_.size() > n) {
+            forget(spare, 0);
+            marked_ = {};
+        }
+        forget(sequence_, 0);
+        if (marked_.size() > 0) llama_memory_seq_cp(memory, spare, sequence_, -1, -1);
+        held_ = marked_;
     }
-    held_ = marked_;
+    if (held_.size() == 0) distrusted_ = false;
 }
 
 cached_sequence::stored cached_sequence::store() const {
@@ -175,8 +182,8 @@ cached_sequence::stored cached_sequence::store() const {
 void cached_sequence::put_aside() {
     if (!holds_cells()) return;
     stored made = store();
-    pair::forget(cache_, sequence_, 0);
-    if (!pair_.can_cut()) pair::forget(cache_, pair_.spare_of(sequence_), 0);
+    if (!pair_.can_cut()) forget(pair_.spare_of(sequence_), 0);
+    forget(sequence_, 0);
     aside_ = std::move(made);
 }
 

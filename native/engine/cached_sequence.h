@@ -97,6 +97,10 @@ class cached_sequence {
     // Becomes that, put aside. It holds nothing now, and the image is sound.
     void adopt(image of);
 
+    // What it holds may be no numbers: its arithmetic overflowed, or the weights are broken. What it gives up of it is
+    // wiped, or whoever takes the cells next would suffer from it.
+    void distrust() { distrusted_ = true; }
+
     // After a handover has written the cells: the cache now holds this.
     void adopt(const cache_ledger & ledger) {
         n_whole_ = n_whole();
@@ -109,6 +113,8 @@ class cached_sequence {
     // Makes the cache hold at most its first n tokens, whatever a read has left behind them: where it cannot be cut,
     // those of the mark if it lies at n or before, else none.
     void go_back(uint32_t n);
+    // Gives up what a sequence of the cache, this one or its spare, has from a position on.
+    void forget(llama_seq_id which, uint32_t from);
     void cut_aside(uint32_t n);
     stored store() const;
 
@@ -116,8 +122,9 @@ class cached_sequence {
     llama_context * cache_;
     llama_seq_id sequence_;
     cache_ledger wanted_, held_;
-    cache_ledger marked_;          // empty: no mark
-    uint32_t n_whole_ = 0;         // may be more than are held, after a cut
+    cache_ledger marked_;   // empty: no mark
+    uint32_t n_whole_ = 0;  // may be more than are held, after a cut
+    bool distrusted_ = false;
     std::optional<stored> aside_;  // as it was when it was put aside; it may have been cut since
 };
 

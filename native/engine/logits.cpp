@@ -7,15 +7,32 @@
 
 namespace overfill {
 
-void check_logits(const float * logits, int32_t n, const char * side, size_t n_read) {
+namespace {
+
+struct counts {
+    int32_t n_broken = 0, n_finite = 0;
+    bool good() const { return n_broken == 0 && n_finite > 0; }
+};
+
+counts count(const float * logits, int32_t n) {
     // Sums of comparisons and no early end, so that the compiler can use vector instructions.
     constexpr float infinite = std::numeric_limits<float>::infinity();
-    int32_t n_broken = 0, n_finite = 0;
+    counts out;
     for (int32_t i = 0; i < n; i++) {
-        n_broken += !(logits[i] < infinite);
-        n_finite += logits[i] > -infinite && logits[i] < infinite;
+        out.n_broken += !(logits[i] < infinite);
+        out.n_finite += logits[i] > -infinite && logits[i] < infinite;
     }
-    if (n_broken == 0 && n_finite > 0) return;
+    return out;
+}
+
+}  // namespace
+
+bool are_logits(const float * logits, int32_t n) { return count(logits, n).good(); }
+
+void check_logits(const float * logits, int32_t n, const char * side, size_t n_read) {
+    const counts found = count(logits, n);
+    if (found.good()) return;
+    const int32_t n_broken = found.n_broken;
     const std::string what = n_broken == 0 ? "none" : std::to_string(n_broken);
     throw failure(error_code::inference_failed,
                   what + " of the " + side + " model's logits after " + std::to_string(n_read) + " tokens " +

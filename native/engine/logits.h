@@ -7,8 +7,11 @@
 
 namespace overfill {
 
-// Throws ERR_INFERENCE_FAILED if one of n logits is NaN or infinitely large, or if none is finite, with the side
-// ("prefill" or "decode") and the number of tokens read before them. Minus infinity is a token that cannot be.
+// Whether none of n logits is NaN or infinitely large, and one is finite. Minus infinity is a token that cannot be.
+bool are_logits(const float * logits, int32_t n);
+
+// Throws ERR_INFERENCE_FAILED if they are none, with the side ("prefill" or "decode") and the number of tokens read
+// before them.
 void check_logits(const float * logits, int32_t n, const char * side, size_t n_read);
 
 }  // namespace overfill

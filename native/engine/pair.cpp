@@ -1,6 +1,7 @@
 #include "pair.h"
 
 #include "cache_sharing.h"
+#include "cell_wiping.h"
 #include "clock.h"
 #include "failure.h"
 #include "llama_log.h"
@@ -283,6 +284,11 @@ std::vector<uint8_t> pair::save_uncuttable(llama_context * ctx, llama_seq_id seq
 bool pair::restore_uncuttable(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state) {
     if (last_read_) llama_synchronize(last_read_);
     return overfill::restore_uncuttable(ctx, sequence, state);
+}
+
+void pair::wipe(llama_context * ctx, llama_seq_id sequence, llama_pos from) {
+    if (last_read_) llama_synchronize(last_read_);
+    wipe_cells(ctx, sequence, from);
 }
 
 void pair::forget(llama_context * ctx, llama_seq_id sequence, llama_pos from) {

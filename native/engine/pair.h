@@ -134,6 +134,9 @@ class pair {
     std::vector<std::weak_ptr<session *>> & sharers() { return sharers_; }
     bool has_pool() const { return make_room_ != nullptr; }
 
+    // See cell_wiping.h.
+    void wipe(llama_context * ctx, llama_seq_id sequence, llama_pos from);
+
     // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
     static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 

@@ -96,7 +96,12 @@ scorer::progress scorer::read_on(pair_side by, size_t end, size_t first, distrib
         for (size_t i = n_silent; i < n; i++) {
             const float * logits = llama_get_logits_ith(pair_.context(by), (int32_t) i);
             if (!logits) throw failure(error_code::inference_failed, "a step gave no logits");
-            check_logits(logits, (int32_t) n_vocab, by == pair_side::prefill ? "prefill" : "decode", at + i + 1);
+            try {
+                check_logits(logits, (int32_t) n_vocab, by == pair_side::prefill ? "prefill" : "decode", at + i + 1);
+            } catch (...) {
+                for (cached_sequence * cache : caches()) cache->distrust();
+                throw;
+            }
             out->add(logits, n_vocab);
         }
     }

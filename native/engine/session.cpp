@@ -104,7 +104,14 @@ void session::cut(uint32_t n) {
 void session::remember_logits(std::vector<float> & logits) {
     const float * last = llama_get_logits_ith(pair_.prefill_context(), -1);
     if (!last) throw failure(error_code::internal, "the prefill gave no logits");
-    logits.assign(last, last + llama_vocab_n_tokens(pair_.vocab()));
+    const int32_t n = llama_vocab_n_tokens(pair_.vocab());
+    logits.assign(last, last + n);
+    // Whoever wants a token of them will be told; the cells are a matter of others, too.
+    if (!are_logits(last, n)) distrust_caches();
+}
+
+void session::distrust_caches() {
+    for (cached_sequence * cache : caches()) cache->distrust();
 }
 
 // --- switch ---
@@ -230,7 +237,12 @@ const float * session::next_logits(uint32_t & n_steps, const float * given) {
     if (!logits) throw failure(error_code::inference_failed, "the decode step gave no logits");
     if (n_steps == 1) pair_.costs(writer_).saw(1, watch.milliseconds());
     const bool by_prefill = !read || writer_ == pair_side::prefill;
-    check_logits(logits, llama_vocab_n_tokens(pair_.vocab()), by_prefill ? "prefill" : "decode", tokens_.size());
+    try {
+        check_logits(logits, llama_vocab_n_tokens(pair_.vocab()), by_prefill ? "prefill" : "decode", tokens_.size());
+    } catch (...) {
+        distrust_caches();
+        throw;
+    }
     return logits;
 }
 

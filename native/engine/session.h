@@ -119,6 +119,7 @@ class session {
     // Where the answer began or was refreshed last.
     uint32_t refreshed_at() const { return refreshes_.empty() ? n_before_answer_ : refreshes_.back(); }
     void remember_logits(std::vector<float> & logits);
+    void distrust_caches();
     // Whether the prefill model's logits of the next token are kept.
     bool has_logits() const {
         return tokens_.size() == n_before_answer_ || (n_before_refreshed_ > 0 && tokens_.size() == n_before_refreshed_);
@@ -198,6 +199,7 @@ class session::prefill_run {
     uint32_t n_done_ = 0;
     session_stage stage_before_;
     uint32_t n_cached_before_ = 0;
+    std::optional<uint32_t> n_before_hand_back_;  // of the prefill model's cache; none: nothing was handed back
     prefill_result result_;
 };
 

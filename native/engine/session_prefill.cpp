@@ -62,6 +62,7 @@ void session::prefill_run::start() {
     if (refresh_) {
         s.cache_.cut(s.n_clean());
     } else if (s.writers_cache().size() > s.cache_.size()) {
+        n_before_hand_back_ = s.cache_.size();
         try {
             s.pair_.hand_back(s.sequence_, (llama_pos) s.cache_.size(), s.writer_);
         } catch (const no_room &) {
@@ -138,6 +139,8 @@ void session::prefill_run::roll_back() {
     session & s = session_;
     // After a refresh the re-read part is the prefill model's and may stay; otherwise everything new goes.
     s.forget_from(refresh_ ? std::min(s.cache_.size(), (uint32_t) s.tokens_.size()) : n_cached_before_);
+    // What was handed back would be gone on from by models that read it themselves otherwise.
+    if (n_before_hand_back_) s.cache_.cut(*n_before_hand_back_);
 
     const bool untouched = result_.n_refreshed_tokens == 0 && !cut_;
     s.set_stage(untouched ? stage_before_ : session_stage::interrupted);

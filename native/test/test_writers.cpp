@@ -176,6 +176,26 @@ TEST("tokens are taken back whoever wrote them, and written again alike") {
     }
 }
 
+TEST("an aborted prompt leaves nothing of what was translated back for it") {
+    const writers_case f;
+    pair_options options = f.options();
+    options.handover = handover_choice::translate;
+    const auto rows_by = [&](pair_side by, bool aborts) {
+        pair_driver driver(options);
+        CHECK(driver.prefill(prompt));
+        driver.hand_over(quick);
+        driver.decode(part(text, 0, 8));
+        if (aborts) {
+            driver.abort_after(1);
+            CHECK(!driver.prefill(some_tokens(10, 5), /*refresh*/ false));
+            driver.allow_all();
+        }
+        return driver.decode(part(text, 8, 16), by);
+    };
+    // Who has not read it itself reads it now, and who has still has it.
+    for (const pair_side by : { prefill_side, quick, careful }) CHECK(same_bits(rows_by(by, true), rows_by(by, false)));
+}
+
 TEST("a refresh within an answer takes in what several wrote") {
     const writers_case f;
     pair_driver driver(f.options());

@@ -1,5 +1,7 @@
 #include "engine_driver.h"
 
+#include "waiter.h"
+
 #include <condition_variable>
 
 namespace overfill::test {
@@ -12,16 +14,6 @@ pair_options options_for(const std::string & prefill, const std::string & decode
     options.n_threads = 1;
     return options;
 }
-
-template <class T> struct waiter {
-    std::promise<T> promise;
-
-    completion<T> end() {
-        return { [this](const T & value) { promise.set_value(value); },
-                 [this](const failure & error) { promise.set_exception(std::make_exception_ptr(error)); } };
-    }
-    T get() { return promise.get_future().get(); }
-};
 
 std::shared_ptr<engine> load(const pair_options & options, pair_info * info) {
     waiter<pair_info> wait;

@@ -82,6 +82,7 @@ class writing {
 
     void add_recurrent() {
         const uint32_t n_inner = 2 * model_.n_embd, n_state = model_.state_size;
+        write_.matrix("output.weight", model_.n_embd, 259 + n_extra_tokens, 3);
         number("attention.head_count", 0);
         number("ssm.conv_kernel", model_.convolution);
         number("ssm.inner_size", n_inner);
@@ -95,7 +96,7 @@ class writing {
             matrix("ssm_x.weight", n_inner, rank + 2 * n_state);
             matrix("ssm_dt.weight", rank, n_inner);
             write_.vector(block("ssm_dt.bias"), n_inner, 0.0f, 0.1f);
-            write_.filter(block("ssm_a"), n_state, n_inner);
+            write_.decay(block("ssm_a"), n_state, n_inner);
             write_.vector(block("ssm_d"), n_inner, 1.0f, 0.1f);
             matrix("ssm_out.weight", n_inner, model_.n_embd);
         }

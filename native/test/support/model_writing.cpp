@@ -68,6 +68,13 @@ void tensor_writer::filter(const std::string & name, uint32_t n_in, uint32_t n_o
     add(name, GGML_TYPE_F32, n_in, n_out, n, values);
 }
 
+void tensor_writer::decay(const std::string & name, uint32_t n_in, uint32_t n_out) {
+    std::normal_distribution<float> normal(0.0f, 1.0f / std::sqrt((float) n_in));
+    std::vector<float> values((size_t) n_in * n_out);
+    for (float & value : values) value = -std::abs(normal(random_));
+    add(name, GGML_TYPE_F32, n_in, n_out, 1, values);
+}
+
 void tensor_writer::add(const std::string & name, ggml_type type, uint32_t n_in, uint32_t n_out, uint32_t n,
                         const std::vector<float> & values) {
     ggml_tensor * tensor = n > 1       ? ggml_new_tensor_3d(ctx_.get(), type, n_in, n_out, n)

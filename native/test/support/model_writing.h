@@ -30,6 +30,8 @@ class tensor_writer {
     void vector(const std::string & name, uint32_t n, float center, float spread);
     // [n_in, n_out, n], in f32 whatever the type of the others
     void filter(const std::string & name, uint32_t n_in, uint32_t n_out, uint32_t n = 1);
+    // [n_in, n_out], in f32 and below 0: the rates at which a state fades. With others it grows until it overflows.
+    void decay(const std::string & name, uint32_t n_in, uint32_t n_out);
 
   private:
     void add(const std::string & name, ggml_type type, uint32_t n_in, uint32_t n_out, uint32_t n,
