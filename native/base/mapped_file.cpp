@@ -15,7 +15,7 @@
 
 namespace overfill {
 
-static shared_bytes read_whole(const std::string & path, size_t n_bytes) {
+static kept_bytes read_whole(const std::string & path, size_t n_bytes) {
     std::shared_ptr<uint8_t> bytes(new uint8_t[n_bytes], std::default_delete<uint8_t[]>());
     file_reader(path).read(0, bytes.get(), n_bytes);
     return { bytes, n_bytes };
@@ -23,9 +23,7 @@ static shared_bytes read_whole(const std::string & path, size_t n_bytes) {
 
 #ifdef _WIN32
 
-shared_bytes map_file(const std::string & path) {
-    return read_whole(path, (size_t) check_input_file(path, data_codes));
-}
+kept_bytes map_file(const std::string & path) { return read_whole(path, (size_t) check_input_file(path, data_codes)); }
 
 #else
 
@@ -36,7 +34,7 @@ static size_t size_of(int file, const std::string & path) {
     return (size_t) facts.st_size;
 }
 
-shared_bytes map_file(const std::string & path) {
+kept_bytes map_file(const std::string & path) {
     check_input_file(path, data_codes);
     struct open_file {
         int handle;

@@ -2,13 +2,13 @@
 // rename changes nothing here.
 #pragma once
 
-#include "shared_bytes.h"
+#include "kept_bytes.h"
 
 #include <string>
 
 namespace overfill {
 
 // Throws ERR_FILE_READ_FAILED, ERR_OUT_OF_MEMORY.
-shared_bytes map_file(const std::string & path);
+kept_bytes map_file(const std::string & path);
 
 }  // namespace overfill

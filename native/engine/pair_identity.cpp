@@ -8,7 +8,7 @@
 namespace overfill {
 
 static std::string hash_of_file(const std::string & path) {
-    const shared_bytes bytes = map_file(path);
+    const kept_bytes bytes = map_file(path);
     return digits_of(xxh3::of(bytes.data.get(), bytes.size));
 }
 

@@ -16,9 +16,10 @@ using namespace saved_format;
 
 namespace {
 
-class reading {
+class session_reader {
   public:
-    reading(shared_bytes file, const std::function<bool()> & stopped) : file_(std::move(file)), stopped_(stopped) {}
+    session_reader(kept_bytes file, const std::function<bool()> & stopped)
+        : file_(std::move(file)), stopped_(stopped) {}
 
     saved_session read() {
         const header head = read_header();
@@ -156,7 +157,7 @@ class reading {
         return state;
     }
 
-    shared_bytes next_block(uint64_t n_bytes, uint64_t expected) {
+    kept_bytes next_block(uint64_t n_bytes, uint64_t expected) {
         const size_t n_left = file_.size - values_at_;
         if (n_bytes > n_left || padding_of((size_t) n_bytes) > n_left - n_bytes)
             throw bad_record("the values end too early");
@@ -172,7 +173,7 @@ class reading {
         return { std::shared_ptr<const uint8_t>(file_.data, from), (size_t) n_bytes };
     }
 
-    shared_bytes file_;
+    kept_bytes file_;
     const std::function<bool()> & stopped_;
     std::optional<byte_reader> in_;
     size_t values_at_ = 0, n_models_ = 0;
@@ -182,7 +183,7 @@ class reading {
 
 saved_session read_saved_session(const std::string & path, const std::function<bool()> & stopped) {
     try {
-        return reading(map_file(path), stopped).read();
+        return session_reader(map_file(path), stopped).read();
     } catch (const bad_record & error) {
         throw saved_session_failure(path, error.what());
     }

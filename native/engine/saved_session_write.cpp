@@ -18,9 +18,9 @@ namespace {
 
 constexpr uint8_t zeros[alignment] = {};
 
-class writing {
+class session_writer {
   public:
-    explicit writing(const std::function<bool()> & stopped) : stopped_(stopped) {}
+    explicit session_writer(const std::function<bool()> & stopped) : stopped_(stopped) {}
 
     void describe(const saved_session & saved) {
         out_.text("overfill");
@@ -46,12 +46,12 @@ class writing {
         header head{};
         std::snprintf(head.magic, sizeof head.magic, "%s%u\n", magic, version);
         head.n_description = description.size();
-        for (const shared_bytes & block : blocks_) head.n_values += block.size + padding_of(block.size);
+        for (const kept_bytes & block : blocks_) head.n_values += block.size + padding_of(block.size);
         head.description_hash = xxh3::of(description.data(), description.size());
         head.hash = xxh3::of(&head, hashed_header_size);
         file.write(&head, sizeof head);
         file.write(description.data(), description.size());
-        for (const shared_bytes & block : blocks_) {
+        for (const kept_bytes & block : blocks_) {
             in_steps(block, [&](const uint8_t * from, size_t n) { file.write(from, n); });
             if (const size_t n = padding_of(block.size)) file.write(zeros, n);
         }
@@ -111,7 +111,7 @@ class writing {
             out_.list(cells.tokens);
         }
         out_.list(state.recurrent);
-        const shared_bytes block = compressed.empty() ? state.values : compress(state.values, compressed, stopped_);
+        const kept_bytes block = compressed.empty() ? state.values : compress(state.values, compressed, stopped_);
         xxh3 hash;
         in_steps(block, [&](const uint8_t * from, size_t n) { hash.add(from, n); });
         hash.add(zeros, padding_of(block.size));
@@ -125,7 +125,7 @@ class writing {
         blocks_.push_back(block);
     }
 
-    template <class F> void in_steps(const shared_bytes & bytes, const F & take) {
+    template <class F> void in_steps(const kept_bytes & bytes, const F & take) {
         for (size_t at = 0; at < bytes.size; at += step_size) {
             if (stopped_()) throw failure(error_code::aborted, "aborted");
             take(bytes.data.get() + at, std::min(step_size, bytes.size - at));
@@ -134,7 +134,7 @@ class writing {
 
     const std::function<bool()> & stopped_;
     byte_writer out_;
-    std::vector<shared_bytes> blocks_;
+    std::vector<kept_bytes> blocks_;
 };
 
 }  // namespace
@@ -142,7 +142,7 @@ class writing {
 void write_saved_session(const std::string & path, const saved_session & saved, const std::function<bool()> & stopped) {
     // First, so that nothing is computed for a folder that is not there.
     staged_files file({ path });
-    writing out(stopped);
+    session_writer out(stopped);
     out.describe(saved);
     file.open(0, /*buffered*/ false);
     out.put(file);

@@ -62,7 +62,7 @@ void convert(const uint8_t * from, uint8_t * to, const std::vector<value_run> & 
 
 }  // namespace
 
-shared_bytes compress(const shared_bytes & values, const std::vector<value_run> & runs, const stop_check & stopped) {
+kept_bytes compress(const kept_bytes & values, const std::vector<value_run> & runs, const stop_check & stopped) {
     uint64_t n = 0;
     for (const value_run & run : runs) n += n_blocks(run);
     const room out((size_t) n * ggml_type_size(stored));
@@ -70,8 +70,7 @@ shared_bytes compress(const shared_bytes & values, const std::vector<value_run> 
     return { out.bytes, out.size };
 }
 
-shared_bytes decompress(const shared_bytes & compressed, const std::vector<value_run> & runs,
-                        const stop_check & stopped) {
+kept_bytes decompress(const kept_bytes & compressed, const std::vector<value_run> & runs, const stop_check & stopped) {
     size_t n = 0;
     for (const value_run & run : runs) n += (size_t) run.n_values * ggml_type_size(run.type);
     const room out(n);

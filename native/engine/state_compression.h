@@ -13,11 +13,10 @@ namespace overfill {
 using stop_check = std::function<bool()>;
 
 // The values of these runs, one behind the other, in q8_0.
-shared_bytes compress(const shared_bytes & values, const std::vector<value_run> & runs, const stop_check & stopped);
+kept_bytes compress(const kept_bytes & values, const std::vector<value_run> & runs, const stop_check & stopped);
 
 // The values again, in the types of the runs.
-shared_bytes decompress(const shared_bytes & compressed, const std::vector<value_run> & runs,
-                        const stop_check & stopped);
+kept_bytes decompress(const kept_bytes & compressed, const std::vector<value_run> & runs, const stop_check & stopped);
 
 // Why runs cannot be compressed so, or are none of compressed values of `n_bytes`; empty if they can be and are.
 std::string runs_defect(const std::vector<value_run> & runs);

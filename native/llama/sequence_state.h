@@ -6,7 +6,7 @@
 // and their readers assert what a damaged state would not hold. Of a recurrent state they keep everything.
 #pragma once
 
-#include "shared_bytes.h"
+#include "kept_bytes.h"
 
 #include <ggml.h>
 #include <llama.h>
@@ -30,7 +30,7 @@ struct sequence_state {
     std::vector<cells> caches;       // none of a part
     std::vector<uint8_t> recurrent;  // what llama.cpp writes about a recurrent state beside its values; else empty
     // K of a cache's first layer for all its cells, V of that layer, K of the next, ...; the next cache; the state.
-    shared_bytes values;
+    kept_bytes values;
 };
 
 // Throws ERR_OUT_OF_MEMORY, ERR_INTERNAL; std::bad_alloc.

@@ -233,6 +233,31 @@ void play_with_wrong_contents(const pair_options & options, const std::string & 
 
 }  // namespace
 
+TEST("lengths that no file has are refused before anything is allocated") {
+    const fixture f;
+    save_within_answer(f.options(), f.file);
+    const std::string whole = bytes_of(f.file);
+    const uint64_t absurd[] = { 0, 1, 63, 1u << 31, UINT64_MAX / 2, UINT64_MAX - 63, UINT64_MAX };
+    const auto refused = [&](std::string bytes, size_t at, uint64_t length) {
+        std::memcpy(&bytes[at], &length, sizeof length);
+        put_bytes(f.file, with_checksums(bytes));
+        try {
+            read_saved_session(f.file, never);
+        } catch (const failure & error) {
+            return error.code() == error_code::saved_session_invalid;
+        }
+        return false;
+    };
+    for (const uint64_t length : absurd) {
+        CHECK(refused(whole, 24, length));
+        CHECK(refused(whole, 32, length));
+    }
+    // Wherever eight bytes of the description may be a length.
+    uint64_t n_description = 0;
+    std::memcpy(&n_description, whole.data() + 24, sizeof n_description);
+    for (size_t at = 64; at < 64 + n_description; at += 8) refused(whole, at, UINT64_MAX / 8 + at);
+}
+
 TEST("files with wrong contents and right checksums do no harm") {
     const fixture f;
     play_with_wrong_contents(f.options(), f.file);

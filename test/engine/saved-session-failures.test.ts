@@ -1,7 +1,7 @@
 /** Saved sessions that are no sessions, or not this pair's, and files that cannot be written: a code, and nothing lost. */
 
 import { spawn } from "node:child_process";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import test, { type ExecutionContext } from "ava";
@@ -72,6 +72,19 @@ test("what is no saved session is refused, and its place is free again", async (
   await refusal(t, "ERR_INVALID_ARGUMENT", pair.restore(file, { writer: "decode" } as never));
   t.is(pair.metrics().sessions, 1);
   await using twin = await pair.restore(join(dir, "link"));
+  t.is(twin.stats().stage, "paused");
+});
+
+test("a link stays, and the file that it names is written", async (t) => {
+  const { dir, file, pair } = await saved(t);
+  await using session = await pair.restore(file);
+  const link = join(dir, "link");
+  symlinkSync(join(dir, "target"), link);
+  await session.save(link);
+  t.true(lstatSync(link).isSymbolicLink());
+  t.true(lstatSync(join(dir, "target")).isFile());
+  await session.dispose();
+  await using twin = await pair.restore(link);
   t.is(twin.stats().stage, "paused");
 });
 

@@ -256,6 +256,32 @@ test("a restored session joins the pool, which makes room for it", async (t) => 
   t.deepEqual((await written(third, exact(20))).tokens, expected.tokens);
 });
 
+test("where running answers hold the pool, a restored session waits for room, and may be called off", async (t) => {
+  const { open, file } = await pairsOf(t, { decode });
+  const pair = await open({ maxSessions: 3, cacheTokens: 512 });
+  const first = await pair.createSession();
+  await read(first, 200, 1);
+  await first.switch();
+  await first.save(file);
+  await read(first, 50, 2);
+  await first.switch();
+  const answering = written(first, exact(150));
+  const controller = new AbortController();
+  const why = new Error("enough");
+  const waiting = pair.restore(file);
+  const called = pair.restore(file, { signal: controller.signal });
+  controller.abort(why);
+  await called.then(
+    (late) => late.dispose(),
+    (error) => t.is(error, why),
+  );
+  const twin = await waiting;
+  t.is(twin.stats().contextTokens, 200);
+  t.is((await answering).tokens.length, 150);
+  t.is((await written(twin, exact(100))).tokens.length, 100);
+  t.is(pair.metrics().sessions, 2);
+});
+
 test("a session is busy while it is saved, and others are not", async (t) => {
   const { open, file } = await pairsOf(t, { decode });
   const pair = await open({ maxSessions: 2 });

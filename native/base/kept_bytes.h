@@ -7,7 +7,7 @@
 
 namespace overfill {
 
-struct shared_bytes {
+struct kept_bytes {
     std::shared_ptr<const uint8_t> data;
     size_t size = 0;
 };
