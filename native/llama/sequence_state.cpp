@@ -3,6 +3,7 @@
 #include "cache_cells.h"
 #include "cache_tensors.h"
 #include "failure.h"
+#include "llama-model.h"
 #include "llama_log.h"
 #include "memory_parts.h"
 #include "private_members.h"
@@ -11,7 +12,6 @@
 #include <ggml-backend.h>
 
 #include <memory>
-#include <optional>
 #include <stdexcept>
 
 namespace overfill {
@@ -73,15 +73,35 @@ void forget(llama_context * ctx, llama_seq_id sequence) {
     llama_memory_seq_rm(llama_get_memory(ctx), sequence, -1, -1);
 }
 
-// Nothing: too few are free.
-std::optional<cell_list> take_cells(llama_context * ctx, llama_kv_cache & cache, llama_seq_id sequence,
-                                    const sequence_state::cells & from) {
-    try {
-        return take_cells_in(ctx, cache, sequence, from.positions, from.tokens.empty() ? nullptr : from.tokens.data());
-    } catch (const failure & error) {
-        if (error.code() != error_code::context_overflow) throw;
-        return std::nullopt;
+// False: too few are free. From where the cache itself would go on: where cells lie changes the last bits.
+bool take_cells(llama_context * ctx, llama_kv_cache & cache, llama_seq_id sequence, const sequence_state::cells & from,
+                llama_kv_cache::slot_info & slot, bool given) {
+    const uint32_t n = (uint32_t) from.positions.size();
+    const uint32_t n_pos = ctx->get_model().hparams.n_pos_per_embd();
+    // Several positions a token exist for images only; a text token has the same in all of them.
+    std::vector<llama_pos> pos;
+    for (uint32_t i = 0; i < n_pos; i++) pos.insert(pos.end(), from.positions.begin(), from.positions.end());
+    std::vector<int32_t> n_seq_id(n, 1);
+    std::vector<llama_seq_id *> seq_id(n, &sequence);
+    std::vector<llama_token> tokens = from.tokens;
+
+    llama_ubatch batch{};
+    batch.b_equal_seqs = 1;
+    batch.n_tokens = batch.n_seq_tokens = n;
+    batch.n_seqs = batch.n_seqs_unq = 1;
+    batch.n_pos = n_pos;
+    batch.token = tokens.empty() ? nullptr : tokens.data();
+    batch.pos = pos.data();
+    batch.n_seq_id = n_seq_id.data();
+    batch.seq_id = seq_id.data();
+    batch.seq_id_unq = &sequence;
+    if (!given) {
+        if (n > cache.get_size()) return false;
+        slot = cache.find_slot(batch, false);
     }
+    if (slot.empty()) return false;
+    cache.apply_ubatch(slot, batch);
+    return true;
 }
 
 }  // namespace
@@ -130,17 +150,16 @@ bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence
     const uint8_t * end = from + state.values.size;
     if (part == state_part::all) {
         forget(ctx, sequence);
-        std::optional<cell_list> cells, before;
-        for (size_t i = 0; i < parts.caches.size(); i++, before = std::move(cells)) {
+        llama_kv_cache::slot_info slot;
+        for (size_t i = 0; i < parts.caches.size(); i++) {
             llama_kv_cache & cache = *parts.caches[i];
-            cells = take_cells(ctx, cache, sequence, state.caches[i]);
-            // One that mirrors the one before it has the same cells free.
-            const bool mirrors = parts.mirrors && i + 1 == parts.caches.size();
-            if (!cells || (mirrors && cells != before)) {
+            if (state.caches[i].positions.empty()) continue;
+            const bool given = parts.mirrors && i + 1 == parts.caches.size();
+            if (!take_cells(ctx, cache, sequence, state.caches[i], slot, given)) {
                 forget(ctx, sequence);
                 return false;
             }
-            each_block(cache, sequence, *cells, [&](ggml_tensor * tensor, size_t offset, size_t n) {
+            each_block(cache, sequence, slot.idxs[0], [&](ggml_tensor * tensor, size_t offset, size_t n) {
                 ggml_backend_tensor_set(tensor, from, offset, n);
                 from += n;
             });

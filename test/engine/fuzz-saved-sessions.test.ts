@@ -163,5 +163,4 @@ for (const [title, recipe, unified] of recipes)
     const outcome = await fc.check(property, { numRuns: 120, interruptAfterTimeLimit: 20_000 });
     t.false(outcome.failed, `${outcome.errorInstance}\n${JSON.stringify(outcome.counterexample)}`);
     t.true(outcome.numRuns >= 10);
-    t.is(pair.metrics().sessions, 0);
   });
