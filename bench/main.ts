@@ -5,7 +5,7 @@
  *
  *     --small      models of a quarter of the size, shorter prompts
  *     --smoke      one short round of everything with the least models: shows that it runs, its figures mean nothing
- *     --only NAME  pair, quantisation, hybrid, batch, demo, switch, translate, memory, prune or library; may be repeated
+ *     --only NAME  pair, quantisation, hybrid, batch, sessions, demo, switch, translate, memory, prune or library; may be repeated
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
  * Needs a built addon, and a built dist/ for memory, prune and library. The models have random weights, are written on first
@@ -22,6 +22,7 @@ import type { NativeLoop } from "./contestants/contestant.js";
 import { disturbedMeasurements, tolerateDisturbance } from "./disturbance.js";
 import { measureBatch } from "./measure/batching.js";
 import { measureDemo, measureHybrid, measurePair, measureQuantisation } from "./measure/decoding.js";
+import { measureLasting } from "./measure/lasting.js";
 import { measureLibrary } from "./measure/library.js";
 import type { Bench, Measurement } from "./measure/measurement.js";
 import { measureMemory } from "./measure/memory.js";
@@ -41,6 +42,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   quantisation: measureQuantisation,
   hybrid: measureHybrid,
   batch: measureBatch,
+  sessions: measureLasting,
   switch: measureSwitch,
   translate: measureTranslate,
   memory: measureMemory,

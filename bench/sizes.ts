@@ -14,6 +14,12 @@ export interface BenchSize {
   readonly sessions: readonly number[];
   /** Answers that run while a prompt is read: how many, and their tokens before it and beside it. */
   readonly interference: { readonly prompt: number; readonly answers: number; readonly tokens: number };
+  /** A long prompt that is read, read again, saved and restored; a chat with so many new tokens in each turn. */
+  readonly lasting: {
+    readonly prompt: number;
+    readonly turns: number;
+    readonly chat: { readonly turnTokens: number; readonly answerTokens: number };
+  };
   /** Starts of a fresh process. */
   readonly starts: number;
   /** Tokens of prompt to switch at, ascending. */
@@ -34,6 +40,7 @@ const full: BenchSize = {
   demo: { prompt: 64, decode: 256, rounds: 11 },
   sessions: [1, 2, 4, 8, 16],
   interference: { prompt: 8192, answers: 3, tokens: 150 },
+  lasting: { prompt: 8192, turns: 50, chat: { turnTokens: 16, answerTokens: 8 } },
   starts: 7,
   switches: [512, 4096, 16_384],
   translate: { layers: 28, tokens: 16_384 },
@@ -47,6 +54,7 @@ const small: BenchSize = {
   shapes: smallShapes,
   race: { prompt: 128, decode: 32 },
   demo: { ...full.demo, rounds: 5 },
+  lasting: { ...full.lasting, prompt: 4096 },
   switches: [512, 4096],
   translate: { layers: 28, tokens: 4096 },
   calibrationWindows: 8,
@@ -61,6 +69,7 @@ const smoke: BenchSize = {
   sessions: [1, 2],
   // More tokens than are written before a slow reader comes: some are left to be written beside the prompt.
   interference: { prompt: 256, answers: 2, tokens: 600 },
+  lasting: { prompt: 512, turns: 4, chat: { turnTokens: 16, answerTokens: 8 } },
   starts: 1,
   switches: [256],
   translate: { layers: 2, tokens: 256 },
