@@ -10,6 +10,7 @@ const schema = {
   properties: { sky: { enum: ["clear", "cloudy", "rain"] }, degrees: { type: "integer", minimum: -50, maximum: 50 } },
   required: ["sky", "degrees"],
 };
-const { object } = await chat.send("Graz: 21 degrees, not a cloud.", { schema, maxTokens: 1024 }).finished;
+const text = "Graz: 21 degrees, not a cloud.";
+const { object } = await chat.send(text, { schema, reasoning: false, maxTokens: 1024 }).finished;
 console.log(object);
 await pair.dispose();

@@ -147,8 +147,9 @@ export class Chat implements AsyncDisposable {
       checkFile(file);
       const { signal = new AbortController().signal } = checkSaveOptions(options);
       this.#assertUsable();
-      const note = noteOf(this.#messages);
-      await saveNoted(await this.#opened(undefined, signal), file, note, options);
+      const session = await this.#opened(undefined, signal);
+      // An answer may have come meanwhile.
+      await saveNoted(session, file, noteOf(this.#messages), options);
     });
   }
 

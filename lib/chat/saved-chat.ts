@@ -10,10 +10,12 @@ import type { ChatOptions } from "./options.js";
 import { checkChatOptions } from "./validation.js";
 
 /**
- * Options of {@link Pair.restoreChat}: what a chat has beside its messages and its writer, which are in the file, and of the
+ * Options of {@link Pair.restoreChat}: what a chat has beside its messages, its writer and its key, which are in the file, and of the
  * call for the session's place.
  */
-export interface RestoreChatOptions extends Omit<ChatOptions, "system" | "history" | "writer">, RestoreOptions {}
+export interface RestoreChatOptions
+  extends Omit<ChatOptions, "system" | "history" | "writer" | "cacheKey">,
+    RestoreOptions {}
 
 /** Opens a saved chat; what it throws, {@link Pair.restoreChat} says. */
 export async function openSavedChat(
@@ -21,8 +23,9 @@ export async function openSavedChat(
   file: string | URL,
   { priority, signal, ...options }: RestoreChatOptions,
 ): Promise<Chat> {
-  for (const name of ["system", "history", "writer"])
-    if (Object.hasOwn(options, name)) throw refusedArgument(`options.${name}`, "no such option", "one");
+  for (const name of ["system", "history", "writer", "cacheKey"])
+    if ((options as Record<string, unknown>)[name] !== undefined)
+      throw refusedArgument(`options.${name}`, "no such option", "one");
   checkChatOptions(options);
   const { session, note } = await restoreNoted(pair, file, { priority, signal });
   try {

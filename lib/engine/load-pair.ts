@@ -9,7 +9,7 @@ import { loadBinding } from "../internal/load-binding.js";
 import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides.js";
 import type { InspectOptions, LoadPairOptions } from "./options.js";
 import { makePair, type Pair } from "./pair.js";
-import { prefixCacheBytes } from "./prefix-memory.js";
+import { toNativePrefixCache } from "./prefix-memory.js";
 import type { PairInfo, PairInspection } from "./results.js";
 import { checkInspectOptions } from "./validation.js";
 import { checkPair, refuseNamedWriters } from "./writer-validation.js";
@@ -39,7 +39,7 @@ async function load(options: LoadPairOptions): Promise<Pair> {
   const { checked, writers } = checkPair(options);
   checked.signal?.throwIfAborted();
   const prefillPath = toPath(checked.prefill.model, "options.prefill.model");
-  const writerPaths = writers.map(({ source, parameter }) => toPath(source.model, `${parameter}.model`));
+  for (const { source, parameter } of writers) toPath(source.model, `${parameter}.model`);
   const binding = loadBinding();
   const { gpu, threads, modelAt } = chooseComputing(checked, prefillPath);
 
@@ -58,7 +58,7 @@ async function load(options: LoadPairOptions): Promise<Pair> {
       maxWaiting: checked.queue?.maxWaiting ?? 64,
       batchSize: checked.batchSize,
       prefillShare: checked.prefillShare,
-      prefixCacheBytes: prefixCacheBytes(checked.prefixCache, [prefillPath, ...writerPaths]),
+      ...toNativePrefixCache(checked.prefixCache),
       threads,
       handover: checked.handover,
       implementation: checked.implementation,

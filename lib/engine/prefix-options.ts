@@ -7,7 +7,7 @@ export interface PrefixCacheOptions {
   /**
    * Bytes of ordinary memory, 1 or more, beside the KV caches: what goes beyond goes out, the longest unused first.
    * {@link PairInfo.kvBytesPerToken} is about what a token takes.
-   * @default a quarter of the memory that is free beside the models when they are loaded, and at least 64 MiB
+   * @default a quarter of the memory that is free beside the models and their KV caches, and at least 64 MiB
    */
   readonly maxBytes?: number | undefined;
 }
@@ -19,7 +19,8 @@ export interface PrefixOptions {
    * also when its session has ended, and a prompt takes over as much of it as they have in common. Nothing has to be asked for:
    * new sessions, further turns, forks, prompts with `replace` and what is refreshed all look there first
    * ({@link PrefillResult.cachedTokens}). `false` keeps nothing. Nor is anything kept of models whose attention finds tokens
-   * through an index or compresses them (DeepSeek 3.2 and 4, GLM DSA, MiniMax M3); {@link PairInfo.prefixCacheBytes} is 0 then.
+   * through an index or compresses them (DeepSeek 3.2 and 4, GLM DSA, MiniMax M3), of hybrid models with a sliding window, and
+   * of those whose state would take half of the bytes; {@link PairInfo.prefixCacheBytes} is 0 then.
    */
   readonly prefixCache?: PrefixCacheOptions | false | undefined;
 }

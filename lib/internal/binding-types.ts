@@ -165,8 +165,9 @@ export interface NativePairOptions extends NativeInspectOptions {
   readonly maxWaiting: number;
   readonly batchSize: number;
   readonly prefillShare: number;
-  /** 0: nothing is kept. */
+  /** 0: nothing is kept; -1: a quarter of what is left of `availableBytes` beside the weights and the KV caches. */
   readonly prefixCacheBytes: number;
+  readonly availableBytes: number;
   readonly threads: number;
   readonly handover: "auto" | "share" | "translate";
   readonly implementation: "auto" | "cpu" | "graph" | "cuda" | "metal";

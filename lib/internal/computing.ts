@@ -44,11 +44,10 @@ export function chooseComputing(
 
 /** The threads that were asked for, else as many as the machine has for a model of this file's size. */
 export function chooseThreadsFor(path: string, asked?: number): number {
-  return asked ?? threadsForWeights(chooseThreads().threads, sizeOfFile(path));
+  return asked ?? threadsForWeights(chooseThreads().threads, sizeOf(path));
 }
 
-/** 0 where there is no such file. */
-export function sizeOfFile(path: string): number {
+function sizeOf(path: string): number {
   try {
     return statSync(path).size;
   } catch {

@@ -39,13 +39,14 @@ bool cached_sequence::read_next(pair_side by, const llama_token * tokens, uint32
 
 void cached_sequence::took(uint32_t n, pair_side by) {
     n_whole_ = n_whole();
+    n_foreign_ = n_foreign();
     held_.append(n, by);
     if (held_.size() > wanted_.size()) wanted_.append(n, by);
 }
 
 void cached_sequence::take_over(const llama_token * text, const prefix_cache::match & found) {
     const uint32_t at = held_.size();
-    if (aside_ || n_owed() > 0)
+    if (aside_ || (n_owed() > 0 && found.end > wanted_.size()))
         throw failure(error_code::internal, "a sequence was to take something over before what it owes");
     const bool was_whole = n_whole() == at;
     uint32_t end = at;
@@ -137,6 +138,7 @@ void cached_sequence::copy(const cached_sequence & from) {
     held_ = from.held_;
     marked_ = from.marked_;
     n_whole_ = from.n_whole_;
+    n_foreign_ = from.n_foreign_;
     distrusted_ = from.distrusted_;
 }
 

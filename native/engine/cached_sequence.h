@@ -46,8 +46,8 @@ class cached_sequence {
     std::optional<uint32_t> catch_up(const llama_token * text, uint32_t most);
 
     // Takes over what was read before, from the end of what is held on, as if the prefill model had read it. `text` are
-    // the sequence's tokens from its beginning. Nothing may be owed. Throws what pair::write_rows throws, and then
-    // holds or owes what it held.
+    // the sequence's tokens from its beginning. Where something is owed, it must be the prefill model's, and no more
+    // may be taken over. Throws what pair::write_rows throws, and then holds or owes what it held.
     void take_over(const llama_token * text, const prefix_cache::match & found);
     // The same from another sequence of the same cache, up to token n, which the prefill model has read there: the
     // cells are marked once more, and no byte moves. Only where all sequences share one stream that can be cut.
@@ -58,6 +58,10 @@ class cached_sequence {
 
     // Tokens from the beginning that the prefill model read in whole micro-batches from there on.
     uint32_t n_whole() const { return std::min(n_whole_, held_.size()); }
+
+    // Tokens from the beginning up to the last one whose rows are not as a model of the pair wrote them.
+    uint32_t n_foreign() const { return std::min(n_foreign_, held_.size()); }
+    void set_foreign() { n_foreign_ = held_.size(); }
 
     // Keeps the first n tokens, or all there are.
     void cut(uint32_t n);
@@ -122,8 +126,9 @@ class cached_sequence {
     llama_context * cache_;
     llama_seq_id sequence_;
     cache_ledger wanted_, held_;
-    cache_ledger marked_;   // empty: no mark
-    uint32_t n_whole_ = 0;  // may be more than are held, after a cut
+    cache_ledger marked_;     // empty: no mark
+    uint32_t n_whole_ = 0;    // may be more than are held, after a cut
+    uint32_t n_foreign_ = 0;  // the same
     bool distrusted_ = false;
     std::optional<stored> aside_;  // as it was when it was put aside; it may have been cut since
 };

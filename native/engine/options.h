@@ -23,6 +23,10 @@
 
 namespace overfill {
 
+// A quarter of what is left of the memory, or at least so much.
+constexpr uint64_t default_prefix_cache_bytes = UINT64_MAX;
+constexpr uint64_t least_prefix_cache_bytes = 64u << 20;
+
 enum class flash_attention { automatic, on, off };
 
 // One decode model of a pair.
@@ -50,10 +54,12 @@ struct pair_options {
     uint32_t context_size = 0;  // tokens a session; 0: what both models were trained on, at most 4096
     uint32_t cache_tokens = 0;  // of all sessions together, in one pool; 0: context_size of each in a stream of its own
     uint32_t max_sessions = 1;
-    uint32_t max_waiting = 64;        // calls for one more session that wait for a place
-    uint32_t batch_size = 512;        // tokens a micro-batch of the prefill
-    double prefill_share = 0.6;       // of the time, while answers are written; see piece_size
-    uint64_t prefix_cache_bytes = 0;  // of ordinary memory for what was read before; 0: it is not kept
+    uint32_t max_waiting = 64;   // calls for one more session that wait for a place
+    uint32_t batch_size = 512;   // tokens a micro-batch of the prefill
+    double prefill_share = 0.6;  // of the time, while answers are written; see piece_size
+    // Of ordinary memory for what was read before; 0: it is not kept.
+    uint64_t prefix_cache_bytes = 0;
+    uint64_t available_bytes = 0;  // of ordinary memory before the load, for the default of that
     int32_t n_threads = 1;
     ggml_type cache_type_k = GGML_TYPE_F16;
     ggml_type cache_type_v = GGML_TYPE_F16;

@@ -45,15 +45,42 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     info_.load_ms = watch.milliseconds();
 }
 
+// Whether rows of single tokens, with a state, are all that there is to go on from. Not where tokens are found through
+// an index or several become one; nor where sessions share a stream with a sliding window, as llama.cpp then gives
+// others the cells that a window has passed.
+static bool keeps_rows(memory_form form) {
+    switch (form) {
+    case memory_form::attention:
+    case memory_form::sliding:
+    case memory_form::recurrent:
+    case memory_form::hybrid: return true;
+    default: return false;
+    }
+}
+
+static uint64_t bytes_of_weights(const compared_models & models) {
+    uint64_t n = models.prefill_traits.n_bytes;
+    for (const compared_writer & writer : models.writers)
+        if (writer.model) n += writer.traits.n_bytes;
+    return n;
+}
+
 void pair::make_prefix_cache(const pair_options & options) {
-    if (options.prefix_cache_bytes == 0) return;
+    if (options.prefix_cache_bytes == 0 || !keeps_rows(models_.prefill_traits.memory.form)) return;
+    const uint64_t weights = bytes_of_weights(models_);
+    const uint64_t taken = weights + info_.kv_bytes;
+    const uint64_t n_bytes =
+        options.prefix_cache_bytes != default_prefix_cache_bytes
+            ? options.prefix_cache_bytes
+            : std::max(least_prefix_cache_bytes,
+                       options.available_bytes > taken ? (options.available_bytes - taken) / 4 : 0);
+    const uint64_t state = can_cut_ ? 0 : state_bytes_per_session(models_.prefill_traits) / 2;  // which has a spare
+    if (state > n_bytes / 2) return;
     rows_ = std::make_unique<kv_rows>(prefill_.get());
-    if (!rows_->complete()) return;
-    prefixes_ = std::make_unique<prefix_cache>(options.prefix_cache_bytes, rows_->token_bytes(), can_cut_);
-    info_.prefix_cache_bytes = options.prefix_cache_bytes;
+    prefixes_ = std::make_unique<prefix_cache>((size_t) n_bytes, rows_->token_bytes(), can_cut_);
+    info_.prefix_cache_bytes = n_bytes;
     if (can_cut_) return;
     const uint32_t unit = GGML_PAD(info_.batch_size, prefix_cache::block_size);
-    const uint64_t state = state_bytes_per_session(models_.prefill_traits) / 2;  // which has a spare
     const uint64_t n_alike = rows_->token_bytes() > 0 ? state / rows_->token_bytes() / unit : 4;
     checkpoint_stride_ = unit * (uint32_t) std::clamp<uint64_t>(n_alike, 2, 16);
 }

@@ -26,8 +26,8 @@ prefix_cache::prefix_cache(size_t max_bytes, size_t token_bytes, bool can_cut)
 prefix_cache::~prefix_cache() = default;
 
 uint32_t prefix_cache::max_tokens() const {
-    const size_t bytes = token_bytes_ + sizeof(llama_token);
-    return (uint32_t) std::min<size_t>(UINT32_MAX, max_bytes_ / bytes / block_size * block_size);
+    const size_t of_block = block_size * (token_bytes_ + sizeof(llama_token)) + sizeof(block);
+    return (uint32_t) std::min<size_t>(UINT32_MAX, max_bytes_ / of_block * block_size);
 }
 
 static uint32_t n_alike(const std::vector<llama_token> & tokens, const llama_token * text, uint32_t n) {

@@ -71,6 +71,7 @@ class session_reader {
             out.layouts.push_back(read_facts());
             read_cache(cache.held);
         }
+        if (rounded_) out.image.exact = false;
         return out;
     }
 
@@ -106,6 +107,7 @@ class session_reader {
         image.unfinished_text_before = in_->text();
         image.n_before_decode = in_->number<uint64_t>();
         image.n_before_space = in_->number<uint64_t>();
+        image.exact = in_->truth();
         image.scope = in_->text();
         image.trace = answer_trace::read(*in_);
     }
@@ -151,6 +153,7 @@ class session_reader {
         }
         state.values = next_block(n_bytes, hash);
         if (compressed.empty()) return state;
+        rounded_ = true;
         if (const std::string defect = runs_defect(compressed, state.values.size); !defect.empty())
             throw bad_record(defect);
         state.values = decompress(state.values, compressed, stopped_);
@@ -177,6 +180,7 @@ class session_reader {
     const std::function<bool()> & stopped_;
     std::optional<byte_reader> in_;
     size_t values_at_ = 0, n_models_ = 0;
+    bool rounded_ = false;  // values of a cache
 };
 
 }  // namespace

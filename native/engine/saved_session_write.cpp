@@ -81,6 +81,7 @@ class session_writer {
         out_.text(image.unfinished_text_before);
         out_.number<uint64_t>(image.n_before_decode);
         out_.number<uint64_t>(image.n_before_space);
+        out_.truth(image.exact);
         out_.text(image.scope);
         image.trace.write(out_);
     }

@@ -325,7 +325,10 @@ void session::truncate(uint32_t n) {
     if (n_before_refreshed_ > n) n_before_refreshed_ = 0;
     refresh_begun_ = false;
     const uint32_t n_read = std::min(n_clean(), n - 1);
-    if (n_read > refreshed_at()) refreshes_.push_back(n_read);
+    if (n_read > refreshed_at()) {
+        refreshes_.push_back(n_read);
+        n_before_refreshed_ = 0;  // of this one there are no logits
+    }
     set_stage(n == n_before_answer_ ? session_stage::switched : session_stage::paused);
 }
 

@@ -181,6 +181,8 @@ class session::prefill_run {
     prefix_cache * usable_prefixes() const;
     // Takes over what was read before; the number of tokens.
     uint32_t take_over();
+    // The same of what is owed.
+    bool take_over_owed();
     // Those up to `end` that another session of the pool holds, whose cells are then shared.
     uint32_t share(uint32_t end);
     // Where the memory's state is to be kept: at the end of a piece, if it reaches so far.

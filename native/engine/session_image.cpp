@@ -30,6 +30,7 @@ session_image session::take_image() const {
     out.unfinished_text = unfinished_text_;
     out.unfinished_text_before = unfinished_text_before_;
     out.n_before_decode = n_before_decode_;
+    out.exact = cache_.n_foreign() == 0;
     out.scope = scope_;
     out.trace = trace_;
     return out;
@@ -37,6 +38,8 @@ session_image session::take_image() const {
 
 void session::adopt(session_image image) {
     for (session_image::cache & cache : image.caches) cache_of(cache.of).adopt(std::move(cache.held));
+    // A rounded cache is this session's own affair.
+    if (!image.exact) cache_.set_foreign();
     tokens_ = std::move(image.tokens);
     own_writer_ = image.own_writer;
     writer_ = image.writer;

@@ -33,6 +33,7 @@ struct session_image {
     std::string unfinished_text, unfinished_text_before;
     uint64_t n_before_decode = 0;
     uint64_t n_before_space = 0;  // session_slot
+    bool exact = true;            // the caches are as they were, not rounded
     std::string scope;            // what it reads is found again there only
     answer_trace trace;
 };

@@ -1,6 +1,7 @@
 // The prefill of one prompt: session::prefill_run.
 #include "clock.h"
 #include "failure.h"
+#include "logits.h"
 #include "no_room.h"
 #include "prompt.h"
 #include "session.h"
@@ -65,8 +66,9 @@ void session::prefill_run::start() {
         n_before_hand_back_ = s.cache_.size();
         try {
             s.pair_.hand_back(s.sequence_, (llama_pos) s.cache_.size(), s.writer_);
-        } catch (const no_room &) {
-            started_ = false;  // it begins again when there is some
+        } catch (...) {
+            started_ = false;  // nothing has changed; where there was no room, it begins again
+            n_before_hand_back_.reset();
             throw;
         }
         s.cache_.adopt(s.writers_cache().ledger());
@@ -79,6 +81,7 @@ bool session::prefill_run::step() {
     session & s = session_;
     if (!started_) start();
 
+    if (s.owes() && take_over_owed()) return true;
     if (s.owes()) {
         const bool read = s.catch_up();
         if (!read) roll_back();
@@ -101,7 +104,10 @@ bool session::prefill_run::step() {
         return false;
     }
     n_done_ += n;
-    give();
+    // The row is there in any case. Broken numbers are nobody else's to go on from.
+    if (const float * logits = llama_get_logits_ith(s.pair_.prefill_context(), -1);
+        logits && are_logits(logits, llama_vocab_n_tokens(s.pair_.vocab())))
+        give();
     if (last) finish();
     result_.milliseconds += watch.milliseconds();
     if (last) {
@@ -116,6 +122,14 @@ bool session::prefill_run::step() {
 
 void session::prefill_run::finish() {
     session & s = session_;
+    if (s.pair_.has_pool() && s.pair_.prefixes() && !s.shares_ && s.cache_.n_foreign() == 0) {
+        auto & sharers = s.pair_.sharers();
+        sharers.erase(std::remove_if(sharers.begin(), sharers.end(), [](const auto & one) { return one.expired(); }),
+                      sharers.end());
+        sharers.reserve(sharers.size() + 1);
+        s.shares_ = std::make_shared<session *>(&s);
+        sharers.push_back(s.shares_);
+    }
     s.remember_logits(s.first_logits_);
     s.tokens_.insert(s.tokens_.end(), prompt_.begin(), prompt_.end());
     s.n_before_answer_ = (uint32_t) s.tokens_.size();
@@ -124,13 +138,6 @@ void session::prefill_run::finish() {
     s.refresh_begun_ = false;
     s.unfinished_text_.clear();
     result_.n_context_tokens = (uint32_t) s.tokens_.size();
-    if (s.pair_.has_pool() && s.pair_.prefixes() && !s.shares_) {
-        auto & sharers = s.pair_.sharers();
-        sharers.erase(std::remove_if(sharers.begin(), sharers.end(), [](const auto & one) { return one.expired(); }),
-                      sharers.end());
-        s.shares_ = std::make_shared<session *>(&s);
-        sharers.push_back(s.shares_);
-    }
     s.set_stage(session_stage::prefilled);
 }
 
@@ -181,6 +188,19 @@ uint32_t session::prefill_run::take_over() {
     return found.end - at;
 }
 
+bool session::prefill_run::take_over_owed() {
+    session & s = session_;
+    prefix_cache * prefixes = usable_prefixes();
+    if (!prefixes || deterministic_) return false;
+    const uint32_t at = s.cache_.size() - s.cache_.n_owed();
+    const prefix_cache::match found =
+        prefixes->find(s.scope_, text_.data(), std::min(position(), (uint32_t) text_.size() - 1), at, reading::any);
+    if (found.end <= at) return false;
+    s.cache_.take_over(text_.data(), found);
+    prefixes->count_cached(found.end - at);
+    return true;
+}
+
 uint32_t session::prefill_run::share(uint32_t end) {
     session & s = session_;
     if (!s.pair_.has_pool() || !s.pair_.can_cut()) return 0;
@@ -190,7 +210,9 @@ uint32_t session::prefill_run::share(uint32_t end) {
     for (const std::weak_ptr<session *> & one : s.pair_.sharers()) {
         const std::shared_ptr<session *> held = one.lock();
         const session * other = held ? *held : nullptr;
-        if (!other || other == &s || other->scope_ != s.scope_ || !other->cache_.holds_cells()) continue;
+        if (!other || other == &s || other->scope_ != s.scope_ || !other->cache_.holds_cells() ||
+            other->cache_.n_foreign() > 0)
+            continue;
         uint32_t n = std::min({ end, other->n_clean(), (uint32_t) other->tokens_.size() });
         n = (uint32_t) (std::mismatch(text_.begin(), text_.begin() + n, other->tokens_.begin()).first - text_.begin());
         if (deterministic_) n = std::min(n, other->cache_.n_whole()) / batch * batch;
@@ -216,8 +238,8 @@ uint32_t session::prefill_run::next_checkpoint() const {
 
 void session::prefill_run::give() {
     prefix_cache * prefixes = usable_prefixes();
-    if (!prefixes) return;
     session & s = session_;
+    if (!prefixes || s.cache_.n_foreign() > 0) return;
     constexpr uint32_t block = prefix_cache::block_size;
     const uint32_t at = position(), n_whole = s.cache_.n_whole();
     const bool ends = at == text_.size();

@@ -1,55 +1,26 @@
 #include "kv_rows.h"
 
-#include "cache_access.h"
 #include "cache_cells.h"
+#include "cache_tensors.h"
 #include "failure.h"
-#include "llama-memory-hybrid-iswa.h"
-#include "llama-memory-hybrid.h"
-#include "llama-memory-recurrent.h"
-#include "llama-model.h"
-#include "private_members.h"
+#include "memory_parts.h"
 
 #include <ggml-backend.h>
-#include <ggml-cpp.h>
-
-#include <optional>
 
 namespace overfill {
 
-// Those that hold all that is kept of single tokens; nothing for other kinds of memory.
-static std::optional<std::vector<llama_kv_cache *>> token_caches_of(const llama_context * ctx) {
-    llama_memory_i * memory = memory_of(ctx);
-    if (const auto * hybrid = dynamic_cast<const llama_memory_hybrid *>(memory)) return { { hybrid->get_mem_attn() } };
-    if (const auto * hybrid = dynamic_cast<const llama_memory_hybrid_iswa *>(memory))
-        return { { hybrid->get_mem_attn()->get_base(), hybrid->get_mem_attn()->get_swa() } };
-    if (dynamic_cast<const llama_memory_recurrent *>(memory)) return std::vector<llama_kv_cache *>{};
-    std::vector<llama_kv_cache *> caches = caches_of(ctx);
-    if (caches.empty()) return std::nullopt;
-    return caches;
-}
-
 kv_rows::kv_rows(llama_context * ctx) : ctx_(ctx) {
-    const auto caches = token_caches_of(ctx);
-    complete_ = caches.has_value();
-    if (!caches) return;
-    n_caches_ = caches->size();
-    const bool has_v = !ctx->get_model().hparams.is_mla();
-    const ggml_context_ptr scratch{ ggml_init({ 2 * ggml_tensor_overhead(), nullptr, /*no_alloc*/ true }) };
-    llama_kv_cache::slot_info first_stream;
-    first_stream.s0 = first_stream.s1 = 0;
+    const std::vector<llama_kv_cache *> caches = parts_of(ctx).caches;
+    n_caches_ = caches.size();
     for (size_t c = 0; c < n_caches_; c++) {
-        llama_kv_cache & cache = *(*caches)[c];
-        const size_t n_cells = cache.get_size();
-        for (const uint32_t layer : cache.get_layer_ids()) {
-            ggml_tensor * k = cache.get_k_storage((int32_t) layer);
-            const auto rows = [&](ggml_tensor * t) { return part{ c, t, t->nb[1], 1, t->nb[1], 0, t->nb[2] }; };
-            parts_.push_back(rows(k));
-            if (!has_v) continue;
-            ggml_reset(scratch.get());
-            // The cache does not name its V tensors; a view of V names what it is a view of.
-            ggml_tensor * v = cache.get_v(scratch.get(), (int32_t) layer, 1, first_stream)->view_src;
-            const size_t value = ggml_type_size(v->type);
-            parts_.push_back(cache.*get(reach::cache_v_trans())
+        const size_t n_cells = caches[c]->get_size();
+        const auto rows = [&](ggml_tensor * t) { return part{ c, t, t->nb[1], 1, t->nb[1], 0, t->nb[2] }; };
+        for (const cache_tensors & tensors : tensors_of(*caches[c])) {
+            parts_.push_back(rows(tensors.k));
+            ggml_tensor * v = tensors.v;
+            if (!v) continue;
+            const size_t value = ggml_element_size(v);
+            parts_.push_back(is_transposed(*caches[c])
                                  ? part{ c, v, value, (size_t) v->ne[0], value, n_cells * value, v->nb[2] }
                                  : rows(v));
         }
@@ -67,7 +38,7 @@ template <class Fn> static void for_runs(const std::vector<uint32_t> & cells, Fn
 }
 
 void kv_rows::read(llama_seq_id sequence, llama_pos from, uint32_t n, uint8_t * out) const {
-    const auto caches = *token_caches_of(ctx_);
+    const std::vector<llama_kv_cache *> caches = parts_of(ctx_).caches;
     std::vector<std::vector<uint32_t>> cells(n_caches_);
     for (size_t c = 0; c < n_caches_; c++) {
         // A model whose layers are all sliding, or all full, has one cache without layers; it has the cells even so.
@@ -94,7 +65,7 @@ void kv_rows::read(llama_seq_id sequence, llama_pos from, uint32_t n, uint8_t * 
 
 void kv_rows::write(llama_seq_id sequence, llama_pos position, const llama_token * tokens, uint32_t n,
                     const stored_tokens & from, uint32_t first) const {
-    const auto caches = *token_caches_of(ctx_);
+    const std::vector<llama_kv_cache *> caches = parts_of(ctx_).caches;
     std::vector<llama_pos> positions;
     for (uint32_t i = 0; i < n; i++) positions.push_back(position + (llama_pos) i);
     std::vector<std::vector<uint32_t>> cells;

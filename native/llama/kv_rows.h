@@ -24,10 +24,6 @@ class kv_rows {
     // The context has read nothing yet, or not by other threads.
     explicit kv_rows(llama_context * ctx);
 
-    // Whether what the memory keeps of single tokens is all in these rows. Not where tokens are found through an index,
-    // or where several become one.
-    bool complete() const { return complete_; }
-
     // 0: it keeps nothing of single tokens.
     size_t token_bytes() const { return token_bytes_; }
 
@@ -49,7 +45,6 @@ class kv_rows {
     };
 
     llama_context * ctx_;
-    bool complete_ = true;
     size_t n_caches_ = 0;
     size_t token_bytes_ = 0;
     std::vector<part> parts_;

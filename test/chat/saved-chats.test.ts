@@ -60,7 +60,13 @@ test.serial("what JSON cannot say is refused, and so is what the file has", asyn
   await refusal(t, "ERR_INVALID_ARGUMENT", () => pair.chat({ history: unsayable }));
   await using chat = pair.chat();
   await chat.save(file);
-  for (const options of [{ system: "No." }, { history: [] }, { writer: "decode" }, { maxSteps: 0 }])
+  for (const options of [
+    { system: "No." },
+    { history: [] },
+    { writer: "decode" },
+    { cacheKey: "ann" },
+    { maxSteps: 0 },
+  ])
     await refusal(t, "ERR_INVALID_ARGUMENT", pair.restoreChat(file, options as never));
   await refusal(t, "ERR_FILE_READ_FAILED", pair.restoreChat(`${file}.none`));
   t.is(pair.metrics().sessions, 1);

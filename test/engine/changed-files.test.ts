@@ -23,7 +23,7 @@ for (const [title, change] of Object.entries(changes))
     const [file, other] = [join(folder, "model.gguf"), join(folder, "other.gguf")];
     await writeTinyModel(file);
     copyFileSync(file, other);
-    await using pair = await loadPair({ ...quiet, prefill: { model: file } });
+    await using pair = await loadPair({ ...quiet, prefixCache: false, prefill: { model: file } });
     const { logProbs } = await answerAlone(pair, prompt, traced(8));
     change(file, other);
     t.deepEqual((await answerAlone(pair, prompt, traced(8))).logProbs, logProbs);
@@ -32,7 +32,7 @@ for (const [title, change] of Object.entries(changes))
 test("a model that is mapped answers as one that is read", async (t) => {
   const file = join(withTempDir(t), "model.gguf");
   await writeTinyModel(file);
-  await using read = await loadPair({ ...quiet, prefill: { model: file, mmap: false } });
+  await using read = await loadPair({ ...quiet, prefixCache: false, prefill: { model: file, mmap: false } });
   await using mapped = await loadPair({ ...quiet, prefill: { model: file, mmap: true }, decode: { model: file } });
   const { logProbs } = await answerAlone(read, prompt, traced(8));
   t.deepEqual((await answerAlone(mapped, prompt, traced(8))).logProbs, logProbs);

@@ -1,11 +1,21 @@
 /** Prompts that begin like what was read before: what is taken over, whose it is, and that answers are the same. */
 
+import { join } from "node:path";
 import test from "ava";
-import type { LoadPairOptions, Pair, PrefillOptions, PrefillResult, Prompt, SessionOptions } from "../../lib/index.js";
+import type {
+  LoadPairOptions,
+  Pair,
+  PrefillOptions,
+  PrefillResult,
+  Prompt,
+  Session,
+  SessionOptions,
+} from "../../lib/index.js";
+import { withTempDir } from "../support/temp-dir.js";
 import { type Answer, openPair, type PairRecipe, readAnswer, refusal, someTokens, traced } from "./fixtures.js";
 
 const small = { seed: 2, nEmbd: 32, nFf: 64 } as const;
-const keeping = { prefixCache: {}, contextSize: 2048, maxSessions: 2 } as const;
+const keeping = { prefixCache: {}, contextSize: 2048, maxSessions: 3 } as const;
 
 interface Turn {
   readonly prefill: PrefillResult;
@@ -23,6 +33,13 @@ async function turn(pair: Pair, prompt: Prompt, options: PrefillOptions & Sessio
 
 const cached = async (pair: Pair, prompt: Prompt, options?: PrefillOptions & SessionOptions) =>
   (await turn(pair, prompt, options)).prefill.cachedTokens;
+
+/** The whole of what a session is to hold, and the switch. */
+async function replaced(session: Session, prompt: Prompt): Promise<{ readonly prefill: PrefillResult }> {
+  const prefill = await session.prefill(prompt, { replace: true });
+  await session.switch();
+  return { prefill };
+}
 
 const begun = someTokens(700);
 const goingOn = (n: number, seed: number) => [...begun.slice(0, n), ...someTokens(50, seed)];
@@ -114,6 +131,38 @@ test("with refresh: false, what the decode model wrote is not kept for others", 
   const { tokens } = await readAnswer(session.decode(traced(20)));
   await session.prefill(someTokens(100, 9), { refresh: false });
   t.is(await cached(pair, [...begun, ...tokens, ...someTokens(100, 9)]), 700);
+});
+
+for (const architecture of ["mamba", "lfm2"] as const)
+  test(`${architecture}: a prompt that parts before the last switch takes over what is before it, too`, async (t) => {
+    const pair = await openPair(t, { ...keeping, prefill: { architecture } });
+    const session = await pair.createSession();
+    const { prefill } = await replaced(session, begun);
+    t.is(prefill.cachedTokens, 0);
+    // The state goes back to nothing, since its mark lies behind; up to 512 there is another one.
+    const { prefillTokens } = pair.metrics();
+    await replaced(session, goingOn(690, 3));
+    t.is(pair.metrics().prefillTokens - prefillTokens, 740 - 512);
+  });
+
+test("what was rounded in a file stays that session's own", async (t) => {
+  const writer = await openPair(t, keeping);
+  const file = join(withTempDir(t), "session");
+  await using session = await writer.createSession();
+  await session.prefill(begun);
+  await session.save(file, { compress: "q8_0" });
+  // Also when it is saved again as it is now.
+  const other = await openPair(t, keeping);
+  await using restored = await other.restore(file);
+  await restored.save(file);
+  const third = await openPair(t, keeping);
+  for (const pair of [other, third]) {
+    await using again = await pair.restore(file);
+    await again.prefill([60, 61]);
+    t.is(await cached(pair, begun), 0);
+    // What is read is kept all the same.
+    t.is(await cached(pair, begun), 699);
+  }
 });
 
 test("two keys, and none, never find what another has read", async (t) => {

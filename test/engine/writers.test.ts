@@ -31,7 +31,7 @@ async function written(t: ExecutionContext): Promise<Paths> {
 }
 
 async function open(t: ExecutionContext, { full }: Paths, options: Omit<LoadPairOptions, "prefill">): Promise<Pair> {
-  const pair = await loadPair({ ...quiet, contextSize: 512, prefill: { model: full }, ...options });
+  const pair = await loadPair({ ...quiet, prefixCache: false, contextSize: 512, prefill: { model: full }, ...options });
   t.teardown(() => pair.dispose());
   return pair;
 }
@@ -141,7 +141,7 @@ test("a recurrent state is not read again for a change of the writer", async (t)
   const { path: full } = await writeTinyModel(join(dir, "full.gguf"), { architecture: "mamba" });
   const { path: small } = await writeTinyModel(join(dir, "small.gguf"), { architecture: "mamba", seed: 2 });
   const decode = { quick: { model: small }, careful: { model: full, adapters: [] } };
-  const pair = await loadPair({ ...quiet, contextSize: 512, prefill: { model: full }, decode });
+  const pair = await loadPair({ ...quiet, prefixCache: false, contextSize: 512, prefill: { model: full }, decode });
   t.teardown(() => pair.dispose());
   const session = await pair.createSession();
   await session.prefill(prompt);
@@ -282,7 +282,14 @@ test("a decode model by name may have a layer map of its own", async (t) => {
   const { path: narrow } = await writeTinyModel(join(dir, "narrow.gguf"), { nLayers: 4, seed: 2, nEmbd: 32, nFf: 64 });
   const { path: cut } = await writeTinyModel(join(dir, "cut.gguf"), { nLayers: 2, seed: 3 });
   const load = async (decode: LoadPairOptions["decode"], translator?: LoadPairOptions["translator"]) => {
-    const pair = await loadPair({ ...quiet, contextSize: 512, prefill: { model: full }, decode, translator });
+    const pair = await loadPair({
+      ...quiet,
+      prefixCache: false,
+      contextSize: 512,
+      prefill: { model: full },
+      decode,
+      translator,
+    });
     t.teardown(() => pair.dispose());
     return pair;
   };
