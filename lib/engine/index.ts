@@ -69,6 +69,7 @@ export type {
   PairInfo,
   PairInspection,
   PairMetrics,
+  PrefixCacheMetrics,
   PlanReason,
   PrefillResult,
   SessionStage,

@@ -166,6 +166,8 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     out.batch_size = in.size("batchSize");
     out.prefill_share = in.number("prefillShare");
     out.prefix_cache_bytes = (uint64_t) in.number("prefixCacheBytes");
+    out.prefix_directory = in.text("prefixCacheDirectory");
+    out.prefix_disk_bytes = (uint64_t) in.number("prefixCacheDiskBytes");
     out.n_threads = in.integer("threads");
     const std::string handover = in.text("handover");
     out.handover = handover == "share"       ? handover_choice::share
