@@ -1,5 +1,5 @@
-// XXH3 with 64 bits, or 128 for names, by the library that llama.cpp's source carries: a checksum as fast as memory, against damage and
-// not against an adversary.
+// XXH3 with 64 bits, or 128 for names, by the library that llama.cpp's source carries: a checksum as fast as memory,
+// against damage and not against an adversary.
 #pragma once
 
 #include <array>

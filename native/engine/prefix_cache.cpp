@@ -132,7 +132,8 @@ std::optional<shared_bytes> prefix_cache::add(const std::string & scope, const l
 
 std::optional<shared_bytes> prefix_cache::add(const std::string & scope, const llama_token * text, uint32_t end,
                                               reading how, const shared_bytes & rows, kept_state state) {
-    return add_rows(scope, text, end, how, [&] { return rows; }, std::move(state));
+    return add_rows(
+        scope, text, end, how, [&] { return rows; }, std::move(state));
 }
 
 std::optional<shared_bytes> prefix_cache::add_rows(const std::string & scope, const llama_token * text, uint32_t end,

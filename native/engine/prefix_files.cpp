@@ -48,13 +48,12 @@ static uint64_t nonzero(uint64_t hash) { return hash == 0 ? 1 : hash; }
 prefix_files::prefix_files(const options & options)
     : folder_(options.directory), max_bytes_(options.max_bytes), token_bytes_(options.token_bytes),
       computing_(nonzero(xxh3::of(options.computing.data(), options.computing.size()))),
-      identity_(key_of(magic + options.identity)), writer_(
-                                                       [this] { write_queued(); },
-                                                       [this] {
-                                                           const std::lock_guard<std::mutex> lock(mutex_);
-                                                           stopped_ = true;
-                                                           changed_.notify_all();
-                                                       }) {
+      identity_(key_of(magic + options.identity)), writer_([this] { write_queued(); },
+                                                           [this] {
+                                                               const std::lock_guard<std::mutex> lock(mutex_);
+                                                               stopped_ = true;
+                                                               changed_.notify_all();
+                                                           }) {
     static_assert(sizeof(header) == header_size);
 }
 

@@ -77,9 +77,7 @@ class prefix_files {
     void write_state(const prefix_place & place, const llama_token * tokens, reading how, kept_state state);
 
     // Any thread.
-    prefix_files_counts counts() const {
-        return { n_bytes_, n_blocks_, n_read_, n_written_, n_failures_ };
-    }
+    prefix_files_counts counts() const { return { n_bytes_, n_blocks_, n_read_, n_written_, n_failures_ }; }
 
   private:
     struct header;

@@ -198,8 +198,8 @@ class session::prefill_run {
 
     session & session_;
     std::vector<llama_token> prompt_;
-    std::vector<llama_token> text_;  // all that the session will hold
-    std::vector<llama_token> todo_;  // its end, which has to be read
+    std::vector<llama_token> text_;       // all that the session will hold
+    std::vector<llama_token> todo_;       // its end, which has to be read
     std::vector<prefix_place> places_;    // of its first blocks
     std::optional<uint32_t> stored_end_;  // see find_stored, once that was asked
     uint32_t n_loaded_ = 0;               // tokens of it that came from the disk

@@ -1,10 +1,12 @@
 /** What was read is on disk: other pairs of the same model take it over, and nobody else does. */
 
+import { spawn } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import test, { type ExecutionContext } from "ava";
-import { type Pair, type PrefillOptions, type Prompt, type SessionOptions } from "../../lib/index.js";
+import type { Pair, PrefillOptions, Prompt, SessionOptions } from "../../lib/index.js";
+import { mulberry32 } from "../support/random.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
 import { openPair, type PairRecipe, readAnswer, refusal, someTokens, traced } from "./fixtures.js";
@@ -227,4 +229,38 @@ test("a folder that goes while a pair uses it fails no prefill", async (t) => {
   t.is(await cached(pair, begun), 699);
   while (pair.metrics().prefixCache.directory.failures < 2) await new Promise((done) => setTimeout(done, 5));
   t.is(pair.metrics().prefixCache.directory.written, 0);
+});
+
+test("processes that are killed while they write leave a folder that others use", async (t) => {
+  const where = await place(t, { contextSize: 1024, batchSize: 512 });
+  const child = join(import.meta.dirname, "children", "read-into-folder.mjs");
+  const model = where.recipe.prefill as string;
+  const random = mulberry32(5);
+  const killed = (after: number) =>
+    new Promise((resolve) => {
+      const started = spawn(process.execPath, [child, model, where.directory], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
+      started.on("close", (_, signal) => resolve(signal));
+      started.stdout.on("data", (data: Buffer) => {
+        const said = Number(String(data).trim().split("\n").at(-1));
+        if (said >= after) setTimeout(() => started.kill("SIGKILL"), random() * 20);
+      });
+    });
+  // Two at a time.
+  for (const after of [5, 15]) t.deepEqual(await Promise.all([killed(after), killed(after)]), ["SIGKILL", "SIGKILL"]);
+  const pair = await open(t, where);
+  const text = (i: number) => Array.from({ length: 600 }, (_, at) => 40 + ((at * (i + 3)) % 160));
+  t.is(await cached(pair, text(0)), 512);
+  for (let i = 1; i < 8; i++) await cached(pair, text(i));
+  await turn(pair, someTokens(600, 99));
+  const { read, failures } = pair.metrics().prefixCache.directory;
+  t.true(read >= 4);
+  t.is(failures, 0);
+  await pair.dispose();
+  // What the dead had begun has gone.
+  t.deepEqual(
+    readdirSync(where.directory).filter((name) => name.startsWith(".")),
+    [],
+  );
 });
