@@ -9,6 +9,7 @@ import type { Pair, PrefillOptions, Prompt, SessionOptions } from "../../lib/ind
 import { mulberry32 } from "../support/random.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
+import { runChild } from "./child-process.js";
 import { openPair, type PairRecipe, readAnswer, refusal, someTokens, traced } from "./fixtures.js";
 
 const small = { seed: 2, nEmbd: 32, nFf: 64 } as const;
@@ -263,4 +264,13 @@ test("processes that are killed while they write leave a folder that others use"
     readdirSync(where.directory).filter((name) => name.startsWith(".")),
     [],
   );
+});
+
+test("a process that ends without a word to its pair ends well, and what it had written can be used", async (t) => {
+  const where = await place(t, { contextSize: 1024, batchSize: 512 });
+  const args = [where.recipe.prefill as string, where.directory, "30"];
+  t.like(await runChild("read-into-folder.mjs", { args }), { code: 0, stderr: "" });
+  const pair = await open(t, where);
+  const first = Array.from({ length: 600 }, (_, at) => 40 + ((at * 3) % 160));
+  t.is(await cached(pair, first), 512);
 });
