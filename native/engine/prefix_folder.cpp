@@ -44,6 +44,7 @@ prefix_folder::prefix_folder(const std::string & path) {
     // Whoever changes the working directory later does not move the folder.
     path_ = fs::absolute(fs::u8path(path), error);
     if (error) throw write_failure(path, error.message());
+    if (!path_.has_filename()) path_ = path_.parent_path();  // it ended in a slash
     if (fs::create_directories(path_, error)) {
         // What is read in conversations is nobody else's.
         std::error_code ignored;

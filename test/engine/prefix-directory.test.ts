@@ -197,13 +197,15 @@ test("what fits into little memory is taken over from a folder that has more", a
   t.true(pair.metrics().prefixCache.bytes <= 200_000);
 });
 
-test("a folder is named by a file: URL as well", async (t) => {
-  const where = await place(t);
-  const directory = pathToFileURL(where.directory);
-  const pair = await open(t, where, { prefixCache: { directory } });
-  await turn(pair, begun);
-  await pair.dispose();
-  t.is(filesOf(where).length, 2);
+test("a folder is named by a file: URL as well, or with a slash at its end, and made for its user alone", async (t) => {
+  for (const toName of [pathToFileURL, (path: string) => `${path}/`]) {
+    const where = await place(t);
+    const pair = await open(t, where, { prefixCache: { directory: toName(where.directory) } });
+    if (process.platform !== "win32") t.is(statSync(where.directory).mode & 0o777, 0o700);
+    await turn(pair, begun);
+    await pair.dispose();
+    t.is(filesOf(where).length, 2);
+  }
 });
 
 test("a folder that cannot be made, and bad options, are refused", async (t) => {
