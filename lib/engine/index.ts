@@ -71,6 +71,7 @@ export type {
   PairMetrics,
   PlanReason,
   PrefillResult,
+  PrefixCacheMetrics,
   SessionStage,
   SessionStats,
   WriterInfo,

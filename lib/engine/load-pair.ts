@@ -9,7 +9,7 @@ import { loadBinding } from "../internal/load-binding.js";
 import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides.js";
 import type { InspectOptions, LoadPairOptions } from "./options.js";
 import { makePair, type Pair } from "./pair.js";
-import { toNativePrefixCache } from "./prefix-memory.js";
+import { toNativePrefixes } from "./prefix-memory.js";
 import type { PairInfo, PairInspection } from "./results.js";
 import { checkInspectOptions } from "./validation.js";
 import { checkPair, refuseNamedWriters } from "./writer-validation.js";
@@ -25,6 +25,7 @@ import { onlyWriter } from "./writers.js";
  * - ERR_PAIR_INCOMPATIBLE, with every reason, for two models that do not make a pair; ERR_HANDOVER_UNAVAILABLE for a pair whose
  *   cache cannot be handed over in the way asked for, or not without a translator;
  * - ERR_TRANSLATOR_INVALID or ERR_TRANSLATOR_MISMATCH for a translator that is broken or made for other models;
+ * - ERR_FILE_WRITE_FAILED for a `directory` of the prefix cache that cannot be made or written into;
  * - ERR_GPU_UNAVAILABLE for a device that was asked for by name; ERR_OUT_OF_MEMORY;
  * - the loader's codes (ERR_PLATFORM_PACKAGE_MISSING, ...) if the native part cannot be loaded;
  * - `signal.reason` when aborted.
@@ -58,7 +59,7 @@ async function load(options: LoadPairOptions): Promise<Pair> {
       maxWaiting: checked.queue?.maxWaiting ?? 64,
       batchSize: checked.batchSize,
       prefillShare: checked.prefillShare,
-      ...toNativePrefixCache(checked.prefixCache),
+      ...toNativePrefixes(checked.prefixCache),
       threads,
       handover: checked.handover,
       implementation: checked.implementation,

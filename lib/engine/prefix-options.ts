@@ -10,6 +10,20 @@ export interface PrefixCacheOptions {
    * @default a quarter of the memory that is free beside the models and their KV caches, and at least 64 MiB
    */
   readonly maxBytes?: number | undefined;
+  /**
+   * A folder where it is kept as well, so that pairs find there what others have read: later ones, and those of other processes
+   * that use it at the same time. It is made, for its user alone, where there is none. **What is in it can be read:** the tokens
+   * of prompts stand there as they are. Models, adapters and caches that differ never find each other's blocks there, nor do
+   * different keys ({@link CacheKeyOption.cacheKey}).
+   * @default none; nothing is written
+   */
+  readonly directory?: string | URL | undefined;
+  /**
+   * Bytes that the files in `directory` may take, 1 or more, whoever wrote them: what goes beyond is removed, the longest unused
+   * first.
+   * @default 10 GiB
+   */
+  readonly maxDiskBytes?: number | undefined;
 }
 
 /** Whether a pair keeps what it has read. */

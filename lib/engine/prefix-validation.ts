@@ -5,6 +5,7 @@ import {
   callback,
   type InputOf,
   onFirstUse,
+  path,
   priority,
   type SchemasOf,
   signal,
@@ -19,6 +20,8 @@ export const prefixCacheSchema = onFirstUse(() =>
     z.literal(false),
     z.strictObject({
       maxBytes: z.optional(whole(1, Number.MAX_SAFE_INTEGER)),
+      directory: z.optional(path()),
+      maxDiskBytes: z.optional(whole(1, Number.MAX_SAFE_INTEGER)),
     } satisfies SchemasOf<PrefixCacheOptions>),
   ]),
 );

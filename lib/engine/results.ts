@@ -247,6 +247,24 @@ export interface EngineTasks {
   readonly waitingForReader: number;
 }
 
+/** What is kept in memory, and in the `directory` of {@link PrefixCacheOptions}. */
+export interface PrefixCacheMetrics {
+  readonly bytes: number;
+  readonly blocks: number;
+  readonly cachedTokens: number;
+  /** All zeros where there is none. */
+  readonly directory: {
+    /** Of all files there, those of other processes as well, as they were when this pair last looked. */
+    readonly bytes: number;
+    readonly blocks: number;
+    /** Blocks that this pair has read there, and written. */
+    readonly read: number;
+    readonly written: number;
+    /** Files that could not be written, for a full disk say, and damaged ones, which were removed. */
+    readonly failures: number;
+  };
+}
+
 /** Answer of {@link Pair.metrics}: totals since the pair was loaded, and what is going on now. */
 export interface PairMetrics {
   /** Open now. */
@@ -256,7 +274,7 @@ export interface PairMetrics {
   /** With `cacheTokens`: sessions whose state is out of the full cache now, and how often one's was put aside since the load. */
   readonly putAside: { readonly sessions: number; readonly times: number };
   /** What is kept of what was read, and how many tokens were taken over from it since the load. */
-  readonly prefixCache: { readonly bytes: number; readonly blocks: number; readonly cachedTokens: number };
+  readonly prefixCache: PrefixCacheMetrics;
   /**
    * Tokens that the prefill model has read, refreshes, what was restored and answers that it wrote itself included, and in
    * how many batches.

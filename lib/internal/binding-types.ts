@@ -168,6 +168,9 @@ export interface NativePairOptions extends NativeInspectOptions {
   /** 0: nothing is kept; -1: a quarter of what is left of `availableBytes` beside the weights and the KV caches. */
   readonly prefixCacheBytes: number;
   readonly availableBytes: number;
+  /** "": not on disk. */
+  readonly prefixCacheDirectory: string;
+  readonly prefixCacheDiskBytes: number;
   readonly threads: number;
   readonly handover: "auto" | "share" | "translate";
   readonly implementation: "auto" | "cpu" | "graph" | "cuda" | "metal";
@@ -245,7 +248,7 @@ export interface NativePairMetrics {
   readonly sessions: number;
   readonly waiting: number;
   readonly putAside: { readonly sessions: number; readonly times: number };
-  readonly prefixCache: { readonly bytes: number; readonly blocks: number; readonly cachedTokens: number };
+  readonly prefixCache: NativePrefixMetrics;
   readonly prefillTokens: number;
   readonly prefillBatches: number;
   readonly decodeTokens: number;
@@ -254,6 +257,19 @@ export interface NativePairMetrics {
   readonly timeToFirstTokenMs: NativeHistogram;
   readonly timeBetweenTokensMs: NativeHistogram;
   readonly decodeBatchSizes: NativeHistogram;
+}
+
+export interface NativePrefixMetrics {
+  readonly bytes: number;
+  readonly blocks: number;
+  readonly cachedTokens: number;
+  readonly directory: {
+    readonly bytes: number;
+    readonly blocks: number;
+    readonly read: number;
+    readonly written: number;
+    readonly failures: number;
+  };
 }
 
 /** `counts` has one more than `bounds`, for what is above the last; they are not cumulative. */

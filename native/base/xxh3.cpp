@@ -19,4 +19,9 @@ uint64_t xxh3::value() const { return XXH3_64bits_digest(&state_->of); }
 
 uint64_t xxh3::of(const void * data, size_t n_bytes) { return XXH3_64bits(data, n_bytes); }
 
+std::array<uint64_t, 2> xxh3::of128(const void * data, size_t n_bytes) {
+    const XXH128_hash_t hash = XXH3_128bits(data, n_bytes);
+    return { hash.high64, hash.low64 };
+}
+
 }  // namespace overfill

@@ -1,7 +1,8 @@
-// XXH3 with 64 bits, by the library that llama.cpp's source carries: a checksum as fast as memory, against damage and
-// not against an adversary.
+// XXH3 with 64 bits, or 128 for names, by the library that llama.cpp's source carries: a checksum as fast as memory,
+// against damage and not against an adversary.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -19,6 +20,7 @@ class xxh3 {
     uint64_t value() const;
 
     static uint64_t of(const void * data, size_t n_bytes);
+    static std::array<uint64_t, 2> of128(const void * data, size_t n_bytes);
 
   private:
     struct state;

@@ -168,6 +168,8 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     const double prefix_cache_bytes = in.number("prefixCacheBytes");
     out.prefix_cache_bytes = prefix_cache_bytes < 0 ? default_prefix_cache_bytes : (uint64_t) prefix_cache_bytes;
     out.available_bytes = (uint64_t) in.number("availableBytes");
+    out.prefix_directory = in.text("prefixCacheDirectory");
+    out.prefix_disk_bytes = (uint64_t) in.number("prefixCacheDiskBytes");
     out.n_threads = in.integer("threads");
     const std::string handover = in.text("handover");
     out.handover = handover == "share"       ? handover_choice::share

@@ -158,6 +158,14 @@ Napi::Value pair_wrapper::metrics(const Napi::CallbackInfo & info) {
     prefixes.Set("bytes", (double) metrics.prefixes.n_bytes);
     prefixes.Set("blocks", (double) metrics.prefixes.n_blocks);
     prefixes.Set("cachedTokens", (double) metrics.prefixes.n_cached_tokens);
+    const prefix_files_counts & files = metrics.prefix_files;
+    Napi::Object directory = Napi::Object::New(info.Env());
+    directory.Set("bytes", (double) files.n_bytes);
+    directory.Set("blocks", (double) files.n_blocks);
+    directory.Set("read", (double) files.n_read);
+    directory.Set("written", (double) files.n_written);
+    directory.Set("failures", (double) files.n_failures);
+    prefixes.Set("directory", directory);
     out.Set("prefixCache", prefixes);
     out.Set("prefillTokens", (double) metrics.n_prefill_tokens);
     out.Set("prefillBatches", (double) metrics.n_prefill_batches);

@@ -94,6 +94,7 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
         raw->chats_.clear();
         raw->files_.reset();
         raw->pool_.reset();
+        raw->finish_prefix_files();
         raw->pair_.reset();
         std::function<void()> done;
         {
@@ -274,6 +275,15 @@ pair_metrics engine::metrics() {
     out.n_aside = pool_ ? pool_->n_aside() : 0;
     out.n_put_aside = pool_ ? pool_->n_put_aside() : 0;
     return out;
+}
+
+// Who only ends the environment does not wait for a disk.
+void engine::finish_prefix_files() {
+    {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!on_disposed_) return;
+    }
+    if (pair_ && pair_->prefix_files()) pair_->prefix_files()->finish();
 }
 
 void engine::dispose(std::function<void()> done) {

@@ -135,6 +135,7 @@ class engine : public std::enable_shared_from_this<engine> {
     const pair & loaded() const;
     example encode_with(std::optional<example_tokenizer> & encoder, const std::string & line,
                         bool close_response) const;
+    void finish_prefix_files();
     template <class T> void on_text_thread(std::function<T()> work, completion<T> end);
 
     pair_options options_;

@@ -9,6 +9,7 @@
 #include "models.h"
 #include "pair_plan.h"
 #include "prefix_cache.h"
+#include "prefix_files.h"
 #include "sampler_chain.h"
 #include "translate_handover.h"
 
@@ -59,7 +60,9 @@ struct pair_options {
     double prefill_share = 0.6;  // of the time, while answers are written; see piece_size
     // Of ordinary memory for what was read before; 0: it is not kept.
     uint64_t prefix_cache_bytes = 0;
-    uint64_t available_bytes = 0;  // of ordinary memory before the load, for the default of that
+    uint64_t available_bytes = 0;    // of ordinary memory before the load, for the default of that
+    std::string prefix_directory;    // where it is kept on disk as well; empty: nowhere
+    uint64_t prefix_disk_bytes = 0;  // there
     int32_t n_threads = 1;
     ggml_type cache_type_k = GGML_TYPE_F16;
     ggml_type cache_type_v = GGML_TYPE_F16;
@@ -126,6 +129,7 @@ struct pair_metrics {
     uint32_t n_aside = 0;      // sessions that are put aside; see cache_pool
     uint64_t n_put_aside = 0;  // how often one was
     prefix_cache_counts prefixes;
+    prefix_files_counts prefix_files;
     task_counts tasks;
     histogram_counts first_token_ms, between_tokens_ms, decode_batch_sizes;  // see pair_meters.h
 };

@@ -7,7 +7,9 @@
 #include "llama_log.h"
 #include "memory_lending.h"
 #include "memory_size.h"
+#include "pair_identity.h"
 #include "sequence_copy.h"
+#include "version_gate.h"
 
 #include <ggml-backend.h>
 
@@ -31,6 +33,8 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     : beside_answers_(options.prefill_share, options.batch_size) {
     const auto turn = wait_for_load_turn(on_progress);
     const stopwatch watch;
+    // Before anything takes long.
+    if (!options.prefix_directory.empty()) const prefix_folder writable(options.prefix_directory);
     models_ = load_and_compare(options, load_depth::weights, on_progress);
     pieces_ = std::make_shared<token_pieces>(vocab());
     for (compared_writer & model : models_.writers)
@@ -79,10 +83,30 @@ void pair::make_prefix_cache(const pair_options & options) {
     rows_ = std::make_unique<kv_rows>(prefill_.get());
     prefixes_ = std::make_unique<prefix_cache>((size_t) n_bytes, rows_->token_bytes(), can_cut_);
     info_.prefix_cache_bytes = n_bytes;
+    if (!options.prefix_directory.empty()) open_prefix_files(options);
     if (can_cut_) return;
     const uint32_t unit = GGML_PAD(info_.batch_size, prefix_cache::block_size);
     const uint64_t n_alike = rows_->token_bytes() > 0 ? state / rows_->token_bytes() / unit : 4;
     checkpoint_stride_ = unit * (uint32_t) std::clamp<uint64_t>(n_alike, 2, 16);
+}
+
+void pair::open_prefix_files(const pair_options & options) {
+    std::string identity = "llama.cpp " + llama_version_loaded() + "\n";
+    const auto add = [](std::string & to, const std::string & name, const std::string & value) {
+        to += name + ": " + value + "\n";
+    };
+    for (const auto & [name, value] : identify_prefill(options).facts) add(identity, name, value);
+    for (const auto & [name, value] : state_layout_of(prefill_.get())) add(identity, name, value);
+    std::string computing;
+    add(computing, "micro-batch", std::to_string(info_.batch_size));
+    add(computing, "threads", std::to_string(info_.n_threads));
+    add(computing, "flash attention", info_.flash_attn ? "on" : "off");
+    add(computing, "layers on devices", std::to_string(options.prefill.n_gpu_layers));
+    for (size_t i = 0; i < ggml_backend_dev_count(); i++)
+        add(computing, ggml_backend_dev_name(ggml_backend_dev_get(i)),
+            ggml_backend_dev_description(ggml_backend_dev_get(i)));
+    prefix_files_ = std::make_unique<overfill::prefix_files>(overfill::prefix_files::options{
+        options.prefix_directory, options.prefix_disk_bytes, identity, computing, rows_->token_bytes() });
 }
 
 void pair::give_rows(llama_seq_id sequence, llama_pos from, uint32_t n, uint8_t * out) {
@@ -235,6 +259,7 @@ pair_metrics pair::metrics() const {
     out.first_token_ms = meters_->first_token_ms.read();
     out.between_tokens_ms = meters_->between_tokens_ms.read();
     if (prefixes_) out.prefixes = prefixes_->counts();
+    if (prefix_files_) out.prefix_files = prefix_files_->counts();
     out.decode_batch_sizes = meters_->decode_batch_sizes.read();
     return out;
 }

@@ -12,6 +12,7 @@
 #include "pair_meters.h"
 #include "piece_size.h"
 #include "prefix_cache.h"
+#include "prefix_files.h"
 #include "sequence_state.h"
 #include "token_pieces.h"
 
@@ -120,6 +121,8 @@ class pair {
 
     // What the prefill model has read, for whoever reads it again; null: it is not kept.
     prefix_cache * prefixes() const { return prefixes_.get(); }
+    // The same on disk; null as well.
+    overfill::prefix_files * prefix_files() const { return prefix_files_.get(); }
     size_t prefix_bytes_per_token() const { return rows_->token_bytes(); }
     // Where the memory cannot be cut: after how many tokens its state is to be kept, so that states take about as much
     // memory as the rows of the tokens between them.
@@ -159,6 +162,7 @@ class pair {
                      llama_context_params params);
     void set_info(const pair_options & options);
     void make_prefix_cache(const pair_options & options);
+    void open_prefix_files(const pair_options & options);
 
     // Freed from the bottom up: the batch, the writers (each its handovers before its context, whose cache refers to
     // the prefill context's), the prefill context, the thread pool all use, the adapters, the models.
@@ -169,6 +173,7 @@ class pair {
     std::vector<writer> writers_;    // as models_.writers
     std::unique_ptr<kv_rows> rows_;  // of the prefill context
     std::unique_ptr<prefix_cache> prefixes_;
+    std::unique_ptr<overfill::prefix_files> prefix_files_;
     uint32_t checkpoint_stride_ = UINT32_MAX;
     std::vector<std::weak_ptr<session *>> sharers_;
     batch_costs prefill_costs_;

@@ -32,10 +32,15 @@ static std::string handover_of(const pair_plan & plan) {
     return out;
 }
 
+side_identity identify_prefill(const pair_options & options) {
+    side_identity out;
+    out.name = "prefill";
+    add_model(out, options.prefill.path, options.prefill_adapters);
+    return out;
+}
+
 std::vector<side_identity> identify(const pair_options & options, const pair_info & info) {
-    std::vector<side_identity> out(1);
-    out[0].name = "prefill";
-    add_model(out[0], options.prefill.path, options.prefill_adapters);
+    std::vector<side_identity> out = { identify_prefill(options) };
     const std::vector<writer_options> writers = options.writers();
     for (size_t i = 0; i < writers.size(); i++) {
         side_identity writer;

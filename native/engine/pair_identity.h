@@ -15,6 +15,9 @@ struct side_identity {
     std::vector<std::pair<std::string, std::string>> facts;
 };
 
+// The prefill model alone; throws the same.
+side_identity identify_prefill(const pair_options & options);
+
 // By pair_side: the prefill model, and the decode models. Reads the files, and throws what model_fingerprint throws.
 std::vector<side_identity> identify(const pair_options & options, const pair_info & info);
 

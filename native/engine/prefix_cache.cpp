@@ -119,8 +119,26 @@ bool prefix_cache::has_state(const std::string & scope, const llama_token * text
     return end && end->state;
 }
 
-void prefix_cache::add(const std::string & scope, const llama_token * text, uint32_t end, reading how,
-                       const std::function<void(uint8_t *)> & fill, kept_state state) {
+std::optional<shared_bytes> prefix_cache::add(const std::string & scope, const llama_token * text, uint32_t end,
+                                              reading how, const std::function<void(uint8_t *)> & fill,
+                                              kept_state state) {
+    const auto filled = [&] {
+        shared_bytes rows(((end - 1) % block_size + 1) * token_bytes_);
+        fill(rows.data());
+        return rows;
+    };
+    return add_rows(scope, text, end, how, filled, std::move(state));
+}
+
+std::optional<shared_bytes> prefix_cache::add(const std::string & scope, const llama_token * text, uint32_t end,
+                                              reading how, const shared_bytes & rows, kept_state state) {
+    return add_rows(
+        scope, text, end, how, [&] { return rows; }, std::move(state));
+}
+
+std::optional<shared_bytes> prefix_cache::add_rows(const std::string & scope, const llama_token * text, uint32_t end,
+                                                   reading how, const rows_source & rows, kept_state state) {
+    std::optional<shared_bytes> added;
     const uint32_t begin = (end - 1) / block_size * block_size, n = end - begin;
     if (begin == 0 && roots_.count(scope) == 0) {
         auto root = std::make_unique<block>();
@@ -128,23 +146,24 @@ void prefix_cache::add(const std::string & scope, const llama_token * text, uint
         roots_.emplace(scope, std::move(root));
     }
     block * before = walk(scope, text, begin);
-    if (!before) return;
+    if (!before) return added;
     block * held = find_end(*before, text + begin, n);
     if (held && how == reading::whole && held->how != how) {
         // Of a longer one, the end stays as it was.
         if (held->tokens.size() == n) {
-            shared_bytes rows(n * token_bytes_);
-            fill(rows.data());
-            held->rows = std::move(rows);
+            held->rows = rows();
             held->how = how;
+            // It followed the others.
+            if (held->state) n_bytes_ -= held->state->size();
+            held->state = nullptr;
+            added = held->rows;
         }
     } else if (!held) {
         auto made = std::make_unique<block>();
         made->before = before;
         made->tokens.assign(text + begin, text + end);
-        made->rows = shared_bytes(n * token_bytes_);
+        made->rows = rows();
         made->how = how;
-        fill(made->rows.data());
         // What it begins like has nothing of its own any more.
         if (can_cut_)
             for (size_t i = 0; i < before->after.size(); i++)
@@ -161,6 +180,7 @@ void prefix_cache::add(const std::string & scope, const llama_token * text, uint
         }
         n_bytes_ += held->n_bytes();
         n_blocks_++;
+        added = held->rows;
     }
     if (state && !held->state) {
         n_bytes_ += state->size();
@@ -168,6 +188,7 @@ void prefix_cache::add(const std::string & scope, const llama_token * text, uint
     }
     touch(held);
     make_room();
+    return added;
 }
 
 void prefix_cache::touch(block * last) {

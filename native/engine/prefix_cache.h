@@ -17,6 +17,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -81,9 +82,12 @@ class prefix_cache {
 
     // Adds the block of the text that ends at `end`, and begins at a multiple of block_size; what comes before must be
     // held, or nothing is added. `fill` writes its rows. `state` may be null; a block that is held already gets it.
-    // Throws what fill throws, std::bad_alloc; nothing is added then.
-    void add(const std::string & scope, const llama_token * text, uint32_t end, reading how,
-             const std::function<void(uint8_t *)> & fill, kept_state state = nullptr);
+    // Gives the rows where these are new. Throws what fill throws, std::bad_alloc; nothing is added then.
+    std::optional<shared_bytes> add(const std::string & scope, const llama_token * text, uint32_t end, reading how,
+                                    const std::function<void(uint8_t *)> & fill, kept_state state = nullptr);
+    // The same with rows that are there already.
+    std::optional<shared_bytes> add(const std::string & scope, const llama_token * text, uint32_t end, reading how,
+                                    const shared_bytes & rows, kept_state state = nullptr);
 
     // Tokens of one text that fit, at the least.
     uint32_t max_tokens() const;
@@ -97,6 +101,10 @@ class prefix_cache {
   private:
     struct block;
     using order = std::list<block *>;
+    using rows_source = std::function<shared_bytes()>;
+
+    std::optional<shared_bytes> add_rows(const std::string & scope, const llama_token * text, uint32_t end, reading how,
+                                         const rows_source & rows, kept_state state);
 
     // Among those that follow, the full one that the text goes on with; null: none.
     static block * next_of(const block & after, const llama_token * next);

@@ -183,6 +183,14 @@ class session::prefill_run {
     uint32_t take_over();
     // The same of what is owed.
     bool take_over_owed();
+    // Brings some of what others may have left on disk into the prefix cache; false: nothing.
+    bool load_stored();
+    // How far there may be something: up to a state where the memory cannot be cut.
+    uint32_t find_stored();
+    // Of the text's full block that begins at `begin`.
+    const prefix_place & place_of(uint32_t begin);
+    // Where the next piece ends that is taken over.
+    uint32_t end_of_turn() const;
     // Those up to `end` that another session of the pool holds, whose cells are then shared.
     uint32_t share(uint32_t end);
     // Where the memory's state is to be kept: at the end of a piece, if it reaches so far.
@@ -192,8 +200,11 @@ class session::prefill_run {
 
     session & session_;
     std::vector<llama_token> prompt_;
-    std::vector<llama_token> text_;  // all that the session will hold
-    std::vector<llama_token> todo_;  // its end, which has to be read
+    std::vector<llama_token> text_;       // all that the session will hold
+    std::vector<llama_token> todo_;       // its end, which has to be read
+    std::vector<prefix_place> places_;    // of its first blocks
+    std::optional<uint32_t> stored_end_;  // see find_stored, once that was asked
+    uint32_t n_loaded_ = 0;               // tokens of it that came from the disk
     bool refresh_, deterministic_;
     uint32_t n_kept_;   // of the session's tokens
     bool cut_ = false;  // there were more

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <utility>
 
 namespace overfill {
@@ -96,6 +97,11 @@ bool session::prefill_run::step() {
         return true;
     }
 
+    if (load_stored()) {
+        result_.milliseconds += watch.milliseconds();
+        return true;
+    }
+
     const uint32_t n =
         std::min({ n_total() - n_done_, s.piece_of(pair_side::prefill), next_checkpoint() - position() });
     const bool last = n_done_ + n == todo_.size();
@@ -164,6 +170,15 @@ prefix_cache * session::prefill_run::usable_prefixes() const {
     return s.cache_.size() == position() && s.n_clean() == s.cache_.size() ? s.pair_.prefixes() : nullptr;
 }
 
+uint32_t session::prefill_run::end_of_turn() const {
+    // The last token is read in any case: its logits are wanted.
+    const uint32_t end = (uint32_t) text_.size() - 1;
+    const pair & models = session_.pair_;
+    if (!models.can_cut()) return end;
+    const size_t most = most_bytes_a_turn / std::max<size_t>(models.prefix_bytes_per_token(), 1);
+    return (uint32_t) std::min<size_t>(end, position() + std::max<size_t>(most, models.batch_size(pair_side::prefill)));
+}
+
 uint32_t session::prefill_run::take_over() {
     prefix_cache * prefixes = usable_prefixes();
     if (!prefixes) return 0;
@@ -171,12 +186,7 @@ uint32_t session::prefill_run::take_over() {
     const uint32_t at = position(), batch = s.pair_.batch_size(pair_side::prefill);
     // Those that go on behind what was read otherwise would be read in other micro-batches.
     if (deterministic_ && (at % batch != 0 || s.cache_.n_whole() != at)) return 0;
-    // The last token is read in any case: its logits are wanted.
-    uint32_t end = (uint32_t) text_.size() - 1;
-    if (s.pair_.can_cut()) {
-        const size_t most = most_bytes_a_turn / std::max<size_t>(s.pair_.prefix_bytes_per_token(), 1);
-        end = (uint32_t) std::min<size_t>(end, at + std::max<size_t>(most, batch));
-    }
+    const uint32_t end = end_of_turn();
     if (const uint32_t n = share(end)) return n;
     const reading how = deterministic_ ? reading::whole : reading::any;
     prefix_cache::match found = prefixes->find(s.scope_, text_.data(), end, at, how);
@@ -245,11 +255,15 @@ void session::prefill_run::give() {
     const bool ends = at == text_.size();
     // Of a text that would not fit, its beginning is what others are likeliest to want.
     const uint32_t end = std::min(ends ? at : at / block * block, prefixes->max_tokens());
+    prefix_files * files = s.pair_.prefix_files();
     const auto add = [&](uint32_t to, kept_state state) {
         const uint32_t begin = (to - 1) / block * block;
-        prefixes->add(
-            s.scope_, text_.data(), to, to <= n_whole ? reading::whole : reading::any,
-            [&](uint8_t * out) { s.cache_.give_rows(begin, to, out); }, std::move(state));
+        const reading how = to <= n_whole ? reading::whole : reading::any;
+        const std::optional<shared_bytes> added = prefixes->add(
+            s.scope_, text_.data(), to, how, [&](uint8_t * out) { s.cache_.give_rows(begin, to, out); }, state);
+        if (!files || to % block != 0) return;
+        if (added) files->write_rows(place_of(begin), text_.data() + begin, how, *added);
+        if (state) files->write_state(place_of(begin), text_.data() + begin, how, std::move(state));
     };
     try {
         for (uint32_t begin = prefixes->find_missing(s.scope_, text_.data(), end, n_whole); begin < end; begin += block)
@@ -261,6 +275,77 @@ void session::prefill_run::give() {
     } catch (const std::bad_alloc &) {
         // Nothing is lost but the chance to have it sooner.
         prefixes->clear();
+    }
+}
+
+// --- what was read before and is on disk ---
+
+const prefix_place & session::prefill_run::place_of(uint32_t begin) {
+    constexpr uint32_t block = prefix_cache::block_size;
+    while (places_.size() <= begin / block) {
+        const llama_token * tokens = text_.data() + places_.size() * block;
+        places_.push_back(places_.empty() ? session_.pair_.prefix_files()->first(session_.scope_, tokens)
+                                          : prefix_files::next(places_.back().key, tokens));
+    }
+    return places_[begin / block];
+}
+
+uint32_t session::prefill_run::find_stored() {
+    constexpr uint32_t block = prefix_cache::block_size;
+    session & s = session_;
+    const prefix_files & files = *s.pair_.prefix_files();
+    prefix_cache & prefixes = *s.pair_.prefixes();
+    const uint32_t most = prefixes.max_tokens(), n = (uint32_t) text_.size();
+    if (s.pair_.can_cut()) return std::min(most, n / block * block);
+    const uint32_t end = std::min(most, (n - 1) / block * block);
+    uint32_t last = 0;
+    uint32_t begin = prefixes.find_missing(s.scope_, text_.data(), end, deterministic_ ? end : 0);
+    for (; begin < end && files.has(place_of(begin), prefix_part::rows); begin += block)
+        if (files.has(place_of(begin), prefix_part::state)) last = begin + block;
+    return last;
+}
+
+bool session::prefill_run::load_stored() {
+    constexpr uint32_t block = prefix_cache::block_size;
+    session & s = session_;
+    prefix_cache * prefixes = usable_prefixes();
+    prefix_files * files = s.pair_.prefix_files();
+    const uint32_t at = position();
+    if (!prefixes || !files || at + 1 >= text_.size()) return false;
+    if (deterministic_ && (at % s.pair_.batch_size(pair_side::prefill) != 0 || s.cache_.n_whole() != at)) return false;
+    try {
+        if (!stored_end_) stored_end_ = find_stored();
+        const uint32_t end = std::min(*stored_end_, (end_of_turn() + block - 1) / block * block);
+        if (end <= at) return false;
+        uint32_t begin = prefixes->find_missing(s.scope_, text_.data(), end, deterministic_ ? end : 0);
+        // What others use has taken its room, or that of what the session itself has: then it is read.
+        if (begin < n_loaded_ || begin + block <= at) stored_end_ = 0;
+        size_t n_bytes = 0;
+        const uint32_t begun = begin;
+        for (; begin < std::min(end, *stored_end_) && n_bytes < most_bytes_a_turn; begin += block) {
+            const llama_token * tokens = text_.data() + begin;
+            const auto rows = files->read_rows(place_of(begin), tokens);
+            if (!rows || (deterministic_ && rows->how != reading::whole)) {
+                stored_end_ = begin;
+                break;
+            }
+            reading how = rows->how;
+            kept_state state;
+            if (!s.pair_.can_cut() && files->has(place_of(begin), prefix_part::state))
+                if (auto found = files->read_state(place_of(begin), tokens);
+                    found && (!deterministic_ || found->how == reading::whole)) {
+                    if (found->how != reading::whole) how = reading::any;
+                    state = std::move(found->state);
+                }
+            n_bytes += rows->bytes.size() + (state ? state->size() : 0);
+            prefixes->add(s.scope_, text_.data(), begin + block, how, rows->bytes, std::move(state));
+            n_loaded_ = begin + block;
+        }
+        return begin > begun;
+    } catch (const std::bad_alloc &) {
+        prefixes->clear();
+        stored_end_ = 0;
+        return false;
     }
 }
 

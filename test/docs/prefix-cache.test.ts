@@ -12,6 +12,8 @@ test("the page's program reads the prompt once, and once more for a user of its 
   t.truthy(all, stdout);
   t.is(lines[1], `1 of ${all} tokens read`);
   t.regex(lines[2] ?? "", /^\d+ tokens read ahead$/);
-  t.is(lines[3], "0 tokens of it read before for this user");
-  t.is(lines.length, 4);
+  t.is(lines[3], "0 tokens found on disk");
+  t.is(lines[4], "256 tokens found on disk");
+  t.is(lines[5], "0 tokens of it read before for this user");
+  t.is(lines.length, 6);
 });

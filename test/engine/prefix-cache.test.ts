@@ -245,7 +245,7 @@ test("prefixCache: false keeps nothing, and has nothing to read ahead for", asyn
   t.is(pair.info.prefixCacheBytes, 0);
   await turn(pair, begun);
   t.is(await cached(pair, begun), 0);
-  t.deepEqual(pair.metrics().prefixCache, { bytes: 0, blocks: 0, cachedTokens: 0 });
+  t.like(pair.metrics().prefixCache, { bytes: 0, blocks: 0, cachedTokens: 0 });
   await refusal(t, "ERR_INVALID_ARGUMENT", pair.warm(begun));
 });
 
