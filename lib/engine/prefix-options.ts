@@ -31,7 +31,7 @@ export interface PrefixOptions {
   /**
    * Prompts that begin like one that the prefill model has read are not read again: what was read is kept in ordinary memory,
    * also when its session has ended, and a prompt takes over as much of it as they have in common. Nothing has to be asked for:
-   * new sessions, further turns, forks, prompts with `replace` and what is refreshed all look there first
+   * new sessions, further turns, forks, prompts with `replace` and the answers that a prefill reads again all look there first
    * ({@link PrefillResult.cachedTokens}). `false` keeps nothing. Nor is anything kept of models whose attention finds tokens
    * through an index or compresses them (DeepSeek 3.2 and 4, GLM DSA, MiniMax M3), of hybrid models with a sliding window, and
    * of those whose state would take half of the bytes; {@link PairInfo.prefixCacheBytes} is 0 then.
