@@ -7,12 +7,12 @@
 //   OVERFILL_TEST_ARCHITECTURE        only the files whose names begin like this; the page is left alone
 #include "architecture_row.h"
 #include "check.h"
+#include "generated_models.h"
 #include "isolated.h"
 #include "temp_folder.h"
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 
 using namespace overfill::test;
 
@@ -21,21 +21,6 @@ namespace {
 constexpr unsigned n_seconds = 300;  // for one model, under a sanitizer
 
 const char * const command = "OVERFILL_WRITE_ARCHITECTURES=1 npm run test:native -- -R architectures";
-
-std::string variable(const char * name) {
-    const char * value = std::getenv(name);
-    return value ? value : "";
-}
-
-std::vector<std::string> model_files() {
-    const std::string folder = variable("OVERFILL_TEST_ARCHITECTURES"), only = variable("OVERFILL_TEST_ARCHITECTURE");
-    std::vector<std::string> paths;
-    if (folder.empty()) return paths;
-    for (const auto & entry : std::filesystem::directory_iterator(folder))
-        if (entry.path().filename().string().compare(0, only.size(), only) == 0) paths.push_back(entry.path().string());
-    std::sort(paths.begin(), paths.end());
-    return paths;
-}
 
 std::vector<architecture_row> try_all(const std::vector<std::string> & paths) {
     const std::vector<isolated_result> results = run_isolated(
@@ -74,7 +59,7 @@ void compare_with_page(const std::string & table) {
 }  // namespace
 
 TEST("every architecture does as a pair what llama.cpp does alone, or is refused with a reason, as the docs say") {
-    const std::vector<std::string> paths = model_files();
+    const std::vector<std::string> paths = generated_models();
     if (paths.empty()) {
         std::printf("  skipped: there are no models to try\n");
         CHECK(true);

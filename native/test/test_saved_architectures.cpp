@@ -5,12 +5,12 @@
 //   OVERFILL_TEST_ARCHITECTURE   only the files whose names begin like this
 #include "check.h"
 #include "engine_driver.h"
+#include "generated_models.h"
 #include "isolated.h"
 #include "temp_folder.h"
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 
 using namespace overfill;
 using namespace overfill::test;
@@ -18,21 +18,6 @@ using namespace overfill::test;
 namespace {
 
 constexpr unsigned n_seconds = 300;  // for one model, under a sanitizer
-
-std::string variable(const char * name) {
-    const char * value = std::getenv(name);
-    return value ? value : "";
-}
-
-std::vector<std::string> model_files() {
-    const std::string folder = variable("OVERFILL_TEST_ARCHITECTURES"), only = variable("OVERFILL_TEST_ARCHITECTURE");
-    std::vector<std::string> paths;
-    if (folder.empty()) return paths;
-    for (const auto & entry : std::filesystem::directory_iterator(folder))
-        if (entry.path().filename().string().compare(0, only.size(), only) == 0) paths.push_back(entry.path().string());
-    std::sort(paths.begin(), paths.end());
-    return paths;
-}
 
 decode_options watched(uint32_t n) {
     decode_options options = greedy(n);
@@ -109,7 +94,7 @@ std::string try_architecture(const std::string & path) {
 }  // namespace
 
 TEST("a saved session of every architecture goes on to the same bits") {
-    const std::vector<std::string> paths = model_files();
+    const std::vector<std::string> paths = generated_models();
     if (paths.empty()) {
         std::printf("  skipped: there are no models to try\n");
         CHECK(true);
