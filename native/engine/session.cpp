@@ -159,8 +159,7 @@ void session::begin_decode(std::optional<pair_side> writer) {
     case session_stage::switched:
     case session_stage::paused:
         if (writer && *writer != writer_) switch_caches(*writer);
-        // An answer may have ended, by an abort or a failure, between the reading of its last token and the choice of
-        // the next: those logits are gone.
+        // Truncated in what was read, the text has no logits of its end.
         if (writers_cache().size() == tokens_.size() && !has_logits())
             cache_of(writer_).cut((uint32_t) tokens_.size() - 1);
         n_before_decode_ = tokens_.size();
@@ -257,7 +256,10 @@ void session::append(llama_token token) { tokens_.push_back(token); }
 void session::end_decode(const decode_result & result, size_t n_tokens_dropped, std::string unfinished_text) {
     unfinished_text_ = std::move(unfinished_text);
     tokens_.resize(tokens_.size() - n_tokens_dropped);
-    forget_from((uint32_t) tokens_.size());
+    // Between the reading of the last token and the choice of the next, an abort or a failure loses the logits. Then
+    // the token counts as not read, as after every other end, and who goes on reads it.
+    const bool is_read = result.reason == finish_reason::abort && !has_logits();
+    forget_from((uint32_t) tokens_.size() - (is_read ? 1 : 0));
     // Before its first token an answer can still be begun again; after it, it goes on from the token not read yet.
     const bool nothing_written = result.n_tokens == 0 && stats().stage == session_stage::switched;
     const bool goes_on = result.reason != finish_reason::eos && result.reason != finish_reason::stop;

@@ -4,6 +4,8 @@
 #include "compared_models.h"
 #include "writers_case.h"
 
+#include <atomic>
+#include <cmath>
 #include <random>
 #include <thread>
 
@@ -177,6 +179,53 @@ TEST("random turns of several sessions at once give what each gives alone") {
     for (size_t i = 0; i < n_sessions; i++) {
         const std::vector<answer> alone = run({ i });
         for (size_t k = 0; k < alone.size(); k++) CHECK(same(alone[k], together[k * n_sessions + i]));
+    }
+}
+
+// Where the other's token is chosen first, the abort finds this one's last token read and the next not chosen.
+TEST("what an aborted answer leaves to the next reader does not depend on when the abort came") {
+    const writers_case f;
+    pair_options options = f.options();
+    options.max_sessions = 2;
+    options.cache_type_k = options.cache_type_v = GGML_TYPE_F32;
+    options.attention = flash_attention::off;
+    const auto pair = load(options);
+    const auto goes_on = [](session_handle & session) {
+        prefill_options how;
+        how.refresh = false;
+        prefill(session, some_tokens(8, 3), how);
+        hand_over(session, prefill_side);
+        answer out = decode(session, watched(1));
+        dispose(session);
+        return out;
+    };
+    for (const size_t which : { 0, 1 }) {
+        for (uint32_t n_read = 2; n_read < 8; n_read++) {
+            std::vector<std::shared_ptr<session_handle>> sessions;
+            for (int i = 0; i < 2; i++) {
+                sessions.push_back(create_session(*pair));
+                prefill(*sessions.back(), prompt);
+                hand_over(*sessions.back());
+            }
+            std::atomic<uint32_t> n_rung{ 0 };
+            std::shared_ptr<token_stream> streams[2];
+            for (const size_t i : { 1 - which, which })
+                streams[i] = sessions[i]->decode(watched(60), [&, aborts = i != which] {
+                    if (aborts && ++n_rung == n_read) sessions[which]->abort();
+                });
+            drain(*streams[1 - which], [] { std::this_thread::yield(); });
+            const answer left = drain(*streams[which], [] { std::this_thread::yield(); });
+            if (left.tokens.empty()) continue;
+            const answer after = goes_on(*sessions[which]);
+            dispose(*sessions[1 - which]);
+
+            const auto session = create_session(*pair);
+            prefill(*session, prompt);
+            hand_over(*session);
+            CHECK(decode(*session, watched((uint32_t) left.tokens.size())).tokens == left.tokens);
+            const answer wanted = goes_on(*session);
+            CHECK(std::abs(after.log_probs[0][0].log_prob - wanted.log_probs[0][0].log_prob) < 1e-3f);
+        }
     }
 }
 
