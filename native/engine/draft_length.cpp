@@ -5,17 +5,17 @@
 namespace overfill {
 
 double draft_costs::check_ms(uint32_t n) const {
-    if (check_ms_[n] > 0) return check_ms_[n];
+    if (checks_[n].is_known()) return checks_[n].ms;
     uint32_t below = 0, above = 0;
     for (uint32_t i = n; i > 0 && below == 0; i--)
-        if (check_ms_[i] > 0) below = i;
-    for (uint32_t i = n; i < check_ms_.size() && above == 0; i++)
-        if (check_ms_[i] > 0) above = i;
+        if (checks_[i].is_known()) below = i;
+    for (uint32_t i = n; i < checks_.size() && above == 0; i++)
+        if (checks_[i].is_known()) above = i;
     if (below > 0 && above > 0)
-        return check_ms_[below] +
-               (check_ms_[above] - check_ms_[below]) * (double) (n - below) / (double) (above - below);
+        return checks_[below].ms +
+               (checks_[above].ms - checks_[below].ms) * (double) (n - below) / (double) (above - below);
     // A tenth of a token for each more is less than any processor was seen to take.
-    return check_ms_[below] + check_ms_[1] * 0.1 * (double) (n - below);
+    return checks_[below].ms + checks_[1].ms * 0.1 * (double) (n - below);
 }
 
 draft_length::choice draft_length::best(const draft_costs & costs, const trials & of, uint32_t most,

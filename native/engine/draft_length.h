@@ -7,6 +7,7 @@
 // k + 1.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -20,20 +21,36 @@ constexpr uint32_t most_drafted = 15;
 class draft_costs {
   public:
     // The prefill model read n tokens of one sequence.
-    void saw_check(uint32_t n, double ms) { smooth(check_ms_.at(n), ms); }
+    void saw_check(uint32_t n, double ms) { checks_.at(n).saw(ms); }
     // A token was drafted.
-    void saw_draft(double ms) { smooth(draft_ms_, ms); }
+    void saw_draft(double ms) { draft_.saw(ms); }
 
-    bool knows_token() const { return check_ms_[1] > 0; }
-    double draft_ms() const { return draft_ms_; }
+    bool knows_token() const { return checks_[1].is_known(); }
+    double draft_ms() const { return draft_.is_known() ? draft_.ms : 0; }
     // What was not measured is taken for cheap, so that it is tried.
     double check_ms(uint32_t n) const;
 
   private:
-    static void smooth(double & known, double ms) { known = known == 0 ? ms : known + (ms - known) / 4; }
+    struct measured {
+        double ms = 0;
+        uint32_t n = 0;
 
-    std::array<double, most_drafted + 2> check_ms_{};  // by tokens; 0: not measured
-    double draft_ms_ = 0;
+        // The first read of a size makes its graph, which says little about the next.
+        bool is_known() const { return n >= 2; }
+        // What is slower than before is often the machine's other work.
+        void saw(double now) {
+            n = std::min(n + 1, 1000u);
+            if (n == 1)
+                ms = now;
+            else if (n == 2)
+                ms = std::min(ms, now);
+            else
+                ms += (now - ms) * (now < ms ? 0.5 : 0.125);
+        }
+    };
+
+    std::array<measured, most_drafted + 2> checks_{};  // by tokens
+    measured draft_;
 };
 
 // One answer's.

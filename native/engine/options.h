@@ -228,6 +228,16 @@ struct prefill_result {
 enum class finish_reason { eos, stop, length, abort, context };
 const char * finish_reason_name(finish_reason reason);
 
+// The reads of the prefill model, the drafted tokens that it checked, those of them that came from the text, those that
+// it kept, and those in whose place it put one of its own.
+struct verification_sums {
+    uint32_t n_checks = 0;
+    uint32_t n_drafted_tokens = 0;
+    uint32_t n_found_tokens = 0;
+    uint32_t n_kept_tokens = 0;
+    uint32_t n_replaced_tokens = 0;
+};
+
 struct decode_result {
     finish_reason reason = finish_reason::eos;
     std::string stop;             // the stop string found
@@ -235,13 +245,7 @@ struct decode_result {
     uint32_t n_decode_steps = 0;  // tokens read by the writer
     uint32_t n_refreshes = 0;
     uint32_t n_refreshed_tokens = 0;
-    // Of verified decoding: the reads of the prefill model, the drafted tokens that it checked, those of them that came
-    // from the text, those that it kept, and those in whose place it put one of its own.
-    uint32_t n_checks = 0;
-    uint32_t n_drafted_tokens = 0;
-    uint32_t n_found_tokens = 0;
-    uint32_t n_kept_tokens = 0;
-    uint32_t n_replaced_tokens = 0;
+    std::optional<verification_sums> verification;  // of verified decoding
     uint32_t seed = 0;
     std::string writer;       // its name
     double milliseconds = 0;  // spent on this answer, waiting for the reader not counted

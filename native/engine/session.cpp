@@ -158,7 +158,9 @@ void session::begin_decode(std::optional<pair_side> writer) {
     switch (stats().stage) {
     case session_stage::switched:
     case session_stage::paused:
-        if (writer && *writer != writer_) switch_caches(*writer);
+        // After an answer that was checked, the writer has not been handed all that the prefill model has read.
+        if ((writer && *writer != writer_) || cache_.ledger().n_alike(writers_cache().ledger()) < cache_.size())
+            switch_caches(writer.value_or(writer_));
         // Truncated in what was read, the text has no logits of its end.
         if (writers_cache().size() == tokens_.size() && !has_kept_logits())
             cache_of(writer_).cut((uint32_t) tokens_.size() - 1);

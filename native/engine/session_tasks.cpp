@@ -249,6 +249,12 @@ task::turn decode_task::generate_verified(const std::function<turn(finish_reason
     return give_turn();
 }
 
+void decode_task::book_verification() noexcept {
+    if (!verified_) return;
+    result_.verification = verified_->sums();
+    result_.n_decode_steps = verified_->n_draft_steps();
+}
+
 uint32_t decode_task::n_left() const { return options_.max_tokens == 0 ? UINT32_MAX : options_.max_tokens - n_tokens_; }
 
 // A token that was chosen from these logits becomes part of the answer; what ends there, if it does.
@@ -291,7 +297,7 @@ task::turn decode_task::finish(finish_reason reason) {
     result_.reason = reason;
     result_.stop = text_->stop();
     result_.n_tokens = n_tokens_ - (uint32_t) n_dropped;
-    if (verified_) verified_->add_to(result_);
+    book_verification();
     slot_->state.end_decode(result_, n_dropped, text_->take_unfinished());
     slot_->busy = false;
     stream_->finish(result_);
@@ -302,7 +308,7 @@ task::turn decode_task::finish(finish_reason reason) {
 void decode_task::end_early() noexcept {
     result_.reason = finish_reason::abort;
     result_.n_tokens = n_tokens_;
-    if (verified_) verified_->add_to(result_);
+    book_verification();
     try {
         text_->release_all(piece_.text, piece_.tokens, true);
         give();

@@ -77,6 +77,7 @@ class decode_task final : public task {
     bool needs_piece() const;
     bool is_over() const;
     uint32_t n_left() const;
+    void book_verification() noexcept;
     turn finish(finish_reason reason);
     bool give();
     void end_early() noexcept;

@@ -69,7 +69,7 @@ bool verified_decoding::read(sampler & chooser, const float * given, double give
     const llama_token last = draft_.empty() ? session_.tokens().back() : draft_.back().token;
     const float * logits = given ? given : session_.read_draft(last);
     if (!logits) return false;
-    sums_.n_draft_steps++;
+    n_draft_steps_++;
     take_draft(chooser, logits);
     draft_ms_ += watch.milliseconds() + (given ? given_ms : 0);
     return true;
@@ -114,8 +114,8 @@ bool verified_decoding::verify(sampler & chooser) {
     costs.saw_check(n_rows_, watch.milliseconds());
     if (begun_ && !draft_.empty()) costs.saw_draft(draft_ms_ / (double) draft_.size());
     sums_.n_checks++;
-    sums_.n_drafted += (uint32_t) draft_.size();
-    if (is_found_) sums_.n_found += (uint32_t) draft_.size();
+    sums_.n_drafted_tokens += (uint32_t) draft_.size();
+    if (is_found_) sums_.n_found_tokens += (uint32_t) draft_.size();
     return true;
 }
 
@@ -126,8 +126,8 @@ verified_decoding::chosen verified_decoding::choose(sampler & chooser) {
     const std::optional<llama_token> token = judge(chooser, draft_[i], logits);
     const bool kept = token == draft_[i].token;
     n_kept_now_ += kept;
-    sums_.n_kept += kept;
-    sums_.n_replaced += !kept;
+    sums_.n_kept_tokens += kept;
+    sums_.n_replaced_tokens += !kept;
     if (!kept) i_row_ = n_rows_;
     return { token, logits };
 }
@@ -175,15 +175,6 @@ void verified_decoding::end_rows(uint32_t most) {
     draft_.clear();
     is_found_ = begun_ = false;
     plan(most);
-}
-
-void verified_decoding::add_to(decode_result & result) const {
-    result.n_checks = sums_.n_checks;
-    result.n_drafted_tokens = sums_.n_drafted;
-    result.n_found_tokens = sums_.n_found;
-    result.n_kept_tokens = sums_.n_kept;
-    result.n_replaced_tokens = sums_.n_replaced;
-    result.n_decode_steps = sums_.n_draft_steps;
 }
 
 }  // namespace overfill

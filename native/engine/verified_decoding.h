@@ -44,7 +44,8 @@ class verified_decoding {
     // tokens.
     void end_rows(uint32_t most);
 
-    void add_to(decode_result & result) const;
+    const verification_sums & sums() const { return sums_; }
+    uint32_t n_draft_steps() const { return n_draft_steps_; }
 
   private:
     struct drafted {
@@ -78,9 +79,8 @@ class verified_decoding {
     const float * first_row_ = nullptr;  // null: they are those of the check
     uint32_t n_kept_now_ = 0;
 
-    struct {
-        uint32_t n_checks = 0, n_drafted = 0, n_kept = 0, n_replaced = 0, n_found = 0, n_draft_steps = 0;
-    } sums_;
+    verification_sums sums_;
+    uint32_t n_draft_steps_ = 0;
 };
 
 }  // namespace overfill

@@ -12,8 +12,10 @@ namespace {
 draft_costs costs_of(double draft_ms) {
     draft_costs costs;
     const double check_ms[] = { 80, 91, 102, 114, 164, 168, 172, 176 };
-    for (uint32_t n = 1; n <= 8; n++) costs.saw_check(n, check_ms[n - 1]);
-    costs.saw_draft(draft_ms);
+    for (int i = 0; i < 2; i++) {
+        for (uint32_t n = 1; n <= 8; n++) costs.saw_check(n, check_ms[n - 1]);
+        costs.saw_draft(draft_ms);
+    }
     return costs;
 }
 
@@ -72,9 +74,11 @@ TEST("what costs nothing is taken where it is likelier to be right than it is de
 
 TEST("costs that were not measured lie between those that were") {
     draft_costs costs;
+    costs.saw_check(1, 50);  // with what is done once
+    CHECK(!costs.knows_token());
     costs.saw_check(1, 10);
     CHECK(costs.check_ms(4) > 10 && costs.check_ms(4) < 20);
-    costs.saw_check(5, 30);
+    for (int i = 0; i < 2; i++) costs.saw_check(5, 30);
     CHECK_EQUAL(costs.check_ms(3), 20.0);
     CHECK(costs.check_ms(16) > 30);
 }
