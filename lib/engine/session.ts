@@ -43,13 +43,13 @@ export let makeSession: (pair: Pair, native: NativeSession, writer: string) => S
 /** What a chat asks of an answer besides the public options. */
 export type ChatDecodeOptions = Pick<
   NativeDecodeOptions,
-  "grammarLazy" | "grammarTriggers" | "generationPrompt" | "reasoningBudget" | "preservedTokens"
+  "grammarLazy" | "grammarTriggers" | "generationPrompt" | "reasoningBudget" | "preservedTokens" | "syntheticAcceptance"
 >;
 
 /** As {@link Session.save}, with a note that comes back with the session; for chats only. */
 export let saveNoted: (session: Session, file: string | URL, note: string, options: SaveOptions) => Promise<void>;
 
-/** As {@link Session.decode}; for chats only. */
+/** As {@link Session.decode}; for chats and benchmarks only. */
 export let decodeChat: (session: Session, options: DecodeOptions, chat: ChatDecodeOptions) => DecodeStream;
 
 let nSessions = 0;

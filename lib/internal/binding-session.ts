@@ -106,6 +106,8 @@ export interface NativeDecodeOptions {
   readonly quality?: "exact" | "near";
   /** Of `near`. */
   readonly acceptance?: number;
+  /** For benchmarks: each drafted token stays with this probability, whatever the models say. */
+  readonly syntheticAcceptance?: number;
   /** Read with no other session's tokens. */
   readonly deterministic: boolean;
   readonly priority: number;

@@ -231,6 +231,10 @@ decode_options to_decode_options(const Napi::Object & from) {
     if (in.has("quality"))
         out.quality.is = in.text("quality") == "exact" ? quality_options::kind::exact : quality_options::kind::near;
     if (in.has("acceptance")) out.quality.acceptance = in.real("acceptance");
+    if (in.has("syntheticAcceptance")) {
+        out.quality.synthetic = in.real("syntheticAcceptance");
+        out.quality.finds_drafts = false;
+    }
     out.deterministic = in.flag("deterministic");
     out.priority = in.integer("priority");
     out.stop = in.texts("stop");

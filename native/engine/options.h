@@ -189,6 +189,9 @@ struct quality_options {
     float acceptance = 1.0f;  // near: the least probability, in those of the likeliest token
     // Drafts are looked for in the text as well.
     bool finds_drafts = true;
+    // For benchmarks, as models of random weights agree on nothing: a drafted token stays with this probability,
+    // whatever the models say. Negative: no such thing.
+    float synthetic = -1.0f;
 
     bool verifies() const { return is != kind::fast; }
 };

@@ -134,6 +134,10 @@ verified_decoding::chosen verified_decoding::choose(sampler & chooser) {
 
 // The drafted token itself, or what comes in its place.
 std::optional<llama_token> verified_decoding::judge(sampler & chooser, const drafted & one, const float * logits) {
+    if (quality_.synthetic >= 0) {
+        const std::optional<llama_token> own = own_token(chooser, logits);
+        return uniform_at(seed_, position(), drawn_for::acceptance) < quality_.synthetic ? one.token : own;
+    }
     if (quality_.is == quality_options::kind::near) {
         const llama_token likeliest = argmax(logits, llama_vocab_n_tokens(pair_.vocab()));
         const bool likely = logits[one.token] >= logits[likeliest] + std::log(quality_.acceptance);
