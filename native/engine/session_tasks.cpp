@@ -153,8 +153,12 @@ task::wish decode_task::next() const noexcept {
     wish out;
     out.is = wish::kind::token;
     const session & s = slot_->state;
+    const bool reads_again = refreshing_ || s.refresh_is_due(options_.refresh_interval) || s.owes();
+    // What was put aside comes back first, to the prefill model's cache as well; and another writer is handed it.
+    const bool changes_writer = !sampler_ && options_.writer && *options_.writer != s.writer();
+    out.beside = pair_.runs_apart(s.writer()) && !reads_again && !slot_->in_pool.aside && !changes_writer;
     if (!sampler_ || aborted() || sampler_->over() || s.context_full()) return out;
-    if (refreshing_ || s.refresh_is_due(options_.refresh_interval) || s.owes()) {
+    if (reads_again) {
         out.is = wish::kind::piece;
         out.within_answer = true;
     } else if (!options_.deterministic && !slot_->in_pool.aside) {
