@@ -58,8 +58,8 @@ struct pair_options {
     uint32_t max_waiting = 64;   // calls for one more session that wait for a place
     uint32_t batch_size = 512;   // tokens a micro-batch of the prefill
     double prefill_share = 0.6;  // of the time, while answers are written; see piece_size
-    // As if all models lay on devices of their own; for tests. See pair::runs_apart.
-    bool assume_apart = false;
+    // For tests: whether the models are taken for ones on different devices. See pair::runs_apart.
+    std::optional<bool> apart;
     // Of ordinary memory for what was read before; 0: it is not kept.
     uint64_t prefix_cache_bytes = 0;
     uint64_t available_bytes = 0;    // of ordinary memory before the load, for the default of that

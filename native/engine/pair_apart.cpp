@@ -20,7 +20,7 @@ void pair::part(const pair_options & options) {
     for (size_t i = 0; i < writers_.size(); i++) {
         if (shares(decode_side(i))) continue;
         const llama_model * model = llama_get_model(writers_[i].context.get());
-        writers_[i].apart = options.assume_apart || !have_one_in_common(own, devices_of(model));
+        writers_[i].apart = options.apart.value_or(!have_one_in_common(own, devices_of(model)));
         info_.runs_apart = info_.runs_apart || writers_[i].apart;
     }
     if (!info_.runs_apart) return;

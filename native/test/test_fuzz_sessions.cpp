@@ -140,7 +140,7 @@ void run_rounds(pair_options options, float tolerance) {
     CHECK(n_differ * 10 <= n_runs);
     CHECK_EQUAL(metrics.tasks.n_parked, 0u);
     CHECK_EQUAL(metrics.n_put_aside > 0, options.cache_tokens > 0);
-    CHECK_EQUAL(metrics.n_turns_beside > 0, options.assume_apart);
+    CHECK_EQUAL(metrics.n_turns_beside > 0, options.apart.value_or(false));
 }
 
 // It then makes no difference how often a reading began anew.
@@ -171,7 +171,7 @@ pair_options in_pool(pair_options options) {
 // As if the prefill model lay on another device: it computes on a second thread beside the answers of both writers.
 pair_options apart(pair_options options) {
     options.handover = handover_choice::translate;
-    options.assume_apart = true;
+    options.apart = true;
     return options;
 }
 
@@ -242,7 +242,7 @@ TEST("any sessions at once give nearly what each gives alone, where one of two w
     const writers_case f;
     pair_options options = in_batches(f.options());
     options.more_writers[0].cache_type_k = GGML_TYPE_F16;
-    options.assume_apart = true;
+    options.apart = true;
     run_rounds(options, close);
 }
 
