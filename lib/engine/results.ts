@@ -84,6 +84,11 @@ export interface PairInspection {
 export interface WriterInfo {
   readonly model: ModelInfo;
   readonly plan: HandoverPlan;
+  /**
+   * It can write while the prefill model reads: its layers lie on other devices, and it has a cache of its own. Prompts are
+   * then read in whole micro-batches beside its answers, whatever the `prefillShare`.
+   */
+  readonly runsApart: boolean;
 }
 
 /** A loaded pair. `decode` and `plan` are those of its first decode model. */
@@ -284,6 +289,8 @@ export interface PairMetrics {
   /** Tokens that all decode models have read, and in how many batches: one a token, or fewer where several sessions wrote. */
   readonly decodeTokens: number;
   readonly decodeBatches: number;
+  /** Turns that answers had, a token in each, while the prefill model was computing on other devices ({@link WriterInfo.runsApart}). */
+  readonly turnsBesidePrefill: number;
   /** Now. */
   readonly tasks: EngineTasks;
   /**

@@ -28,7 +28,7 @@ class engine::load_task final : public task {
             owner_.pool_ = std::make_unique<cache_pool>([tasks = owner_.scheduler_.get()] { tasks->wake(); });
             owner_.pair_->on_no_room([pool = owner_.pool_.get()] { pool->make_room(); });
         }
-        if (owner_.pair_->info().runs_apart)
+        if (owner_.pair_->runs_apart())
             owner_.pair_->use_second_thread(second_thread_of(*owner_.scheduler_, owner_.pool_.get()));
         owner_.files_ = std::make_unique<session_files>(*owner_.pair_, owner_.options_,
                                                         [tasks = owner_.scheduler_.get()] { tasks->wake(); });

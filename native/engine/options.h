@@ -95,6 +95,7 @@ struct writer_info {
     model_traits model;
     std::vector<adapter_facts> adapters;
     pair_plan plan;
+    bool runs_apart = false;  // can compute while the prefill model does
 };
 
 struct pair_info {
@@ -110,7 +111,6 @@ struct pair_info {
     uint64_t kv_bytes = 0;            // all caches together; one when shared
     uint64_t prefix_cache_bytes = 0;  // at most; 0: there is none
     bool flash_attn = true;
-    bool runs_apart = false;  // some decode model can compute while the prefill model does
     double load_ms = 0;
 };
 

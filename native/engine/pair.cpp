@@ -132,8 +132,10 @@ void pair::write_rows(llama_seq_id sequence, llama_pos position, const llama_tok
 void pair::set_info(const pair_options & options) {
     info_.prefill = models_.prefill_traits;
     info_.prefill_adapters = facts_of(models_.prefill_adapters);
-    for (const compared_writer & model : models_.writers)
-        info_.writers.push_back({ model.name, model.traits, facts_of(model.adapters), model.plan });
+    for (size_t i = 0; i < writers_.size(); i++) {
+        const compared_writer & model = models_.writers[i];
+        info_.writers.push_back({ model.name, model.traits, facts_of(model.adapters), model.plan, writers_[i].apart });
+    }
     info_.n_threads = options.n_threads;
     info_.flash_attn = uses_flash_attention(prefill_.get());
     info_.kv_bytes_per_token =

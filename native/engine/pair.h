@@ -66,6 +66,8 @@ class pair {
     // Whether a side can compute while the prefill model does: its layers lie on other devices, and it has a cache of
     // its own.
     bool runs_apart(pair_side side) const;
+    // Whether some side can.
+    bool runs_apart() const;
 
     // Where some side does: lets the prefill model compute on a second thread.
     void use_second_thread(second_thread how) { second_ = std::move(how); }

@@ -21,9 +21,8 @@ void pair::part(const pair_options & options) {
         if (shares(decode_side(i))) continue;
         const llama_model * model = llama_get_model(writers_[i].context.get());
         writers_[i].apart = options.apart.value_or(!have_one_in_common(own, devices_of(model)));
-        info_.runs_apart = info_.runs_apart || writers_[i].apart;
     }
-    if (!info_.runs_apart) return;
+    if (!runs_apart()) return;
     // Who has no layers on the CPU leaves its cores to the other: the threads of a pool wait for work by looking for
     // it.
     const auto threads_of = [&](const llama_model * model) {
@@ -46,6 +45,10 @@ void pair::part(const pair_options & options) {
 
 bool pair::runs_apart(pair_side side) const {
     return side != pair_side::prefill && writers_.at(decode_index(side)).apart;
+}
+
+bool pair::runs_apart() const {
+    return std::any_of(writers_.begin(), writers_.end(), [](const writer & one) { return one.apart; });
 }
 
 void pair::rest() {

@@ -160,7 +160,7 @@ TEST("a decode model runs apart which has a cache of its own and other devices t
     const auto runs_apart = [](const pair_options & how) {
         pair_info info;
         load(how, &info);
-        return info.runs_apart;
+        return info.writers[0].runs_apart;
     };
     options.handover = handover_choice::translate;
     CHECK(!runs_apart(options));
@@ -339,7 +339,7 @@ TEST("models on two devices run apart, and give what they give one after the oth
         (prefill_there ? options.prefill : options.decode).n_gpu_layers = -1;
         pair_info info;
         load(options, &info);
-        CHECK(info.runs_apart);
+        CHECK(info.writers[0].runs_apart);
         const written_beside both = write_beside(options, true);
         options.apart = false;
         CHECK(both.n_turns_beside > 0);
@@ -347,6 +347,6 @@ TEST("models on two devices run apart, and give what they give one after the oth
         options.apart.reset();
         options.prefill.n_gpu_layers = options.decode.n_gpu_layers = -1;
         load(options, &info);
-        CHECK(!info.runs_apart);
+        CHECK(!info.writers[0].runs_apart);
     }
 }
