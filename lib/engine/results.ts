@@ -244,7 +244,10 @@ export interface Histogram {
 
 /** The engine thread's tasks at one moment: the stages of sessions, the load, and what frees a session. */
 export interface EngineTasks {
-  /** In the step that the engine is at: one, or the sessions whose next tokens are computed in one batch. */
+  /**
+   * In the step that the engine is at: one, or the sessions whose next tokens are computed in one batch; and where models run
+   * apart ({@link WriterInfo.runsApart}), the one whose prompt is being read beside them.
+   */
   readonly running: number;
   /** Waiting for their turn: the queue's depth. A stage that is under way waits here between its steps. */
   readonly ready: number;
