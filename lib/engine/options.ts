@@ -95,7 +95,8 @@ export interface LoadPairOptions extends PoolOptions, PrefixOptions {
   /**
    * The share of the time that the reading of prompts gets while answers are being written: 0.01 to 1. The pieces that
    * prompts are read in are then cut to fit, by what reading and writing were seen to take; with 1 they stay whole
-   * micro-batches, and each token of an answer waits for one. While nothing is written, prompts have all of the time.
+   * micro-batches, and each token of an answer waits for one. While nothing is written, prompts have all of the time. It does
+   * not count for a decode model that runs apart ({@link WriterInfo.runsApart}).
    * @default 0.6
    */
   readonly prefillShare?: number | undefined;

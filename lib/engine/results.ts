@@ -86,6 +86,11 @@ export interface PairInspection {
 export interface WriterInfo {
   readonly model: ModelInfo;
   readonly plan: HandoverPlan;
+  /**
+   * It can write while the prefill model reads: its layers lie on other devices, and it has a cache of its own. Prompts are
+   * then read in whole micro-batches beside its answers, whatever the `prefillShare`.
+   */
+  readonly runsApart: boolean;
 }
 
 /** A loaded pair. `decode` and `plan` are those of its first decode model. */
@@ -243,7 +248,10 @@ export interface Histogram {
 
 /** The engine thread's tasks at one moment: the stages of sessions, the load, and what frees a session. */
 export interface EngineTasks {
-  /** In the step that the engine is at: one, or the sessions whose next tokens are computed in one batch. */
+  /**
+   * In the step that the engine is at: one, or the sessions whose next tokens are computed in one batch; and where models run
+   * apart ({@link WriterInfo.runsApart}), the one whose prompt is being read beside them.
+   */
   readonly running: number;
   /** Waiting for their turn: the queue's depth. A stage that is under way waits here between its steps. */
   readonly ready: number;
@@ -288,6 +296,8 @@ export interface PairMetrics {
   /** Tokens that all decode models have read, and in how many batches: one a token, or fewer where several sessions wrote. */
   readonly decodeTokens: number;
   readonly decodeBatches: number;
+  /** Turns that answers had, a token in each, while the prefill model was computing on other devices ({@link WriterInfo.runsApart}). */
+  readonly turnsBesidePrefill: number;
   /** Now. */
   readonly tasks: EngineTasks;
   /**

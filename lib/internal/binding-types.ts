@@ -232,7 +232,12 @@ export interface NativeInspection {
 }
 
 export interface NativePairInfo extends NativeInspection {
-  readonly writers: { readonly name: string; readonly model: NativeModelInfo; readonly plan: NativePlan }[];
+  readonly writers: {
+    readonly name: string;
+    readonly model: NativeModelInfo;
+    readonly plan: NativePlan;
+    readonly runsApart: boolean;
+  }[];
   readonly contextSize: number;
   readonly cacheTokens: number;
   readonly maxSessions: number;
@@ -253,6 +258,7 @@ export interface NativePairMetrics {
   readonly prefillBatches: number;
   readonly decodeTokens: number;
   readonly decodeBatches: number;
+  readonly turnsBesidePrefill: number;
   readonly tasks: { readonly running: number; readonly ready: number; readonly waitingForReader: number };
   readonly timeToFirstTokenMs: NativeHistogram;
   readonly timeBetweenTokensMs: NativeHistogram;

@@ -287,6 +287,7 @@ Napi::Value from_pair_info(Napi::Env env, const pair_info & info) {
         w.Set("name", writer.name);
         w.Set("model", from_model(env, writer.model, writer.adapters));
         w.Set("plan", from_plan(env, writer.plan));
+        w.Set("runsApart", writer.runs_apart);
         writers.Set(writers.Length(), w);
     }
     out.Set("writers", writers);

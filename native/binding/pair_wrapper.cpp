@@ -171,6 +171,7 @@ Napi::Value pair_wrapper::metrics(const Napi::CallbackInfo & info) {
     out.Set("prefillBatches", (double) metrics.n_prefill_batches);
     out.Set("decodeTokens", (double) metrics.n_decode_tokens);
     out.Set("decodeBatches", (double) metrics.n_decode_batches);
+    out.Set("turnsBesidePrefill", (double) metrics.n_turns_beside);
     Napi::Object tasks = Napi::Object::New(info.Env());
     tasks.Set("running", (double) metrics.tasks.n_running);
     tasks.Set("ready", (double) metrics.tasks.n_ready);

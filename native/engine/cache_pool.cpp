@@ -47,6 +47,20 @@ task::turn cache_pool::run(const std::shared_ptr<pool_member> & member, uint64_t
     }
 }
 
+void cache_pool::run_beside(const std::function<void()> & work) {
+    struct step_within {
+        cache_pool & pool;
+        explicit step_within(cache_pool & of) : pool(of) { pool.outer_ = std::exchange(pool.current_, nullptr); }
+        ~step_within() { pool.current_ = std::exchange(pool.outer_, nullptr); }
+    };
+    {
+        const step_within scope(*this);
+        work();
+    }
+    // Its cells can be had again.
+    freed();
+}
+
 void cache_pool::add(const std::shared_ptr<pool_member> & member) {
     if (std::find(members_.begin(), members_.end(), member) == members_.end()) members_.push_back(member);
     member->last_used = ++n_steps_;
@@ -71,7 +85,7 @@ void cache_pool::make_room() {
     std::vector<pool_holder> holders;
     std::vector<pool_member *> found;
     for (const auto & member : members_) {
-        if (member.get() == current_ || !member->holds_cells()) continue;
+        if (member.get() == current_ || member.get() == outer_ || !member->holds_cells()) continue;
         pool_holder holder;
         if (member->arrived)
             holder.is = member->waits_for_reader ? pool_holder::state::waits_for_reader : pool_holder::state::works;
@@ -82,7 +96,7 @@ void cache_pool::make_room() {
     }
     const auto chosen = who_gives_way(holders, current_ ? current_->arrived : std::nullopt);
     if (!chosen) {
-        if (!found.empty()) throw no_room();
+        if (!found.empty() || outer_) throw no_room();
         throw failure(error_code::internal, "the pool has no room for one session");
     }
     pool_member & gives = *found[*chosen];

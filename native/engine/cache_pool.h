@@ -47,6 +47,10 @@ class cache_pool {
     task::turn run(const std::shared_ptr<pool_member> & member, uint64_t arrived, bool needs_cells,
                    const std::function<task::turn()> & step);
 
+    // Does the work within a step, and what comes with it: steps of other sessions. The one whose step it is keeps its
+    // cells.
+    void run_beside(const std::function<void()> & work);
+
     // Puts one session aside. Throws no_room where those who hold cells have the right to them, ERR_INTERNAL where
     // nobody else holds any, ERR_OUT_OF_MEMORY.
     void make_room();
@@ -70,6 +74,7 @@ class cache_pool {
     std::function<void()> wake_;
     std::vector<std::shared_ptr<pool_member>> members_;
     pool_member * current_ = nullptr;  // whose step runs
+    pool_member * outer_ = nullptr;    // in whose step that one's runs; see run_beside
     bool somebody_waits_ = false;
     uint64_t n_steps_ = 0;
     std::atomic<uint32_t> n_aside_{ 0 };

@@ -57,7 +57,7 @@ void cached_sequence::take_over(const llama_token * text, const prefix_cache::ma
             end += piece.n;
         }
     } catch (...) {
-        pair::forget(cache_, sequence_, (llama_pos) at);
+        pair_.forget(cache_, sequence_, (llama_pos) at);
         throw;
     }
     if (found.state && !pair_.restore_uncuttable(cache_, sequence_, *found.state)) {
@@ -73,6 +73,7 @@ void cached_sequence::share(const cached_sequence & other, uint32_t n) {
     if (aside_ || other.aside_ || n_owed() > 0)
         throw failure(error_code::internal, "cells were to be shared of or with a sequence that is not there");
     const bool was_whole = n_whole() == at;
+    pair_.settle(cache_);
     llama_memory_seq_cp(llama_get_memory(cache_), other.sequence_, sequence_, (llama_pos) at, (llama_pos) n);
     took(n - at, pair_side::prefill);
     if (was_whole) n_whole_ = std::max(at, std::min(other.n_whole(), n));
@@ -144,6 +145,7 @@ void cached_sequence::copy(const cached_sequence & from) {
 
 void cached_sequence::mark() {
     if (pair_.can_cut() || marked_ == held_) return;
+    pair_.settle(cache_);
     const llama_memory_t memory = llama_get_memory(cache_);
     const llama_seq_id spare = pair_.spare_of(sequence_);
     forget(spare, 0);
@@ -153,10 +155,11 @@ void cached_sequence::mark() {
 
 void cached_sequence::forget(llama_seq_id which, uint32_t from) {
     if (distrusted_) pair_.wipe(cache_, which, (llama_pos) from);
-    pair::forget(cache_, which, (llama_pos) from);
+    pair_.forget(cache_, which, (llama_pos) from);
 }
 
 void cached_sequence::go_back(uint32_t n) {
+    pair_.settle(cache_);
     if (pair_.can_cut()) {
         forget(sequence_, n);
         held_.truncate(n);
@@ -223,7 +226,7 @@ bool cached_sequence::bring_back() {
         llama_memory_seq_cp(llama_get_memory(cache_), sequence_, spare, -1, -1);
         if (!pair_.restore(cache_, spare, aside_->mark, state_part::uncuttable))
             throw failure(error_code::internal, "a session's mark could not be restored");
-        pair::forget(cache_, spare, (llama_pos) n);
+        pair_.forget(cache_, spare, (llama_pos) n);
     }
     const uint32_t n = held_.size();
     held_ = aside_->held;

@@ -1,9 +1,9 @@
 #include "engine.h"
 
-#include "cached_sequence.h"
-#include "clock.h"
 #include "failure.h"
 #include "prompt.h"
+#include "row_batches.h"
+#include "second_thread.h"
 #include "text.h"
 
 #include <algorithm>
@@ -28,6 +28,8 @@ class engine::load_task final : public task {
             owner_.pool_ = std::make_unique<cache_pool>([tasks = owner_.scheduler_.get()] { tasks->wake(); });
             owner_.pair_->on_no_room([pool = owner_.pool_.get()] { pool->make_room(); });
         }
+        if (owner_.pair_->runs_apart())
+            owner_.pair_->use_second_thread(second_thread_of(*owner_.scheduler_, owner_.pool_.get()));
         owner_.files_ = std::make_unique<session_files>(*owner_.pair_, owner_.options_,
                                                         [tasks = owner_.scheduler_.get()] { tasks->wake(); });
         end_.done(owner_.pair_->info());
@@ -43,44 +45,6 @@ class engine::load_task final : public task {
 };
 
 engine::engine(const pair_options & options) : options_(options), places_(options.max_sessions, options.max_waiting) {}
-
-// One token of each task's session in one batch of one writer's.
-static void read_batch(pair & models, const scheduler::row_request * requests, size_t n) {
-    const pair_side by = requests[0].row.by;
-    if (n < 2 || !models.costs(by).pays(n)) return;
-    const stopwatch watch;
-    try {
-        std::vector<batch_row> rows;
-        for (size_t i = 0; i < n; i++) rows.push_back(requests[i].row);
-        if (!cached_sequence::read_rows(models, rows)) return;
-    } catch (...) {
-        return;  // whose fault it is shows when each reads alone
-    }
-    llama_context * ctx = models.context(by);
-    llama_synchronize(ctx);
-    const double ms = watch.milliseconds();
-    models.costs(by).saw(n, ms);
-    for (size_t i = 0; i < n; i++) {
-        const auto & [task, row] = requests[i];
-        if (const float * logits = llama_get_logits_ith(ctx, (int32_t) i))
-            task->got_row(logits, ms);
-        else
-            row.cache->cut(row.cache->size() - 1);
-    }
-}
-
-// A batch for each context, since a second one would take the place of the first one's logits.
-static void read_rows(pair & models, std::vector<scheduler::row_request> & requests) {
-    const auto place = [&](const scheduler::row_request & request) {
-        // llama.cpp makes one micro-batch of sequences that follow one another.
-        return std::make_pair(models.context(request.row.by), request.row.cache->sequence());
-    };
-    std::sort(requests.begin(), requests.end(), [&](const auto & a, const auto & b) { return place(a) < place(b); });
-    for (size_t begin = 0, end = 0; begin < requests.size(); begin = end) {
-        while (end < requests.size() && place(requests[end]).first == place(requests[begin]).first) end++;
-        read_batch(models, &requests[begin], end - begin);
-    }
-}
 
 std::shared_ptr<engine> engine::load(const pair_options & options, std::function<void(float)> on_progress,
                                      completion<pair_info> end) {
@@ -274,6 +238,7 @@ pair_metrics engine::metrics() {
     out.n_waiting = places_.n_waiting();
     out.n_aside = pool_ ? pool_->n_aside() : 0;
     out.n_put_aside = pool_ ? pool_->n_put_aside() : 0;
+    out.n_turns_beside = scheduler_->n_turns_beside();
     return out;
 }
 

@@ -58,6 +58,8 @@ struct pair_options {
     uint32_t max_waiting = 64;   // calls for one more session that wait for a place
     uint32_t batch_size = 512;   // tokens a micro-batch of the prefill
     double prefill_share = 0.6;  // of the time, while answers are written; see piece_size
+    // For tests: whether the models are taken for ones on different devices. See pair::runs_apart.
+    std::optional<bool> apart;
     // Of ordinary memory for what was read before; 0: it is not kept.
     uint64_t prefix_cache_bytes = 0;
     uint64_t available_bytes = 0;    // of ordinary memory before the load, for the default of that
@@ -93,6 +95,7 @@ struct writer_info {
     model_traits model;
     std::vector<adapter_facts> adapters;
     pair_plan plan;
+    bool runs_apart = false;  // can compute while the prefill model does
 };
 
 struct pair_info {
@@ -128,6 +131,8 @@ struct pair_metrics {
     uint32_t n_waiting = 0;    // calls that wait for a place
     uint32_t n_aside = 0;      // sessions that are put aside; see cache_pool
     uint64_t n_put_aside = 0;  // how often one was
+    // Turns that answers had while the prefill model computed; see scheduler::compute_beside.
+    uint64_t n_turns_beside = 0;
     prefix_cache_counts prefixes;
     prefix_files_counts prefix_files;
     task_counts tasks;

@@ -42,8 +42,10 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     pool_ = std::make_unique<compute_pool>(options.n_threads);
     make_contexts(options, should_abort, abort_data);
 
-    batch_ = llama_batch_init((int32_t) std::max(info_.batch_size, options.max_sessions), 0, 1);
-    if (!batch_.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
+    for (llama_batch & batch : batches_) {
+        batch = llama_batch_init((int32_t) std::max(info_.batch_size, options.max_sessions), 0, 1);
+        if (!batch.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
+    }
     set_info(options);
     make_prefix_cache(options);
     info_.load_ms = watch.milliseconds();
@@ -110,13 +112,13 @@ void pair::open_prefix_files(const pair_options & options) {
 }
 
 void pair::give_rows(llama_seq_id sequence, llama_pos from, uint32_t n, uint8_t * out) {
-    if (last_read_) llama_synchronize(last_read_);
+    synchronize(prefill_.get());
     rows_->read(sequence, from, n, out);
 }
 
 void pair::write_rows(llama_seq_id sequence, llama_pos position, const llama_token * tokens, uint32_t n,
                       const stored_tokens & from, uint32_t first) {
-    if (last_read_) llama_synchronize(last_read_);
+    synchronize(prefill_.get());
     with_room([&] {
         try {
             rows_->write(sequence, position, tokens, n, from, first);
@@ -130,8 +132,10 @@ void pair::write_rows(llama_seq_id sequence, llama_pos position, const llama_tok
 void pair::set_info(const pair_options & options) {
     info_.prefill = models_.prefill_traits;
     info_.prefill_adapters = facts_of(models_.prefill_adapters);
-    for (const compared_writer & model : models_.writers)
-        info_.writers.push_back({ model.name, model.traits, facts_of(model.adapters), model.plan });
+    for (size_t i = 0; i < writers_.size(); i++) {
+        const compared_writer & model = models_.writers[i];
+        info_.writers.push_back({ model.name, model.traits, facts_of(model.adapters), model.plan, writers_[i].apart });
+    }
     info_.n_threads = options.n_threads;
     info_.flash_attn = uses_flash_attention(prefill_.get());
     info_.kv_bytes_per_token =
@@ -142,7 +146,8 @@ void pair::set_info(const pair_options & options) {
 }
 
 pair::~pair() {
-    if (batch_.token) llama_batch_free(batch_);
+    for (llama_batch & batch : batches_)
+        if (batch.token) llama_batch_free(batch);
 }
 
 const std::string & pair::name_of(pair_side side) const {
@@ -195,57 +200,65 @@ bool pair::read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos 
                 uint32_t n_logits) {
     // A graph without any logits is another graph, which cannot be reused, and Chameleon's does not even bear it.
     n_logits = std::max(n_logits, 1u);
-    batch_.n_tokens = (int32_t) n;
+    llama_batch & batch = batch_of(by);
+    batch.n_tokens = (int32_t) n;
     for (uint32_t i = 0; i < n; i++) {
-        batch_.token[i] = tokens[i];
-        batch_.pos[i] = position + (llama_pos) i;
-        batch_.n_seq_id[i] = 1;
-        batch_.seq_id[i][0] = sequence;
-        batch_.logits[i] = i + n_logits >= n;
+        batch.token[i] = tokens[i];
+        batch.pos[i] = position + (llama_pos) i;
+        batch.n_seq_id[i] = 1;
+        batch.seq_id[i][0] = sequence;
+        batch.logits[i] = i + n_logits >= n;
     }
     return run_batch(by);
 }
 
 bool pair::read_rows(pair_side by, const std::vector<llama_token> & tokens, const std::vector<llama_pos> & positions,
                      const std::vector<llama_seq_id> & sequences) {
-    batch_.n_tokens = (int32_t) tokens.size();
+    llama_batch & batch = batch_of(by);
+    batch.n_tokens = (int32_t) tokens.size();
     for (size_t i = 0; i < tokens.size(); i++) {
-        batch_.token[i] = tokens[i];
-        batch_.pos[i] = positions[i];
-        batch_.n_seq_id[i] = 1;
-        batch_.seq_id[i][0] = sequences[i];
-        batch_.logits[i] = 1;
+        batch.token[i] = tokens[i];
+        batch.pos[i] = positions[i];
+        batch.n_seq_id[i] = 1;
+        batch.seq_id[i][0] = sequences[i];
+        batch.logits[i] = 1;
     }
     return run_batch(by);
 }
 
 bool pair::run_batch(pair_side by) {
     llama_context * ctx = context(by);
+    const llama_batch & batch = batch_of(by);
+    if (is_computing_ && ctx == prefill_.get())
+        throw failure(error_code::internal, "the prefill model was to read while it computes");
     // Contexts may use the same cells, and a device computes behind the back of the call that returned.
     if (last_read_ && last_read_ != ctx) llama_synchronize(last_read_);
     last_read_ = ctx;
-    const log_capture log;
+    std::string errors;
     const auto decode = [&] {
+        const log_capture log;
         if (maps_layers_ && shares(by))
-            for (int32_t i = 0; i < batch_.n_tokens; i++)
-                if (i == 0 || batch_.seq_id[i][0] != batch_.seq_id[i - 1][0])
-                    align_write_position(ctx, batch_.seq_id[i][0]);
-        return llama_decode(ctx, batch_);
+            for (int32_t i = 0; i < batch.n_tokens; i++)
+                if (i == 0 || batch.seq_id[i][0] != batch.seq_id[i - 1][0])
+                    align_write_position(ctx, batch.seq_id[i][0]);
+        const int32_t status = llama_decode(ctx, batch);
+        if (status != 0) errors = log.errors();
+        return status;
     };
-    int32_t status = decode();
+    int32_t status = compute(ctx, decode);
     // No cells are free, and nothing was written.
-    for (; status == 1 && make_room_; status = decode()) make_room_();
+    for (; status == 1 && make_room_; status = compute(ctx, decode)) make_room_();
     switch (status) {
     case 0:
-        n_tokens_[by != pair_side::prefill] += (uint64_t) batch_.n_tokens;
+        n_tokens_[by != pair_side::prefill] += (uint64_t) batch.n_tokens;
         n_batches_[by != pair_side::prefill]++;
-        if (by != pair_side::prefill) meters_->decode_batch_sizes.add(batch_.n_tokens);
+        if (by != pair_side::prefill) meters_->decode_batch_sizes.add(batch.n_tokens);
         return true;
     case 2: return false;
-    case -2: throw failure(error_code::out_of_memory, "not enough memory for a step of inference: " + log.errors());
+    case -2: throw failure(error_code::out_of_memory, "not enough memory for a step of inference: " + errors);
     default:
         throw failure(error_code::inference_failed,
-                      "llama.cpp failed with status " + std::to_string(status) + ": " + log.errors(),
+                      "llama.cpp failed with status " + std::to_string(status) + ": " + errors,
                       { { "status", status } });
     }
 }
@@ -266,6 +279,7 @@ pair_metrics pair::metrics() const {
 
 handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept, pair_side writer) {
     const stopwatch watch;
+    settle(prefill_.get());
     handover_report report;
     if (writer == pair_side::prefill) {
         report.reason = "the prefill model writes by itself";
@@ -289,6 +303,7 @@ handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32
 
 void pair::hand_back(llama_seq_id sequence, llama_pos from, pair_side side) {
     if (shares(side)) return;
+    settle(prefill_.get());
     writer & own = writer_of(side);
     if (!own.back) {
         const translator & how = models_.writers[decode_index(side)].how;
@@ -314,36 +329,37 @@ void pair::with_room(const std::function<void()> & write) {
 }
 
 void pair::copy(llama_context * ctx, llama_seq_id from, llama_seq_id to) {
-    if (last_read_) llama_synchronize(last_read_);
+    synchronize(ctx);
     copy_sequence(ctx, from, to);
 }
 
 sequence_state pair::save(llama_context * ctx, llama_seq_id sequence, state_part part) {
-    if (last_read_) llama_synchronize(last_read_);
+    synchronize(ctx);
     return save_sequence(ctx, sequence, part);
 }
 
 bool pair::restore(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part) {
-    if (last_read_) llama_synchronize(last_read_);
+    synchronize(ctx);
     return restore_sequence(ctx, sequence, state, part);
 }
 
 std::vector<uint8_t> pair::save_uncuttable(llama_context * ctx, llama_seq_id sequence) {
-    if (last_read_) llama_synchronize(last_read_);
+    synchronize(ctx);
     return overfill::save_uncuttable(ctx, sequence);
 }
 
 bool pair::restore_uncuttable(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state) {
-    if (last_read_) llama_synchronize(last_read_);
+    synchronize(ctx);
     return overfill::restore_uncuttable(ctx, sequence, state);
 }
 
 void pair::wipe(llama_context * ctx, llama_seq_id sequence, llama_pos from) {
-    if (last_read_) llama_synchronize(last_read_);
+    synchronize(ctx);
     wipe_cells(ctx, sequence, from);
 }
 
 void pair::forget(llama_context * ctx, llama_seq_id sequence, llama_pos from) {
+    settle(ctx);
     if (!llama_memory_seq_rm(llama_get_memory(ctx), sequence, from, -1))
         throw failure(error_code::internal, "a memory that can be cut refused to be");
 }

@@ -14,6 +14,7 @@
 #include "piece_size.h"
 #include "prefix_cache.h"
 #include "prefix_files.h"
+#include "second_thread.h"
 #include "sequence_state.h"
 #include "token_pieces.h"
 
@@ -62,6 +63,17 @@ class pair {
     // Of the first decode model.
     llama_context * decode_context() const { return context(pair_side::decode); }
     llama_context * context(pair_side side) const;
+
+    // Whether a side can compute while the prefill model does: its layers lie on other devices, and it has a cache of
+    // its own.
+    bool runs_apart(pair_side side) const;
+    // Whether some side can.
+    bool runs_apart() const;
+
+    // Where some side does: lets the prefill model compute on a second thread.
+    void use_second_thread(second_thread how) { second_ = std::move(how); }
+    // Waits until nothing computes in the context there. For whoever is about to touch its memory.
+    void settle(const llama_context * ctx) const;
 
     // Tokens that a side can read at once: for an answer, a decode model needs no more than one at a time.
     uint32_t batch_size(pair_side side) const;
@@ -114,7 +126,7 @@ class pair {
     }
 
     // Nothing is to be read for now: lets the threads sleep.
-    void rest() { pool_->rest(); }
+    void rest();
 
     // Makes a sequence of the context's memory a copy of another.
     void copy(llama_context * ctx, llama_seq_id from, llama_seq_id to);
@@ -147,7 +159,7 @@ class pair {
     void wipe(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
     // Removes the positions from `from` on, in the given context. Throws ERR_INTERNAL if its memory cannot.
-    static void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
+    void forget(llama_context * ctx, llama_seq_id sequence, llama_pos from);
 
   private:
     // What a decode model has beside its weights.
@@ -157,9 +169,13 @@ class pair {
         std::unique_ptr<translate_handover> back;  // made when it is first needed
         batch_costs costs;
         draft_costs drafts;
+        bool apart = false;  // see runs_apart
     };
 
+    llama_batch & batch_of(pair_side by) { return batches_[context(by) != prefill_.get()]; }
     bool run_batch(pair_side by);
+    int32_t compute(llama_context * ctx, const std::function<int32_t()> & decode);
+    void synchronize(const llama_context * ctx) const;
     void with_room(const std::function<void()> & write);
     const pair_plan & plan_of(pair_side side) const { return models_.writers.at(decode_index(side)).plan; }
     writer & writer_of(pair_side side) { return writers_.at(decode_index(side)); }
@@ -167,15 +183,17 @@ class pair {
     bool share_memory(size_t index, llama_context_params params);
     void make_writer(size_t index, const pair_options & options, const writer_options & asked,
                      llama_context_params params);
+    void part(const pair_options & options);
     void set_info(const pair_options & options);
     void make_prefix_cache(const pair_options & options);
     void open_prefix_files(const pair_options & options);
 
-    // Freed from the bottom up: the batch, the writers (each its handovers before its context, whose cache refers to
-    // the prefill context's), the prefill context, the thread pool all use, the adapters, the models.
+    // Freed from the bottom up: the batches, the writers (each its handovers before its context, whose cache refers to
+    // the prefill context's), the prefill context, the thread pools they use, the adapters, the models.
     compared_models models_;
     std::shared_ptr<token_pieces> pieces_;
     std::unique_ptr<compute_pool> pool_;
+    std::unique_ptr<compute_pool> prefill_pool_;  // where the prefill model cannot use the one of all
     context_ptr prefill_;
     std::vector<writer> writers_;    // as models_.writers
     std::unique_ptr<kv_rows> rows_;  // of the prefill context
@@ -186,8 +204,10 @@ class pair {
     batch_costs prefill_costs_;
     draft_costs prefill_draft_costs_;
     implementation_options implementation_;
-    llama_batch batch_{};
-    llama_context * last_read_ = nullptr;  // the context that computed last
+    llama_batch batches_[2] = {};          // of the prefill context, of all others
+    llama_context * last_read_ = nullptr;  // the context that computed last on the engine's thread
+    second_thread second_;
+    bool is_computing_ = false;  // the prefill context, on the second thread
     bool can_cut_ = true;
     std::function<void()> make_room_;
     piece_size beside_answers_;

@@ -208,6 +208,7 @@ void pair::make_contexts(const pair_options & options, ggml_abort_callback shoul
                 make_writer(i, options, asked[i], params);
                 prepare(writers_[i].context.get(), models_.writers[i].adapters);
             });
+    part(options);
 }
 
 }  // namespace overfill

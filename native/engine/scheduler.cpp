@@ -3,9 +3,14 @@
 #include "clock.h"
 #include "options.h"
 
+#include <algorithm>
+#include <exception>
 #include <new>
 
 namespace overfill {
+
+// On the second thread: the task that it computes for.
+static thread_local const task * computes_here = nullptr;
 
 // Made while there is memory: the thread that reports it must not fail.
 static const failure disposed(error_code::disposed, "the pair was disposed");
@@ -53,12 +58,14 @@ void scheduler::stop() {
     stopping_ = true;
     // Under the lock the thread cannot let go of the tasks that run.
     for (task * running : running_) running->abort();
+    if (computes_) computes_->abort();
     changed_.notify_one();
 }
 
 bool scheduler::should_abort(void * data) {
     const auto * self = static_cast<const scheduler *>(data);
     if (self->stopping_.load(std::memory_order_relaxed)) return true;
+    if (computes_here) return computes_here->aborted();
     // llama.cpp asks on the engine thread, which alone changes the list. What several tasks wait for is one token,
     // which is finished: a graph that is left halfway may have moved other sequences' recurrent states.
     return self->running_.size() == 1 && self->running_[0]->aborted();
@@ -76,7 +83,28 @@ struct scheduler::round {
 // One piece in so many goes to the task that has waited longest, whatever the others' priorities.
 static constexpr uint64_t fair_pieces = 8;
 
-scheduler::round scheduler::next_round() {
+scheduler::tasks::iterator scheduler::next_piece() {
+    const bool by_age = n_pieces_ % fair_pieces == fair_pieces - 1;
+    auto chosen = ready_.end();
+    task::wish wish_of_chosen;
+    const auto goes_first = [&](const task & item, const task::wish & wish) {
+        if (chosen == ready_.end()) return true;
+        if (!by_age && wish.within_answer != wish_of_chosen.within_answer) return wish.within_answer;
+        if (!by_age && wish.priority != wish_of_chosen.priority) return wish.priority > wish_of_chosen.priority;
+        return item.arrived_ < (*chosen)->arrived_;
+    };
+    for (auto it = ready_.begin(); it != ready_.end(); it++) {
+        const task::wish wish = (*it)->next();
+        if (wish.is != task::wish::kind::piece || !goes_first(**it, wish)) continue;
+        chosen = it;
+        wish_of_chosen = wish;
+    }
+    return chosen;
+}
+
+// `beside`: of the answers that go on beside a piece, and no piece. These are left out where there is one, as they have
+// their turns while it is computed.
+scheduler::round scheduler::next_round(bool beside) {
     round out;
     // Without memory for a list of several, a task reads its token alone: the thread must not fail.
     const auto ask = [&](task & item, const task::wish & wish) {
@@ -89,29 +117,18 @@ scheduler::round scheduler::next_round() {
         }
         return true;
     };
-    const bool by_age = n_pieces_ % fair_pieces == fair_pieces - 1;
-    auto chosen = ready_.end();
-    task::wish wish_of_chosen;
-    const auto goes_first = [&](const task & item, const task::wish & wish) {
-        if (chosen == ready_.end()) return true;
-        if (!by_age && wish.within_answer != wish_of_chosen.within_answer) return wish.within_answer;
-        if (!by_age && wish.priority != wish_of_chosen.priority) return wish.priority > wish_of_chosen.priority;
-        return item.arrived_ < (*chosen)->arrived_;
-    };
+    if (const auto chosen = beside ? ready_.end() : next_piece(); chosen != ready_.end())
+        out.piece.splice(out.piece.end(), ready_, chosen);
+    const bool besides_wanted = beside || out.piece.empty();
     for (auto it = ready_.begin(); it != ready_.end();) {
         const auto item = it++;
         const task::wish wish = (*item)->next();
-        if (wish.is == task::wish::kind::piece) {
-            if (!goes_first(**item, wish)) continue;
-            chosen = item;
-            wish_of_chosen = wish;
-            continue;
-        }
-        out.answers = out.answers || wish.is == task::wish::kind::token;
+        if (wish.is == task::wish::kind::piece || (wish.beside ? !besides_wanted : beside)) continue;
+        // What does not compete with a piece does not make it shorter.
+        out.answers = out.answers || (wish.is == task::wish::kind::token && !wish.beside);
         tasks & list = ask(**item, wish) ? out.with_rows : out.turns;
         list.splice(list.end(), ready_, item);
     }
-    if (chosen != ready_.end()) out.piece.splice(out.piece.end(), ready_, chosen);
     return out;
 }
 
@@ -119,6 +136,7 @@ void scheduler::take_turns(tasks & current, uint64_t n_wakes, std::unique_lock<s
     while (!current.empty() && !stopping_) {
         task & item = *current.front();
         running_.assign(1, &item);
+        n_turns_++;
         lock.unlock();
         task::turn turn = task::turn::done;
         try {
@@ -157,20 +175,83 @@ void scheduler::run_round(round & current, std::unique_lock<std::mutex> & lock) 
     }
     take_turns(current.with_rows, n_wakes, lock);
     take_turns(current.turns, n_wakes, lock);
-    if (!current.piece.empty()) {
-        n_pieces_++;
-        if (hooks_.before_piece)
-            hooks_.before_piece(current.answers ? std::optional<double>(watch.milliseconds()) : std::nullopt);
-        take_turns(current.piece, n_wakes, lock);
-        if (hooks_.after_piece) {
-            lock.unlock();
-            hooks_.after_piece();
-            lock.lock();
-        }
+    if (!current.piece.empty())
+        run_piece(current.piece, current.answers ? std::optional<double>(watch.milliseconds()) : std::nullopt, lock);
+}
+
+void scheduler::run_piece(tasks & piece, const std::optional<double> & answers_ms,
+                          std::unique_lock<std::mutex> & lock) {
+    const uint64_t n_before = n_rounds_beside_;
+    n_pieces_++;
+    if (hooks_.before_piece) hooks_.before_piece(answers_ms);
+    in_piece_ = true;
+    take_turns(piece, n_wakes_, lock);
+    in_piece_ = false;
+    if (hooks_.after_piece) {
+        lock.unlock();
+        hooks_.after_piece();
+        lock.lock();
     }
+    // A piece of which nothing was computed: it was found in a cache, say.
+    if (n_rounds_beside_ == n_before && any_beside()) run_round_beside(lock);
+}
+
+bool scheduler::any_beside() const {
+    return !stopping_ &&
+           std::any_of(ready_.begin(), ready_.end(), [](const auto & item) { return item->next().beside; });
+}
+
+void scheduler::run_round_beside(std::unique_lock<std::mutex> & lock) {
+    n_rounds_beside_++;
+    round current = next_round(true);
+    run_round(current, lock);
+}
+
+void scheduler::compute_beside(const std::function<void()> & work) {
+    if (!in_piece_ || computes_) return work();
+    task * const piece = running_.front();
+    std::exception_ptr failed;
+    const std::function<void()> on_side = [&] {
+        computes_here = piece;
+        try {
+            work();
+        } catch (...) {
+            failed = std::current_exception();
+        }
+        computes_here = nullptr;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        is_computed_ = true;
+        changed_.notify_one();
+    };
+    std::unique_lock<std::mutex> lock(mutex_);
+    computes_ = piece;
+    is_computed_ = false;
+    if (!side_->begin(on_side)) {
+        computes_ = nullptr;
+        lock.unlock();
+        return work();
+    }
+    running_.clear();
+    while (true) {
+        changed_.wait(lock, [this] { return is_computed_ || any_beside(); });
+        if (is_computed_) break;
+        const size_t n_before = n_turns_;
+        run_round_beside(lock);
+        n_turns_beside_ += n_turns_ - n_before;
+    }
+    running_.assign(1, piece);
+    computes_ = nullptr;
+    lock.unlock();
+    if (failed) std::rethrow_exception(std::exchange(failed, nullptr));
+}
+
+void scheduler::wait_for_beside() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    changed_.wait(lock, [this] { return !computes_ || is_computed_; });
 }
 
 void scheduler::run() noexcept {
+    side_.emplace();
     std::unique_lock<std::mutex> lock(mutex_);
     while (true) {
         if (hooks_.on_idle && ready_.empty() && !stopping_) {
@@ -180,7 +261,7 @@ void scheduler::run() noexcept {
         }
         changed_.wait(lock, [this] { return stopping_ || !ready_.empty(); });
         if (stopping_) break;
-        round current = next_round();
+        round current = next_round(false);
         run_round(current, lock);
     }
 
@@ -191,6 +272,7 @@ void scheduler::run() noexcept {
     lock.unlock();
     for (const auto & item : left) item->fail(disposed);
     left.clear();
+    side_.reset();
     if (hooks_.on_exit) hooks_.on_exit();
 }
 

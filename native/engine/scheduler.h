@@ -2,11 +2,16 @@
 // several read in one batch where that pays; and so has what takes no time. Of those that read long texts, one reads a
 // piece of its text, which is kept short while answers are written. So sessions advance together, and an abort waits
 // for no more than a step.
+//
+// Where the models sit apart (pair::runs_apart), what the prefill model computes for a piece is computed on a second
+// thread (compute_beside). The step of the piece waits for it on the engine thread, which meanwhile goes on with the
+// answers that need nothing of the prefill model's. All else happens on the engine thread, one thing after the other.
 #pragma once
 
 #include "cache_ledger.h"
 #include "failure.h"
 #include "joined_thread.h"
+#include "side_thread.h"
 
 #include <llama.h>
 
@@ -59,6 +64,8 @@ class task {
         bool within_answer = false;
         // Of a piece: the higher goes first.
         int32_t priority = 0;
+        // Of a token: may be written while a piece is computed on the second thread.
+        bool beside = false;
     };
     virtual wish next() const noexcept { return {}; }
 
@@ -122,8 +129,17 @@ class scheduler {
     // Any thread. Aborts the running step; tasks that wait fail with ERR_DISPOSED.
     void stop();
 
+    // Engine thread, within the step of a piece: has the work done on the second thread, and gives turns to the answers
+    // that go on beside it (wish::beside). Returns when it is done, and throws what it throws. Within any other step,
+    // and where the system has no thread to give, the work is done at once.
+    void compute_beside(const std::function<void()> & work);
+    // Engine thread, within such an answer's step: waits until the work is done.
+    void wait_for_beside();
+
     // Any thread.
     task_counts counts() const;
+    // Any thread: turns that answers had beside pieces.
+    uint64_t n_turns_beside() const { return n_turns_beside_; }
 
     // Stops and waits for the thread's end. Not on the engine thread.
     void join();
@@ -137,8 +153,12 @@ class scheduler {
     using tasks = std::list<std::shared_ptr<task>>;
     struct round;
     void take_turns(tasks & current, uint64_t n_wakes, std::unique_lock<std::mutex> & lock);
-    round next_round();
+    tasks::iterator next_piece();
+    bool any_beside() const;
+    round next_round(bool beside);
     void run_round(round & current, std::unique_lock<std::mutex> & lock);
+    void run_piece(tasks & piece, const std::optional<double> & answers_ms, std::unique_lock<std::mutex> & lock);
+    void run_round_beside(std::unique_lock<std::mutex> & lock);
 
     hooks hooks_;
     mutable std::mutex mutex_;
@@ -151,6 +171,13 @@ class scheduler {
     uint64_t n_pieces_ = 0;
     std::atomic<bool> stopping_{ false };
     std::vector<task *> running_;  // changed by the engine thread under the lock
+    // The engine thread's: whether the running step is a piece's; turns, and rounds of what goes on beside pieces.
+    bool in_piece_ = false;
+    uint64_t n_turns_ = 0, n_rounds_beside_ = 0;
+    task * computes_ = nullptr;  // whose work is on the second thread; changed like running_
+    bool is_computed_ = false;   // that work is done; under the lock
+    std::atomic<uint64_t> n_turns_beside_{ 0 };
+    std::optional<side_thread> side_;  // while the thread runs
     joined_thread thread_;
 };
 

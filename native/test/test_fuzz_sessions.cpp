@@ -87,7 +87,7 @@ void run_rounds(pair_options options, float tolerance) {
     options.n_threads = (int32_t) number_of("OVERFILL_FUZZ_THREADS", 1);
     static const uint32_t first_seed = number_of("OVERFILL_FUZZ_SEED", 1);
     static const double seconds = number_of("OVERFILL_FUZZ_SECONDS", 20);
-    constexpr double n_tests = 6;
+    constexpr double n_tests = 9;
     const auto pair = load(options);
     const auto begun = std::chrono::steady_clock::now();
     const auto spent = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count(); };
@@ -131,13 +131,16 @@ void run_rounds(pair_options options, float tolerance) {
     }
     const pair_metrics metrics = pair->metrics();
     std::printf(
-        "  %zu rounds, %zu sessions, %zu moves, %zu of them refused; %zu tokens, %u put aside, %zu texts differ\n",
-        n_rounds, n_runs, n_moves, n_refused, n_tokens, (unsigned) metrics.n_put_aside, n_differ);
+        "  %zu rounds, %zu sessions, %zu moves, %zu of them refused; %zu tokens, %u put aside, %u turns beside pieces, "
+        "%zu texts differ\n",
+        n_rounds, n_runs, n_moves, n_refused, n_tokens, (unsigned) metrics.n_put_aside,
+        (unsigned) metrics.n_turns_beside, n_differ);
     CHECK(n_tokens > 10 * n_rounds);
     CHECK(n_refused * 4 < n_moves);
     CHECK(n_differ * 10 <= n_runs);
     CHECK_EQUAL(metrics.tasks.n_parked, 0u);
     CHECK_EQUAL(metrics.n_put_aside > 0, options.cache_tokens > 0);
+    CHECK_EQUAL(metrics.n_turns_beside > 0, options.apart.value_or(false));
 }
 
 // It then makes no difference how often a reading began anew.
@@ -162,6 +165,13 @@ pair_options in_batches(pair_options options) {
 pair_options in_pool(pair_options options) {
     options = in_batches(std::move(options));
     options.cache_tokens = options.context_size;
+    return options;
+}
+
+// As if the prefill model lay on another device: it computes on a second thread beside the answers of both writers.
+pair_options apart(pair_options options) {
+    options.handover = handover_choice::translate;
+    options.apart = true;
     return options;
 }
 
@@ -221,4 +231,22 @@ TEST("any sessions at once give nearly what each gives alone, in a pool where on
     pair_options options = f.options();
     options.more_writers[0].cache_type_k = GGML_TYPE_F16;
     run_rounds(in_pool(options), close);
+}
+
+TEST("any sessions at once give what each gives alone, where prompts are read on a second thread") {
+    const writers_case f;
+    run_rounds(in_single_tokens(apart(f.options())), 0);
+}
+
+TEST("any sessions at once give nearly what each gives alone, where one of two writers runs beside prompts") {
+    const writers_case f;
+    pair_options options = in_batches(f.options());
+    options.more_writers[0].cache_type_k = GGML_TYPE_F16;
+    options.apart = true;
+    run_rounds(options, close);
+}
+
+TEST("any sessions at once give nearly what each gives alone, in a pool beside prompts on a second thread") {
+    const writers_case f;
+    run_rounds(in_pool(apart(f.options())), close);
 }

@@ -28,6 +28,7 @@ test("a pair that has done nothing has empty histograms and nothing to do", asyn
     isWhole(t, metrics[name]);
     t.is(metrics[name].count, 0);
   }
+  t.is(metrics.turnsBesidePrefill, 0);
   await pair.dispose();
   await refusal(t, "ERR_DISPOSED", () => pair.metrics());
 });

@@ -58,6 +58,7 @@ for (const own of [{}, { cacheTypeK: "q8_0" }] as const)
     t.deepEqual(pair.info.writers.quick?.plan, pair.info.plan);
     t.deepEqual(pair.info.writers.quick?.model, pair.info.decode);
     t.is(pair.info.writers.careful?.plan.kind, "cacheTypeK" in own ? "translate" : "share");
+    for (const { runsApart } of Object.values(pair.info.writers)) t.false(runsApart);
 
     const alone = {
       quick: await answerAlone(await open(t, paths, { decode: { model: paths.quick } }), prompt, steps),
