@@ -1,0 +1,15 @@
+// The older file of an importance matrix (importance_matrix.h), of which many are about.
+#pragma once
+
+#include "importance_matrix.h"
+
+#include <string>
+
+namespace overfill {
+
+bool is_gguf_file(const std::string & path);
+
+// Throws ERR_IMPORTANCE_INVALID for a file that is none.
+importance_matrix read_legacy_importance(const std::string & path);
+
+}  // namespace overfill
