@@ -30,21 +30,20 @@ std::vector<float> mean_squares(const importance_entry & entry) {
     return means;
 }
 
-void merge(importance_matrix & into, const importance_matrix & other, const std::string & path) {
+void merge(importance_matrix & into, const importance_matrix & other) {
     for (const auto & [name, entry] : other.entries) {
         importance_entry & sum = into.entries[name];
         if (sum.sums.empty()) {
             sum = entry;
             continue;
         }
-        if (sum.sums.size() != entry.sums.size() || sum.counts.size() != entry.counts.size())
-            throw failure(error_code::importance_mismatch,
-                          path + " was measured on another model: its " + name + " has " +
-                              std::to_string(entry.sums.size()) + " columns, not " + std::to_string(sum.sums.size()),
-                          { { "path", path },
-                            { name, std::to_string(entry.sums.size()) + " | " + std::to_string(sum.sums.size()) } });
+        // One count may stand for all of a tensor's matrices.
+        std::vector<double> counts = entry.counts;
+        const size_t n_counts = std::max(sum.counts.size(), counts.size());
+        if (sum.counts.size() == 1) sum.counts.resize(n_counts, sum.counts[0]);
+        if (counts.size() == 1) counts.resize(n_counts, counts[0]);
         for (size_t i = 0; i < sum.sums.size(); i++) sum.sums[i] += entry.sums[i];
-        for (size_t i = 0; i < sum.counts.size(); i++) sum.counts[i] += entry.counts[i];
+        for (size_t i = 0; i < n_counts; i++) sum.counts[i] += counts[i];
     }
     into.texts.insert(into.texts.end(), other.texts.begin(), other.texts.end());
     into.n_samples += other.n_samples;

@@ -35,8 +35,8 @@ struct importance_matrix {
 // What the quantiser takes: sums over counts, and 1 for a matrix that nothing has passed through.
 std::vector<float> mean_squares(const importance_entry & entry);
 
-// Adds what another measured on the same model. Throws ERR_IMPORTANCE_MISMATCH for entries of other sizes.
-void merge(importance_matrix & into, const importance_matrix & other, const std::string & path);
+// Adds what another measured on the same model, whose entries have the same sizes.
+void merge(importance_matrix & into, const importance_matrix & other);
 
 // Throws ERR_FILE_READ_FAILED, or ERR_IMPORTANCE_INVALID for a file that is none or is damaged (sizes, values that are
 // negative, no numbers, or so large that quantising by them would overflow).

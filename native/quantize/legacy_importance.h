@@ -1,4 +1,5 @@
-// The older file of an importance matrix (importance_matrix.h), of which many are about.
+// The older file of an importance matrix (importance_matrix.h), of which many are about. llama.cpp's own loader takes
+// lengths as they come, and asserts the kinds of values in the newer one; so both are read here, and tests compare.
 #pragma once
 
 #include "importance_matrix.h"
