@@ -99,7 +99,24 @@ const needing: ReadonlySet<string> = new Set<QuantizationType>([
   "iq1_s",
 ]);
 
-/** The types that {@link quantize} takes, the finest first, and which of them need an importance matrix. */
+/** They are made without a look at it. */
+const indifferent: ReadonlySet<string> = new Set<QuantizationType>([
+  "copy",
+  "f32",
+  "f16",
+  "bf16",
+  "q8_0",
+  "mxfp4_moe",
+  "q2_0",
+  "tq2_0",
+  "tq1_0",
+  "q1_0",
+]);
+
+/** The types that {@link quantize} takes, the finest first, and what an importance matrix is to each. */
 export function quantizationTypes(): readonly QuantizationKind[] {
-  return quantizationNames.map((name) => ({ name, needsImportance: needing.has(name) }));
+  return quantizationNames.map((name) => ({
+    name,
+    importance: needing.has(name) ? "needed" : indifferent.has(name) ? "unused" : "useful",
+  }));
 }

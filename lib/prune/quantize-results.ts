@@ -6,8 +6,8 @@ import type { QuantizationType } from "./quantization-types.js";
 /** A type that {@link quantize} takes. */
 export interface QuantizationKind {
   readonly name: QuantizationType;
-  /** Whether some tensors of a usual model cannot be had of it without an importance matrix. */
-  readonly needsImportance: boolean;
+  /** Whether an importance matrix is needed, makes the result better, or makes no difference. */
+  readonly importance: "needed" | "useful" | "unused";
 }
 
 /** What the weights of a model amount to. */

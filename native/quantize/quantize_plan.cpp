@@ -48,6 +48,20 @@ bool can_be_made(ggml_type type) {
     }
 }
 
+// The others take importance and do not look at it.
+bool goes_by_importance(ggml_type type) {
+    switch (type) {
+    case GGML_TYPE_Q1_0:
+    case GGML_TYPE_Q2_0:
+    case GGML_TYPE_Q8_0:
+    case GGML_TYPE_MXFP4:
+    case GGML_TYPE_NVFP4:
+    case GGML_TYPE_TQ1_0:
+    case GGML_TYPE_TQ2_0: return false;
+    default: return ggml_is_quantized(type);
+    }
+}
+
 ggml_type type_of(const std::string & option, const std::string & name) {
     const ggml_type type = find_tensor_type(name);
     if (!can_be_made(type)) refuse(option, name + " is not a type that tensors can be quantised to");
@@ -172,7 +186,7 @@ class planning {
                 if (const auto entry = importance_->find(name); entry != importance_->end()) {
                     n_found++;
                     tensor.importance = tensor.is_copy() ? nullptr : fitting(tensor, entry->second);
-                    plan_.n_weighted += tensor.importance != nullptr && ggml_is_quantized(tensor.type);
+                    plan_.n_weighted += tensor.importance != nullptr && goes_by_importance(tensor.type);
                 }
             if (!tensor.is_copy() && !tensor.importance) check_without_importance(tensor);
         }

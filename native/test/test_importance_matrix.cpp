@@ -246,7 +246,7 @@ TEST("a matrix that is measured quantises what needs one, experts too, as llama.
     for (const char * type : { "iq2_xs", "q4_k_m", "mxfp4_moe", "iq1_m" }) {
         options.type = type;
         CHECK(reference_quantize(options, folder.file("theirs.gguf")));
-        CHECK(quantize_now(options).n_weighted > 0);
+        CHECK_EQUAL(quantize_now(options).n_weighted > 0, std::string(type) != "mxfp4_moe");
         report(bytes_of(options.out_path) == bytes_of(folder.file("theirs.gguf")), __FILE__, __LINE__, type);
     }
 }
