@@ -84,6 +84,11 @@ test("a type that is nearly right has its name suggested", (t) => {
 test("types by pattern are checked one by one", (t) => {
   t.is(parameterOf({ tensorTypes: { ffn: "q9" as "q8_0" } }), "options.tensorTypes.ffn");
   t.is(parameterOf({ tensorTypes: { "": "q8_0" } }), "options.tensorTypes.");
+  const said = (tensorTypes: Record<string, unknown>) =>
+    t.throws(() => checkQuantizeOptions({ ...usual, tensorTypes } as QuantizeOptions)).message;
+  t.regex(said({ ffn: "q9" }), /^options\.tensorTypes\.ffn: expected one of "f32", .*; got "q9"/);
+  t.regex(said({ ffn: "q4_kk" }), /did you mean "q4_k"\?/);
+  t.regex(said({ "": "q8_0" }), /expected a text of 1 to 512 characters/);
   t.is(parameterOf({ tensorTypes: { ["a".repeat(513)]: "q8_0" } })?.slice(0, 20), "options.tensorTypes.");
   for (const type of tensorTypes) t.is(parameterOf({ tensorTypes: { ffn: type }, outputTensorType: type }), undefined);
   for (const { name } of quantizationTypes()) t.is(parameterOf({ type: name }), undefined);
