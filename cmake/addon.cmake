@@ -8,7 +8,7 @@ target_include_directories(overfill PRIVATE "${CMAKE_SOURCE_DIR}/native/binding"
 # NO_EXTERNAL_BUFFERS: Electron forbids ArrayBuffers over external memory; their use becomes a compile error.
 target_compile_definitions(overfill PRIVATE NAPI_VERSION=9 NODE_ADDON_API_CPP_EXCEPTIONS
   NODE_ADDON_API_CPP_EXCEPTIONS_ALL NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS NODE_API_NO_EXTERNAL_BUFFERS_ALLOWED)
-target_link_libraries(overfill PRIVATE overfill_engine overfill_prune overfill_train ${CMAKE_JS_LIB})
+target_link_libraries(overfill PRIVATE overfill_engine overfill_prune overfill_quantize overfill_train ${CMAKE_JS_LIB})
 # No rpath: the loader maps the platform package's libraries first, wherever the package manager has put them.
 set_target_properties(overfill PROPERTIES SKIP_BUILD_RPATH ON)
 if(NOT MSVC)

@@ -263,6 +263,12 @@ const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>>
   prune: { layers: "--layers", model: "<model>" },
   importance: { model: "<model>" },
   pad: { model: "<model>" },
+  quantize: {
+    model: "<model>",
+    type: "<type>",
+    tensorTypes: "--tensor-type",
+    keepOutputTensor: "--leave-output-tensor",
+  },
   heal: {
     student: "<student>",
     "student.gpuLayers": "--gpu-layers",

@@ -31,7 +31,10 @@ export function renderSizes(
 
 const formatShare = (share: number): string => `${(100 * share).toFixed(1)}%`;
 
-export function renderFiles({ paths, type, ms }: Pick<PruneResult, "paths" | "type" | "ms">, after: ModelSize): string {
+export function renderFiles(
+  { paths, type, ms }: Pick<PruneResult, "paths" | "type" | "ms">,
+  after: Pick<ModelSize, "sizeBytes">,
+): string {
   const files = paths.length > 1 ? `${paths[0]} to ${paths.at(-1)}` : paths[0];
   return `${files}: ${formatBytes(after.sizeBytes)} ${type === "same" ? "in the types they had" : `of ${type}`}, in ${formatMs(ms)}`;
 }

@@ -12,6 +12,7 @@ import { addImportanceCommand } from "./commands/importance/flags.js";
 import { addInspectCommand } from "./commands/inspect/flags.js";
 import { addPadCommand } from "./commands/pad/flags.js";
 import { addPruneCommand } from "./commands/prune/flags.js";
+import { addQuantizeCommand } from "./commands/quantize/flags.js";
 import { addRunCommand } from "./commands/run/flags.js";
 import { describeFailure } from "./failure.js";
 import { visibleLines } from "./visible.js";
@@ -51,6 +52,9 @@ export function makeProgram(): Command {
     (await import("./commands/importance/run.js")).runImportance(model, flags),
   );
   addPadCommand(program).action(async (model, flags) => (await import("./commands/pad/run.js")).runPad(model, flags));
+  addQuantizeCommand(program).action(async (model, type, flags) =>
+    (await import("./commands/quantize/run.js")).runQuantize(model, type, flags),
+  );
   addHealCommand(program).action(async (student, flags) =>
     (await import("./commands/heal/run.js")).runHeal(student, flags),
   );

@@ -99,7 +99,7 @@ export const errorTable = {
     ERR_PRUNE_UNSUPPORTED: row<Partial<WithPath> & { readonly architecture?: string }>(),
     /** The model was pruned before; prune the one it was made from. */
     ERR_ALREADY_PRUNED: row<WithPath>(),
-    /** The file holds no importance, or is damaged. */
+    /** The file holds no importance (for pruning) or no importance matrix (for quantising), or is damaged. */
     ERR_IMPORTANCE_INVALID: row<WithPath>(),
     /** The importance was measured on another model. `details` names what differs, and the file as `path`. */
     ERR_IMPORTANCE_MISMATCH: row<Differences>(),

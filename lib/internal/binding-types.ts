@@ -19,6 +19,12 @@ import type {
   NativePruneProgress,
   NativePruneResult,
 } from "./binding-prune.js";
+import type {
+  NativeMatrixOptions,
+  NativeMatrixResult,
+  NativeQuantizeOptions,
+  NativeQuantizeResult,
+} from "./binding-quantize.js";
 import type { NativeSession } from "./binding-session.js";
 import type {
   NativeHealListener,
@@ -31,6 +37,7 @@ import type {
 export type * from "./binding-chat.js";
 export type * from "./binding-fit.js";
 export type * from "./binding-prune.js";
+export type * from "./binding-quantize.js";
 export type * from "./binding-session.js";
 export type * from "./binding-train.js";
 
@@ -83,6 +90,9 @@ export interface NativeBinding {
   prune(options: NativePruneOptions, onProgress: NativePruneProgress): NativeJob<NativePruneResult>;
   measureImportance(options: NativeImportanceOptions, onProgress: NativePruneProgress): NativeJob<NativeImportance>;
   pad(options: NativePadOptions, onProgress: NativePruneProgress): NativeJob<NativePadResult>;
+  /** Begins to quantise, or to measure what to quantise by. Threads and stages are those of the three above. */
+  quantize(options: NativeQuantizeOptions, onProgress: NativePruneProgress): NativeJob<NativeQuantizeResult>;
+  measureImportanceMatrix(options: NativeMatrixOptions, onProgress: NativePruneProgress): NativeJob<NativeMatrixResult>;
   /** Reads the whole file; undefined if it is not an importance file. */
   inspectImportance(path: string): NativeJob<NativeImportance | undefined>;
   /** The rows of the architecture table. */

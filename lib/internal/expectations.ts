@@ -29,6 +29,9 @@ interface Definition {
   readonly innerType?: Schema;
   readonly in?: Schema;
   readonly element?: Schema;
+  /** Of a record with keys that are not known. */
+  readonly keyType?: Schema;
+  readonly valueType?: Schema;
   readonly shape?: Readonly<Record<string, Schema>>;
 }
 
@@ -85,8 +88,8 @@ function bare(schema: Schema): Schema {
 /** The schema for what is at `keys`. */
 function schemaAt(schema: Schema, [key, ...rest]: readonly PropertyKey[]): Schema | undefined {
   if (key === undefined) return schema;
-  const { shape, element, options } = definitionOf(bare(schema));
-  const next = shape?.[String(key)] ?? element;
+  const { shape, element, valueType, options } = definitionOf(bare(schema));
+  const next = shape?.[String(key)] ?? element ?? valueType;
   if (next) return schemaAt(next, rest);
   for (const option of options ?? []) {
     const found = schemaAt(option, [key, ...rest]);
@@ -118,6 +121,11 @@ export function explain(
   if (issue?.code === "unrecognized_keys") {
     const shape = at && definitionOf(bare(at)).shape;
     return { keys: [...keys, issue.keys[0] ?? ""], expected: "no such option", names: Object.keys(shape ?? {}) };
+  }
+  if (issue?.code === "invalid_key") {
+    const record = schemaAt(schema, path.slice(0, -1));
+    const { keyType } = record ? definitionOf(bare(record)) : {};
+    if (keyType) return expecting(alternativesOf(keyType), keys);
   }
   if (issue?.code === "invalid_union" && at) {
     const options = definitionOf(bare(at)).options ?? [];

@@ -27,6 +27,7 @@ export {
   optional,
   type output,
   pipe,
+  record,
   refine,
   regex,
   safeParse,

@@ -1,4 +1,7 @@
-/** Checks what callers hand over to pruning, measuring and padding, as far as that can be told without the model. */
+/**
+ * Checks what callers hand over to pruning, measuring and padding, as far as that can be told without the model. What is
+ * exported beside the checks is what quantising takes as well.
+ */
 
 import { check } from "../internal/check-options.js";
 import { inWords } from "../internal/expectations.js";
@@ -56,7 +59,9 @@ const quantity = (parse: (text: string) => number | undefined, words: string) =>
       return Number.NaN;
     }),
   );
-const bytes = onFirstUse(() => quantity(parseByteCount, 'a number of bytes, or a text such as "900MB" or "1.5GiB"'));
+export const bytes = onFirstUse(() =>
+  quantity(parseByteCount, 'a number of bytes, or a text such as "900MB" or "1.5GiB"'),
+);
 const parameters = onFirstUse(() =>
   quantity(parseParameterCount, 'a number of parameters, or a text such as "1.0B" or "350M"'),
 );
@@ -72,7 +77,7 @@ const calibrationShape = onFirstUse(
       maxSamples: z.optional(whole(1)),
     }) satisfies SchemasOf<CalibrationOptions>,
 );
-const workShape = onFirstUse(
+export const workShape = onFirstUse(
   () =>
     ({
       threads: z.optional(threads()),
@@ -159,7 +164,7 @@ function needsImportance(options: CheckedSizes): boolean {
 }
 
 /** One, several or none, as a list. */
-const paths = onFirstUse(() =>
+export const paths = onFirstUse(() =>
   z.pipe(
     z.optional(z.union([path(), list("a list of those", path(), 0, 10_000)])),
     z.transform((value: MeasureImportanceOptions["text"]): readonly (string | URL)[] =>

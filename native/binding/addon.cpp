@@ -16,6 +16,7 @@
 #include "memory_size.h"
 #include "output_paths.h"
 #include "prune_wrapper.h"
+#include "quantize_wrapper.h"
 #include "version_gate.h"
 #include "wrappers.h"
 
@@ -130,6 +131,8 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     set_function<begin_prune>(exports, "prune");
     set_function<begin_measure_importance>(exports, "measureImportance");
     set_function<begin_pad>(exports, "pad");
+    set_function<begin_quantize>(exports, "quantize");
+    set_function<begin_measure_matrix>(exports, "measureImportanceMatrix");
     set_function<inspect_importance>(exports, "inspectImportance");
     set_function<prunable_architectures>(exports, "prunableArchitectures");
     set_function<begin_heal>(exports, "heal");

@@ -1,27 +1,20 @@
 #include "parent_model.h"
 
 #include "failure.h"
-#include "file_reader.h"
-#include "input_file.h"
 #include "model_file.h"
 #include "models.h"
-#include "split_parts.h"
 #include "tensor_axes.h"
 #include "whole_number.h"
-
-#include <algorithm>
-#include <cstring>
-#include <unordered_map>
 
 namespace overfill {
 
 struct parent_model::files {
-    explicit files(const std::string & path) : path(path), file(check_model_file(path)), metadata(path) {
+    explicit files(const std::string & path)
+        : path(path), file(check_model_file(path)), metadata(path), stored(path, metadata) {
         row = find_architecture(file.architecture);
         if (!row)
             refuse("has the architecture " + file.architecture + ", which is not supported" +
                    other_memory(path, "pruning"));
-        read_parts();
         refuse_experts();
         read_shape();
         check_axes();
@@ -38,42 +31,9 @@ struct parent_model::files {
 
     std::string key(const char * name) const { return file.architecture + "." + name; }
 
-    void read_parts() {
-        names = split_parts(path, metadata);
-        for (size_t part = 0; part < names.size(); part++) {
-            const uint64_t n_file = check_input_file(names[part], model_codes);
-            const gguf_metadata meta(names[part]);
-            add_tensors(meta, part, names[part], n_file);
-            readers.push_back(std::make_unique<file_reader>(names[part]));
-        }
-    }
-
-    void add_tensors(const gguf_metadata & meta, size_t part, const std::string & part_path, uint64_t n_file) {
-        const gguf_context * gguf = meta.get();
-        for (int64_t i = 0; i < gguf_get_n_tensors(gguf); i++) {
-            stored_tensor tensor = {};
-            tensor.name = gguf_get_tensor_name(gguf, i);
-            tensor.type = gguf_get_tensor_type(gguf, i);
-            std::copy_n(gguf_get_tensor_ne(gguf, i), 4, tensor.ne);
-            tensor.part = part;
-            tensor.offset = gguf_get_data_offset(gguf) + gguf_get_tensor_offset(gguf, i);
-            tensor.n_bytes = gguf_get_tensor_size(gguf, i);
-            const auto refuse_part = [&](const std::string & what) {
-                throw failure(error_code::model_invalid, part_path + " " + what, { { "path", part_path } });
-            };
-            if (tensor.offset > n_file || tensor.n_bytes > n_file - tensor.offset)
-                refuse_part("is truncated: tensor " + tensor.name + " extends past the end of the file");
-            if (!by_name.emplace(tensor.name, tensors.size()).second)
-                refuse_part("has the tensor " + tensor.name + " twice");
-            n_bytes += tensor.n_bytes;
-            n_params += (uint64_t) (tensor.ne[0] * tensor.ne[1] * tensor.ne[2] * tensor.ne[3]);
-            tensors.push_back(std::move(tensor));
-        }
-    }
-
     void refuse_experts() const {
         if (metadata.number(key("expert_count")).value_or(0) > 1) refuse("is a mixture of experts");
-        for (const stored_tensor & tensor : tensors)
+        for (const stored_tensor & tensor : stored.all())
             if (tensor.name.find("_exps.") != std::string::npos ||
                 tensor.name.find("ffn_gate_inp") != std::string::npos)
                 refuse("is a mixture of experts (tensor " + tensor.name + ")");
@@ -116,15 +76,15 @@ struct parent_model::files {
         for (const auto & [name, size] : { std::pair("attention.key_length_swa", shape.head_size_k),
                                            std::pair("attention.value_length_swa", shape.head_size_v) })
             if (number(name).value_or(size) != size) refuse("has layers of different head sizes");
-        const auto embedding = by_name.find("token_embd.weight");
-        if (embedding == by_name.end()) broken("has no token_embd.weight");
-        shape.n_vocab = (uint32_t) tensors[embedding->second].ne[1];
+        const stored_tensor * embedding = stored.find("token_embd.weight");
+        if (!embedding) broken("has no token_embd.weight");
+        shape.n_vocab = (uint32_t) embedding->ne[1];
         if (row->rope_layers != 0 && shape.n_layer != row->rope_layers)
             refuse("has " + std::to_string(shape.n_layer) + " layers, for which " + row->name + " has no RoPE");
     }
 
     void check_axes() const {
-        for (const stored_tensor & tensor : tensors) {
+        for (const stored_tensor & tensor : stored.all()) {
             const auto axes = axes_of(*row, tensor.name);
             if (!axes) refuse("has the unknown tensor " + tensor.name);
             const auto fits = [&](tensor_axis axis, int64_t n) {
@@ -140,37 +100,29 @@ struct parent_model::files {
     }
 
     std::string path;
-    std::vector<std::string> names;  // of the parts
     model_file file;
     gguf_metadata metadata;
+    stored_tensors stored;
     const overfill::architecture * row = nullptr;
     model_shape shape;
-    std::vector<stored_tensor> tensors;
-    std::unordered_map<std::string, size_t> by_name;
-    std::vector<std::unique_ptr<file_reader>> readers;
-    uint64_t n_bytes = 0, n_params = 0;
 };
 
 parent_model::parent_model(const std::string & path) : files_(std::make_unique<files>(path)) {}
 parent_model::~parent_model() = default;
 
 const std::string & parent_model::path() const { return files_->path; }
-const std::vector<std::string> & parent_model::paths() const { return files_->names; }
+const std::vector<std::string> & parent_model::paths() const { return files_->stored.paths(); }
 const architecture & parent_model::arch() const { return *files_->row; }
 const model_shape & parent_model::shape() const { return files_->shape; }
 const gguf_metadata & parent_model::metadata() const { return files_->metadata; }
-const std::vector<stored_tensor> & parent_model::tensors() const { return files_->tensors; }
-uint64_t parent_model::n_params() const { return files_->n_params; }
-uint64_t parent_model::n_bytes() const { return files_->n_bytes; }
+const std::vector<stored_tensor> & parent_model::tensors() const { return files_->stored.all(); }
+uint64_t parent_model::n_params() const { return files_->stored.n_params(); }
+uint64_t parent_model::n_bytes() const { return files_->stored.n_bytes(); }
 bool parent_model::is_pruned() const { return files_->metadata.has("overfill.prune.version"); }
-
-const stored_tensor * parent_model::find(const std::string & name) const {
-    const auto found = files_->by_name.find(name);
-    return found == files_->by_name.end() ? nullptr : &files_->tensors[found->second];
-}
+const stored_tensor * parent_model::find(const std::string & name) const { return files_->stored.find(name); }
 
 void parent_model::read(const stored_tensor & tensor, uint64_t offset, void * data, size_t n) const {
-    files_->readers[tensor.part]->read(tensor.offset + offset, data, n);
+    files_->stored.read(tensor, offset, data, n);
 }
 
 }  // namespace overfill

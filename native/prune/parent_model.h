@@ -4,8 +4,7 @@
 
 #include "architecture.h"
 #include "gguf_metadata.h"
-
-#include <ggml.h>
+#include "stored_tensors.h"
 
 #include <cstdint>
 #include <memory>
@@ -18,15 +17,6 @@ struct model_shape {
     uint32_t n_embd = 0, n_ff = 0, n_head = 0, n_head_kv = 0, n_layer = 0, n_vocab = 0;
     uint32_t head_size_k = 0, head_size_v = 0;
     float norm_eps = 0;
-};
-
-struct stored_tensor {
-    std::string name;
-    ggml_type type;
-    int64_t ne[4];
-    size_t part;      // which file
-    uint64_t offset;  // of its data in that file
-    uint64_t n_bytes;
 };
 
 class parent_model {

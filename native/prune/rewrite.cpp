@@ -11,15 +11,12 @@
 #include "output_paths.h"
 #include "output_types.h"
 #include "pruned_metadata.h"
+#include "split_parts.h"
 #include "staged_files.h"
 #include "verify_layers.h"
 
 #include <ggml-cpp.h>
 #include <gguf.h>
-#include <llama.h>
-
-#include <algorithm>
-#include <filesystem>
 
 namespace overfill {
 
@@ -40,35 +37,10 @@ rewrite_plan plan_of(const cut_layout & layout) {
     return plan;
 }
 
-// The tensors of each part, as indices. A part holds one tensor at least.
 std::vector<std::vector<size_t>> split(const cut_layout & layout, uint64_t max_bytes) {
-    std::vector<std::vector<size_t>> parts(1);
-    uint64_t n_bytes = 0;
-    for (size_t i = 0; i < layout.tensors.size(); i++) {
-        const uint64_t n = layout.tensors[i].n_bytes();
-        if (max_bytes > 0 && !parts.back().empty() && n_bytes + n > max_bytes) {
-            parts.emplace_back();
-            n_bytes = 0;
-        }
-        parts.back().push_back(i);
-        n_bytes += n;
-    }
-    return parts;
-}
-
-std::vector<std::string> part_paths(const std::string & path, size_t n_parts) {
-    if (n_parts == 1) return { path };
-    const std::string ending = ".gguf";
-    std::string prefix = path;
-    if (prefix.size() > ending.size() && prefix.compare(prefix.size() - ending.size(), ending.size(), ending) == 0)
-        prefix.resize(prefix.size() - ending.size());
-    std::vector<std::string> paths;
-    std::vector<char> buffer(prefix.size() + 32);
-    for (size_t i = 0; i < n_parts; i++) {
-        llama_split_path(buffer.data(), buffer.size(), prefix.c_str(), (int) i, (int) n_parts);
-        paths.push_back(buffer.data());
-    }
-    return paths;
+    std::vector<uint64_t> sizes;
+    for (const tensor_cut & tensor : layout.tensors) sizes.push_back(tensor.n_bytes());
+    return divide_into_parts(sizes, max_bytes);
 }
 
 void refuse_parent_as_output(const parent_model & parent, const std::vector<std::string> & paths) {
@@ -126,11 +98,7 @@ class writing {
     std::vector<uint8_t> head(const gguf_context * metadata, size_t part) const {
         const gguf_context_ptr gguf(gguf_init_empty());
         if (part == 0) gguf_set_kv(gguf.get(), metadata);
-        if (parts_.size() > 1) {
-            gguf_set_val_u16(gguf.get(), "split.no", (uint16_t) part);
-            gguf_set_val_u16(gguf.get(), "split.count", (uint16_t) parts_.size());
-            gguf_set_val_i32(gguf.get(), "split.tensors.count", (int32_t) layout_.tensors.size());
-        }
+        add_split_keys(gguf.get(), part, parts_.size(), layout_.tensors.size());
         for (const size_t i : parts_[part]) {
             const tensor_cut & tensor = layout_.tensors[i];
             const int64_t ne[GGML_MAX_DIMS] = { tensor.ne[0], tensor.ne[1], 1, 1 };

@@ -1,12 +1,14 @@
-/** The flags of `prune`, `importance` and `pad` without running them, and how a result is told. */
+/** The flags of `prune`, `importance`, `pad` and `quantize` without running them, and how a result is told. */
 
 import test from "ava";
-import { addImportanceCommand, toImportanceOptions } from "../../lib/cli/commands/importance/flags.js";
+import { addImportanceCommand, toImportanceOptions, toMatrixOptions } from "../../lib/cli/commands/importance/flags.js";
 import { addPadCommand, toPadOptions } from "../../lib/cli/commands/pad/flags.js";
 import { paddedName } from "../../lib/cli/commands/pad/run.js";
 import { addPruneCommand, toPruneOptions } from "../../lib/cli/commands/prune/flags.js";
+import { addQuantizeCommand, toQuantizeOptions } from "../../lib/cli/commands/quantize/flags.js";
 import { parseLayersKept } from "../../lib/cli/flags.js";
 import { detailOf } from "../../lib/cli/work.js";
+import { checkMatrixOptions, checkQuantizeOptions } from "../../lib/prune/quantize-validation.js";
 import { checkImportanceOptions, checkPadOptions, checkPruneOptions } from "../../lib/prune/validation.js";
 import { parseFlags } from "./parse-flags.js";
 
@@ -114,6 +116,40 @@ test("a padded model is named after the model, without the number of a part", (t
     "decode-padded.gguf",
     "a.b-padded.gguf",
   ]);
+});
+
+test("every flag of quantize reaches its option", async (t) => {
+  const flags = await parseFlags(addQuantizeCommand, [
+    ...["a.gguf", "Q4_K_M", "-o", "b.gguf", "--importance", "m.gguf", "--max-part-size", "1GiB", "--pure"],
+    ...["--tensor-type", "a=b=Q8_0", "--tensor-type", "^ffn=f16", "--output-tensor-type", "Q6_K", "--threads", "2"],
+    ...["--token-embedding-type", "bf16", "--allow-requantize"],
+  ]);
+  const options = toQuantizeOptions("a.gguf", "Q4_K_M", flags);
+  t.deepEqual(options, {
+    ...{ model: "a.gguf", out: "b.gguf", type: "q4_k_m", importance: "m.gguf", maxPartBytes: "1GiB", pure: true },
+    ...{ tensorTypes: { "a=b": "q8_0", "^ffn": "f16" }, outputTensorType: "q6_k", tokenEmbeddingType: "bf16" },
+    ...{ allowRequantize: true, threads: 2 },
+  });
+  t.deepEqual(Object.keys(options.tensorTypes ?? {}), ["a=b", "^ffn"]);
+  t.notThrows(() => checkQuantizeOptions(options));
+  const others = await parseFlags(addQuantizeCommand, ["a.gguf", "copy", "-o", "b.gguf", "--leave-output-tensor"]);
+  t.true(toQuantizeOptions("a.gguf", "copy", others).keepOutputTensor);
+});
+
+test("an importance matrix takes the flags of importance, but for the batches", async (t) => {
+  const flags = await parseImportance(
+    ..."a.gguf --imatrix -o m.gguf --text t.txt --merge o.gguf --window 64 --max-samples 5 --threads 2 --gpu off".split(
+      " ",
+    ),
+  );
+  const options = toMatrixOptions("a.gguf", flags);
+  t.deepEqual(options, {
+    ...{ model: "a.gguf", out: "m.gguf", text: ["t.txt"], merge: ["o.gguf"], window: 64, maxSamples: 5, threads: 2 },
+    gpu: false,
+  });
+  t.notThrows(() => checkMatrixOptions(options));
+  const batches = await parseImportance(..."a.gguf --imatrix -o m.gguf --text t.txt --windows-per-batch 2".split(" "));
+  t.throws(() => toMatrixOptions("a.gguf", batches), { message: /^--windows-per-batch cannot be used/ });
 });
 
 test("only the reading of a text counts tokens", (t) => {

@@ -4,10 +4,13 @@ import test from "ava";
 import { expectTypeOf } from "expect-type";
 import {
   type Importance,
+  type ImportanceMatrix,
   type LayerRule,
+  type MeasureImportanceMatrixOptions,
   type MeasureImportanceOptions,
   type ModelType,
   measureImportance,
+  measureImportanceMatrix,
   type PadOptions,
   type PadResult,
   type PrunableArchitecture,
@@ -18,6 +21,12 @@ import {
   pad,
   prunableArchitectures,
   prune,
+  type QuantizationKind,
+  type QuantizationType,
+  type QuantizeOptions,
+  type QuantizeResult,
+  quantizationTypes,
+  quantize,
   readImportance,
 } from "../../lib/index.js";
 
@@ -33,6 +42,12 @@ test("each call takes its options and gives its result", (t) => {
   expectTypeOf(readImportance).returns.resolves.toEqualTypeOf<Importance | undefined>();
   expectTypeOf(pad).parameters.toEqualTypeOf<[PadOptions]>();
   expectTypeOf(pad).returns.resolves.toEqualTypeOf<PadResult>();
+  expectTypeOf(quantize).parameters.toEqualTypeOf<[QuantizeOptions]>();
+  expectTypeOf(quantize).returns.resolves.toEqualTypeOf<QuantizeResult>();
+  expectTypeOf(measureImportanceMatrix).parameters.toEqualTypeOf<[MeasureImportanceMatrixOptions]>();
+  expectTypeOf(measureImportanceMatrix).returns.resolves.toEqualTypeOf<ImportanceMatrix>();
+  expectTypeOf(quantizationTypes).returns.toEqualTypeOf<readonly QuantizationKind[]>();
+  expectTypeOf<QuantizationType>().extract<"iq2_xs" | "copy" | "same">().toEqualTypeOf<"iq2_xs" | "copy">();
   expectTypeOf(prunableArchitectures).returns.toEqualTypeOf<readonly PrunableArchitecture[]>();
   checked((result) => {
     // @ts-expect-error results are read-only
@@ -53,6 +68,11 @@ test("each call takes its options and gives its result", (t) => {
       prune({ model: "a.gguf", out: "b.gguf", targetSize: "1.0B", importance: "i.gguf", maxPartBytes: 2e9 }),
       measureImportance({ model: "a.gguf", out: "i.gguf", text: ["a.txt", new URL("file:///b.txt")] as const }),
       pad({ model: "a.gguf", out: "b.gguf", multiple: 256 }),
+      quantize({ model: "a.gguf", out: "b.gguf", type: "q4_k_m", tensorTypes: { ffn: "q6_k" }, signal }),
+      // @ts-expect-error a tensor's type is none of a model's
+      quantize({ model: "a.gguf", out: "b.gguf", type: "q4_k_m", tensorTypes: { ffn: "q4_k_m" } }),
+      // @ts-expect-error the type is required
+      quantize({ model: "a.gguf", out: "b.gguf" }),
       // @ts-expect-error where to write is required
       prune({ model: "a.gguf", hidden: 0.5 }),
       // @ts-expect-error no such option

@@ -112,7 +112,7 @@ export function toPruneOptions(model: string | undefined, flags: PruneFlags): Pr
   const { hidden, ffn, heads, kvHeads, layers, targetSize, targetBytes } = flags;
   if ([hidden, ffn, heads, kvHeads, layers, targetSize, targetBytes].every((size) => size === undefined))
     throw new UsageError(
-      "nothing to prune: give --hidden, --ffn, --heads, --kv-heads, --layers, --target-size or --target-bytes",
+      "nothing to prune: give --hidden, --ffn, --heads, --kv-heads, --layers, --target-size or --target-bytes; overfill quantize makes the whole model smaller",
     );
   return given<PruneOptions>({
     model,

@@ -1,0 +1,89 @@
+#include "legacy_importance.h"
+
+#include "failure.h"
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+namespace overfill {
+
+static constexpr int32_t most_entries = 1 << 20, longest_name = 4096, most_values = 1 << 28;
+
+bool is_gguf_file(const std::string & path) {
+    std::ifstream file(std::filesystem::u8path(path), std::ios::binary);
+    char magic[4] = {};
+    file.read(magic, sizeof magic);
+    return file && std::memcmp(magic, "GGUF", 4) == 0;
+}
+
+namespace {
+
+class legacy_reader {
+  public:
+    explicit legacy_reader(const std::string & path)
+        : path_(path), file_(std::filesystem::u8path(path), std::ios::binary) {
+        std::error_code error;
+        n_left_ = std::filesystem::file_size(std::filesystem::u8path(path), error);
+        if (error) n_left_ = 0;
+    }
+
+    importance_matrix read() {
+        importance_matrix out;
+        const int32_t n_entries = number(1, most_entries);
+        for (int32_t i = 0; i < n_entries; i++) {
+            const std::string name = text(number(1, longest_name));
+            const int32_t n_samples = number(0, INT32_MAX);
+            std::vector<float> values((size_t) fitting(number(1, most_values), sizeof(float)));
+            take(values.data(), values.size() * sizeof(float));
+            // Of a tensor that nothing is known of, the values are taken as they are.
+            const double count = n_samples > 0 ? n_samples : 1;
+            if (!out.entries.emplace(name, importance_entry{ { values.begin(), values.end() }, { count } }).second)
+                refuse("has " + name + " twice");
+        }
+        // What follows was added later.
+        if (n_left_ >= sizeof(int32_t)) out.n_samples = (uint64_t) number(0, INT32_MAX);
+        if (n_left_ > sizeof(int32_t)) out.texts.push_back(text(number(0, longest_name)));
+        return out;
+    }
+
+  private:
+    [[noreturn]] void refuse(const std::string & what) const {
+        throw failure(error_code::importance_invalid, path_ + " " + what, { { "path", path_ } });
+    }
+    [[noreturn]] void refuse_kind() const { refuse("is not an importance matrix, or a damaged one"); }
+
+    void take(void * data, size_t n_bytes) {
+        if (n_bytes > n_left_ || !file_.read(static_cast<char *>(data), (std::streamsize) n_bytes)) refuse_kind();
+        n_left_ -= n_bytes;
+    }
+
+    int32_t number(int32_t least, int32_t most) {
+        int32_t value = 0;
+        take(&value, sizeof value);
+        if (value < least || value > most) refuse_kind();
+        return value;
+    }
+
+    // Before memory is taken for them.
+    int32_t fitting(int32_t n, size_t each) const {
+        if ((uint64_t) n * each > n_left_) refuse_kind();
+        return n;
+    }
+
+    std::string text(int32_t length) {
+        std::string out((size_t) fitting(length, 1), '\0');
+        take(out.data(), out.size());
+        return out.c_str();  // what is behind a zero is no part of it
+    }
+
+    std::string path_;
+    std::ifstream file_;
+    uint64_t n_left_ = 0;
+};
+
+}  // namespace
+
+importance_matrix read_legacy_importance(const std::string & path) { return legacy_reader(path).read(); }
+
+}  // namespace overfill
