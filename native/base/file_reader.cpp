@@ -11,6 +11,7 @@
 #include <windows.h>
 #else
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
@@ -24,9 +25,16 @@ static constexpr size_t max_read = (size_t) 1 << 30;
 #ifdef _WIN32
 
 file_reader::file_reader(const std::string & path) : path_(path) {
-    handle_ = CreateFileW(std::filesystem::u8path(path).c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING,
-                          FILE_ATTRIBUTE_NORMAL, nullptr);
+    handle_ = CreateFileW(std::filesystem::u8path(path).c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE,
+                          nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr);
     if (handle_ == INVALID_HANDLE_VALUE) fail(std::error_code((int) GetLastError(), std::system_category()).message());
+    LARGE_INTEGER size;
+    if (!GetFileSizeEx(handle_, &size)) {
+        const DWORD error = GetLastError();
+        CloseHandle(handle_);
+        fail(std::error_code((int) error, std::system_category()).message());
+    }
+    size_ = (uint64_t) size.QuadPart;
 }
 
 file_reader::~file_reader() { CloseHandle(handle_); }
@@ -50,6 +58,15 @@ void file_reader::read(uint64_t offset, void * data, size_t n_bytes) const {
 file_reader::file_reader(const std::string & path) : path_(path) {
     handle_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (handle_ < 0) fail(system_reason());
+    struct stat facts = {};
+    const std::string why = fstat(handle_, &facts) != 0 ? system_reason()
+                            : S_ISREG(facts.st_mode)    ? ""
+                                                        : "it is not a file";
+    if (!why.empty()) {
+        close(handle_);
+        fail(why);
+    }
+    size_ = (uint64_t) facts.st_size;
 }
 
 file_reader::~file_reader() { close(handle_); }

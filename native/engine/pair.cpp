@@ -323,6 +323,16 @@ sequence_state pair::save(llama_context * ctx, llama_seq_id sequence, state_part
     return save_sequence(ctx, sequence, part);
 }
 
+std::shared_ptr<const gradual_state> pair::save_gradually(llama_context * ctx, llama_seq_id sequence) {
+    if (last_read_) llama_synchronize(last_read_);
+    return std::make_shared<const gradual_state>(ctx, sequence, state_part::all);
+}
+
+void pair::give_values(const gradual_state & of, size_t at, uint8_t * to, size_t n) {
+    if (last_read_) llama_synchronize(last_read_);
+    of.read(at, to, n);
+}
+
 bool pair::restore(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part) {
     if (last_read_) llama_synchronize(last_read_);
     return restore_sequence(ctx, sequence, state, part);
