@@ -79,6 +79,23 @@ TEST("a session with broken keys and values leaves none of them to the next one"
         }
 }
 
+TEST("what is read of a broken model is kept for nobody") {
+    const model_path full(shape(1, 64));
+    break_token(full.str(), 64);
+    pair_options options = options_for(full.str());
+    options.prefix_cache_bytes = 1 << 20;
+    options.max_sessions = 2;
+    const auto pair = load(options);
+    tokens bad = good_prompt(40);
+    bad.push_back(broken);
+    for (const auto & [prompt, n_cached] : { std::pair(bad, 0u), std::pair(good_prompt(41), 40u) })
+        for (const bool again : { false, true }) {
+            const auto session = create_session(*pair);
+            CHECK_EQUAL(prefill(*session, prompt).n_cached_tokens, again ? n_cached : 0u);
+            dispose(*session);
+        }
+}
+
 TEST("a session with a broken state does not leave it to the next one") {
     memory_model full, small;
     small.seed = 2;
