@@ -68,8 +68,8 @@ serve<LastingRequest, LastingTiming>(async (request) => {
   await session.prefill(prompt);
   // Once without being measured: each takes an earlier file's place.
   await session.save(file);
-  await copyAndReplace(file, plain);
-  await copyToDisk(file, overwritten);
+  copyAndReplace(file, plain);
+  copyToDisk(file, overwritten);
   const fileBytes = statSync(file).size;
   const memory = new MemoryCopy(fileBytes);
   const [saveMs, copyMs, overwriteMs, memoryCopyMs, readMs, restoreMs, restoredMs] = Array.from(
@@ -78,8 +78,8 @@ serve<LastingRequest, LastingTiming>(async (request) => {
   ) as [number[], number[], number[], number[], number[], number[], number[]];
   for (let round = 0; round < rounds; round++) {
     saveMs.push(await timed(() => session.save(file)));
-    copyMs.push(await copyAndReplace(file, plain));
-    overwriteMs.push(await copyToDisk(file, overwritten));
+    copyMs.push(copyAndReplace(file, plain));
+    overwriteMs.push(copyToDisk(file, overwritten));
     memoryCopyMs.push(memory.run());
     readMs.push(readThrough(file));
     const begin = performance.now();
