@@ -124,7 +124,9 @@ TEST("a session with a broken index of tokens does not leave it to the next one"
             const std::string model = folder.file("model.gguf");
             std::filesystem::copy_file(path, model);
             break_token(model, broken_of_few);
-            check_next_one(options_for(model), broken_of_few);
+            pair_options options = options_for(model);
+            options.attention = flash_attention::off;  // flash attention passes over cells that are not meant
+            check_next_one(options, broken_of_few);
             n_tried++;
         }
     if (paths.empty()) std::printf("  skipped: there are no models to try\n");
