@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
 #include <random>
 
 using namespace overfill;
@@ -87,6 +88,36 @@ TEST("a session that was saved within an answer goes on in another engine, bit f
         CHECK_EQUAL(expected.tokens.size(), 20u);
         CHECK(goes_on_alike(options, f.file, expected));
     }
+}
+
+TEST("a session of many pieces is saved beside one that writes, and goes on bit for bit") {
+    tiny_model wide;
+    wide.n_layer = 8;
+    wide.n_head_kv = 4;
+    wide.head_size = 128;
+    const model_path model(wide);
+    const temp_folder folder;
+    const std::string file = folder.file("session");
+    pair_options options = options_for(model.str());
+    options.context_size = 1280;
+    options.max_sessions = 2;
+    options.cache_type_k = options.cache_type_v = GGML_TYPE_F32;
+    const auto pair = load(options);
+    const auto session = create_session(*pair), other = create_session(*pair);
+    prefill(*session, some_tokens(1100));
+    hand_over(*session);
+    prefill(*other, some_tokens(30, 1));
+    hand_over(*other);
+    auto writing = std::async(std::launch::async, [&] { return decode(*other, watched(300)); });
+    save(*session, file);
+    writing.get();
+    const answer expected = decode(*session, watched(20));
+    CHECK(bytes_of(file).size() > (size_t) 32 << 20);
+    dispose(*other);
+    const auto twin = create_session(*pair);
+    restore(*twin, file);
+    CHECK(same(decode(*twin, watched(20)), expected));
+    dispose(*pair);
 }
 
 TEST("a session goes on where there are more sessions, in a pool or in a longer context") {
