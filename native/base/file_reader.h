@@ -19,6 +19,9 @@ class file_reader {
     // As it was when it was opened.
     uint64_t size() const { return size_; }
 
+    // Whether the system has this part in memory, as far as it tells: false where it does not.
+    bool is_resident(uint64_t offset, size_t n_bytes) const;
+
     // Throws ERR_FILE_READ_FAILED, also if the file ends before.
     void read(uint64_t offset, void * data, size_t n_bytes) const;
 

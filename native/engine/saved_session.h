@@ -57,10 +57,15 @@ class saved_session_writer {
     std::unique_ptr<contents> contents_;
 };
 
-// Checks all checksums, and that everything is of its kind; whether it fits a pair is another question (fit_to_pair).
-// The values stay in the file, which is open as long. Throws ERR_FILE_READ_FAILED; ERR_SAVED_SESSION_INVALID;
-// error_code::aborted.
-saved_session read_saved_session(const std::string & path, const std::function<bool()> & stopped);
+// When the values' checksums are looked at. When they are `used`: those that the system has in memory anyway, so that
+// nobody waits for the disk then.
+enum class value_check { now, when_used };
+
+// Checks all other checksums, and that everything is of its kind; whether it fits a pair is another question
+// (fit_to_pair). The values stay in the file, which is open as long. Throws ERR_FILE_READ_FAILED;
+// ERR_SAVED_SESSION_INVALID; error_code::aborted.
+saved_session read_saved_session(const std::string & path, const std::function<bool()> & stopped,
+                                 value_check when = value_check::now);
 
 // Makes it one of the pair's: the models are found by their names, and numbered as the pair does. Throws
 // ERR_SAVED_SESSION_MISMATCH with all that differs, ERR_SAVED_SESSION_INVALID. `path` for messages; `sequence` holds

@@ -19,8 +19,8 @@ namespace {
 
 class session_reader {
   public:
-    session_reader(std::shared_ptr<const file_reader> file, const std::function<bool()> & stopped)
-        : file_(std::move(file)), stopped_(stopped) {}
+    session_reader(const std::string & path, const std::function<bool()> & stopped, value_check when)
+        : path_(path), file_(std::make_shared<file_reader>(path)), stopped_(stopped), when_(when) {}
 
     saved_session read() {
         const header head = read_header();
@@ -153,7 +153,7 @@ class session_reader {
             if (type >= GGML_TYPE_COUNT) throw bad_record("values are of no type");
             run = { (ggml_type) type, in_->number<uint64_t>() };
         }
-        state.values = next_block(n_bytes, hash);
+        state.values = next_block(n_bytes, hash, compressed.empty() ? when_ : value_check::now);
         if (compressed.empty()) return state;
         rounded_ = true;
         if (const std::string defect = runs_defect(compressed, state.values.size()); !defect.empty())
@@ -162,25 +162,29 @@ class session_reader {
         return state;
     }
 
-    kept_bytes next_block(uint64_t n_bytes, uint64_t expected) {
+    kept_bytes next_block(uint64_t n_bytes, uint64_t expected, value_check when) {
         const uint64_t n_left = file_->size() - values_at_;
         if (n_bytes > n_left || padding_of((size_t) n_bytes) > n_left - n_bytes)
             throw bad_record("the values end too early");
-        const uint64_t n = n_bytes + padding_of((size_t) n_bytes);
-        byte_pieces pieces(kept_bytes(file_, values_at_, (size_t) n));
-        xxh3 hash;
-        pieces.take((size_t) n, [&](const uint8_t * from, size_t n_piece, size_t) {
+        const size_t n_padding = padding_of((size_t) n_bytes);
+        const uint64_t begin = values_at_;
+        values_at_ += n_bytes + n_padding;
+        const auto check = std::make_shared<const byte_check>(
+            byte_check{ expected, n_padding, saved_session_failure(path_, "its values are damaged") });
+        const kept_bytes unchecked(file_, begin, (size_t) n_bytes, check);
+        if (when == value_check::when_used && file_->is_resident(begin, unchecked.size())) return unchecked;
+        byte_pieces pieces(unchecked);
+        pieces.take(unchecked.size(), [&](const uint8_t *, size_t, size_t) {
             if (stopped_()) throw failure(error_code::aborted, "aborted");
-            hash.add(from, n_piece);
         });
-        if (hash.value() != expected) throw bad_record("its values are damaged");
-        const kept_bytes out(file_, values_at_, (size_t) n_bytes);
-        values_at_ += n;
-        return out;
+        pieces.finish();
+        return kept_bytes(file_, begin, (size_t) n_bytes);
     }
 
+    const std::string & path_;
     std::shared_ptr<const file_reader> file_;
     const std::function<bool()> & stopped_;
+    const value_check when_;
     std::optional<byte_reader> in_;
     uint64_t values_at_ = 0;
     size_t n_models_ = 0;
@@ -189,10 +193,10 @@ class session_reader {
 
 }  // namespace
 
-saved_session read_saved_session(const std::string & path, const std::function<bool()> & stopped) {
+saved_session read_saved_session(const std::string & path, const std::function<bool()> & stopped, value_check when) {
     try {
         check_input_file(path, data_codes);
-        return session_reader(std::make_shared<file_reader>(path), stopped).read();
+        return session_reader(path, stopped, when).read();
     } catch (const bad_record & error) {
         throw saved_session_failure(path, error.what());
     }

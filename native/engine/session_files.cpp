@@ -176,7 +176,7 @@ void restore_task::begin() {
     if (aborted()) throw overfill::aborted();
     loaded_ = std::make_shared<loaded>();
     job_ = files_.start([&files = files_, to = loaded_, path = path_](const file_job::stop_check & stopped) {
-        to->saved = read_saved_session(path, stopped);
+        to->saved = read_saved_session(path, stopped, value_check::when_used);
         to->identity = files.identity();
     });
 }

@@ -1,6 +1,7 @@
 #include "sequence_state.h"
 
 #include "cell_values.h"
+#include "cell_wiping.h"
 #include "failure.h"
 #include "llama-model.h"
 #include "llama_log.h"
@@ -128,6 +129,12 @@ sequence_state save_sequence(llama_context * ctx, llama_seq_id sequence, state_p
     return out;
 }
 
+// What was put back already, and nobody has looked at: others in a pool would suffer from what is no number.
+static void give_up(llama_context * ctx, llama_seq_id sequence) {
+    wipe_cells(ctx, sequence, 0);
+    forget(ctx, sequence);
+}
+
 static bool put_back(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part) {
     const log_capture log;
     llama_synchronize(ctx);
@@ -141,7 +148,7 @@ static bool put_back(llama_context * ctx, llama_seq_id sequence, const sequence_
             if (state.caches[i].positions.empty()) continue;
             const bool given = parts.mirrors && i + 1 == parts.caches.size();
             if (!take_cells(ctx, cache, sequence, state.caches[i], slot, given)) {
-                forget(ctx, sequence);
+                give_up(ctx, sequence);
                 return false;
             }
             cell_values taken;
@@ -155,9 +162,10 @@ static bool put_back(llama_context * ctx, llama_seq_id sequence, const sequence_
             });
         }
     }
-    if (!parts.state) return true;
     std::vector<uint8_t> rest(values.n_left());
-    state.values.read(state.values.size() - rest.size(), rest.data(), rest.size());
+    values.copy_to(rest.data(), rest.size());
+    values.finish();
+    if (!parts.state) return true;
     state_reader reader(state.recurrent, rest.data(), rest.size());
     try {
         parts.state->state_read(reader, sequence, LLAMA_STATE_SEQ_FLAGS_NONE);
@@ -172,7 +180,7 @@ bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence
     try {
         return put_back(ctx, sequence, state, part);
     } catch (...) {
-        forget(ctx, sequence);
+        give_up(ctx, sequence);
         throw;
     }
 }

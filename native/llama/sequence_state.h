@@ -57,7 +57,7 @@ sequence_state save_sequence(llama_context * ctx, llama_seq_id sequence, state_p
 
 // Into whichever cells are free; the sequence's own are among them. False: there are too few, and the sequence is
 // empty. A state that was not saved here must have gone through state_defect. Throws ERR_FILE_READ_FAILED where the
-// values lie in a file; the sequence is empty then, too.
+// values lie in a file, and what is to be thrown where they are damaged; the sequence is empty then, too.
 bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part);
 
 // What of a sequence's memory cannot be cut, in llama.cpp's own form: for states that stay in this process. As above.

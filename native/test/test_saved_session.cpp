@@ -161,6 +161,41 @@ TEST("every damaged byte of a file is noticed, and every shorter and longer one"
     CHECK_EQUAL(n_missed, 0u);
 }
 
+TEST("values that are no numbers, by damage, leave none of them in the cells") {
+    const fixture f;
+    pair_options options = f.options();
+    options.max_sessions = 2;
+    options.attention = flash_attention::off;  // flash attention passes over cells that are not meant
+    save_within_answer(options, f.file);
+    std::string bytes = bytes_of(f.file);
+    std::fill(bytes.end() - (std::ptrdiff_t) bytes.size() / 4, bytes.end(), '\xff');
+    put_bytes(f.file, bytes);
+    const auto answer_in = [&](engine & pair, const std::function<void()> & meanwhile) {
+        const auto session = create_session(pair);
+        prefill(*session, some_tokens(20, 1));
+        hand_over(*session);
+        meanwhile();
+        answer out = decode(*session, watched(10));
+        dispose(*session);
+        return out;
+    };
+    for (const uint32_t cache_tokens : { 0u, 512u }) {
+        options.cache_tokens = cache_tokens;
+        const answer expected = answer_in(*load(options), [] {});
+        const auto pair = load(options);
+        const auto restore_it = [&] {
+            const auto session = create_session(*pair);
+            CHECK_FAILURE(error_code::saved_session_invalid, restore(*session, f.file));
+            CHECK(session->stats().stage == session_stage::empty);
+            dispose(*session);
+        };
+        CHECK(same(answer_in(*pair, restore_it), expected));
+        restore_it();
+        CHECK(same(answer_in(*pair, [] {}), expected));
+        dispose(*pair);
+    }
+}
+
 TEST("a file of another pair is refused with what differs") {
     const fixture f;
     save_within_answer(f.options(), f.file);
