@@ -1,7 +1,15 @@
 /** The words of the command line: how a flag's text becomes a value, and which flag an option of the API is. */
 
 import { type Command, InvalidArgumentError, Option, type OptionValues } from "@commander-js/extra-typings";
-import type { AdapterSource, CacheType, DecodeSource, GpuOption, LayerMap, LoadPairOptions } from "../engine/index.js";
+import type {
+  AdapterSource,
+  CacheType,
+  DecodeQuality,
+  DecodeSource,
+  GpuOption,
+  LayerMap,
+  LoadPairOptions,
+} from "../engine/index.js";
 import type { ModelType } from "../prune/index.js";
 import { UsageError } from "./exit.js";
 import { reflow } from "./wrap.js";
@@ -20,6 +28,15 @@ export function parseNumber(text: string): number {
 /** Numbers with commas between them. */
 export function parseNumbers(text: string): readonly number[] {
   return text.split(",").map(parseNumber);
+}
+
+/** `fast`, `exact` or the share of {@link DecodeQuality}. */
+export function parseQuality(text: string): DecodeQuality {
+  if (text === "fast" || text === "exact") return text;
+  const acceptance = Number(text);
+  if (text.trim() === "" || !Number.isFinite(acceptance))
+    throw new InvalidArgumentError("Expected fast, exact or a share such as 0.3.");
+  return { acceptance };
 }
 
 /** A number of layers, or `all`. */

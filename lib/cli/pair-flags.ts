@@ -14,6 +14,7 @@ import {
   given,
   handoverFlags,
   parseNumber,
+  parseQuality,
   toDecodeSource,
   toFlashAttention,
   toGpu,
@@ -36,6 +37,11 @@ const addSampling = (command: Command) =>
       "--refresh-interval <n>",
       "let the full model read the answer again after every n tokens (default: never)",
       parseNumber,
+    )
+    .option(
+      "--quality <q>",
+      "fast, exact (the full model's own answer) or a share of 1: drafts stay that the full model finds so likely",
+      parseQuality,
     )
     .option("--temp <t>", "temperature; 0 takes the most likely token (default: 0.8; demo pair: 0)", parseNumber)
     .option("--top-k <k>", "sample from the k most likely tokens; 0 is off (default: 40)", parseNumber)
@@ -163,5 +169,6 @@ export function toSamplingOptions(
     maxTokens: flags.maxTokens,
     stop: flags.stop,
     refreshInterval: flags.refreshInterval,
+    quality: flags.quality,
   });
 }

@@ -1,6 +1,6 @@
 /** What the three stages came to, as lines for stderr. */
 
-import type { DecodeResult, FinishReason, HandoverReport, PrefillResult } from "../engine/index.js";
+import type { DecodeResult, FinishReason, HandoverReport, PrefillResult, VerificationResult } from "../engine/index.js";
 import { formatBytes, formatCount, formatMs, formatSpeed } from "./number-format.js";
 
 export interface StageResults {
@@ -36,6 +36,11 @@ function refreshRow({ refreshes, refreshedTokens, refreshMs }: DecodeResult): st
   return ["refresh", tokens(refreshedTokens), formatMs(refreshMs), refreshes === 1 ? "once" : `${refreshes} times`];
 }
 
+function checkRow({ draftedTokens, keptTokens, replacedTokens, checks }: VerificationResult): string[] {
+  const kept = `${formatCount(keptTokens)} kept and ${formatCount(replacedTokens)} replaced`;
+  return ["drafts", tokens(draftedTokens), "", `${kept} in ${formatCount(checks)} checks`];
+}
+
 /** A row a stage: tokens, time, speed or what moved; one more for refreshes within the answer. */
 export function stageRows({ prefill, handover, decode }: StageResults): string[][] {
   return [
@@ -43,6 +48,7 @@ export function stageRows({ prefill, handover, decode }: StageResults): string[]
     ["switch", tokens(handover.tokens), formatMs(handover.ms), describeHandover(handover)],
     ["decode", tokens(decode.tokens), formatMs(decode.ms - decode.refreshMs), formatSpeed(decode.tokensPerSecond)],
     ...(decode.refreshedTokens > 0 ? [refreshRow(decode)] : []),
+    ...(decode.verification ? [checkRow(decode.verification)] : []),
   ];
 }
 

@@ -276,7 +276,8 @@ function toResult(native: NativeDecodeResult, tokens: number): DecodeResult {
     seed: native.seed,
     ms: native.ms,
     refreshMs: native.refreshMs,
-    tokensPerSecond: perSecond(native.decodeSteps, native.ms - native.refreshMs),
+    ...(native.verification ? { verification: native.verification } : {}),
+    tokensPerSecond: perSecond(native.verification ? tokens : native.decodeSteps, native.ms - native.refreshMs),
   };
 }
 

@@ -3,6 +3,7 @@
 import type { GpuOption, ModelSource } from "../internal/model-source.js";
 import type { PoolOptions, QueueOptions } from "./place-options.js";
 import type { PrefixOptions } from "./prefix-options.js";
+import type { QualityOptions } from "./quality-options.js";
 import type { WriterOption } from "./writer-options.js";
 
 export type { GpuOption, ModelSource } from "../internal/model-source.js";
@@ -324,7 +325,7 @@ export interface SamplingOptions {
 }
 
 /** Options of {@link Session.decode}. */
-export interface DecodeOptions extends SamplingOptions {
+export interface DecodeOptions extends SamplingOptions, QualityOptions {
   /**
    * Who writes: the name of one of the pair's decode models, or `"prefill"`. If it is another one than the session has
    * switched to, the cache is handed over to it first, also where an answer goes on that was cut short.
@@ -334,8 +335,7 @@ export interface DecodeOptions extends SamplingOptions {
   /** 1 or more. @default until the answer ends or the context is full */
   readonly maxTokens?: number | undefined;
   /**
-   * Strings that end the answer; they are not part of it, even where they span tokens. The text of a control token
-   * (`<|im_end|>`) ends it where the model writes that token, shown or not.
+   * Strings that end the answer and are not part of it, even where they span tokens; also the text of a control token, shown or not.
    */
   readonly stop?: string | readonly string[] | undefined;
   /** Go on past end tokens, which are then never chosen. @default false */
@@ -351,8 +351,8 @@ export interface DecodeOptions extends SamplingOptions {
   readonly refreshInterval?: number | undefined;
   /**
    * Whether each token is computed alone, and what a refresh reads in whole micro-batches, so that the answer is the same to
-   * the last bit whatever other sessions of the pair do meanwhile. Otherwise the tokens of sessions that write at the same time are computed in one batch, which is
-   * faster for all of them and changes the last bits of logits. @default false
+   * the last bit whatever other sessions of the pair do meanwhile. Otherwise the tokens of sessions that write at the same time
+   * share a batch, which is faster for all of them and changes the last bits of logits. @default false
    */
   readonly deterministic?: boolean | undefined;
   /**

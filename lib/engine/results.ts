@@ -1,5 +1,7 @@
 /** What the calls answer: plain read-only objects. Times are wall-clock milliseconds. */
 
+import type { VerificationResult } from "./quality-options.js";
+
 /** A LoRA adapter that a model is used with. */
 export interface AdapterInfo {
   readonly path: string;
@@ -155,11 +157,11 @@ export interface DecodeResult {
   readonly reason: FinishReason;
   /** The stop string found, with reason `stop`. */
   readonly stop?: string;
-  /** The name of the model that wrote. */
+  /** The name of the model that wrote, or drafted. */
   readonly writer: string;
   /** Tokens of the answer, the prefill model's first one included. */
   readonly tokens: number;
-  /** Tokens that the writer read. */
+  /** Tokens that the writer read; with `verification`, those that it read to draft. */
   readonly decodeSteps: number;
   /** How often the prefill model read again what had been written, see {@link DecodeOptions.refreshInterval}. */
   readonly refreshes: number;
@@ -170,7 +172,9 @@ export interface DecodeResult {
   readonly ms: number;
   /** What the refreshes took of it. */
   readonly refreshMs: number;
-  /** Decode steps per second, refreshes not counted. */
+  /** With a {@link QualityOptions.quality} other than `"fast"`. */
+  readonly verification?: VerificationResult;
+  /** Decode steps per second, refreshes not counted; with `verification`, tokens of the answer. */
   readonly tokensPerSecond: number;
 }
 

@@ -102,6 +102,10 @@ export interface NativeDecodeOptions {
   readonly preservedTokens?: readonly string[];
   /** 0: no refreshes. */
   readonly refreshInterval: number;
+  /** @default "fast" */
+  readonly quality?: "exact" | "near";
+  /** Of `near`. */
+  readonly acceptance?: number;
   /** Read with no other session's tokens. */
   readonly deterministic: boolean;
   readonly priority: number;
@@ -121,6 +125,14 @@ export interface NativeDecodeResult {
   readonly ms: number;
   /** Part of `ms`. */
   readonly refreshMs: number;
+  /** Where a `quality` was asked for. */
+  readonly verification?: {
+    readonly checks: number;
+    readonly draftedTokens: number;
+    readonly foundTokens: number;
+    readonly keptTokens: number;
+    readonly replacedTokens: number;
+  };
 }
 
 export interface NativeReading {

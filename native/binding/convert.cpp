@@ -228,6 +228,9 @@ decode_options to_decode_options(const Napi::Object & from) {
     out.max_tokens = in.size("maxTokens");
     out.special = in.flag("special");
     out.refresh_interval = in.size("refreshInterval");
+    if (in.has("quality"))
+        out.quality.is = in.text("quality") == "exact" ? quality_options::kind::exact : quality_options::kind::near;
+    if (in.has("acceptance")) out.quality.acceptance = in.real("acceptance");
     out.deterministic = in.flag("deterministic");
     out.priority = in.integer("priority");
     out.stop = in.texts("stop");
@@ -365,6 +368,15 @@ Napi::Value from_reading(Napi::Env env, const token_stream::reading & reading) {
         result.Set("seed", reading.result->seed);
         result.Set("ms", reading.result->milliseconds);
         result.Set("refreshMs", reading.result->refresh_ms);
+        if (const auto & sums = reading.result->verification) {
+            Napi::Object verification = Napi::Object::New(env);
+            verification.Set("checks", sums->n_checks);
+            verification.Set("draftedTokens", sums->n_drafted_tokens);
+            verification.Set("foundTokens", sums->n_found_tokens);
+            verification.Set("keptTokens", sums->n_kept_tokens);
+            verification.Set("replacedTokens", sums->n_replaced_tokens);
+            result.Set("verification", verification);
+        }
         out.Set("result", result);
     }
     return out;

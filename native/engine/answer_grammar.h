@@ -32,6 +32,10 @@ class answer_grammar {
     // a token.
     void accept(llama_token token);
 
+    // See grammar_matcher; nothing is accepted in between while it sleeps.
+    void begin_draft() { matcher_.begin_draft(); }
+    void end_draft() { matcher_.end_draft(); }
+
   private:
     struct buffered_token {
         llama_token id;

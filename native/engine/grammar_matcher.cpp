@@ -277,7 +277,8 @@ bool grammar_matcher::follow(llama_token token, const std::string & piece, bool 
     else if (!characters || !can_complete(at))
         return false;
     at_ = at;
-    shrink_tables();
+    // Which would lose where the draft began.
+    if (!before_draft_) shrink_tables();
     return true;
 }
 

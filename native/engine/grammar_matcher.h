@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -35,6 +36,13 @@ class grammar_matcher {
     void accept(llama_token token);
     // Goes on with a token of which the grammar gets only this end of its text. False: it is not allowed.
     bool follow(llama_token token, const std::string & piece) { return follow(token, piece, true); }
+
+    // What is followed between the two is taken back at the end.
+    void begin_draft() { before_draft_ = at_; }
+    void end_draft() {
+        if (before_draft_) at_ = *before_draft_;
+        before_draft_.reset();
+    }
 
   private:
     // The beginning of a character that a token ended in.
@@ -76,6 +84,7 @@ class grammar_matcher {
     std::shared_ptr<token_pieces> pieces_;
     std::function<bool()> stopped_;
     place at_{ dead, {} };
+    std::optional<place> before_draft_;
 
     std::vector<node> nodes_;
     std::unordered_map<uint64_t, uint32_t> node_ids_;  // by element and parent

@@ -178,8 +178,24 @@ struct sampling_options : chain_options {
     int32_t n_log_probs = -1;  // -1: none; n: the chosen token's and the n most likely ones'
 };
 
+// Whose answer it is to be; see verified_decoding.h.
+struct quality_options {
+    enum class kind {
+        fast,   // the writer's
+        exact,  // the prefill model's: the writer drafts
+        near    // the writer's where the prefill model finds it likely enough
+    };
+    kind is = kind::fast;
+    float acceptance = 1.0f;  // near: the least probability, in those of the likeliest token
+    // Drafts are looked for in the text as well.
+    bool finds_drafts = true;
+
+    bool verifies() const { return is != kind::fast; }
+};
+
 struct decode_options {
     sampling_options sampling;
+    quality_options quality;
     uint32_t max_tokens = 0;  // 0: until the answer ends or the context is full
     std::vector<std::string> stop;
     bool special = false;  // render control tokens as text
@@ -212,6 +228,16 @@ struct prefill_result {
 enum class finish_reason { eos, stop, length, abort, context };
 const char * finish_reason_name(finish_reason reason);
 
+// The reads of the prefill model, the drafted tokens that it checked, those of them that came from the text, those that
+// it kept, and those in whose place it put one of its own.
+struct verification_sums {
+    uint32_t n_checks = 0;
+    uint32_t n_drafted_tokens = 0;
+    uint32_t n_found_tokens = 0;
+    uint32_t n_kept_tokens = 0;
+    uint32_t n_replaced_tokens = 0;
+};
+
 struct decode_result {
     finish_reason reason = finish_reason::eos;
     std::string stop;             // the stop string found
@@ -219,6 +245,7 @@ struct decode_result {
     uint32_t n_decode_steps = 0;  // tokens read by the writer
     uint32_t n_refreshes = 0;
     uint32_t n_refreshed_tokens = 0;
+    std::optional<verification_sums> verification;  // of verified decoding
     uint32_t seed = 0;
     std::string writer;       // its name
     double milliseconds = 0;  // spent on this answer, waiting for the reader not counted

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "compared_models.h"
 #include "compute_pool.h"
+#include "draft_length.h"
 #include "kv_rows.h"
 #include "options.h"
 #include "pair_meters.h"
@@ -107,6 +108,11 @@ class pair {
     // Of the side's context.
     batch_costs & costs(pair_side side);
 
+    // Of drafts by a side for the prefill model, or of no drafts where that side is the prefill model.
+    draft_costs & costs_of_drafts(pair_side by) {
+        return by == pair_side::prefill ? prefill_draft_costs_ : writer_of(by).drafts;
+    }
+
     // Nothing is to be read for now: lets the threads sleep.
     void rest() { pool_->rest(); }
 
@@ -152,6 +158,7 @@ class pair {
         std::unique_ptr<translate_handover> over;
         std::unique_ptr<translate_handover> back;  // made when it is first needed
         batch_costs costs;
+        draft_costs drafts;
     };
 
     bool run_batch(pair_side by);
@@ -179,6 +186,7 @@ class pair {
     uint32_t checkpoint_stride_ = UINT32_MAX;
     std::vector<std::weak_ptr<session *>> sharers_;
     batch_costs prefill_costs_;
+    draft_costs prefill_draft_costs_;
     implementation_options implementation_;
     llama_batch batch_{};
     llama_context * last_read_ = nullptr;  // the context that computed last

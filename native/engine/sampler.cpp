@@ -189,57 +189,139 @@ static void drop_forbidden(llama_token_data_array & left) {
     if (n_kept > 0) left.size = n_kept;
 }
 
-llama_token sampler::choose(size_t n) {
+// Goes through all steps but the last, which chooses.
+llama_token_data_array sampler::narrow(size_t n) {
     llama_token_data_array left = { candidates_.data(), n, -1, false };
     bool dropped = greedy_ || (bias_.empty() && !mirostat_);
     for (const sampler_step & step : steps_) {
+        const bool last = &step == &steps_.back();
         if (!dropped && step.name != "penalties") {
             drop_hopeless(left);
             dropped = true;
         }
+        if (last) break;
         if (step.name == "xtc") drawn_.xtc += left.size > 1;
-        // From a single candidate the first mirostat estimates nothing.
-        if (step.name == "mirostat" && left.size == 1) return left.data[0].id;
         llama_sampler_apply(step.sampler.get(), &left);
         if (step.name == "top-n-sigma" || step.name == "dry") drop_forbidden(left);
     }
+    return left;
+}
+
+llama_token sampler::choose(size_t n) {
+    llama_token_data_array left = narrow(n);
+    // From a single candidate the first mirostat estimates nothing.
+    if (steps_.back().name == "mirostat" && left.size == 1) return left.data[0].id;
+    llama_sampler_apply(steps_.back().sampler.get(), &left);
     drawn_.choices += !greedy_;
     return left.data[left.selected].id;
+}
+
+// As llama.cpp's last step has them, before it normalizes them.
+std::vector<token_distribution::entry> sampler::weigh(size_t n) {
+    const llama_token_data_array left = narrow(n);
+    float largest = -INFINITY;
+    for (size_t i = 0; i < left.size; i++) largest = std::max(largest, left.data[i].logit);
+    std::vector<token_distribution::entry> out;
+    for (size_t i = 0; i < left.size; i++)
+        if (const float weight = expf(left.data[i].logit - largest); weight > 0)
+            out.push_back({ left.data[i].id, weight });
+    return out;
 }
 
 std::optional<llama_token> sampler::sample(const float * logits) {
     drawn_ = {};
     // The argmax refuses logits without a finite number, on which the chain would assert.
     llama_token token = argmax(logits, n_vocab_);
-    if (const auto forced = reasoning_ ? reasoning_->forced() : std::nullopt) {
-        if (!bound() || grammar_->allows(*forced)) return forced;
-        throw failure(error_code::inference_failed, "the grammar forbids the end of the reasoning, which is due here");
-    }
+    if (const auto forced = forced_token()) return forced;
     if (!plain_greedy_) {
         const size_t n = fill(logits, nullptr);
-        if (n == 0) {
-            if (bound() && grammar_->may_end()) return std::nullopt;
-            refuse_all(false);
-        }
+        if (!may_choose(n, false)) return std::nullopt;
         token = choose(n);
     }
     if (!bound() || grammar_->allows(token)) return token;
     const size_t n = fill(logits, &grammar_->allowed());
-    if (n > 0) return choose(n);
-    if (grammar_->may_end()) return std::nullopt;
-    refuse_all(true);
+    return may_choose(n, true) ? std::optional<llama_token>(choose(n)) : std::nullopt;
+}
+
+// False: the answer ends here, as the grammar says it may.
+bool sampler::may_choose(size_t n_candidates, bool by_grammar) const {
+    if (n_candidates > 0) return true;
+    if (bound() && grammar_->may_end()) return false;
+    refuse_all(by_grammar);
+}
+
+// A token that the grammar refuses is drawn anew among those that it allows: so these share what the others had.
+std::optional<token_distribution> sampler::distribution(const float * logits) {
+    drawn_ = {};
+    argmax(logits, n_vocab_);  // refuses logits without a finite number
+    if (const auto forced = forced_token()) return token_distribution(*forced);
+    size_t n = fill(logits, nullptr);
+    if (!may_choose(n, false)) return std::nullopt;
+    token_distribution all(weigh(n));
+    if (!bound()) return all;
+
+    // To ask for each token costs more than to ask for the vocabulary, where they are many.
+    const std::vector<uint8_t> * allowed = all.entries().size() > 256 ? &grammar_->allowed() : nullptr;
+    std::vector<token_distribution::entry> mixed;
+    double sum = 0;
+    for (const auto & one : all.entries()) {
+        if (!(allowed ? (*allowed)[(size_t) one.token] : grammar_->allows(one.token))) continue;
+        mixed.push_back(one);
+        sum += one.p;
+    }
+    if (mixed.size() == all.entries().size()) return all;
+    n = fill(logits, &grammar_->allowed());
+    if (!may_choose(n, true)) return std::nullopt;
+    std::vector<double> weights((size_t) n_vocab_);
+    for (const auto & one : mixed) weights[(size_t) one.token] = one.p;
+    const token_distribution anew(weigh(n));
+    for (const auto & one : anew.entries()) weights[(size_t) one.token] += std::max(0.0, 1 - sum) * one.p;
+    mixed.clear();
+    for (llama_token token = 0; token < n_vocab_; token++)
+        if (weights[(size_t) token] > 0) mixed.push_back({ token, weights[(size_t) token] });
+    return token_distribution(std::move(mixed));
+}
+
+std::optional<llama_token> sampler::forced_token() {
+    const auto forced = reasoning_ ? reasoning_->forced() : std::nullopt;
+    if (!forced || !bound() || grammar_->allows(*forced)) return forced;
+    throw failure(error_code::inference_failed, "the grammar forbids the end of the reasoning, which is due here");
+}
+
+bool sampler::allows(llama_token token) {
+    if (const auto forced = forced_token()) return token == *forced;
+    return (bias_.empty() || bias_[(size_t) token] != -INFINITY) && (!bound() || grammar_->allows(token));
+}
+
+void sampler::begin_draft() {
+    saved_state saved;
+    for (const sampler_step & step : steps_) saved.steps.emplace_back(llama_sampler_clone(step.sampler.get()));
+    if (reasoning_) saved.reasoning = std::make_unique<reasoning_budget>(reasoning_->copy());
+    if (grammar_) grammar_->begin_draft();
+    before_draft_ = std::move(saved);
+}
+
+void sampler::end_draft() {
+    if (!before_draft_) return;
+    for (size_t i = 0; i < steps_.size(); i++) steps_[i].sampler = std::move(before_draft_->steps[i]);
+    if (reasoning_) reasoning_ = std::move(before_draft_->reasoning);
+    if (grammar_) grammar_->end_draft();
+    before_draft_.reset();
 }
 
 // As common_sampler_accept: a grammar that did not read the reasoning gets the tag that ended it, which may wake it.
 void sampler::follow(llama_token token) {
     const bool read = reads();
+    const auto give = [this](llama_token to_grammar) {
+        if (!is_drafting() || !grammar_->sleeps()) grammar_->accept(to_grammar);
+    };
     if (reasoning_) {
         reasoning_->accept(token);
         const std::vector<llama_token> * end = grammar_ && !read ? reasoning_->ended_by() : nullptr;
         if (end)
-            for (const llama_token of_end : *end) grammar_->accept(of_end);
+            for (const llama_token of_end : *end) give(of_end);
     }
-    if (read) grammar_->accept(token);
+    if (read) give(token);
 }
 
 void sampler::accept(llama_token token) {

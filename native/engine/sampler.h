@@ -11,6 +11,7 @@
 #include "answer_trace.h"
 #include "options.h"
 #include "reasoning_budget.h"
+#include "token_distribution.h"
 #include "token_pieces.h"
 
 #include <llama.h>
@@ -53,8 +54,23 @@ class sampler {
     // ERR_GRAMMAR_INVALID if the grammar is too ambiguous.
     std::optional<llama_token> sample(const float * logits);
 
+    // What `sample` draws from, drawn from by the caller. Random numbers of XTC are drawn, those of the choice are not.
+    // Nothing, and failures, as `sample`. Not for a chain that has no such thing: see has_distribution.
+    std::optional<token_distribution> distribution(const float * logits);
+    // Not where the likeliest token is taken, nor with mirostat, whose steps depend on the token that it has chosen.
+    bool has_distribution() const { return !greedy_ && !mirostat_; }
+
     // Records the token that was sampled.
     void accept(llama_token token);
+
+    // What is accepted between the two is taken back at the end. A lazy grammar that sleeps sleeps on.
+    void begin_draft();
+    void end_draft();
+    bool is_drafting() const { return before_draft_.has_value(); }
+
+    // Whether a token that another model has chosen may stand here: the logit bias, the grammar and the budget for
+    // reasoning have a say.
+    bool allows(llama_token token);
 
     // The token's log-probability first, then the n most likely tokens', likeliest first.
     std::vector<token_log_prob> log_probs(const float * logits, llama_token token, int32_t n) const;
@@ -74,7 +90,12 @@ class sampler {
     void read_generation_prompt(const std::string & text);
     bool has_step(const char * name) const;
     size_t fill(const float * logits, const std::vector<uint8_t> * allowed);
+    // What the budget for reasoning demands here.
+    std::optional<llama_token> forced_token();
+    bool may_choose(size_t n_candidates, bool by_grammar) const;
+    llama_token_data_array narrow(size_t n_candidates);
     llama_token choose(size_t n_candidates);
+    std::vector<token_distribution::entry> weigh(size_t n_candidates);
     void drop_hopeless(llama_token_data_array & left) const;
 
     const llama_vocab * vocab_;
@@ -93,6 +114,12 @@ class sampler {
     bool lazy_;
     std::unique_ptr<reasoning_budget> reasoning_;
     std::vector<llama_token_data> candidates_;  // [n_vocab], reused by every step
+
+    struct saved_state {
+        std::vector<llama_sampler_ptr> steps;
+        std::unique_ptr<reasoning_budget> reasoning;
+    };
+    std::optional<saved_state> before_draft_;
 };
 
 // The index of the largest of n values, the first of equals. Throws ERR_INFERENCE_FAILED if it is not finite.

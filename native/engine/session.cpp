@@ -158,9 +158,11 @@ void session::begin_decode(std::optional<pair_side> writer) {
     switch (stats().stage) {
     case session_stage::switched:
     case session_stage::paused:
-        if (writer && *writer != writer_) switch_caches(*writer);
+        // After an answer that was checked, the writer has not been handed all that the prefill model has read.
+        if ((writer && *writer != writer_) || cache_.ledger().n_alike(writers_cache().ledger()) < cache_.size())
+            switch_caches(writer.value_or(writer_));
         // Truncated in what was read, the text has no logits of its end.
-        if (writers_cache().size() == tokens_.size() && !has_logits())
+        if (writers_cache().size() == tokens_.size() && !has_kept_logits())
             cache_of(writer_).cut((uint32_t) tokens_.size() - 1);
         n_before_decode_ = tokens_.size();
         unfinished_text_before_ = unfinished_text_;
@@ -229,7 +231,8 @@ const float * session::next_logits(uint32_t & n_steps, const float * given) {
         if (!cache.read(writer_, &tokens_[from], n, n == n_left ? 1 : 0)) return nullptr;
         n_steps += n;
     }
-    if (!given && n_steps == 0 && !has_logits()) throw failure(error_code::internal, "no logits for the next token");
+    if (!given && n_steps == 0 && !has_kept_logits())
+        throw failure(error_code::internal, "no logits for the next token");
     const std::vector<float> & prefilled = tokens_.size() == n_before_answer_ ? first_logits_ : refreshed_logits_;
     const bool read = given || n_steps > 0;
     const float * logits = given ? given : read ? llama_get_logits_ith(pair_.context(writer_), -1) : prefilled.data();
@@ -256,13 +259,13 @@ void session::append(llama_token token) { tokens_.push_back(token); }
 void session::end_decode(const decode_result & result, size_t n_tokens_dropped, std::string unfinished_text) {
     unfinished_text_ = std::move(unfinished_text);
     tokens_.resize(tokens_.size() - n_tokens_dropped);
-    // Between the reading of the last token and the choice of the next, an abort or a failure loses the logits. Then
-    // the token counts as not read, as after every other end, and who goes on reads it.
-    const bool is_read = result.reason == finish_reason::abort && !has_logits();
-    forget_from((uint32_t) tokens_.size() - (is_read ? 1 : 0));
+    const bool goes_on = result.reason != finish_reason::eos && result.reason != finish_reason::stop;
+    // An abort or a failure may have come between the reading of the last token and the choice of the next, and a draft
+    // is read before it is known how much of it is wanted. The token counts as not read, as after every other end, and
+    // who goes on reads it.
+    forget_from((uint32_t) tokens_.size() - (goes_on && !has_kept_logits() ? 1 : 0));
     // Before its first token an answer can still be begun again; after it, it goes on from the token not read yet.
     const bool nothing_written = result.n_tokens == 0 && stats().stage == session_stage::switched;
-    const bool goes_on = result.reason != finish_reason::eos && result.reason != finish_reason::stop;
     set_stage(!goes_on ? session_stage::ended : nothing_written ? session_stage::switched : session_stage::paused);
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.n_decode_tokens += result.n_tokens;

@@ -67,6 +67,35 @@ class session {
     // The one token that the writer has to read before next_logits, if it is one.
     std::optional<batch_row> next_row();
     void append(llama_token token);
+
+    // verified decoding (session_verify.cpp), in which the writer drafts
+    // Whether the prefill model has read the whole text, but for its last token at most: the rest is for that. If not,
+    // refresh_some comes first.
+    bool is_verified() const { return n_clean() + 1 >= tokens_.size(); }
+    // Whether the prefill model's logits of the next token are kept.
+    bool has_kept_logits() const {
+        return tokens_.size() == n_before_answer_ || (n_before_refreshed_ > 0 && tokens_.size() == n_before_refreshed_);
+    }
+    // These logits, or null. Throws what check_logits throws.
+    const float * kept_logits() const;
+    // The text's last token as a row of the prefill model, and the last of n_drafted + 1 tokens as one of the writer.
+    std::optional<batch_row> next_row_by_prefill();
+    std::optional<batch_row> next_draft_row(size_t n_drafted, llama_token last);
+    // Whether a draft can begin with its first row.
+    bool drafts_at_once() const { return pair_.shares(writer_) && pair_.can_cut(); }
+    // Lets the writer go on from what the prefill model has read. Throws what hand_over throws.
+    void begin_draft();
+    // The writer reads a token behind the draft so far; the logits, or null if it was aborted.
+    const float * read_draft(llama_token token);
+    // Throws what check_logits throws.
+    void check_draft_logits(const float * logits);
+    // Takes the draft's cells back and lets the prefill model read the text's last token and the draft. False: it was
+    // aborted.
+    bool verify(const std::vector<llama_token> & draft);
+    // Behind the i-th of these tokens. Valid until the pair's next step. Throws what check_logits throws.
+    const float * verified_logits(uint32_t i);
+    // What was read behind the text's last token but one is given up.
+    void end_verify();
     // `unfinished_text` are the bytes of a character that the answer was cut in; the next decode begins with them.
     void end_decode(const decode_result & result, size_t n_tokens_dropped, std::string unfinished_text);
     const std::string & unfinished_text() const { return unfinished_text_; }
@@ -123,11 +152,6 @@ class session {
     uint32_t refreshed_at() const { return refreshes_.empty() ? n_before_answer_ : refreshes_.back(); }
     void remember_logits(std::vector<float> & logits);
     void distrust_caches();
-    // Whether the prefill model's logits of the next token are kept.
-    bool has_logits() const {
-        return tokens_.size() == n_before_answer_ || (n_before_refreshed_ > 0 && tokens_.size() == n_before_refreshed_);
-    }
-
     pair & pair_;
     llama_seq_id sequence_;
     std::vector<llama_token> tokens_;

@@ -93,8 +93,7 @@ void switch_task::fail(const failure & error) noexcept {
 
 // --- decode ---
 
-decode_task::decode_task(slot_ptr slot, const pair & models, decode_options options,
-                         std::shared_ptr<token_stream> stream)
+decode_task::decode_task(slot_ptr slot, pair & models, decode_options options, std::shared_ptr<token_stream> stream)
     : slot_(std::move(slot)), pair_(models), options_(std::move(options)), stream_(std::move(stream)) {}
 
 // False: it was aborted.
@@ -124,6 +123,7 @@ bool decode_task::begin() {
     trace.set_seed(sampler_->seed());
     s.trace() = std::move(trace);
     result_.seed = sampler_->seed();
+    if (options_.quality.verifies()) verified_.emplace(pair_, s, options_, sampler_->seed());
     return true;
 }
 
@@ -153,25 +153,33 @@ task::wish decode_task::next() const noexcept {
     wish out;
     out.is = wish::kind::token;
     const session & s = slot_->state;
-    if (!sampler_ || aborted() || sampler_->over() || s.context_full()) return out;
-    if (refreshing_ || s.refresh_is_due(options_.refresh_interval) || s.owes()) {
+    if (!sampler_ || aborted() || is_over() || s.context_full()) return out;
+    if (needs_piece()) {
         out.is = wish::kind::piece;
         out.within_answer = true;
     } else if (!options_.deterministic && !slot_->in_pool.aside) {
-        out.row = slot_->state.next_row();
+        out.row = verified_ ? verified_->next_row() : slot_->state.next_row();
     }
     return out;
 }
 
+// A draft may be complete where the answer is not.
+bool decode_task::is_over() const { return !sampler_->is_drafting() && sampler_->over(); }
+
+bool decode_task::needs_piece() const {
+    const session & s = slot_->state;
+    return refreshing_ || s.owes() || s.refresh_is_due(options_.refresh_interval) || (verified_ && !s.is_verified());
+}
+
 void decode_task::got_row(const float * logits, double milliseconds) {
     given_ = logits;
+    given_ms_ = milliseconds;
     result_.n_decode_steps++;
     result_.milliseconds += milliseconds;
 }
 
 // Nothing if the answer ends here.
-std::optional<llama_token> decode_task::sample(const float * logits) {
-    std::optional<llama_token> token = sampler_->sample(logits);
+std::optional<llama_token> decode_task::unless_it_ends(std::optional<llama_token> token) {
     if (!token || !pair_.ends_answer(*token, slot_->state.writer()) || options_.sampling.ignore_eos) return token;
     text_->append_end(*token);
     return std::nullopt;
@@ -185,10 +193,10 @@ task::turn decode_task::generate() {
     };
     session & s = slot_->state;
     if (aborted()) return end(finish_reason::abort);
-    if (sampler_->over()) return end(finish_reason::eos);
+    if (is_over()) return end(finish_reason::eos);
     if (s.context_full()) return end(finish_reason::context);
 
-    refreshing_ = refreshing_ || s.refresh_is_due(options_.refresh_interval);
+    refreshing_ = refreshing_ || s.refresh_is_due(options_.refresh_interval) || (verified_ && !s.is_verified());
     if (refreshing_) {
         const refresh_step step = s.refresh_some();
         result_.n_refreshed_tokens += step.n_tokens;
@@ -199,30 +207,72 @@ task::turn decode_task::generate() {
     }
 
     if (s.owes()) return s.catch_up() ? turn::again : end(finish_reason::abort);
+    if (verified_) return generate_verified(end);
 
     uint32_t n_steps = 0;
     const float * logits = s.next_logits(n_steps, std::exchange(given_, nullptr));
     result_.n_decode_steps += n_steps;
     if (!logits) return end(finish_reason::abort);
 
-    std::optional<llama_token> token;
+    std::optional<finish_reason> ends;
     try {
-        token = sample(logits);
+        const std::optional<llama_token> token = unless_it_ends(sampler_->sample(logits));
         if (!token) return end(text_->stop().empty() ? finish_reason::eos : finish_reason::stop);
-        if (options_.sampling.n_log_probs >= 0)
-            log_probs_.push_back(sampler_->log_probs(logits, *token, options_.sampling.n_log_probs));
-        sampler_->accept(*token);
+        ends = take(*token, logits);
     } catch (const failure & error) {
         if (error.code() != error_code::aborted) throw;
         return end(finish_reason::abort);
     }
-    s.append(*token);
+    return ends ? end(*ends) : give_turn();
+}
+
+// One read of a draft or its check, and all tokens that come of it.
+task::turn decode_task::generate_verified(const std::function<turn(finish_reason)> & end) {
+    session & s = slot_->state;
+    try {
+        if (!verified_->has_rows()) {
+            if (!verified_->read(*sampler_, std::exchange(given_, nullptr), given_ms_))
+                return end(finish_reason::abort);
+            if (!verified_->has_rows()) return turn::again;
+        }
+        while (verified_->has_rows() && !sampler_->over() && !s.context_full()) {
+            const verified_decoding::chosen next = verified_->choose(*sampler_);
+            const std::optional<llama_token> token = unless_it_ends(next.token);
+            if (!token) return end(text_->stop().empty() ? finish_reason::eos : finish_reason::stop);
+            if (const auto ends = take(*token, next.logits)) return end(*ends);
+        }
+    } catch (const failure & error) {
+        if (error.code() != error_code::aborted) throw;
+        return end(finish_reason::abort);
+    }
+    verified_->end_rows(n_left());
+    return give_turn();
+}
+
+void decode_task::book_verification() noexcept {
+    if (!verified_) return;
+    result_.verification = verified_->sums();
+    result_.n_decode_steps = verified_->n_draft_steps();
+}
+
+uint32_t decode_task::n_left() const { return options_.max_tokens == 0 ? UINT32_MAX : options_.max_tokens - n_tokens_; }
+
+// A token that was chosen from these logits becomes part of the answer; what ends there, if it does.
+std::optional<finish_reason> decode_task::take(llama_token token, const float * logits) {
+    session & s = slot_->state;
+    if (options_.sampling.n_log_probs >= 0)
+        log_probs_.push_back(sampler_->log_probs(logits, token, options_.sampling.n_log_probs));
+    sampler_->accept(token);
+    s.append(token);
     s.trace().add(sampler_->drawn(), sampler_->mirostat());
     n_tokens_++;
     clock_.wrote_token(pair_.meters());
+    if (text_->append(token)) return finish_reason::stop;
+    if (n_tokens_ == options_.max_tokens) return finish_reason::length;
+    return std::nullopt;
+}
 
-    if (text_->append(*token)) return end(finish_reason::stop);
-    if (n_tokens_ == options_.max_tokens) return end(finish_reason::length);
+task::turn decode_task::give_turn() {
     text_->release(piece_.text, piece_.tokens);
     if (give()) return turn::again;
     clock_.waits_for_reader();
@@ -247,6 +297,7 @@ task::turn decode_task::finish(finish_reason reason) {
     result_.reason = reason;
     result_.stop = text_->stop();
     result_.n_tokens = n_tokens_ - (uint32_t) n_dropped;
+    book_verification();
     slot_->state.end_decode(result_, n_dropped, text_->take_unfinished());
     slot_->busy = false;
     stream_->finish(result_);
@@ -257,6 +308,7 @@ task::turn decode_task::finish(finish_reason reason) {
 void decode_task::end_early() noexcept {
     result_.reason = finish_reason::abort;
     result_.n_tokens = n_tokens_;
+    book_verification();
     try {
         text_->release_all(piece_.text, piece_.tokens, true);
         give();

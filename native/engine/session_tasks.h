@@ -9,6 +9,7 @@
 #include "scheduler.h"
 #include "session_slot.h"
 #include "token_stream.h"
+#include "verified_decoding.h"
 
 #include <functional>
 #include <memory>
@@ -59,7 +60,7 @@ class switch_task final : public task {
 
 class decode_task final : public task {
   public:
-    decode_task(slot_ptr slot, const pair & models, decode_options options, std::shared_ptr<token_stream> stream);
+    decode_task(slot_ptr slot, pair & models, decode_options options, std::shared_ptr<token_stream> stream);
     turn step() override;
     wish next() const noexcept override;
     void got_row(const float * logits, double milliseconds) override;
@@ -68,14 +69,21 @@ class decode_task final : public task {
   private:
     bool begin();
     turn write();
-    std::optional<llama_token> sample(const float * logits);
+    std::optional<llama_token> unless_it_ends(std::optional<llama_token> token);
     turn generate();
+    turn generate_verified(const std::function<turn(finish_reason)> & end);
+    std::optional<finish_reason> take(llama_token token, const float * logits);
+    turn give_turn();
+    bool needs_piece() const;
+    bool is_over() const;
+    uint32_t n_left() const;
+    void book_verification() noexcept;
     turn finish(finish_reason reason);
     bool give();
     void end_early() noexcept;
 
     slot_ptr slot_;
-    const pair & pair_;
+    pair & pair_;
     decode_options options_;
     std::shared_ptr<token_stream> stream_;
     std::optional<sampler> sampler_;
@@ -86,6 +94,8 @@ class decode_task final : public task {
     answer_clock clock_;
     bool refreshing_ = false;
     const float * given_ = nullptr;  // the logits of a row that was read with others'
+    double given_ms_ = 0;
+    std::optional<verified_decoding> verified_;
     decode_result result_;
 };
 

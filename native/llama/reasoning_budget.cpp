@@ -12,6 +12,8 @@ reasoning_budget::reasoning_budget(const llama_vocab * vocab, const std::vector<
                                             inside ? REASONING_BUDGET_COUNTING : REASONING_BUDGET_IDLE)),
       forced_(forced) {}
 
+reasoning_budget reasoning_budget::copy() const { return { llama_sampler_clone(sampler_.get()), forced_ }; }
+
 bool reasoning_budget::is_reasoning() const {
     const common_reasoning_budget_state state = common_reasoning_budget_get_state(sampler_.get());
     return state != REASONING_BUDGET_IDLE && state != REASONING_BUDGET_DONE;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace overfill {
@@ -20,6 +21,9 @@ class reasoning_budget {
     reasoning_budget(const llama_vocab * vocab, const std::vector<tokens> & start, const std::vector<tokens> & end,
                      const tokens & forced, int32_t budget, bool inside);
 
+    // As it stands.
+    reasoning_budget copy() const;
+
     bool is_reasoning() const;
     // The token that has to come next, whatever the logits say.
     std::optional<llama_token> forced() const;
@@ -28,6 +32,8 @@ class reasoning_budget {
     const tokens * ended_by() const;
 
   private:
+    reasoning_budget(llama_sampler * state, tokens forced) : sampler_(state), forced_(std::move(forced)) {}
+
     struct free_sampler {
         void operator()(llama_sampler * s) const { llama_sampler_free(s); }
     };

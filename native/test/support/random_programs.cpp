@@ -64,6 +64,8 @@ class drawing {
             // The numbers of one seed go on from answer to answer.
             if (last_seed_ && below(3) == 0) out.seed = *last_seed_;
             last_seed_ = out.seed;
+            // Drawn answers would depend on how many tokens were drafted, and so on times.
+            out.exact = out.temperature == 0 && manner_.refresh_interval == 0 && below(2) == 0;
         }
         // These leave no trace of a seed, or another one.
         if (is == kind::abort_decode || is == kind::fork) last_seed_.reset();
@@ -108,6 +110,7 @@ std::string describe(const session_move & move) {
     std::string out = std::string(names[(size_t) move.is]) + " " + std::to_string(move.count);
     if (move.is == kind::prefill && !move.refresh) out += " without refresh";
     if (move.temperature > 0) out += ", warm";
+    if (move.exact) out += ", exact";
     if (move.is == kind::decode || move.is == kind::leave) out += ", seed " + std::to_string(move.seed);
     if (move.writer) out += ", by " + std::to_string((int) *move.writer);
     return out;

@@ -59,6 +59,7 @@ decode_options options_of(const session_move & move, const program_manner & mann
     out.deterministic = manner.deterministic;
     out.refresh_interval = manner.refresh_interval;
     if (manner.refresh_interval == 0) out.writer = move.writer;
+    if (move.exact) out.quality.is = quality_options::kind::exact;
     return out;
 }
 

@@ -27,6 +27,7 @@ struct session_move {
     uint32_t seed = 0;   // of the prompt's text, or of the answer's random numbers
     bool refresh = true;
     float temperature = 0;
+    bool exact = false;
     std::optional<pair_side> writer;
     std::vector<session_move> moves;  // the fork's
 };

@@ -1,0 +1,19 @@
+/** Checks of the quality that callers may ask of an answer. */
+
+import type { NativeDecodeOptions } from "../internal/binding-types.js";
+import { inWords } from "../internal/expectations.js";
+import { onFirstUse } from "../internal/option-schemas.js";
+import * as z from "../internal/schema.js";
+import type { DecodeQuality } from "./quality-options.js";
+
+export const quality = onFirstUse(() =>
+  inWords(
+    '"fast", "exact" or an object with an acceptance above 0 and at most 1',
+    z.union([z.oneOf(["fast", "exact"]), z.strictObject({ acceptance: z.number().check(z.gt(0), z.maximum(1)) })]),
+  ),
+);
+
+export function toNativeQuality(asked: DecodeQuality | undefined): Pick<NativeDecodeOptions, "quality" | "acceptance"> {
+  if (asked === undefined || asked === "fast") return {};
+  return asked === "exact" ? { quality: "exact" } : { quality: "near", acceptance: asked.acceptance };
+}

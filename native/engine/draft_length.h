@@ -1,0 +1,91 @@
+// How many tokens are drafted before the prefill model checks them: as many as give the most tokens for the time, by
+// what was measured of this machine and of this answer. Where none pays, the prefill model writes alone, and a draft is
+// tried again now and then.
+//
+// With each drafted token kept with probability a, a check of k of them gives 1 + a + ... + a^k tokens, one of which is
+// the prefill model's own (Leviathan et al., arXiv 2211.17192, equation 1). It costs k drafted tokens and one read of
+// k + 1.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace overfill {
+
+// At most, in one draft.
+constexpr uint32_t most_drafted = 15;
+
+// What a pair's models cost on this machine, in milliseconds: for all its sessions.
+class draft_costs {
+  public:
+    // The prefill model read n tokens of one sequence.
+    void saw_check(uint32_t n, double ms) { checks_.at(n).saw(ms); }
+    // A token was drafted.
+    void saw_draft(double ms) { draft_.saw(ms); }
+
+    bool knows_token() const { return checks_[1].is_known(); }
+    double draft_ms() const { return draft_.is_known() ? draft_.ms : 0; }
+    // What was not measured is taken for cheap, so that it is tried.
+    double check_ms(uint32_t n) const;
+
+  private:
+    struct measured {
+        double ms = 0;
+        uint32_t n = 0;
+
+        // The first read of a size makes its graph, which says little about the next.
+        bool is_known() const { return n >= 2; }
+        // What is slower than before is often the machine's other work.
+        void saw(double now) {
+            n = std::min(n + 1, 1000u);
+            if (n == 1)
+                ms = now;
+            else if (n == 2)
+                ms = std::min(ms, now);
+            else
+                ms += (now - ms) * (now < ms ? 0.5 : 0.125);
+        }
+    };
+
+    std::array<measured, most_drafted + 2> checks_{};  // by tokens
+    measured draft_;
+};
+
+// One answer's.
+class draft_length {
+  public:
+    // `fixed`: always drafts of that many tokens, so that an answer does not depend on times; 0: as many as pay.
+    explicit draft_length(uint32_t fixed = 0) : fixed_(fixed) {}
+
+    // So many of the next check's tokens are to be drafted, at most `most`; 0: none.
+    uint32_t choose(const draft_costs & costs, uint32_t most);
+    // Whether a draft of n tokens that costs nothing is worth its check, and how much of it: 0: nothing.
+    uint32_t choose_given(const draft_costs & costs, uint32_t n);
+
+    // Of n drafted tokens the first n_kept were kept; those behind the first that was not say nothing.
+    void saw(uint32_t n, uint32_t n_kept) { saw(by_model_, n, n_kept); }
+    void saw_given(uint32_t n, uint32_t n_kept) { saw(given_, n, n_kept); }
+
+    double acceptance() const { return by_model_.rate(); }
+
+  private:
+    struct trials {
+        double n_kept, n;  // as if they had been seen, at first
+        double rate() const { return n_kept / n; }
+    };
+    static void saw(trials & of, uint32_t n, uint32_t n_kept);
+    struct choice {
+        uint32_t n = 0;
+        double ms_per_token;
+    };
+    choice best(const draft_costs & costs, const trials & of, uint32_t most, double draft_ms) const;
+
+    uint32_t fixed_;
+    trials by_model_{ 4, 5 }, given_{ 2, 4 };
+    uint32_t n_without_ = 0;  // tokens since the last draft
+    uint32_t try_again_after_ = 32;
+};
+
+}  // namespace overfill

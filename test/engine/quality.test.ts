@@ -1,0 +1,160 @@
+import test from "ava";
+import fc from "fast-check";
+import { type DecodeOptions, demoPair, demoPrompt, type OverfillError, type Pair } from "../../lib/index.js";
+import { answerAlone, apart, greedy, openPair, readAnswer, refusal, someTokens, traced } from "./fixtures.js";
+
+/** Sums whose order changes little, so that reading several tokens at once does not decide between two likely ones. */
+const precise = { cacheTypeK: "f32", cacheTypeV: "f32", flashAttention: false } as const;
+
+const models = { prefill: { seed: 1 }, decode: { seed: 2 }, contextSize: 256, ...precise } as const;
+
+/** What the prefill model answers by itself. */
+const alone = (pair: Pair, prompt: string | number[], options: DecodeOptions) =>
+  answerAlone(pair, prompt, { ...options, writer: "prefill" });
+
+test("exact answers are the prefill model's, by every handover and with several kinds of sampling options", async (t) => {
+  for (const handover of ["share", "translate"] as const) {
+    const pair = await openPair(t, { ...models, handover });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record({
+          repeatPenalty: fc.constantFrom(1, 1.3),
+          dryMultiplier: fc.constantFrom(0, 0.8),
+          stop: fc.constantFrom([], ["a"], ["e", "th"]),
+          grammar: fc.constantFrom(undefined, 'root ::= ([a-e] " ")+', 'root ::= "x" [a-z]+ | [0-9]+'),
+          logitBias: fc.constantFrom(undefined, new Map([[60, 3]])),
+          deterministic: fc.boolean(),
+          maxTokens: fc.integer({ min: 1, max: 40 }),
+        }),
+        fc.integer({ min: 1, max: 1000 }),
+        async (options, seed) => {
+          const asked = { ...options, ...greedy, logProbs: 3 };
+          const prompt = someTokens(20, seed);
+          const wanted = await alone(pair, prompt, asked);
+          const got = await answerAlone(pair, prompt, { ...asked, quality: "exact" });
+          t.deepEqual(got.tokens, wanted.tokens);
+          t.is(got.text, wanted.text);
+          t.is(got.result.reason, wanted.result.reason);
+          t.true(apart(wanted, got) < 1e-3);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  }
+});
+
+test("the report says what was drafted, kept and replaced, and only where it was asked for", async (t) => {
+  const pair = await openPair(t, models);
+  const options = { ...traced(40), deterministic: true };
+  t.is((await answerAlone(pair, someTokens(20), options)).result.verification, undefined);
+  t.is((await answerAlone(pair, someTokens(20), { ...options, quality: "fast" })).result.verification, undefined);
+  const { result } = await answerAlone(pair, someTokens(20), { ...options, quality: "exact" });
+  const { checks, draftedTokens, keptTokens, replacedTokens, foundTokens } = result.verification ?? t.fail();
+  // The first token is the prompt's; then each check gives a token and those that it keeps.
+  t.is(1 + checks + keptTokens, 40);
+  t.true(draftedTokens >= keptTokens + replacedTokens);
+  t.true(replacedTokens > 0);
+  t.true(foundTokens <= draftedTokens);
+  t.is(result.tokens, 40);
+});
+
+test("with an acceptance, tokens stay that are likely enough: the less is asked, the more", async (t) => {
+  const pair = await openPair(t, models);
+  const kept = [];
+  for (const acceptance of [1, 0.5, 0.05, 1e-6]) {
+    let n = 0;
+    for (let seed = 1; seed <= 6; seed++) {
+      const options = { ...traced(40), deterministic: true, quality: { acceptance } };
+      const got = await answerAlone(pair, someTokens(20, seed), options);
+      n += got.result.verification?.keptTokens ?? 0;
+      // Of what stayed the prefill model's probability is told, which is at least that share of the likeliest one's.
+      for (const { logProb, top } of got.logProbs)
+        t.true(logProb - (top[0]?.logProb ?? 0) >= Math.log(acceptance) - 1e-4);
+      if (acceptance === 1) t.deepEqual(got.tokens, (await alone(pair, someTokens(20, seed), options)).tokens);
+    }
+    kept.push(n);
+  }
+  t.deepEqual(
+    kept,
+    kept.toSorted((a, b) => a - b),
+  );
+  t.true((kept[3] ?? 0) > (kept[0] ?? 0));
+});
+
+test("an exact answer leaves nothing for the next turn to refresh, and later turns go on from it", async (t) => {
+  const pair = await openPair(t, { ...models, maxSessions: 2 });
+  await using session = await pair.createSession();
+  await session.prefill(someTokens(20));
+  await session.switch();
+  const { tokens } = await readAnswer(session.decode({ ...traced(12), quality: "exact" }));
+  const next = await session.prefill(someTokens(5, 2));
+  // Its last token alone has not been read.
+  t.is(next.refreshedTokens, 1);
+  await session.switch();
+  const got = await readAnswer(session.decode(traced(12)));
+  const wanted = await answerAlone(pair, [...someTokens(20), ...tokens, ...someTokens(5, 2)], traced(12));
+  t.deepEqual(got.tokens, wanted.tokens);
+  t.true(apart(wanted, got) < 1e-3);
+});
+
+test("a reader that leaves an exact answer early leaves the session where it stopped", async (t) => {
+  const pair = await openPair(t, models);
+  const wanted = await alone(pair, someTokens(20), traced(70));
+  for (const taken of [1, 4, 9]) {
+    await using session = await pair.createSession();
+    await session.prefill(someTokens(20));
+    await session.switch();
+    let count = 0;
+    for await (const { tokens } of session.decode({ ...traced(60), quality: "exact" })) {
+      count += tokens.length;
+      if (count >= taken) break;
+    }
+    t.is(session.stats().contextTokens, 20 + count);
+    const rest = await readAnswer(session.decode({ ...traced(70 - count), quality: "exact" }));
+    t.deepEqual(rest.tokens, wanted.tokens.slice(count));
+  }
+});
+
+test("the demo pair's exact answers are its full model's", async (t) => {
+  const pair = await openPair(t, {
+    ...precise,
+    prefill: String(demoPair.prefill.model),
+    decode: String(demoPair.decode.model),
+  });
+  const options = { ...traced(60), deterministic: true };
+  const wanted = await alone(pair, demoPrompt, options);
+  const got = await answerAlone(pair, demoPrompt, { ...options, quality: "exact" });
+  t.is(got.text, wanted.text);
+  // Its decode model was healed for this: most of what it drafts stays.
+  const { keptTokens, draftedTokens } = got.result.verification ?? t.fail();
+  t.true(keptTokens > draftedTokens / 2);
+});
+
+const wrong: readonly (readonly [string, unknown])[] = [
+  ["another word", "best"],
+  ["a number", 0.5],
+  ["no acceptance", {}],
+  ["an acceptance of nothing", { acceptance: 0 }],
+  ["an acceptance above 1", { acceptance: 1.5 }],
+  ["more than the acceptance", { acceptance: 0.5, exact: true }],
+];
+for (const [title, quality] of wrong)
+  test(`a quality of ${title} is refused`, async (t) => {
+    const pair = await openPair(t);
+    await using session = await pair.createSession();
+    await session.prefill("a");
+    await session.switch();
+    const error = t.throws<OverfillError>(() => session.decode({ quality: quality as never }));
+    t.is(error?.code, "ERR_INVALID_ARGUMENT");
+    t.regex(error?.message ?? "", /quality/);
+  });
+
+test("a refresh interval with a checked quality is refused, and the session can go on", async (t) => {
+  const pair = await openPair(t, models);
+  await using session = await pair.createSession();
+  await session.prefill(someTokens(20));
+  await session.switch();
+  const attempt = readAnswer(session.decode({ quality: "exact", refreshInterval: 4 }));
+  t.is((await refusal(t, "ERR_INVALID_ARGUMENT", attempt)).details.parameter, "refreshInterval");
+  t.is((await readAnswer(session.decode({ ...traced(3), quality: "exact" }))).tokens.length, 3);
+});
