@@ -1,10 +1,13 @@
-/** The process of {@link measureLasting}: one long prompt, read, read again, saved and restored; and a chat of many turns. */
+/**
+ * The process of {@link measureLasting}: one long prompt, read, read again, saved and restored, and found on disk by other
+ * pairs; and a chat of many turns.
+ */
 
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { join } from "node:path";
-import { loadPair, type Pair, type Session } from "../../lib/index.js";
+import { type LoadPairOptions, loadPair, type Pair, type Session } from "../../lib/index.js";
 import { serve } from "../child-process.js";
-import { copyToDisk } from "../plain-copy.js";
+import { copyAndReplace, copyToDisk, MemoryCopy, readThrough } from "../plain-copy.js";
 
 export interface LastingRequest {
   readonly prefill: string;
@@ -25,13 +28,18 @@ export interface LastingTiming {
   readonly coldMs: number;
   readonly warmMs: readonly number[];
   readonly restoredMs: readonly number[];
+  /** The same in pairs that are new and find the prompt in the folder of another pair's prefix cache, and how much of it. */
+  readonly onDiskMs: readonly number[];
+  readonly onDiskTokens: number;
   readonly fileBytes: number;
-  /** Writing the session's file, and as many bytes plainly. */
+  /** Writing the session's file; a plain copy of it that takes an earlier one's place as well, and one over an earlier one. */
   readonly saveMs: readonly number[];
-  readonly plainWriteMs: readonly number[];
-  /** Restoring it, and reading as many bytes plainly, from the page cache both. */
+  readonly copyMs: readonly number[];
+  readonly overwriteMs: readonly number[];
+  /** Restoring it from the page cache, as many bytes from memory to memory, and reading the file without keeping it. */
   readonly restoreMs: readonly number[];
-  readonly plainReadMs: readonly number[];
+  readonly memoryCopyMs: readonly number[];
+  readonly readMs: readonly number[];
   /** Of the chat, each turn of which is a new session: tokens that were read, and that were new. */
   readonly readTokens: number;
   readonly newTokens: number;
@@ -39,30 +47,41 @@ export interface LastingTiming {
 
 serve<LastingRequest, LastingTiming>(async (request) => {
   const { prefill, decode, threads, contextSize, prompt, rounds, folder } = request;
-  await using pair = await loadPair({
-    prefill: { model: prefill },
-    decode: { model: decode },
-    contextSize,
-    maxSessions: 2,
-    threads,
-    gpu: false,
-  });
+  const load = (prefixCache: LoadPairOptions["prefixCache"]) =>
+    loadPair({
+      prefill: { model: prefill },
+      decode: { model: decode },
+      contextSize,
+      maxSessions: 2,
+      threads,
+      gpu: false,
+      prefixCache,
+    });
+  await using pair = await load(undefined);
   const coldMs = await timeToFirstToken(pair, prompt);
   const warmMs = await repeated(rounds, () => timeToFirstToken(pair, prompt));
 
   const file = join(folder, "session.ofs");
   const plain = join(folder, "plain");
+  const overwritten = join(folder, "overwritten");
   await using session = await pair.createSession();
   await session.prefill(prompt);
-  const saveMs: number[] = [];
-  const plainWriteMs: number[] = [];
-  const restoreMs: number[] = [];
-  const plainReadMs: number[] = [];
-  const restoredMs: number[] = [];
+  // Once without being measured: each takes an earlier file's place.
+  await session.save(file);
+  copyAndReplace(file, plain);
+  copyToDisk(file, overwritten);
+  const fileBytes = statSync(file).size;
+  const memory = new MemoryCopy(fileBytes);
+  const [saveMs, copyMs, overwriteMs, memoryCopyMs, readMs, restoreMs, restoredMs] = Array.from(
+    { length: 7 },
+    (): number[] => [],
+  ) as [number[], number[], number[], number[], number[], number[], number[]];
   for (let round = 0; round < rounds; round++) {
     saveMs.push(await timed(() => session.save(file)));
-    plainWriteMs.push(await copyToDisk(file, plain));
-    plainReadMs.push(readPlainly(file));
+    copyMs.push(copyAndReplace(file, plain));
+    overwriteMs.push(copyToDisk(file, overwritten));
+    memoryCopyMs.push(memory.run());
+    readMs.push(readThrough(file));
     const begin = performance.now();
     const restored = await pair.restore(file);
     restoreMs.push(performance.now() - begin);
@@ -71,15 +90,9 @@ serve<LastingRequest, LastingTiming>(async (request) => {
     await restored.dispose();
   }
   return {
-    coldMs,
-    warmMs,
-    restoredMs,
-    fileBytes: statSync(file).size,
-    saveMs,
-    plainWriteMs,
-    restoreMs,
-    plainReadMs,
+    ...{ coldMs, warmMs, restoredMs, fileBytes, saveMs, copyMs, overwriteMs, restoreMs, memoryCopyMs, readMs },
     ...(await chat(pair, request)),
+    ...(await onDisk(() => load({ directory: join(folder, "prefixes") }), request)),
   };
 });
 
@@ -108,14 +121,22 @@ async function timeToFirstToken(pair: Pair, prompt: readonly number[]): Promise<
   });
 }
 
-/** Through memory of the size of one piece, as {@link copyToDisk} reads. */
-function readPlainly(file: string): number {
-  const begin = performance.now();
-  const descriptor = openSync(file, "r");
-  const piece = Buffer.allocUnsafe(8 << 20);
-  while (readSync(descriptor, piece) > 0);
-  closeSync(descriptor);
-  return performance.now() - begin;
+/** The first pair's reading is not measured, since it writes meanwhile. */
+async function onDisk(
+  load: () => Promise<Pair>,
+  { prompt, rounds }: LastingRequest,
+): Promise<Pick<LastingTiming, "onDiskMs" | "onDiskTokens">> {
+  const reader = await load();
+  await reader.warm(prompt);
+  await reader.dispose();
+  const onDiskMs: number[] = [];
+  let onDiskTokens = 0;
+  for (let round = 0; round < rounds; round++) {
+    await using pair = await load();
+    onDiskMs.push(await timeToFirstToken(pair, prompt));
+    onDiskTokens = pair.metrics().prefixCache?.cachedTokens ?? 0;
+  }
+  return { onDiskMs, onDiskTokens };
 }
 
 /** Each turn sends the whole conversation to a new session, as clients of a server do. */

@@ -57,7 +57,7 @@ export async function measurePrune(bench: Bench): Promise<Row[]> {
         writes.push(pruned.writeMs);
         bytes = pruned.fileBytes;
         await rm(copy, { force: true });
-        copies.push(await copyToDisk(out, copy));
+        copies.push(copyToDisk(out, copy));
       }
       rows.push(speedRow(type, bytes, writes, copies));
     }

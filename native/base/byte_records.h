@@ -21,6 +21,8 @@ class byte_writer {
         static_assert(std::is_arithmetic_v<N> && !std::is_same_v<N, bool>);
         bytes(&value, sizeof value);
     }
+    // In the place of one of the same type that was written at a time when there were so many bytes.
+    template <class N> void replace_number(size_t at, N value) { std::memcpy(&out_.at(at), &value, sizeof value); }
     void truth(bool value) { number<uint8_t>(value); }
     void text(const std::string & value) {
         number<uint64_t>(value.size());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <vector>
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
@@ -11,6 +12,8 @@
 #include <windows.h>
 #else
 #include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
@@ -24,9 +27,16 @@ static constexpr size_t max_read = (size_t) 1 << 30;
 #ifdef _WIN32
 
 file_reader::file_reader(const std::string & path) : path_(path) {
-    handle_ = CreateFileW(std::filesystem::u8path(path).c_str(), GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING,
-                          FILE_ATTRIBUTE_NORMAL, nullptr);
+    handle_ = CreateFileW(std::filesystem::u8path(path).c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE,
+                          nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr);
     if (handle_ == INVALID_HANDLE_VALUE) fail(std::error_code((int) GetLastError(), std::system_category()).message());
+    LARGE_INTEGER size;
+    if (!GetFileSizeEx(handle_, &size)) {
+        const DWORD error = GetLastError();
+        CloseHandle(handle_);
+        fail(std::error_code((int) error, std::system_category()).message());
+    }
+    size_ = (uint64_t) size.QuadPart;
 }
 
 file_reader::~file_reader() { CloseHandle(handle_); }
@@ -45,14 +55,44 @@ void file_reader::read(uint64_t offset, void * data, size_t n_bytes) const {
     }
 }
 
+bool file_reader::is_resident(uint64_t, size_t) const { return false; }
+
 #else
 
 file_reader::file_reader(const std::string & path) : path_(path) {
     handle_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
     if (handle_ < 0) fail(system_reason());
+    struct stat facts = {};
+    const std::string why = fstat(handle_, &facts) != 0 ? system_reason()
+                            : S_ISREG(facts.st_mode)    ? ""
+                                                        : "it is not a file";
+    if (!why.empty()) {
+        close(handle_);
+        fail(why);
+    }
+    size_ = (uint64_t) facts.st_size;
 }
 
 file_reader::~file_reader() { close(handle_); }
+
+// Of a mapped part, none of whose pages is touched.
+bool file_reader::is_resident(uint64_t offset, size_t n_bytes) const {
+    const auto page = (uint64_t) sysconf(_SC_PAGESIZE);
+    const uint64_t begin = offset / page * page;
+    const auto size = (size_t) (offset + n_bytes - begin);
+    if (n_bytes == 0 || offset + n_bytes > size_) return false;
+    void * at = mmap(nullptr, size, PROT_READ, MAP_SHARED, handle_, (off_t) begin);
+    if (at == MAP_FAILED) return false;
+#ifdef __APPLE__
+    using page_state = char;
+#else
+    using page_state = unsigned char;
+#endif
+    std::vector<page_state> pages((size + (size_t) page - 1) / (size_t) page);
+    const bool told = mincore(at, size, pages.data()) == 0;
+    munmap(at, size);
+    return told && std::all_of(pages.begin(), pages.end(), [](page_state state) { return (state & 1) != 0; });
+}
 
 void file_reader::read(uint64_t offset, void * data, size_t n_bytes) const {
     for (size_t done = 0; done < n_bytes;) {

@@ -18,6 +18,10 @@ bool new_file::open(const std::filesystem::path & path, bool buffered) {
     return file_ != nullptr;
 }
 
+bool new_file::write_first(const void * data, size_t n_bytes) {
+    return std::fseek(file_.get(), 0, SEEK_SET) == 0 && write(data, n_bytes);
+}
+
 static int bring_to_disk(std::FILE * file) {
 #ifdef _WIN32
     return _commit(_fileno(file));

@@ -14,6 +14,8 @@ class new_file {
     // `buffered`: for many small writes.
     bool open(const std::filesystem::path & path, bool buffered);
     bool write(const void * data, size_t n_bytes) { return std::fwrite(data, 1, n_bytes, file_.get()) == n_bytes; }
+    // Over what was written first.
+    bool write_first(const void * data, size_t n_bytes);
     bool close();
     // Closes it as it is; for a file that is not wanted any more.
     void abandon() { file_.reset(); }

@@ -32,6 +32,10 @@ void staged_files::write(const void * data, size_t n_bytes) {
     if (!file_.write(data, n_bytes)) throw write_failure(targets_[open_].name, system_reason());
 }
 
+void staged_files::write_first(const void * data, size_t n_bytes) {
+    if (!file_.write_first(data, n_bytes)) throw write_failure(targets_[open_].name, system_reason());
+}
+
 void staged_files::close() {
     if (!file_.close()) throw write_failure(targets_[open_].name, system_reason());
 }

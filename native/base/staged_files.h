@@ -29,6 +29,8 @@ class staged_files {
     // writes; blocks are large, and a second copy of them would only cost time.
     void open(size_t file, bool buffered);
     void write(const void * data, size_t n_bytes);
+    // Over what was written first, for a head that tells of what follows it. The last of the writes.
+    void write_first(const void * data, size_t n_bytes);
     void close();
 
     // Where a file is until the commit. It has its final name there.

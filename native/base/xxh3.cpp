@@ -1,5 +1,7 @@
 #include "xxh3.h"
 
+#include "xxh3_avx2.h"
+
 #define XXH_INLINE_ALL
 #include <hash/xxhash/xxhash.h>
 
@@ -13,7 +15,12 @@ xxh3::xxh3() : state_(std::make_unique<state>()) { XXH3_64bits_reset(&state_->of
 
 xxh3::~xxh3() = default;
 
-void xxh3::add(const void * data, size_t n_bytes) { XXH3_64bits_update(&state_->of, data, n_bytes); }
+void xxh3::add(const void * data, size_t n_bytes) {
+    if (has_xxh3_avx2())
+        add_to_xxh3_avx2(&state_->of, data, n_bytes);
+    else
+        XXH3_64bits_update(&state_->of, data, n_bytes);
+}
 
 uint64_t xxh3::value() const { return XXH3_64bits_digest(&state_->of); }
 

@@ -177,8 +177,14 @@ void cached_sequence::go_back(uint32_t n) {
     if (held_.size() == 0) distrusted_ = false;
 }
 
-cached_sequence::stored cached_sequence::store() const {
-    stored made{ pair_.save(cache_, sequence_, state_part::all), {}, held_, marked_ };
+cached_sequence::stored cached_sequence::store(std::shared_ptr<const gradual_state> * values) const {
+    stored made{ {}, {}, held_, marked_ };
+    if (values) {
+        *values = pair_.save_gradually(cache_, sequence_);
+        made.state = (*values)->described();
+    } else {
+        made.state = pair_.save(cache_, sequence_, state_part::all);
+    }
     // Of the mark the cells are among those of the sequence.
     if (marked_.size() > 0) made.mark = pair_.save(cache_, pair_.spare_of(sequence_), state_part::uncuttable);
     return made;
@@ -192,10 +198,18 @@ void cached_sequence::put_aside() {
     aside_ = std::move(made);
 }
 
-cached_sequence::image cached_sequence::take_image() const {
-    image out{ wanted_, held_, aside_ };
-    if (!aside_ && held_.size() > 0) out.cells = store();
+cached_sequence::image cached_sequence::take_image(bool gradual) const {
+    image out{ wanted_, held_, aside_, nullptr };
+    if (!aside_ && held_.size() > 0) out.cells = store(gradual ? &out.values : nullptr);
     return out;
+}
+
+// What is put aside has its values in the order in which the cells lay.
+void cached_sequence::give_values(const gradual_state & of, size_t at, uint8_t * to, size_t n) const {
+    if (aside_)
+        aside_->state.values.read(at, to, n);
+    else
+        pair_.give_values(cache_, of, at, to, n);
 }
 
 void cached_sequence::adopt(image of) {
@@ -222,11 +236,16 @@ bool cached_sequence::bring_back() {
     if (!pair_.restore(cache_, sequence_, aside_->state, state_part::all)) return false;
     if (const uint32_t n = aside_->marked.size()) {
         const llama_seq_id spare = pair_.spare_of(sequence_);
-        // The mark has the same cells again, and a state of its own.
-        llama_memory_seq_cp(llama_get_memory(cache_), sequence_, spare, -1, -1);
-        if (!pair_.restore(cache_, spare, aside_->mark, state_part::uncuttable))
-            throw failure(error_code::internal, "a session's mark could not be restored");
-        pair_.forget(cache_, spare, (llama_pos) n);
+        try {
+            // The mark has the same cells again, and a state of its own.
+            llama_memory_seq_cp(llama_get_memory(cache_), sequence_, spare, -1, -1);
+            if (!pair_.restore(cache_, spare, aside_->mark, state_part::uncuttable))
+                throw failure(error_code::internal, "a session's mark could not be restored");
+            pair_.forget(cache_, spare, (llama_pos) n);
+        } catch (...) {
+            for (const llama_seq_id which : { spare, sequence_ }) pair_.forget(cache_, which, 0);
+            throw;
+        }
     }
     const uint32_t n = held_.size();
     held_ = aside_->held;

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -83,7 +84,8 @@ class cached_sequence {
     // Moves what it holds, its mark included, out of the cache into memory of its own. It can be cut then, but nothing
     // else until it is back. Throws std::bad_alloc; nothing has changed then.
     void put_aside();
-    // Moves it back. False: there are too few free cells.
+    // Moves it back. False: there are too few free cells. Throws ERR_FILE_READ_FAILED where it comes from a file; it is
+    // put aside as before then.
     bool bring_back();
 
     // What it holds, its mark included, apart from the cache.
@@ -95,9 +97,13 @@ class cached_sequence {
     struct image {
         cache_ledger wanted, held;
         std::optional<stored> cells;  // of `held` and maybe more; nothing where that is nothing
+        // Where the values of the cells are not in it, but still in the cache.
+        std::shared_ptr<const gradual_state> values;
     };
-    // Throws what pair::save throws.
-    image take_image() const;
+    // Throws what pair::save throws. `gradual`: the values stay where they are.
+    image take_image(bool gradual) const;
+    // Those that stayed, as long as nothing else is done than to put it aside.
+    void give_values(const gradual_state & of, size_t at, uint8_t * to, size_t n) const;
     // Becomes that, put aside. It holds nothing now, and the image is sound.
     void adopt(image of);
 
@@ -120,7 +126,7 @@ class cached_sequence {
     // Gives up what a sequence of the cache, this one or its spare, has from a position on.
     void forget(llama_seq_id which, uint32_t from);
     void cut_aside(uint32_t n);
-    stored store() const;
+    stored store(std::shared_ptr<const gradual_state> * values = nullptr) const;
 
     pair & pair_;
     llama_context * cache_;

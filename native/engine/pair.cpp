@@ -338,6 +338,16 @@ sequence_state pair::save(llama_context * ctx, llama_seq_id sequence, state_part
     return save_sequence(ctx, sequence, part);
 }
 
+std::shared_ptr<const gradual_state> pair::save_gradually(llama_context * ctx, llama_seq_id sequence) {
+    synchronize(ctx);
+    return std::make_shared<const gradual_state>(ctx, sequence, state_part::all);
+}
+
+void pair::give_values(llama_context * ctx, const gradual_state & of, size_t at, uint8_t * to, size_t n) {
+    synchronize(ctx);
+    of.read(at, to, n);
+}
+
 bool pair::restore(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part) {
     synchronize(ctx);
     return restore_sequence(ctx, sequence, state, part);

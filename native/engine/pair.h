@@ -133,6 +133,8 @@ class pair {
 
     // A sequence of the context's memory out of it, and back; see sequence_state.h.
     sequence_state save(llama_context * ctx, llama_seq_id sequence, state_part part);
+    std::shared_ptr<const gradual_state> save_gradually(llama_context * ctx, llama_seq_id sequence);
+    void give_values(llama_context * ctx, const gradual_state & of, size_t at, uint8_t * to, size_t n);
     bool restore(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part);
     std::vector<uint8_t> save_uncuttable(llama_context * ctx, llama_seq_id sequence);
     bool restore_uncuttable(llama_context * ctx, llama_seq_id sequence, const std::vector<uint8_t> & state);

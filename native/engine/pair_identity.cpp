@@ -1,15 +1,20 @@
 #include "pair_identity.h"
 
 #include "fingerprint.h"
-#include "mapped_file.h"
+#include "input_file.h"
+#include "kept_bytes.h"
 #include "whole_number.h"
 #include "xxh3.h"
 
 namespace overfill {
 
 static std::string hash_of_file(const std::string & path) {
-    const kept_bytes bytes = map_file(path);
-    return digits_of(xxh3::of(bytes.data.get(), bytes.size));
+    check_input_file(path, data_codes);
+    const auto file = std::make_shared<const file_reader>(path);
+    const kept_bytes bytes(file, 0, (size_t) file->size());
+    xxh3 hash;
+    byte_pieces(bytes).take(bytes.size(), [&](const uint8_t * from, size_t n, size_t) { hash.add(from, n); });
+    return digits_of(hash.value());
 }
 
 static std::string adapters_of(const std::vector<adapter_options> & adapters) {

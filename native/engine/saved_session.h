@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -38,13 +39,33 @@ struct saved_session {
     std::string note;                   // the caller's
 };
 
-// The file is there whole or not at all, and one of that name stays until then. Throws ERR_FILE_WRITE_FAILED;
-// error_code::aborted when `stopped` says so.
-void write_saved_session(const std::string & path, const saved_session & saved, const std::function<bool()> & stopped);
+// Writes a session's file. It is there whole or not at all, and one of that name stays until then. All throw
+// ERR_FILE_WRITE_FAILED; error_code::aborted when `stopped` says so. Without a `finish`, nothing stays behind.
+class saved_session_writer {
+  public:
+    using stop_check = std::function<bool()>;
 
-// Checks all checksums, and that everything is of its kind; whether it fits a pair is another question (fit_to_pair).
-// The values lie in the mapped file. Throws ERR_FILE_READ_FAILED; ERR_SAVED_SESSION_INVALID; error_code::aborted.
-saved_session read_saved_session(const std::string & path, const std::function<bool()> & stopped);
+    saved_session_writer(const std::string & path, const saved_session & saved, const stop_check & stopped);
+    ~saved_session_writer();
+
+    // The values that are not in the image (cached_sequence::image::values), cache by cache.
+    void put(const uint8_t * values, size_t n, const stop_check & stopped);
+    void finish(const stop_check & stopped);
+
+  private:
+    class contents;
+    std::unique_ptr<contents> contents_;
+};
+
+// When the values' checksums are looked at. When they are `used`: those that the system has in memory anyway, so that
+// nobody waits for the disk then.
+enum class value_check { now, when_used };
+
+// Checks all other checksums, and that everything is of its kind; whether it fits a pair is another question
+// (fit_to_pair). The values stay in the file, which is open as long. Throws ERR_FILE_READ_FAILED;
+// ERR_SAVED_SESSION_INVALID; error_code::aborted.
+saved_session read_saved_session(const std::string & path, const std::function<bool()> & stopped,
+                                 value_check when = value_check::now);
 
 // Makes it one of the pair's: the models are found by their names, and numbered as the pair does. Throws
 // ERR_SAVED_SESSION_MISMATCH with all that differs, ERR_SAVED_SESSION_INVALID. `path` for messages; `sequence` holds

@@ -9,8 +9,6 @@ namespace overfill::saved_format {
 inline constexpr char magic[] = "overfill session v";  // and the version
 inline constexpr unsigned version = 1;
 inline constexpr size_t magic_size = 24, header_size = 64, hashed_header_size = 56, alignment = 64;
-// Work between two looks at whether it is to stop.
-inline constexpr size_t step_size = (size_t) 8 << 20;
 
 struct header {
     char magic[magic_size];

@@ -1,6 +1,7 @@
 #include "byte_records.h"
 #include "failure.h"
-#include "mapped_file.h"
+#include "input_file.h"
+#include "kept_bytes.h"
 #include "saved_session.h"
 #include "saved_session_format.h"
 #include "state_compression.h"
@@ -18,35 +19,36 @@ namespace {
 
 class session_reader {
   public:
-    session_reader(kept_bytes file, const std::function<bool()> & stopped)
-        : file_(std::move(file)), stopped_(stopped) {}
+    session_reader(const std::string & path, const std::function<bool()> & stopped, value_check when)
+        : path_(path), file_(std::make_shared<file_reader>(path)), stopped_(stopped), when_(when) {}
 
     saved_session read() {
         const header head = read_header();
-        const uint8_t * at = file_.data.get() + header_size;
-        values_at_ = header_size + (size_t) head.n_description;
-        if (xxh3::of(at, (size_t) head.n_description) != head.description_hash)
+        std::vector<uint8_t> description((size_t) head.n_description);
+        file_->read(header_size, description.data(), description.size());
+        values_at_ = header_size + head.n_description;
+        if (xxh3::of(description.data(), description.size()) != head.description_hash)
             throw bad_record("its description is damaged");
-        in_.emplace(at, (size_t) head.n_description);
+        in_.emplace(description.data(), description.size());
         saved_session out = describe();
-        if (in_->n_left() >= alignment || values_at_ != file_.size) throw bad_record("it is longer than what is in it");
+        if (in_->n_left() >= alignment || values_at_ != file_->size())
+            throw bad_record("it is longer than what is in it");
         return out;
     }
 
   private:
     header read_header() {
-        header head;
+        header head{};
         const size_t n_magic = sizeof magic - 1;
-        if (file_.size < n_magic || std::memcmp(file_.data.get(), magic, n_magic) != 0)
-            throw bad_record("it is no saved session");
-        if (file_.size < sizeof head) throw bad_record("it ends within its header");
-        std::memcpy(&head, file_.data.get(), sizeof head);
+        file_->read(0, &head, (size_t) std::min<uint64_t>(file_->size(), sizeof head));
+        if (std::memcmp(&head, magic, n_magic) != 0) throw bad_record("it is no saved session");
+        if (file_->size() < sizeof head) throw bad_record("it ends within its header");
         // Of other versions nothing else is known.
         const std::string expected = std::string(magic) + std::to_string(version) + "\n";
         if (std::memcmp(head.magic, expected.c_str(), expected.size() + 1) != 0)
             throw bad_record("it is of another version than " + std::to_string(version));
         if (xxh3::of(&head, hashed_header_size) != head.hash) throw bad_record("its header is damaged");
-        const uint64_t n_rest = file_.size - header_size;
+        const uint64_t n_rest = file_->size() - header_size;
         if (head.n_description > n_rest || head.n_values != n_rest - head.n_description)
             throw bad_record("it is not as long as it says");
         return head;
@@ -151,43 +153,50 @@ class session_reader {
             if (type >= GGML_TYPE_COUNT) throw bad_record("values are of no type");
             run = { (ggml_type) type, in_->number<uint64_t>() };
         }
-        state.values = next_block(n_bytes, hash);
+        state.values = next_block(n_bytes, hash, compressed.empty() ? when_ : value_check::now);
         if (compressed.empty()) return state;
         rounded_ = true;
-        if (const std::string defect = runs_defect(compressed, state.values.size); !defect.empty())
+        if (const std::string defect = runs_defect(compressed, state.values.size()); !defect.empty())
             throw bad_record(defect);
         state.values = decompress(state.values, compressed, stopped_);
         return state;
     }
 
-    kept_bytes next_block(uint64_t n_bytes, uint64_t expected) {
-        const size_t n_left = file_.size - values_at_;
+    kept_bytes next_block(uint64_t n_bytes, uint64_t expected, value_check when) {
+        const uint64_t n_left = file_->size() - values_at_;
         if (n_bytes > n_left || padding_of((size_t) n_bytes) > n_left - n_bytes)
             throw bad_record("the values end too early");
-        const uint8_t * from = file_.data.get() + values_at_;
-        const size_t n = (size_t) n_bytes + padding_of((size_t) n_bytes);
-        xxh3 hash;
-        for (size_t at = 0; at < n; at += step_size) {
+        const size_t n_padding = padding_of((size_t) n_bytes);
+        const uint64_t begin = values_at_;
+        values_at_ += n_bytes + n_padding;
+        const auto check = std::make_shared<const byte_check>(
+            byte_check{ expected, n_padding, saved_session_failure(path_, "its values are damaged") });
+        const kept_bytes unchecked(file_, begin, (size_t) n_bytes, check);
+        if (when == value_check::when_used && file_->is_resident(begin, unchecked.size())) return unchecked;
+        byte_pieces pieces(unchecked);
+        pieces.take(unchecked.size(), [&](const uint8_t *, size_t, size_t) {
             if (stopped_()) throw failure(error_code::aborted, "aborted");
-            hash.add(from + at, std::min(step_size, n - at));
-        }
-        if (hash.value() != expected) throw bad_record("its values are damaged");
-        values_at_ += n;
-        return { std::shared_ptr<const uint8_t>(file_.data, from), (size_t) n_bytes };
+        });
+        pieces.finish();
+        return kept_bytes(file_, begin, (size_t) n_bytes);
     }
 
-    kept_bytes file_;
+    const std::string & path_;
+    std::shared_ptr<const file_reader> file_;
     const std::function<bool()> & stopped_;
+    const value_check when_;
     std::optional<byte_reader> in_;
-    size_t values_at_ = 0, n_models_ = 0;
+    uint64_t values_at_ = 0;
+    size_t n_models_ = 0;
     bool rounded_ = false;  // values of a cache
 };
 
 }  // namespace
 
-saved_session read_saved_session(const std::string & path, const std::function<bool()> & stopped) {
+saved_session read_saved_session(const std::string & path, const std::function<bool()> & stopped, value_check when) {
     try {
-        return session_reader(map_file(path), stopped).read();
+        check_input_file(path, data_codes);
+        return session_reader(path, stopped, when).read();
     } catch (const bad_record & error) {
         throw saved_session_failure(path, error.what());
     }

@@ -14,15 +14,14 @@ namespace overfill {
 
 using namespace saved_format;
 
-namespace {
+static constexpr uint8_t zeros[alignment] = {};
 
-constexpr uint8_t zeros[alignment] = {};
-
-class session_writer {
+class saved_session_writer::contents {
   public:
-    explicit session_writer(const std::function<bool()> & stopped) : stopped_(stopped) {}
+    // The folder first, so that nothing is computed for one that is not there.
+    explicit contents(const std::string & path) : file_({ path }) {}
 
-    void describe(const saved_session & saved) {
+    void describe(const saved_session & saved, const stop_check & stopped) {
         out_.text("overfill");
         out_.text(saved.note);
         out_.number<uint64_t>(saved.models.size());
@@ -36,25 +35,39 @@ class session_writer {
             const session_image::cache & cache = saved.image.caches[i];
             out_.number<uint8_t>((uint8_t) cache.of);
             write_facts(saved.layouts[i]);
-            write_cache(cache.held, saved.compressed[i]);
+            write_cache(cache.held, saved.compressed[i], stopped);
         }
     }
 
-    void put(staged_files & file) {
-        std::vector<uint8_t> description = out_.written();
-        description.resize(description.size() + padding_of(description.size()));
-        header head{};
-        std::snprintf(head.magic, sizeof head.magic, "%s%u\n", magic, version);
-        head.n_description = description.size();
-        for (const kept_bytes & block : blocks_) head.n_values += block.size + padding_of(block.size);
-        head.description_hash = xxh3::of(description.data(), description.size());
-        head.hash = xxh3::of(&head, hashed_header_size);
-        file.write(&head, sizeof head);
-        file.write(description.data(), description.size());
-        for (const kept_bytes & block : blocks_) {
-            in_steps(block, [&](const uint8_t * from, size_t n) { file.write(from, n); });
-            if (const size_t n = padding_of(block.size)) file.write(zeros, n);
+    // Puts what the description takes in its place, for the checksums are known at the end only.
+    void begin(const stop_check & stopped) {
+        file_.open(0, /*buffered*/ false);
+        const std::vector<uint8_t> head = head_now();
+        file_.write(head.data(), head.size());
+        write_kept(stopped);
+    }
+
+    void put(const uint8_t * values, size_t n, const stop_check & stopped) {
+        while (n > 0) {
+            if (stopped()) throw failure(error_code::aborted, "aborted");
+            if (at_ == blocks_.size()) throw failure(error_code::internal, "more values were given than a session has");
+            const size_t n_here = std::min({ n, blocks_[at_].size - n_written_, kept_bytes::piece_size });
+            write(values, n_here);
+            values += n_here;
+            n -= n_here;
+            if (n_written_ < blocks_[at_].size) continue;
+            end_block();
+            write_kept(stopped);
         }
+    }
+
+    void finish(const stop_check & stopped) {
+        if (at_ < blocks_.size()) throw failure(error_code::internal, "fewer values were given than a session has");
+        const std::vector<uint8_t> head = head_now();
+        file_.write_first(head.data(), head.size());
+        file_.close();
+        if (stopped()) throw failure(error_code::aborted, "aborted");
+        file_.commit();
     }
 
   private:
@@ -94,62 +107,107 @@ class session_writer {
         }
     }
 
-    void write_cache(const cached_sequence::image & held, const std::vector<value_run> & compressed) {
+    void write_cache(const cached_sequence::image & held, const std::vector<value_run> & compressed,
+                     const stop_check & stopped) {
         write_ledger(held.wanted);
         write_ledger(held.held);
         out_.truth(held.cells.has_value());
         if (!held.cells) return;
         write_ledger(held.cells->held);
         write_ledger(held.cells->marked);
-        write_state(held.cells->state, compressed);
-        write_state(held.cells->mark, {});
+        write_state(held.cells->state, held.values.get(), compressed, stopped);
+        write_state(held.cells->mark, nullptr, {}, stopped);
     }
 
-    void write_state(const sequence_state & state, const std::vector<value_run> & compressed) {
+    void write_state(const sequence_state & state, const gradual_state * given,
+                     const std::vector<value_run> & compressed, const stop_check & stopped) {
         out_.number<uint64_t>(state.caches.size());
         for (const sequence_state::cells & cells : state.caches) {
             out_.list(cells.positions);
             out_.list(cells.tokens);
         }
         out_.list(state.recurrent);
-        const kept_bytes block = compressed.empty() ? state.values : compress(state.values, compressed, stopped_);
-        xxh3 hash;
-        in_steps(block, [&](const uint8_t * from, size_t n) { hash.add(from, n); });
-        hash.add(zeros, padding_of(block.size));
-        out_.number<uint64_t>(block.size);
-        out_.number<uint64_t>(hash.value());
+        block made;
+        made.is_given = given != nullptr;
+        if (!given) made.bytes = compressed.empty() ? state.values : compress(state.values, compressed, stopped);
+        made.size = given ? given->size() : made.bytes.size();
+        out_.number<uint64_t>(made.size);
+        made.hash_at = out_.written().size();
+        out_.number<uint64_t>(0);
         out_.number<uint64_t>(compressed.size());
         for (const value_run & run : compressed) {
             out_.number<uint32_t>((uint32_t) run.type);
             out_.number<uint64_t>(run.n_values);
         }
-        blocks_.push_back(block);
+        blocks_.push_back(std::move(made));
     }
 
-    template <class F> void in_steps(const kept_bytes & bytes, const F & take) {
-        for (size_t at = 0; at < bytes.size; at += step_size) {
-            if (stopped_()) throw failure(error_code::aborted, "aborted");
-            take(bytes.data.get() + at, std::min(step_size, bytes.size - at));
-        }
+    // The header and the description, with the checksums that are known.
+    std::vector<uint8_t> head_now() const {
+        const size_t n_written = out_.written().size(), n_description = n_written + padding_of(n_written);
+        std::vector<uint8_t> out(header_size + n_description);
+        std::copy(out_.written().begin(), out_.written().end(), out.begin() + header_size);
+        header head{};
+        std::snprintf(head.magic, sizeof head.magic, "%s%u\n", magic, version);
+        head.n_description = n_description;
+        for (const block & one : blocks_) head.n_values += one.size + padding_of(one.size);
+        head.description_hash = xxh3::of(out.data() + header_size, n_description);
+        head.hash = xxh3::of(&head, hashed_header_size);
+        std::memcpy(out.data(), &head, sizeof head);
+        return out;
     }
 
-    const std::function<bool()> & stopped_;
+    // The blocks whose values are there, up to one whose values are given.
+    void write_kept(const stop_check & stopped) {
+        for (; at_ < blocks_.size() && (!blocks_[at_].is_given || blocks_[at_].size == 0); end_block())
+            byte_pieces(blocks_[at_].bytes).take(blocks_[at_].size, [&](const uint8_t * from, size_t n, size_t) {
+                if (stopped()) throw failure(error_code::aborted, "aborted");
+                write(from, n);
+            });
+    }
+
+    // In pieces that are still in the processor's caches when the system copies them.
+    void write(const uint8_t * from, size_t n) {
+        hash_->add(from, n);
+        file_.write(from, n);
+        n_written_ += n;
+    }
+
+    void end_block() {
+        const size_t n_padding = padding_of(blocks_[at_].size);
+        if (n_padding > 0) write(zeros, n_padding);
+        out_.replace_number<uint64_t>(blocks_[at_].hash_at, hash_->value());
+        hash_ = std::make_unique<xxh3>();
+        n_written_ = 0;
+        blocks_[at_++].bytes = {};
+    }
+
+    struct block {
+        kept_bytes bytes;  // unless they are given
+        bool is_given = false;
+        size_t size = 0, hash_at = 0;  // of its checksum in the description
+    };
+
+    staged_files file_;
     byte_writer out_;
-    std::vector<kept_bytes> blocks_;
+    std::vector<block> blocks_;
+    size_t at_ = 0, n_written_ = 0;  // of the block
+    std::unique_ptr<xxh3> hash_ = std::make_unique<xxh3>();
 };
 
-}  // namespace
-
-void write_saved_session(const std::string & path, const saved_session & saved, const std::function<bool()> & stopped) {
-    // First, so that nothing is computed for a folder that is not there.
-    staged_files file({ path });
-    session_writer out(stopped);
-    out.describe(saved);
-    file.open(0, /*buffered*/ false);
-    out.put(file);
-    file.close();
-    if (stopped()) throw failure(error_code::aborted, "aborted");
-    file.commit();
+saved_session_writer::saved_session_writer(const std::string & path, const saved_session & saved,
+                                           const stop_check & stopped)
+    : contents_(std::make_unique<contents>(path)) {
+    contents_->describe(saved, stopped);
+    contents_->begin(stopped);
 }
+
+saved_session_writer::~saved_session_writer() = default;
+
+void saved_session_writer::put(const uint8_t * values, size_t n, const stop_check & stopped) {
+    contents_->put(values, n, stopped);
+}
+
+void saved_session_writer::finish(const stop_check & stopped) { contents_->finish(stopped); }
 
 }  // namespace overfill

@@ -122,8 +122,11 @@ class session {
     // Becomes what the other, whose stage is over, is now. The totals are its own, from here on.
     void fork_from(const session & other);
 
-    // What it consists of now, its stage being over; see session_image.h. Throws what pair::save throws.
-    session_image take_image() const;
+    // What it consists of now, its stage being over; see session_image.h, and cached_sequence::take_image. Throws what
+    // pair::save throws.
+    session_image take_image(bool gradual) const;
+    // Of one of its caches, the values that are not in it.
+    void give_values(const session_image & image, size_t cache, size_t at, uint8_t * to, size_t n);
     // Becomes that, with its caches put aside. It is empty now, and the image is sound. The totals begin at 0.
     void adopt(session_image image);
 

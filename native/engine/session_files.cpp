@@ -42,19 +42,29 @@ const std::vector<side_identity> & session_files::identity() {
 
 // --- save ---
 
+// Between two turns others' tokens are written: large enough for few turns, small enough to delay none of them.
+static constexpr size_t piece_size = (size_t) 16 << 20;
+
 task::turn save_task::step() {
     if (!job_) {
         begin();
         return turn::parked;
     }
     if (!job_->over()) {
-        if (aborted()) job_->abort();
+        if (aborted())
+            job_->abort();
+        else
+            read_ahead();
         return turn::parked;
     }
     job_->rethrow();
-    slot_->busy = false;
-    end_.done(true);
-    return turn::done;
+    if (is_last_job_) {
+        slot_->busy = false;
+        end_.done(true);
+        return turn::done;
+    }
+    go_on();
+    return turn::parked;
 }
 
 void save_task::begin() {
@@ -65,19 +75,62 @@ void save_task::begin() {
         throw failure(error_code::model_unsupported,
                       "sessions of a " + traits.architecture + " model cannot be saved: " + traits.memory.name(),
                       { { "architecture", traits.architecture }, { "memory", traits.memory.name() } });
-    auto saved = std::make_shared<saved_session>();
-    // It takes no cells, and holds those it has only for as long as it copies them.
+    auto made = std::make_shared<output>();
+    // It takes no cells. Those it has may be put aside meanwhile.
     run_in_pool(slot_, *this, false, [&] {
-        saved->image = slot_->state.take_image();
+        // What is to be rounded is copied first.
+        made->saved.image = slot_->state.take_image(/*gradual*/ !options_.compress);
         return turn::done;
     });
-    saved->image.n_before_space = slot_->n_before_space;
-    saved->note = std::move(options_.note);
-    describe_caches(*saved);
-    job_ = files_.start([&files = files_, saved, path = options_.path](const file_job::stop_check & stopped) {
-        saved->models = files.identity();
-        write_saved_session(path, *saved, stopped);
+    made->saved.image.n_before_space = slot_->n_before_space;
+    made->saved.note = std::move(options_.note);
+    describe_caches(made->saved);
+    output_ = std::move(made);
+    start([&files = files_, path = options_.path](output & to, const file_job::stop_check & stopped) {
+        to.saved.models = files.identity();
+        to.writer = std::make_unique<saved_session_writer>(path, to.saved, stopped);
     });
+}
+
+// What was written is taken away before anybody hears of a failure.
+void save_task::start(std::function<void(output &, const file_job::stop_check &)> work) {
+    job_ = files_.start([to = output_, work = std::move(work)](const file_job::stop_check & stopped) {
+        try {
+            work(*to, stopped);
+        } catch (...) {
+            to->writer.reset();
+            throw;
+        }
+    });
+}
+
+void save_task::read_ahead() {
+    const std::vector<session_image::cache> & caches = output_->saved.image.caches;
+    const auto n_left = [&] { return caches[cache_].held.values ? caches[cache_].held.values->size() - at_ : 0; };
+    for (; cache_ < caches.size() && n_left() == 0; cache_++) at_ = 0;
+    if (next_ || cache_ == caches.size()) return;
+    next_ = free_ ? std::exchange(free_, nullptr) : std::make_shared<std::vector<uint8_t>>();
+    next_->resize(std::min(n_left(), piece_size));
+    slot_->state.give_values(output_->saved.image, cache_, at_, next_->data(), next_->size());
+    at_ += next_->size();
+}
+
+void save_task::go_on() {
+    if (aborted()) return start([](output &, const file_job::stop_check &) { throw overfill::aborted(); });
+    read_ahead();
+    if (!next_) {
+        is_last_job_ = true;
+        return start([](output & to, const file_job::stop_check & stopped) {
+            to.writer->finish(stopped);
+            to.writer.reset();
+        });
+    }
+    const piece written = std::exchange(next_, nullptr);
+    start([written](output & to, const file_job::stop_check & stopped) {
+        to.writer->put(written->data(), written->size(), stopped);
+    });
+    read_ahead();
+    free_ = written;
 }
 
 void save_task::describe_caches(saved_session & saved) const {
@@ -123,7 +176,7 @@ void restore_task::begin() {
     if (aborted()) throw overfill::aborted();
     loaded_ = std::make_shared<loaded>();
     job_ = files_.start([&files = files_, to = loaded_, path = path_](const file_job::stop_check & stopped) {
-        to->saved = read_saved_session(path, stopped);
+        to->saved = read_saved_session(path, stopped, value_check::when_used);
         to->identity = files.identity();
     });
 }

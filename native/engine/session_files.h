@@ -76,6 +76,8 @@ struct save_options {
     bool compress = false;  // K and V in q8_0
 };
 
+// The values of the caches go through pieces of memory of bounded size, one of which is written while the next is read:
+// nobody waits for all of them, and they are there once.
 class save_task final : public task {
   public:
     save_task(slot_ptr slot, session_files & files, save_options options, completion<bool> end)
@@ -84,14 +86,29 @@ class save_task final : public task {
     void fail(const failure & error) noexcept override;
 
   private:
+    // What the task and its jobs have in common: one of them at a time uses it, and the piece that it was given.
+    struct output {
+        saved_session saved;
+        std::unique_ptr<saved_session_writer> writer;  // files' thread
+    };
+    using piece = std::shared_ptr<std::vector<uint8_t>>;
+
     void begin();
     void describe_caches(saved_session & saved) const;
+    void start(std::function<void(output &, const file_job::stop_check &)> work);
+    void read_ahead();
+    void go_on();
 
     slot_ptr slot_;
     session_files & files_;
     save_options options_;
     completion<bool> end_;
+    std::shared_ptr<output> output_;
     std::shared_ptr<file_job> job_;
+    bool is_last_job_ = false;
+    // The values that are still in the caches: how far they were read, and what was read last and is not written yet.
+    size_t cache_ = 0, at_ = 0;
+    piece next_, free_;
 };
 
 // Into an empty session.

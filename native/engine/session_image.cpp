@@ -9,14 +9,14 @@ namespace overfill {
 
 // --- out of a session, and into one ---
 
-session_image session::take_image() const {
+session_image session::take_image(bool gradual) const {
     session_image out;
     out.stage = stats().stage;
     out.tokens = tokens_;
     out.own_writer = own_writer_;
     out.writer = writer_;
     const auto add = [&](pair_side of, const cached_sequence & cache) {
-        if (cache.size() > 0) out.caches.push_back({ of, cache.take_image() });
+        if (cache.size() > 0) out.caches.push_back({ of, cache.take_image(gradual) });
     };
     add(pair_side::prefill, cache_);
     for (size_t i = 0; i < own_caches_.size(); i++)
@@ -34,6 +34,11 @@ session_image session::take_image() const {
     out.scope = scope_;
     out.trace = trace_;
     return out;
+}
+
+void session::give_values(const session_image & image, size_t cache, size_t at, uint8_t * to, size_t n) {
+    const session_image::cache & from = image.caches.at(cache);
+    cache_of(from.of).give_values(*from.held.values, at, to, n);
 }
 
 void session::adopt(session_image image) {

@@ -43,18 +43,22 @@ struct room {
 };
 
 // Through float: from one type to the other, run by run.
-void convert(const uint8_t * from, uint8_t * to, const std::vector<value_run> & runs, bool packs,
+void convert(const kept_bytes & bytes, uint8_t * to, const std::vector<value_run> & runs, bool packs,
              const stop_check & stopped) {
     std::vector<float> values(most_at_once);
+    std::vector<uint8_t> from;
+    size_t at_byte = 0;
     for (const value_run & run : runs) {
         const ggml_type source = packs ? run.type : stored, target = packs ? stored : run.type;
         const row_conversion reads = conversion_of(source), writes = conversion_of(target);
         for (uint64_t at = 0; at < run.n_values; at += most_at_once) {
             if (stopped()) throw failure(error_code::aborted, "aborted");
             const auto n = (int64_t) std::min(most_at_once, run.n_values - at);
-            reads.to_float(from, values.data(), n);
+            from.resize(ggml_row_size(source, n));
+            bytes.read(at_byte, from.data(), from.size());
+            at_byte += from.size();
+            reads.to_float(from.data(), values.data(), n);
             writes.from_float(values.data(), to, n);
-            from += ggml_row_size(source, n);
             to += ggml_row_size(target, n);
         }
     }
@@ -66,7 +70,7 @@ kept_bytes compress(const kept_bytes & values, const std::vector<value_run> & ru
     uint64_t n = 0;
     for (const value_run & run : runs) n += n_blocks(run);
     const room out((size_t) n * ggml_type_size(stored));
-    convert(values.data.get(), out.bytes.get(), runs, true, stopped);
+    convert(values, out.bytes.get(), runs, true, stopped);
     return { out.bytes, out.size };
 }
 
@@ -74,7 +78,7 @@ kept_bytes decompress(const kept_bytes & compressed, const std::vector<value_run
     size_t n = 0;
     for (const value_run & run : runs) n += (size_t) run.n_values * ggml_type_size(run.type);
     const room out(n);
-    convert(compressed.data.get(), out.bytes.get(), runs, false, stopped);
+    convert(compressed, out.bytes.get(), runs, false, stopped);
     return { out.bytes, out.size };
 }
 

@@ -151,7 +151,7 @@ std::string state_defect(const llama_context * ctx, llama_seq_id empty, const se
     } else if (!state.recurrent.empty()) {
         return "there is a recurrent state, which the memory has not";
     }
-    return state.values.size == n_values ? "" : "the values are more or fewer than the cells";
+    return state.values.size() == n_values ? "" : "the values are more or fewer than the cells";
 }
 
 }  // namespace overfill

@@ -1,7 +1,7 @@
 #include "sequence_state.h"
 
-#include "cache_cells.h"
-#include "cache_tensors.h"
+#include "cell_values.h"
+#include "cell_wiping.h"
 #include "failure.h"
 #include "llama-model.h"
 #include "llama_log.h"
@@ -11,6 +11,8 @@
 
 #include <ggml-backend.h>
 
+#include <algorithm>
+#include <cstring>
 #include <memory>
 #include <stdexcept>
 
@@ -36,37 +38,6 @@ sequence_state::cells describe(const llama_kv_cache & cache, llama_seq_id sequen
         if (cache.has_cell_ext()) out.tokens.push_back(cells.ext_get(i).tok);
     }
     return out;
-}
-
-// Calls `move` with the tensor, the offset and the number of bytes of each block that the cells' values take.
-template <class F>
-void each_block(const llama_kv_cache & cache, llama_seq_id sequence, const cell_list & cells, const F & move) {
-    struct run {
-        size_t from, n;
-    };
-    std::vector<run> runs;
-    for (const uint32_t cell : cells)
-        if (!runs.empty() && runs.back().from + runs.back().n == cell)
-            runs.back().n++;
-        else
-            runs.push_back({ cell, 1 });
-    const uint32_t stream = stream_in(cache, sequence);
-    const auto rows = [&](ggml_tensor * of) {
-        for (const run & r : runs) move(of, stream * of->nb[2] + r.from * of->nb[1], r.n * of->nb[1]);
-    };
-    const auto columns = [&](ggml_tensor * of) {
-        const size_t one = ggml_type_size(of->type), n_cells = (size_t) of->ne[1];
-        for (size_t channel = 0; channel < (size_t) of->ne[0]; channel++)
-            for (const run & r : runs) move(of, stream * of->nb[2] + (channel * n_cells + r.from) * one, r.n * one);
-    };
-    for (const cache_tensors & tensors : tensors_of(cache)) {
-        rows(tensors.k);
-        if (!tensors.v) continue;
-        if (is_transposed(cache))
-            columns(tensors.v);
-        else
-            rows(tensors.v);
-    }
 }
 
 void forget(llama_context * ctx, llama_seq_id sequence) {
@@ -108,46 +79,67 @@ bool take_cells(llama_context * ctx, llama_kv_cache & cache, llama_seq_id sequen
 
 // --- out of a memory, and into it ---
 
-sequence_state save_sequence(llama_context * ctx, llama_seq_id sequence, state_part part) {
+struct gradual_state::values {
+    llama_context * ctx;
+    cell_values of_cells;
+    std::vector<uint8_t> behind_them;  // of the recurrent state
+};
+
+gradual_state::gradual_state(llama_context * ctx, llama_seq_id sequence, state_part part)
+    : values_(std::make_unique<values>()) {
     llama_synchronize(ctx);
     const memory_parts parts = parts_of(ctx);
     if (!parts.known) throw failure(error_code::internal, "a memory of this kind cannot be saved");
-    sequence_state out;
-    std::vector<cell_list> cells;
-    size_t n_values = 0;
+    values_->ctx = ctx;
     if (part == state_part::all)
         for (const llama_kv_cache * cache : parts.caches) {
-            cells.push_back(cells_of(*cache, sequence));
-            out.caches.push_back(describe(*cache, sequence, cells.back()));
-            n_values += cells.back().size() * bytes_per_cell(*cache);
+            const cell_list cells = cells_of(*cache, sequence);
+            described_.caches.push_back(describe(*cache, sequence, cells));
+            values_->of_cells.add(*cache, sequence, cells);
         }
-    if (parts.state) {
-        std::vector<uint8_t> about;
-        state_writer counted(about, nullptr);
-        parts.state->state_write(counted, sequence, LLAMA_STATE_SEQ_FLAGS_NONE);
-        n_values += counted.n_values();
-    }
-    const std::shared_ptr<uint8_t> values(new uint8_t[n_values], std::default_delete<uint8_t[]>());
-    uint8_t * to = values.get();
-    for (size_t i = 0; i < cells.size(); i++)
-        each_block(*parts.caches[i], sequence, cells[i], [&](ggml_tensor * tensor, size_t offset, size_t n) {
-            ggml_backend_tensor_get(tensor, to, offset, n);
-            to += n;
-        });
-    if (parts.state) {
-        state_writer written(out.recurrent, to);
-        parts.state->state_write(written, sequence, LLAMA_STATE_SEQ_FLAGS_NONE);
-    }
-    out.values = { values, n_values };
+    if (!parts.state) return;
+    std::vector<uint8_t> about;
+    state_writer counted(about, nullptr);
+    parts.state->state_write(counted, sequence, LLAMA_STATE_SEQ_FLAGS_NONE);
+    values_->behind_them.resize(counted.n_values());
+    state_writer written(described_.recurrent, values_->behind_them.data());
+    parts.state->state_write(written, sequence, LLAMA_STATE_SEQ_FLAGS_NONE);
+}
+
+gradual_state::~gradual_state() = default;
+
+size_t gradual_state::size() const { return values_->of_cells.size() + values_->behind_them.size(); }
+
+void gradual_state::read(size_t at, uint8_t * to, size_t n) const {
+    llama_synchronize(values_->ctx);
+    const size_t n_cells = values_->of_cells.size(), n_here = at < n_cells ? std::min(n, n_cells - at) : 0;
+    values_->of_cells.each(at, n_here, [&](ggml_tensor * tensor, size_t offset, size_t n_piece) {
+        ggml_backend_tensor_get(tensor, to, offset, n_piece);
+        to += n_piece;
+    });
+    if (n > n_here) std::memcpy(to, values_->behind_them.data() + (at + n_here - n_cells), n - n_here);
+}
+
+sequence_state save_sequence(llama_context * ctx, llama_seq_id sequence, state_part part) {
+    const gradual_state whole(ctx, sequence, part);
+    sequence_state out = whole.described();
+    const std::shared_ptr<uint8_t> values(new uint8_t[whole.size()], std::default_delete<uint8_t[]>());
+    whole.read(0, values.get(), whole.size());
+    out.values = { values, whole.size() };
     return out;
 }
 
-bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part) {
+// What was put back already, and nobody has looked at: others in a pool would suffer from what is no number.
+static void give_up(llama_context * ctx, llama_seq_id sequence) {
+    wipe_cells(ctx, sequence, 0);
+    forget(ctx, sequence);
+}
+
+static bool put_back(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part) {
     const log_capture log;
     llama_synchronize(ctx);
     const memory_parts parts = parts_of(ctx);
-    const uint8_t * from = state.values.data.get();
-    const uint8_t * end = from + state.values.size;
+    byte_pieces values(state.values);
     if (part == state_part::all) {
         forget(ctx, sequence);
         llama_kv_cache::slot_info slot;
@@ -156,17 +148,25 @@ bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence
             if (state.caches[i].positions.empty()) continue;
             const bool given = parts.mirrors && i + 1 == parts.caches.size();
             if (!take_cells(ctx, cache, sequence, state.caches[i], slot, given)) {
-                forget(ctx, sequence);
+                give_up(ctx, sequence);
                 return false;
             }
-            each_block(cache, sequence, slot.idxs[0], [&](ggml_tensor * tensor, size_t offset, size_t n) {
-                ggml_backend_tensor_set(tensor, from, offset, n);
-                from += n;
+            cell_values taken;
+            taken.add(cache, sequence, slot.idxs[0]);
+            taken.each(0, taken.size(), [&](ggml_tensor * tensor, size_t offset, size_t n) {
+                if (ggml_backend_buffer_is_host(tensor->buffer))
+                    return values.copy_to(static_cast<uint8_t *>(tensor->data) + offset, n);
+                values.take(n, [&](const uint8_t * from, size_t n_piece, size_t n_before) {
+                    ggml_backend_tensor_set(tensor, from, offset + n_before, n_piece);
+                });
             });
         }
     }
+    std::vector<uint8_t> rest(values.n_left());
+    values.copy_to(rest.data(), rest.size());
+    values.finish();
     if (!parts.state) return true;
-    state_reader reader(state.recurrent, from, (size_t) (end - from));
+    state_reader reader(state.recurrent, rest.data(), rest.size());
     try {
         parts.state->state_read(reader, sequence, LLAMA_STATE_SEQ_FLAGS_NONE);
     } catch (const std::runtime_error &) {
@@ -174,6 +174,15 @@ bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence
         return false;
     }
     return true;
+}
+
+bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part) {
+    try {
+        return put_back(ctx, sequence, state, part);
+    } catch (...) {
+        give_up(ctx, sequence);
+        throw;
+    }
 }
 
 std::vector<uint8_t> save_uncuttable(llama_context * ctx, llama_seq_id sequence) {

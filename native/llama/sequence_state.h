@@ -12,6 +12,7 @@
 #include <llama.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,11 +34,30 @@ struct sequence_state {
     kept_bytes values;
 };
 
-// Throws ERR_OUT_OF_MEMORY, ERR_INTERNAL; std::bad_alloc.
+// A sequence's state whose values stay where they are, and are given piece by piece: for what is as long as the
+// sequence, such as a file, so that nobody needs memory for a second copy. Valid while the sequence keeps its cells.
+class gradual_state {
+  public:
+    // Throws ERR_INTERNAL, std::bad_alloc.
+    gradual_state(llama_context * ctx, llama_seq_id sequence, state_part part);
+    ~gradual_state();
+
+    const sequence_state & described() const { return described_; }  // without its values
+    size_t size() const;                                             // of the values, in bytes
+    void read(size_t at, uint8_t * to, size_t n) const;
+
+  private:
+    struct values;
+    sequence_state described_;
+    std::unique_ptr<values> values_;
+};
+
+// All at once. Throws the same.
 sequence_state save_sequence(llama_context * ctx, llama_seq_id sequence, state_part part);
 
 // Into whichever cells are free; the sequence's own are among them. False: there are too few, and the sequence is
-// empty. A state that was not saved here must have gone through state_defect.
+// empty. A state that was not saved here must have gone through state_defect. Throws ERR_FILE_READ_FAILED where the
+// values lie in a file, and what is to be thrown where they are damaged; the sequence is empty then, too.
 bool restore_sequence(llama_context * ctx, llama_seq_id sequence, const sequence_state & state, state_part part);
 
 // What of a sequence's memory cannot be cut, in llama.cpp's own form: for states that stay in this process. As above.

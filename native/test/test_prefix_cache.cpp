@@ -190,6 +190,21 @@ TEST("who wants what was read whole gets nothing else, and what is read whole la
     CHECK_EQUAL(find(cache, "", tokens).n_whole, block);
 }
 
+TEST("the state of rows that are read whole later goes with those before them") {
+    prefix_cache cache(unlimited, row, /*can_cut*/ false);
+    const text tokens = counting(block);
+    add(cache, "", tokens, block, /*with_state*/ true);
+    const uint64_t n_bytes = cache.counts().n_bytes;
+    CHECK(cache.has_state("", tokens.data(), block));
+    add(cache, "", tokens, block, false, /*n_whole*/ block);
+    CHECK(!cache.has_state("", tokens.data(), block));
+    CHECK_EQUAL(cache.counts().n_bytes, n_bytes - row);
+    CHECK_EQUAL(find(cache, "", tokens).end, 0u);
+    add(cache, "", tokens, block, true, block);
+    CHECK_EQUAL(find(cache, "", tokens, 0, reading::whole).end, block);
+    CHECK_EQUAL(cache.counts().n_bytes, n_bytes);
+}
+
 TEST("a block whose rows cannot be had is not there") {
     prefix_cache cache(unlimited, row, true);
     const text tokens = counting(block);

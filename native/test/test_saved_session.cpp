@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <future>
 #include <random>
 
 using namespace overfill;
@@ -89,6 +90,36 @@ TEST("a session that was saved within an answer goes on in another engine, bit f
     }
 }
 
+TEST("a session of many pieces is saved beside one that writes, and goes on bit for bit") {
+    tiny_model wide;
+    wide.n_layer = 8;
+    wide.n_head_kv = 4;
+    wide.head_size = 128;
+    const model_path model(wide);
+    const temp_folder folder;
+    const std::string file = folder.file("session");
+    pair_options options = options_for(model.str());
+    options.context_size = 1280;
+    options.max_sessions = 2;
+    options.cache_type_k = options.cache_type_v = GGML_TYPE_F32;
+    const auto pair = load(options);
+    const auto session = create_session(*pair), other = create_session(*pair);
+    prefill(*session, some_tokens(1100));
+    hand_over(*session);
+    prefill(*other, some_tokens(30, 1));
+    hand_over(*other);
+    auto writing = std::async(std::launch::async, [&] { return decode(*other, watched(300)); });
+    save(*session, file);
+    writing.get();
+    const answer expected = decode(*session, watched(20));
+    CHECK(bytes_of(file).size() > (size_t) 32 << 20);
+    dispose(*other);
+    const auto twin = create_session(*pair);
+    restore(*twin, file);
+    CHECK(same(decode(*twin, watched(20)), expected));
+    dispose(*pair);
+}
+
 TEST("a session goes on where there are more sessions, in a pool or in a longer context") {
     const fixture f;
     const answer expected = save_within_answer(f.options(), f.file);
@@ -128,6 +159,41 @@ TEST("every damaged byte of a file is noticed, and every shorter and longer one"
     n_missed += !refused(whole + std::string(1, '\0'));
     n_missed += !refused(whole + whole);
     CHECK_EQUAL(n_missed, 0u);
+}
+
+TEST("values that are no numbers, by damage, leave none of them in the cells") {
+    const fixture f;
+    pair_options options = f.options();
+    options.max_sessions = 2;
+    options.attention = flash_attention::off;  // flash attention passes over cells that are not meant
+    save_within_answer(options, f.file);
+    std::string bytes = bytes_of(f.file);
+    std::fill(bytes.end() - (std::ptrdiff_t) bytes.size() / 4, bytes.end(), '\xff');
+    put_bytes(f.file, bytes);
+    const auto answer_in = [&](engine & pair, const std::function<void()> & meanwhile) {
+        const auto session = create_session(pair);
+        prefill(*session, some_tokens(20, 1));
+        hand_over(*session);
+        meanwhile();
+        answer out = decode(*session, watched(10));
+        dispose(*session);
+        return out;
+    };
+    for (const uint32_t cache_tokens : { 0u, 512u }) {
+        options.cache_tokens = cache_tokens;
+        const answer expected = answer_in(*load(options), [] {});
+        const auto pair = load(options);
+        const auto restore_it = [&] {
+            const auto session = create_session(*pair);
+            CHECK_FAILURE(error_code::saved_session_invalid, restore(*session, f.file));
+            CHECK(session->stats().stage == session_stage::empty);
+            dispose(*session);
+        };
+        CHECK(same(answer_in(*pair, restore_it), expected));
+        restore_it();
+        CHECK(same(answer_in(*pair, [] {}), expected));
+        dispose(*pair);
+    }
 }
 
 TEST("a file of another pair is refused with what differs") {

@@ -1,6 +1,7 @@
 // Sessions whose end is taken away. Meant to run under the sanitizers too.
 #include "check.h"
 #include "engine_driver.h"
+#include "session_image.h"
 #include "tiny_model.h"
 
 using namespace overfill;
@@ -131,4 +132,48 @@ TEST("more tokens than a session has are refused and change nothing") {
     CHECK_EQUAL(decode(*s, greedy(3)).tokens.size(), 3u);
     dispose(*s);
     CHECK_FAILURE(error_code::disposed, truncate(*s, 0));
+}
+
+TEST("an answer truncated within a refresh can be saved and restored") {
+    const fixture f;
+    pair_options options = f.options(handover_choice::share);
+    options.batch_size = 4;
+    options.max_sessions = 2;
+    pair models(
+        options, [](void *) { return false; }, nullptr, [](float) { return true; });
+    session written(models, 0), restored(models, 1);
+    session::prefill_run run(written, some_tokens(20), prefill_options{});
+    while (!run.done()) run.step();
+    written.hand_over();
+    written.begin_decode();
+    const auto write = [&](uint32_t n, uint32_t salt) {
+        for (const llama_token token : some_tokens(n, salt)) {
+            uint32_t n_steps = 0;
+            written.next_logits(n_steps);
+            written.append(token);
+        }
+    };
+    write(8, 1);
+    while (!written.refresh_some().done)
+        ;
+    write(8, 2);
+    // Half of the next one.
+    CHECK(!written.refresh_some().done);
+    decode_result result;
+    result.n_tokens = 16;
+    result.reason = finish_reason::length;
+    written.end_decode(result, 0, "");
+    written.truncate(33);
+    session_image image = written.take_image(/*gradual*/ false);
+    CHECK_EQUAL(image_defect(image, models, 1), "");
+    restored.adopt(std::move(image));
+    for (cached_sequence * cache : restored.caches()) CHECK(cache->bring_back());
+    uint32_t n_steps = 0;
+    const auto next = [&](session & one) {
+        one.begin_decode();
+        const float * logits = one.next_logits(n_steps);
+        return std::vector<float>(logits, logits + llama_vocab_n_tokens(models.vocab()));
+    };
+    const std::vector<float> expected = next(written);
+    CHECK(next(restored) == expected);
 }
