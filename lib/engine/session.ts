@@ -158,8 +158,8 @@ export class Session implements AsyncDisposable {
   /**
    * Stage three: the answer as a stream of chunks. The first token comes from the prefill model's own logits, as in the
    * paper (arXiv 2508.08446); the decode model reads it and writes on. After `length`, `context` or an abort, another
-   * `decode` goes on with the answer: with the same grammar and the same seed (or none) as if it had not been cut short;
-   * another grammar or seed begins there. After `eos` or `stop` a new prefill comes first. Another writer takes over what the
+   * `decode` goes on with the answer: with the same grammar and the same seed (or none) as if it had not been cut short (drawn
+   * answers of a `quality` that is checked: with the same distribution); another grammar or seed begins there. After `eos` or `stop` a new prefill comes first. Another writer takes over what the
    * one before it wrote: from the cache that they share, or by reading it.
    *
    * Throws ERR_INVALID_ARGUMENT at once; everything else is thrown by the iteration.

@@ -47,7 +47,7 @@ import type {
 import type { ForkOptions } from "./place-options.js";
 import { queueSchema } from "./place-validation.js";
 import { prefixCacheSchema } from "./prefix-validation.js";
-import { quality, toNativeQuality } from "./quality-validation.js";
+import { quality, toNativeQuality, withoutRefreshes } from "./quality-validation.js";
 import type { OnePairOptions } from "./writer-options.js";
 
 const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));
@@ -297,9 +297,9 @@ export const checkTokenCount = (value: number, name: string) => check(whole(0, m
 export const checkSwitchOptions = (value: SwitchOptions) =>
   check(switchSchema(), value satisfies InputOf<typeof switchSchema>, "options");
 export const checkDecodeOptions = (value: DecodeOptions) =>
-  check(decodeSchema(), value satisfies InputOf<typeof decodeSchema>, "options");
+  withoutRefreshes(check(decodeSchema(), value satisfies InputOf<typeof decodeSchema>, "options"));
 export const checkGenerateOptions = (value: GenerateOptions) =>
-  check(generateSchema(), value satisfies InputOf<typeof generateSchema>, "options");
+  withoutRefreshes(check(generateSchema(), value satisfies InputOf<typeof generateSchema>, "options"));
 export const checkTokenizeOptions = (value: TokenizeOptions) =>
   check(tokenizeSchema(), value satisfies InputOf<typeof tokenizeSchema>, "options");
 export const checkDetokenizeOptions = (value: DetokenizeOptions) =>

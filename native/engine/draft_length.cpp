@@ -47,10 +47,11 @@ uint32_t draft_length::choose(const draft_costs & costs, uint32_t most) {
     return 1;
 }
 
-uint32_t draft_length::choose_given(const draft_costs & costs, uint32_t n) {
+uint32_t draft_length::choose_given(const draft_costs & costs, uint32_t n, bool drafts) {
     if (fixed_ > 0) return std::min(fixed_, n);
     if (n == 0 || !costs.knows_token()) return 0;
-    const choice given = best(costs, given_, n, 0), own = best(costs, by_model_, most_drafted, costs.draft_ms());
+    const choice given = best(costs, given_, n, 0),
+                 own = best(costs, by_model_, drafts ? most_drafted : 0, costs.draft_ms());
     return given.ms_per_token < own.ms_per_token ? given.n : 0;
 }
 

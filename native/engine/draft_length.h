@@ -61,8 +61,9 @@ class draft_length {
 
     // So many of the next check's tokens are to be drafted, at most `most`; 0: none.
     uint32_t choose(const draft_costs & costs, uint32_t most);
-    // Whether a draft of n tokens that costs nothing is worth its check, and how much of it: 0: nothing.
-    uint32_t choose_given(const draft_costs & costs, uint32_t n);
+    // Whether a draft of n tokens that costs nothing is worth its check, and how much of it: 0: nothing. `drafts`: the
+    // decode model could draft in its place.
+    uint32_t choose_given(const draft_costs & costs, uint32_t n, bool drafts = true);
 
     // Of n drafted tokens the first n_kept were kept; those behind the first that was not say nothing.
     void saw(uint32_t n, uint32_t n_kept) { saw(by_model_, n, n_kept); }

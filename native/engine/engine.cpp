@@ -297,12 +297,6 @@ void session_handle::hand_over(completion<handover_report> end, std::optional<pa
 }
 
 std::shared_ptr<token_stream> session_handle::decode(decode_options options, std::function<void()> on_readable) {
-    if (options.quality.verifies() && options.refresh_interval > 0)
-        throw failure(
-            error_code::invalid_argument,
-            "refreshInterval: expected none with a quality that the prefill model checks, whose cache has nothing "
-            "to refresh",
-            { { "parameter", "refreshInterval" } });
     claim();
     // The reader may outlive the engine, so it holds on to it weakly.
     std::weak_ptr<engine> owner = owner_;

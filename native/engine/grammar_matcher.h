@@ -40,8 +40,10 @@ class grammar_matcher {
     // What is followed between the two is taken back at the end.
     void begin_draft() { before_draft_ = at_; }
     void end_draft() {
-        if (before_draft_) at_ = *before_draft_;
+        if (!before_draft_) return;
+        at_ = *before_draft_;
         before_draft_.reset();
+        shrink_tables();
     }
 
   private:

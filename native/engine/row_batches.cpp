@@ -27,7 +27,7 @@ static void read_batch(pair & models, const scheduler::row_request * requests, s
     for (size_t i = 0; i < n; i++) {
         const auto & [task, row] = requests[i];
         if (const float * logits = llama_get_logits_ith(ctx, (int32_t) i))
-            task->got_row(logits, ms);
+            task->got_row(logits, ms, n);
         else
             row.cache->cut(row.cache->size() - 1);
     }

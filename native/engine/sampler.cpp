@@ -289,8 +289,11 @@ std::optional<llama_token> sampler::forced_token() {
 }
 
 bool sampler::allows(llama_token token) {
+    drawn_ = {};
     if (const auto forced = forced_token()) return token == *forced;
-    return (bias_.empty() || bias_[(size_t) token] != -INFINITY) && (!bound() || grammar_->allows(token));
+    const float bias = bias_.empty() ? 0.0f : bias_[(size_t) token];
+    const bool others_forced = bias != INFINITY && std::find(bias_.begin(), bias_.end(), INFINITY) != bias_.end();
+    return bias != -INFINITY && !others_forced && (!bound() || grammar_->allows(token));
 }
 
 void sampler::begin_draft() {

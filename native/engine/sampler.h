@@ -68,9 +68,11 @@ class sampler {
     void end_draft();
     bool is_drafting() const { return before_draft_.has_value(); }
 
-    // Whether a token that another model has chosen may stand here: the logit bias, the grammar and the budget for
-    // reasoning have a say.
+    // Whether a token that was chosen elsewhere may stand here: the logit bias, the grammar and the budget for
+    // reasoning have a say. It is then as if it had been sampled without a random number.
     bool allows(llama_token token);
+    // Whether something beside the model's logits says which tokens are to come: penalties, DRY, a bias.
+    bool has_preferences() const { return has_step("penalties") || has_step("dry") || !bias_.empty(); }
 
     // The token's log-probability first, then the n most likely tokens', likeliest first.
     std::vector<token_log_prob> log_probs(const float * logits, llama_token token, int32_t n) const;

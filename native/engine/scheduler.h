@@ -70,9 +70,11 @@ class task {
     virtual wish next() const noexcept { return {}; }
 
     // Engine thread, right before the step: the row was read and gave these logits, which are valid for the step.
-    virtual void got_row(const float * logits, double milliseconds) {
+    // `n_rows` were read in that time.
+    virtual void got_row(const float * logits, double milliseconds, size_t n_rows) {
         (void) logits;
         (void) milliseconds;
+        (void) n_rows;
     }
 
     // Engine thread. The task is over without having been done.

@@ -48,6 +48,7 @@ void session::clear() {
     n_before_answer_ = n_before_refreshed_ = 0;
     refreshes_.clear();
     refresh_begun_ = false;
+    n_checked_ = 0;
     unfinished_text_.clear();
     set_stage(session_stage::empty);
 }
@@ -64,6 +65,7 @@ void session::fork_from(const session & other) {
     n_before_answer_ = other.n_before_answer_;
     refreshes_ = other.refreshes_;
     refresh_begun_ = other.refresh_begun_;
+    n_checked_ = other.n_checked_;
     refreshed_logits_ = other.refreshed_logits_;
     n_before_refreshed_ = other.n_before_refreshed_;
     unfinished_text_ = other.unfinished_text_;
@@ -97,6 +99,7 @@ void session::cut(uint32_t n) {
     n_before_refreshed_ = 0;
     refreshes_.clear();
     refresh_begun_ = false;
+    n_checked_ = 0;
     unfinished_text_.clear();
     set_stage(session_stage::interrupted);
 }
@@ -264,6 +267,7 @@ void session::end_decode(const decode_result & result, size_t n_tokens_dropped, 
     // is read before it is known how much of it is wanted. The token counts as not read, as after every other end, and
     // who goes on reads it.
     forget_from((uint32_t) tokens_.size() - (goes_on && !has_kept_logits() ? 1 : 0));
+    if (result.verification) n_checked_ = std::min(n_clean(), (uint32_t) tokens_.size());
     // Before its first token an answer can still be begun again; after it, it goes on from the token not read yet.
     const bool nothing_written = result.n_tokens == 0 && stats().stage == session_stage::switched;
     set_stage(!goes_on ? session_stage::ended : nothing_written ? session_stage::switched : session_stage::paused);
@@ -293,6 +297,7 @@ void session::retract(uint32_t n) {
     for (; !refreshes_.empty() && refreshes_.back() + (has_logits ? 0 : 1) > n_left; undo_refresh = true)
         refreshes_.pop_back();
     if (refreshes_.empty() || refreshes_.back() != n_before_refreshed_) n_before_refreshed_ = 0;
+    n_checked_ = std::min(n_checked_, has_logits ? n_left : n_left - 1);
     // The answer begins again from the prefill's logits, or goes on from those of the last refresh, or when the decode
     // model has read its last token anew.
     forget_from(undo_refresh ? refreshed_at() : has_logits ? n_left : n_left - 1);
@@ -328,6 +333,7 @@ void session::truncate(uint32_t n) {
     // as a refresh; the last token is read anew by the writer.
     while (!refreshes_.empty() && refreshes_.back() > n) refreshes_.pop_back();
     if (n_before_refreshed_ > n) n_before_refreshed_ = 0;
+    n_checked_ = std::min(n_checked_, n - 1);
     refresh_begun_ = false;
     const uint32_t n_read = std::min(n_clean(), n - 1);
     if (n_read > refreshed_at()) {

@@ -19,6 +19,7 @@
 
 #include <llama.h>
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -94,8 +95,9 @@ class session {
     bool verify(const std::vector<llama_token> & draft);
     // Behind the i-th of these tokens. Valid until the pair's next step. Throws what check_logits throws.
     const float * verified_logits(uint32_t i);
-    // What was read behind the text's last token but one is given up.
-    void end_verify();
+    // What was read behind the text, or behind its last token but one, is given up.
+    void give_up_behind_text() { forget_from((uint32_t) tokens_.size()); }
+    void end_verify() { forget_from((uint32_t) tokens_.size() - 1); }
     // `unfinished_text` are the bytes of a character that the answer was cut in; the next decode begins with them.
     void end_decode(const decode_result & result, size_t n_tokens_dropped, std::string unfinished_text);
     const std::string & unfinished_text() const { return unfinished_text_; }
@@ -148,8 +150,10 @@ class session {
     // Takes what stands behind the first n tokens from the text as well; a prefill has to follow.
     void cut(uint32_t n);
     handover_report switch_caches(pair_side to);
-    // Where the answer began or was refreshed last.
-    uint32_t refreshed_at() const { return refreshes_.empty() ? n_before_answer_ : refreshes_.back(); }
+    // Where the answer began, was refreshed last, or up to where it was checked.
+    uint32_t refreshed_at() const {
+        return std::max(refreshes_.empty() ? n_before_answer_ : refreshes_.back(), n_checked_);
+    }
     void remember_logits(std::vector<float> & logits);
     void distrust_caches();
     pair & pair_;
@@ -163,6 +167,7 @@ class session {
     uint32_t n_before_answer_ = 0;             // the tokens that first_logits_ follow
     std::vector<uint32_t> refreshes_;          // tokens there were at each refresh of this answer
     bool refresh_begun_ = false;               // one that is not done has read something
+    uint32_t n_checked_ = 0;                   // tokens up to the last that a check of a draft has read
     std::vector<float> refreshed_logits_;      // of the token after the last refresh
     uint32_t n_before_refreshed_ = 0;          // the tokens that they follow; 0: none
     std::string unfinished_text_;

@@ -142,6 +142,7 @@ void session::prefill_run::finish() {
     s.n_before_refreshed_ = 0;
     s.refreshes_.clear();
     s.refresh_begun_ = false;
+    s.n_checked_ = 0;
     s.unfinished_text_.clear();
     result_.n_context_tokens = (uint32_t) s.tokens_.size();
     s.set_stage(session_stage::prefilled);

@@ -129,7 +129,7 @@ bool decode_task::begin() {
 
 task::turn decode_task::step() {
     // Woken by something else than its reader, it would take cells back only to wait with them.
-    if (slot_->in_pool.waits_for_reader && !aborted() && stream_->is_full()) return turn::parked;
+    if (is_behind_reader()) return turn::parked;
     slot_->in_pool.waits_for_reader = false;
     // The logits of a row take no cells, and would not be valid any more after a wait for some.
     return run_in_pool(slot_, *this, !aborted() && !given_, [this] { return write(); });
@@ -162,10 +162,15 @@ task::wish decode_task::next() const noexcept {
     if (reads_again) {
         out.is = wish::kind::piece;
         out.within_answer = true;
-    } else if (!options_.deterministic && !slot_->in_pool.aside) {
+    } else if (!options_.deterministic && !slot_->in_pool.aside && !is_behind_reader()) {
         out.row = verified_ ? verified_->next_row() : slot_->state.next_row();
     }
     return out;
+}
+
+// It would not take its turn with the logits of a row, and these do not outlive the round.
+bool decode_task::is_behind_reader() const {
+    return !given_ && slot_->in_pool.waits_for_reader && !aborted() && stream_->is_full();
 }
 
 // A draft may be complete where the answer is not.
@@ -176,16 +181,18 @@ bool decode_task::needs_piece() const {
     return refreshing_ || s.owes() || s.refresh_is_due(options_.refresh_interval) || (verified_ && !s.is_verified());
 }
 
-void decode_task::got_row(const float * logits, double milliseconds) {
+void decode_task::got_row(const float * logits, double milliseconds, size_t n_rows) {
     given_ = logits;
-    given_ms_ = milliseconds;
+    given_ms_ = milliseconds / (double) n_rows;
     result_.n_decode_steps++;
     result_.milliseconds += milliseconds;
 }
 
 // Nothing if the answer ends here.
 std::optional<llama_token> decode_task::unless_it_ends(std::optional<llama_token> token) {
-    if (!token || !pair_.ends_answer(*token, slot_->state.writer()) || options_.sampling.ignore_eos) return token;
+    if (!token || !pair_.ends_answer(*token, verified_ ? pair_side::prefill : slot_->state.writer()) ||
+        options_.sampling.ignore_eos)
+        return token;
     text_->append_end(*token);
     return std::nullopt;
 }
@@ -211,7 +218,13 @@ task::turn decode_task::generate() {
         return step.aborted ? end(finish_reason::abort) : turn::again;
     }
 
-    if (s.owes()) return s.catch_up() ? turn::again : end(finish_reason::abort);
+    if (verified_ && s.owes()) verified_->drop_draft(*sampler_);
+    if (s.owes()) {
+        const stopwatch reading;
+        if (!s.catch_up()) return end(finish_reason::abort);
+        if (verified_) verified_->saw_catch_up(reading.milliseconds());
+        return turn::again;
+    }
     if (verified_) return generate_verified(end);
 
     uint32_t n_steps = 0;
@@ -250,7 +263,7 @@ task::turn decode_task::generate_verified(const std::function<turn(finish_reason
         if (error.code() != error_code::aborted) throw;
         return end(finish_reason::abort);
     }
-    verified_->end_rows(n_left());
+    verified_->end_rows(*sampler_, n_left());
     return give_turn();
 }
 

@@ -63,7 +63,7 @@ class decode_task final : public task {
     decode_task(slot_ptr slot, pair & models, decode_options options, std::shared_ptr<token_stream> stream);
     turn step() override;
     wish next() const noexcept override;
-    void got_row(const float * logits, double milliseconds) override;
+    void got_row(const float * logits, double milliseconds, size_t n_rows) override;
     void fail(const failure & error) noexcept override;
 
   private:
@@ -76,6 +76,7 @@ class decode_task final : public task {
     turn give_turn();
     bool needs_piece() const;
     bool is_over() const;
+    bool is_behind_reader() const;
     uint32_t n_left() const;
     void book_verification() noexcept;
     turn finish(finish_reason reason);
@@ -94,7 +95,7 @@ class decode_task final : public task {
     answer_clock clock_;
     bool refreshing_ = false;
     const float * given_ = nullptr;  // the logits of a row that was read with others'
-    double given_ms_ = 0;
+    double given_ms_ = 0;            // its share of what that took
     std::optional<verified_decoding> verified_;
     decode_result result_;
 };

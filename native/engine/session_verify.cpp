@@ -1,5 +1,6 @@
 // A session's part in verified decoding: the decode model drafts into cells behind those of the prefill model, which
 // then reads the draft in their place.
+#include "clock.h"
 #include "failure.h"
 #include "logits.h"
 #include "session.h"
@@ -31,8 +32,11 @@ void session::begin_draft() {
 }
 
 const float * session::read_draft(llama_token token) {
+    const stopwatch watch;
     if (!cache_of(writer_).read(writer_, &token, 1, 1)) return nullptr;
-    return llama_get_logits_ith(pair_.context(writer_), -1);
+    const float * logits = llama_get_logits_ith(pair_.context(writer_), -1);
+    pair_.costs(writer_).saw(1, watch.milliseconds());
+    return logits;
 }
 
 void session::check_draft_logits(const float * logits) {
@@ -52,10 +56,7 @@ bool session::verify(const std::vector<llama_token> & draft) {
     row.insert(row.end(), draft.begin(), draft.end());
     const uint32_t n = (uint32_t) row.size();
     if (n > 1) cache_.mark();
-    if (!cache_.read(pair_side::prefill, row.data(), n, n)) return false;
-    const std::lock_guard<std::mutex> lock(stats_mutex_);
-    stats_.n_prefill_tokens += n;
-    return true;
+    return cache_.read(pair_side::prefill, row.data(), n, n);
 }
 
 const float * session::verified_logits(uint32_t i) {
@@ -69,7 +70,5 @@ const float * session::verified_logits(uint32_t i) {
     }
     return logits;
 }
-
-void session::end_verify() { cache_.cut((uint32_t) tokens_.size() - 1); }
 
 }  // namespace overfill

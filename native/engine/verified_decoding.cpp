@@ -13,26 +13,31 @@ namespace overfill {
 static constexpr uint32_t n_drafted_always = 3;
 
 verified_decoding::verified_decoding(pair & models, session & target, const decode_options & options, uint32_t seed)
-    : pair_(models), session_(target), quality_(options.quality), writes_alone_(target.writer() == pair_side::prefill),
-      seed_(seed), length_(options.deterministic ? n_drafted_always : 0) {}
+    : pair_(models), session_(target), quality_(options.quality),
+      writes_alone_(models.context(target.writer()) == models.prefill_context()), seed_(seed),
+      length_(options.deterministic ? n_drafted_always : 0) {}
 
-void verified_decoding::plan(uint32_t most) {
+// A repetition may be just what the user's penalties are against. An exact answer's are judged with them.
+bool verified_decoding::finds_drafts(const sampler & chooser) const {
+    return quality_.finds_drafts && (quality_.is == quality_options::kind::exact || !chooser.has_preferences());
+}
+
+void verified_decoding::plan(const sampler & chooser, uint32_t most) {
     const size_t n_text = session_.tokens().size();
     n_before_ = (uint32_t) n_text;
     const uint32_t n_batch = std::min(pair_.batch_size(pair_side::prefill), most_logits);
     // A check gives one token more than it keeps, and reads one more.
     const uint32_t n_most = (uint32_t) std::min<size_t>(
         { most > 0 ? most - 1 : 0, most_drafted, pair_.info().context_size - n_text, n_batch - 1 });
-    found_ = quality_.finds_drafts ? find_repeated(session_.tokens(), n_most) : std::vector<llama_token>();
+    found_ = finds_drafts(chooser) ? find_repeated(session_.tokens(), n_most) : std::vector<llama_token>();
     if (found_.size() > n_most) found_.resize(n_most);
-    const draft_costs & costs = pair_.costs_of_drafts(session_.writer());
-    if (const uint32_t n = length_.choose_given(costs, (uint32_t) found_.size())) {
+    if (const uint32_t n = length_.choose_given(costs(), (uint32_t) found_.size(), !writes_alone_)) {
         for (uint32_t i = 0; i < n; i++) draft_.push_back({ found_[i], std::nullopt });
         n_wanted_ = n;
         is_found_ = true;
         return;
     }
-    n_wanted_ = writes_alone_ ? 0 : length_.choose(costs, n_most);
+    n_wanted_ = writes_alone_ ? 0 : length_.choose(costs(), n_most);
 }
 
 std::optional<batch_row> verified_decoding::next_row() const {
@@ -43,7 +48,8 @@ std::optional<batch_row> verified_decoding::next_row() const {
 }
 
 bool verified_decoding::read(sampler & chooser, const float * given, double given_ms) {
-    i_row_ = n_rows_ = n_kept_now_ = 0;
+    book_check();
+    i_row_ = n_rows_ = n_judged_now_ = n_kept_now_ = 0;
     first_row_ = session_.kept_logits();
     if (first_row_) {
         n_rows_ = 1;
@@ -51,7 +57,7 @@ bool verified_decoding::read(sampler & chooser, const float * given, double give
     }
     if (given && n_wanted_ == 0) {
         chooser.end_draft();
-        pair_.costs_of_drafts(session_.writer()).saw_check(1, given_ms);
+        costs().saw_check(1, given_ms);
         sums_.n_checks++;
         first_row_ = given;
         n_rows_ = 1;
@@ -110,13 +116,28 @@ bool verified_decoding::verify(sampler & chooser) {
     if (!session_.verify(tokens)) return false;
     n_rows_ = (uint32_t) tokens.size() + 1;
     session_.verified_logits(0);  // waits for a device
-    draft_costs & costs = pair_.costs_of_drafts(session_.writer());
-    costs.saw_check(n_rows_, watch.milliseconds());
-    if (begun_ && !draft_.empty()) costs.saw_draft(draft_ms_ / (double) draft_.size());
+    n_checked_ = n_rows_;
+    check_ms_ = watch.milliseconds();
+    if (n_rows_ == 1) pair_.costs(pair_side::prefill).saw(1, check_ms_);
+    if (begun_ && !draft_.empty()) costs().saw_draft(draft_ms_ / (double) draft_.size());
     sums_.n_checks++;
     sums_.n_drafted_tokens += (uint32_t) draft_.size();
     if (is_found_) sums_.n_found_tokens += (uint32_t) draft_.size();
     return true;
+}
+
+void verified_decoding::book_check() {
+    if (n_checked_ > 0) costs().saw_check(n_checked_, check_ms_);
+    n_checked_ = 0;
+}
+
+void verified_decoding::drop_draft(sampler & chooser) {
+    if (!begun_) return;
+    chooser.end_draft();
+    session_.end_verify();
+    draft_.clear();
+    begun_ = false;
+    n_wanted_ = 0;
 }
 
 verified_decoding::chosen verified_decoding::choose(sampler & chooser) {
@@ -125,10 +146,15 @@ verified_decoding::chosen verified_decoding::choose(sampler & chooser) {
     if (first_row_ || i == draft_.size()) return { own_token(chooser, logits), logits };
     const std::optional<llama_token> token = judge(chooser, draft_[i], logits);
     const bool kept = token == draft_[i].token;
+    n_judged_now_++;
     n_kept_now_ += kept;
     sums_.n_kept_tokens += kept;
     sums_.n_replaced_tokens += !kept;
-    if (!kept) i_row_ = n_rows_;
+    if (!kept) {
+        // Its cell is not the replacement's, wherever the answer ends.
+        session_.give_up_behind_text();
+        i_row_ = n_rows_;
+    }
     return { token, logits };
 }
 
@@ -159,13 +185,13 @@ std::optional<llama_token> verified_decoding::own_token(sampler & chooser, const
     return p->draw(uniform_at(seed_, position(), drawn_for::replacement));
 }
 
-void verified_decoding::end_rows(uint32_t most) {
+void verified_decoding::end_rows(const sampler & chooser, uint32_t most) {
     const std::vector<llama_token> & text = session_.tokens();
     if (!first_row_) {
         if (is_found_)
-            length_.saw_given((uint32_t) draft_.size(), n_kept_now_);
+            length_.saw_given(n_judged_now_, n_kept_now_);
         else
-            length_.saw((uint32_t) draft_.size(), n_kept_now_);
+            length_.saw(n_judged_now_, n_kept_now_);
     }
     // What the text proposed is judged by what came, also where nobody followed it.
     if (!is_found_ && !found_.empty()) {
@@ -178,7 +204,7 @@ void verified_decoding::end_rows(uint32_t most) {
     i_row_ = n_rows_ = 0;
     draft_.clear();
     is_found_ = begun_ = false;
-    plan(most);
+    plan(chooser, most);
 }
 
 }  // namespace overfill

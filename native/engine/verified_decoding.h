@@ -40,9 +40,13 @@ class verified_decoding {
         const float * logits;
     };
     chosen choose(sampler & chooser);
+    // Where the cells of a draft were lost: takes it back.
+    void drop_draft(sampler & chooser);
+    // What had to be read again for the last check, as its memory cannot be cut.
+    void saw_catch_up(double ms) { check_ms_ += ms; }
     // After the last row, or where no more is chosen: takes back what was not kept. The answer may have `most` more
     // tokens.
-    void end_rows(uint32_t most);
+    void end_rows(const sampler & chooser, uint32_t most);
 
     const verification_sums & sums() const { return sums_; }
     uint32_t n_draft_steps() const { return n_draft_steps_; }
@@ -54,16 +58,19 @@ class verified_decoding {
     };
 
     uint32_t position() const { return (uint32_t) (session_.tokens().size() - session_.n_before_answer()); }
-    void plan(uint32_t most);
+    void plan(const sampler & chooser, uint32_t most);
     void take_draft(sampler & chooser, const float * logits);
     bool verify(sampler & chooser);
+    void book_check();
+    draft_costs & costs() { return pair_.costs_of_drafts(session_.writer()); }
+    bool finds_drafts(const sampler & chooser) const;
     std::optional<llama_token> judge(sampler & chooser, const drafted & one, const float * logits);
     std::optional<llama_token> own_token(sampler & chooser, const float * logits);
 
     pair & pair_;
     session & session_;
     const quality_options quality_;
-    const bool writes_alone_;  // there is no decode model to draft
+    const bool writes_alone_;  // there is no other model to draft
     const uint32_t seed_;
     draft_length length_;
 
@@ -77,7 +84,9 @@ class verified_decoding {
 
     uint32_t i_row_ = 0, n_rows_ = 0;
     const float * first_row_ = nullptr;  // null: they are those of the check
-    uint32_t n_kept_now_ = 0;
+    uint32_t n_judged_now_ = 0, n_kept_now_ = 0;
+    double check_ms_ = 0;     // what the last check took, not booked yet
+    uint32_t n_checked_ = 0;  // the tokens that it read
 
     verification_sums sums_;
     uint32_t n_draft_steps_ = 0;

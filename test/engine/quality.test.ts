@@ -154,7 +154,10 @@ test("a refresh interval with a checked quality is refused, and the session can 
   await using session = await pair.createSession();
   await session.prefill(someTokens(20));
   await session.switch();
-  const attempt = readAnswer(session.decode({ quality: "exact", refreshInterval: 4 }));
-  t.is((await refusal(t, "ERR_INVALID_ARGUMENT", attempt)).details.parameter, "refreshInterval");
+  const both = { quality: "exact", refreshInterval: 4 } as const;
+  for (const attempt of [() => session.decode(both), session.generate("more", both)]) {
+    const error = await refusal(t, "ERR_INVALID_ARGUMENT", attempt);
+    t.is(error.details.parameter, "options.refreshInterval");
+  }
   t.is((await readAnswer(session.decode({ ...traced(3), quality: "exact" }))).tokens.length, 3);
 });
