@@ -2,8 +2,8 @@
 
 import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
-import { chooseThreadsFor } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
+import { chooseThreads } from "../internal/threads.js";
 import { runJob } from "./job.js";
 import type { QuantizeOptions } from "./quantize-options.js";
 import { type QuantizeResult, toQuantizeResult } from "./quantize-results.js";
@@ -49,7 +49,7 @@ async function runQuantize(options: QuantizeOptions): Promise<QuantizeResult> {
     pure,
     allowRequantize,
     maxPartBytes: checked.maxPartBytes ?? 0,
-    threads: chooseThreadsFor(model, checked.threads),
+    threads: checked.threads ?? chooseThreads().threads,
   };
   const binding = loadBinding();
   const work = { signal: checked.signal, onProgress: options.onProgress };

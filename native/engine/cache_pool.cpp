@@ -33,11 +33,14 @@ task::turn cache_pool::run(const std::shared_ptr<pool_member> & member, uint64_t
         // It may have been cut down to nothing.
         if (member->aside && !member->is_aside()) came_back(*member);
         if (turn == task::turn::done) member->arrived.reset();
+        member->alone_next = false;
         if (turn != task::turn::again || member->n_held() < n_before) freed();
         return turn;
     } catch (const no_room &) {
         current_ = nullptr;
         somebody_waits_ = true;
+        // Whose piece is computed now may be the one to give way.
+        member->alone_next = outer_ != nullptr;
         return task::turn::parked;
     } catch (...) {
         current_ = nullptr;

@@ -28,6 +28,7 @@ struct pool_member {
     std::vector<cached_sequence *> caches;
     std::optional<uint64_t> arrived;  // of the task that runs, from its first step on
     bool waits_for_reader = false;    // that task's answer
+    bool alone_next = false;          // it found no room beside a piece, whose session cannot be put aside meanwhile
     uint64_t last_used = 0;
     bool aside = false;
 

@@ -105,6 +105,7 @@ class session_reader {
         image.refresh_begun = in_->truth();
         image.refreshed_logits = in_->list<float>();
         image.n_before_refreshed = in_->number<uint32_t>();
+        image.n_checked = in_->number<uint32_t>();
         image.unfinished_text = in_->text();
         image.unfinished_text_before = in_->text();
         image.n_before_decode = in_->number<uint64_t>();

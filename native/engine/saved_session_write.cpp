@@ -90,6 +90,7 @@ class saved_session_writer::contents {
         out_.truth(image.refresh_begun);
         out_.list(image.refreshed_logits);
         out_.number<uint32_t>(image.n_before_refreshed);
+        out_.number<uint32_t>(image.n_checked);
         out_.text(image.unfinished_text);
         out_.text(image.unfinished_text_before);
         out_.number<uint64_t>(image.n_before_decode);

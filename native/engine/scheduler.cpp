@@ -172,6 +172,8 @@ void scheduler::run_round(round & current, std::unique_lock<std::mutex> & lock) 
         lock.unlock();
         hooks_.read_rows(current.rows);
         lock.lock();
+        // After a stop no turns follow, and a second one must not find tasks that have gone.
+        running_.clear();
     }
     take_turns(current.with_rows, n_wakes, lock);
     take_turns(current.turns, n_wakes, lock);

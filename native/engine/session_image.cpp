@@ -26,6 +26,7 @@ session_image session::take_image(bool gradual) const {
     out.refreshes = refreshes_;
     out.refresh_begun = refresh_begun_;
     out.n_before_refreshed = n_before_refreshed_;
+    out.n_checked = n_checked_;
     if (n_before_refreshed_ > 0) out.refreshed_logits = refreshed_logits_;
     out.unfinished_text = unfinished_text_;
     out.unfinished_text_before = unfinished_text_before_;
@@ -54,6 +55,7 @@ void session::adopt(session_image image) {
     refresh_begun_ = image.refresh_begun;
     refreshed_logits_ = std::move(image.refreshed_logits);
     n_before_refreshed_ = image.n_before_refreshed;
+    n_checked_ = image.n_checked;
     unfinished_text_ = std::move(image.unfinished_text);
     unfinished_text_before_ = std::move(image.unfinished_text_before);
     n_before_decode_ = (size_t) image.n_before_decode;
@@ -114,6 +116,7 @@ std::string defect_of_text(const session_image & image, const pair & models) {
         if (token < 0 || (size_t) token >= n_vocab) return "a token is none of the vocabulary";
     if (!is_side(image.writer, models) || !is_side(image.own_writer, models)) return "the writer is no model";
     if (image.n_before_answer > n) return "the answer begins behind the text's end";
+    if (image.n_checked > n) return "more was checked than there is";
     // An answer that ended at a stop string may have lost the tokens that were refreshed last.
     const size_t furthest = image.stage == session_stage::ended ? models.info().context_size : n;
     uint32_t last = image.n_before_answer;

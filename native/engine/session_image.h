@@ -30,6 +30,7 @@ struct session_image {
     bool refresh_begun = false;
     std::vector<float> refreshed_logits;  // the same
     uint32_t n_before_refreshed = 0;
+    uint32_t n_checked = 0;
     std::string unfinished_text, unfinished_text_before;
     uint64_t n_before_decode = 0;
     uint64_t n_before_space = 0;  // session_slot

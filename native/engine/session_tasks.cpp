@@ -157,7 +157,8 @@ task::wish decode_task::next() const noexcept {
     // What was put aside comes back first, to the prefill model's cache as well; and another writer is handed it.
     const bool changes_writer = !sampler_ && options_.writer && *options_.writer != s.writer();
     const bool by_itself = !reads_again && !options_.quality.verifies();
-    out.beside = by_itself && pair_.runs_apart(s.writer()) && !slot_->in_pool.aside && !changes_writer;
+    out.beside = by_itself && pair_.runs_apart(s.writer()) && !slot_->in_pool.aside && !slot_->in_pool.alone_next &&
+                 !changes_writer;
     if (!sampler_ || aborted() || is_over() || s.context_full()) return out;
     if (reads_again) {
         out.is = wish::kind::piece;

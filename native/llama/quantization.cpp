@@ -132,7 +132,9 @@ void choose_types(const quantized_shape & shape, int file_type, std::vector<tens
 bool needs_importance_matrix(const tensor_choice & tensor, int file_type) {
     if (ggml_quantize_requires_imatrix(tensor.type)) return true;
     // The rule of llama_model_quantize, which is not exported.
-    if (!tensor.quantized || tensor.name == "token_embd.weight" || tensor.name == "output.weight") return false;
+    if (!tensor.quantized) return false;
+    for (const char * name : { "token_embd.weight", "per_layer_token_embd.weight", "output.weight" })
+        if (tensor.name == name) return false;
     switch (tensor.type) {
     case GGML_TYPE_IQ3_XXS:
     case GGML_TYPE_IQ2_S:

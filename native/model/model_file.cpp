@@ -18,6 +18,19 @@
 
 namespace overfill {
 
+bool is_weight_type(ggml_type type) {
+    switch (type) {
+    case GGML_TYPE_I8:
+    case GGML_TYPE_I16:
+    case GGML_TYPE_I32:
+    case GGML_TYPE_I64:
+    case GGML_TYPE_F64:
+    case GGML_TYPE_Q8_1:
+    case GGML_TYPE_Q8_K: return false;
+    default: return true;
+    }
+}
+
 // llama.cpp's own bounds, beyond which it aborts.
 static constexpr double max_layers = 512;
 static constexpr double max_experts = 1024;
@@ -171,17 +184,8 @@ class inspection {
             const enum ggml_type type = gguf_get_tensor_type(gguf, i);
             if (ne[1] == 1 && ne[2] == 1 && ne[0] > 1 && type != GGML_TYPE_F32 && !is_matrix_of_one_row(gguf, i))
                 refuse("has the vector " + name + " as " + ggml_type_name(type) + ", expected f32");
-            switch (type) {
-            case GGML_TYPE_I8:
-            case GGML_TYPE_I16:
-            case GGML_TYPE_I32:
-            case GGML_TYPE_I64:
-            case GGML_TYPE_F64:
-            case GGML_TYPE_Q8_1:
-            case GGML_TYPE_Q8_K:
+            if (!is_weight_type(type))
                 refuse("has " + name + " as " + ggml_type_name(type) + ", which is not a type for weights");
-            default: break;
-            }
         }
     }
 

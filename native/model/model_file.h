@@ -2,6 +2,8 @@
 // abort of the process at worst; here it becomes a coded error.
 #pragma once
 
+#include <ggml.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -16,6 +18,9 @@ struct model_file {
 
 // Throws ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID or ERR_MODEL_UNSUPPORTED.
 model_file check_model_file(const std::string & path);
+
+// Whether tensors of that type can be weights of a model: llama.cpp computes with them.
+bool is_weight_type(ggml_type type);
 
 // That a file is there and begins as GGUF does; its size in bytes. Throws the same, but ERR_MODEL_UNSUPPORTED.
 uint64_t check_gguf_file(const std::string & path);

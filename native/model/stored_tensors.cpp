@@ -3,6 +3,7 @@
 #include "failure.h"
 #include "file_reader.h"
 #include "input_file.h"
+#include "model_file.h"
 #include "split_parts.h"
 
 #include <algorithm>
@@ -34,6 +35,12 @@ void stored_tensors::add_part(const gguf_metadata & meta, size_t part, uint64_t 
         tensor.part = part;
         tensor.offset = gguf_get_data_offset(gguf) + gguf_get_tensor_offset(gguf, i);
         tensor.n_bytes = gguf_get_tensor_size(gguf, i);
+        // check_model_file has looked at the first part only.
+        if (std::any_of(tensor.ne, tensor.ne + 4, [](int64_t n) { return n <= 0; }))
+            refuse("has an empty tensor " + tensor.name);
+        if (!is_weight_type(tensor.type))
+            refuse("has tensor " + tensor.name + " as " + ggml_type_name(tensor.type) +
+                   ", which is not a type for weights");
         if (tensor.offset > n_file || tensor.n_bytes > n_file - tensor.offset)
             refuse("is truncated: tensor " + tensor.name + " extends past the end of the file");
         if (!by_name_.emplace(tensor.name, tensors_.size()).second) refuse("has the tensor " + tensor.name + " twice");

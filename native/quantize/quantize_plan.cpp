@@ -1,6 +1,7 @@
 #include "quantize_plan.h"
 
 #include "failure.h"
+#include "model_file.h"
 #include "models.h"
 #include "quantization.h"
 #include "type_decisions.h"
@@ -16,6 +17,14 @@ namespace {
 
 // Longer ones take std::regex more stack than a thread may have.
 constexpr size_t longest_pattern = 512;
+// A repeat is as many states, and each takes stack as well. Names of tensors have fewer than 64 characters.
+constexpr int most_repeated = 64;
+
+bool repeats_too_often(const std::string & pattern) {
+    static const std::regex counts("\\{[^}]*[0-9]{3,}|\\{[^}]*(6[5-9]|[7-9][0-9])");
+    static_assert(most_repeated == 64, "the expression says so");
+    return std::regex_search(pattern, counts);
+}
 
 [[noreturn]] void refuse(const std::string & option, const std::string & why) {
     throw failure(error_code::invalid_argument, "options." + option + ": " + why,
@@ -34,19 +43,7 @@ bool is_embedding(const std::string & name) {
 }
 
 // Those that ggml_quantize_chunk knows.
-bool can_be_made(ggml_type type) {
-    switch (type) {
-    case GGML_TYPE_Q8_1:
-    case GGML_TYPE_Q8_K:
-    case GGML_TYPE_I8:
-    case GGML_TYPE_I16:
-    case GGML_TYPE_I32:
-    case GGML_TYPE_I64:
-    case GGML_TYPE_F64:
-    case GGML_TYPE_COUNT: return false;
-    default: return true;
-    }
-}
+bool can_be_made(ggml_type type) { return type != GGML_TYPE_COUNT && is_weight_type(type); }
 
 // The others take importance and do not look at it.
 bool goes_by_importance(ggml_type type) {
@@ -78,6 +75,8 @@ class planning {
         check_patterns();
         check_named_types();
         const auto turn = wait_for_load_turn([&](float) { return !stop; });
+        // What llama.cpp cannot load is told before hours of work; the dry run looks at little of a model.
+        load_model({ model_.paths()[0], 0 }, load_depth::metadata, [&](float) { return !stop; });
         const std::vector<type_decision> decisions = decide_types(model_.paths()[0], params_);
         for (const type_decision & decision : decisions) add(decision);
         if (plan_.tensors.size() != model_.all().size())
@@ -118,6 +117,9 @@ class planning {
         for (const tensor_type_rule & rule : options_.tensor_types) {
             if (rule.pattern.size() > longest_pattern)
                 refuse("tensorTypes", "a pattern has at most " + std::to_string(longest_pattern) + " characters");
+            if (repeats_too_often(rule.pattern))
+                refuse("tensorTypes",
+                       "a pattern repeats something at most " + std::to_string(most_repeated) + " times");
             try {
                 const std::regex pattern(rule.pattern);
                 const auto matches = [&](const stored_tensor & tensor) {

@@ -26,7 +26,7 @@ static bool searches_grid(ggml_type type) {
     default: return false;
     }
 }
-static constexpr float largest_on_grid = 1e6f;
+static constexpr float largest_on_grid = 1e5f;
 
 row_quantizer::row_quantizer(const stored_tensors & model, staged_files & out, int32_t n_threads,
                              std::function<void(uint64_t)> on_written, const std::atomic<bool> & stop)

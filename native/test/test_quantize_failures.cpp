@@ -7,6 +7,7 @@
 #include "tiny_model.h"
 
 #include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <limits>
@@ -169,6 +170,37 @@ TEST("files that are read are not written over") {
     CHECK(has(CHECK_FAILURE(error_code::invalid_argument, quantize_now(options)), "options.out"));
     options.out_path = test.folder.file("no/folder/out.gguf");
     CHECK_FAILURE(error_code::file_write_failed, quantize_now(options));
+}
+
+TEST("later parts of a model are looked at as the first one is") {
+    quantize_case test;
+    quantize_options splits = test.options;
+    splits.type = "copy";
+    splits.out_path = test.folder.file("parts.gguf");
+    splits.max_part_bytes = 400000;
+    const std::vector<std::string> parts = quantize_now(splits).paths;
+    test.options.model_path = parts[0];
+    test.options.out_path = test.folder.file("out.gguf");
+    CHECK(parts.size() > 2);
+    for (size_t part = 1; part < parts.size(); part++) {
+        const std::string whole = bytes_of(parts[part]);
+        const gguf_metadata metadata(parts[part]);
+        const std::string name = gguf_get_tensor_name(metadata.get(), 0);
+        // Behind the name: the number of dimensions, the dimensions, the type.
+        const size_t at = whole.find(name) + name.size();
+        uint32_t n_dims = 0;
+        std::memcpy(&n_dims, whole.data() + at, sizeof(n_dims));
+        const auto with = [&](size_t offset, auto value) {
+            std::string changed = whole;
+            std::memcpy(changed.data() + at + offset, &value, sizeof(value));
+            put_bytes(parts[part], changed);
+            test.refused(error_code::model_invalid);
+            put_bytes(parts[part], whole);
+        };
+        with(4 + 8 * n_dims, (uint32_t) GGML_TYPE_I32);
+        with(4, (uint64_t) 0);
+    }
+    quantize_now(test.options);
 }
 
 TEST("what is quantised already is quantised again only with permission") {

@@ -1,6 +1,8 @@
+import { join } from "node:path";
 import test from "ava";
 import fc from "fast-check";
 import { type DecodeOptions, demoPair, demoPrompt, type OverfillError, type Pair } from "../../lib/index.js";
+import { withTempDir } from "../support/temp-dir.js";
 import { answerAlone, apart, greedy, openPair, readAnswer, refusal, someTokens, traced } from "./fixtures.js";
 
 /** Sums whose order changes little, so that reading several tokens at once does not decide between two likely ones. */
@@ -113,6 +115,24 @@ test("a reader that leaves an exact answer early leaves the session where it sto
     const rest = await readAnswer(session.decode({ ...traced(70 - count), quality: "exact" }));
     t.deepEqual(rest.tokens, wanted.tokens.slice(count));
   }
+});
+
+test("an exact answer that was cut short and saved goes on as the one that was not saved, with refreshes too", async (t) => {
+  const pair = await openPair(t, { ...models, maxSessions: 2 });
+  await using session = await pair.createSession();
+  await session.prefill(someTokens(20), { deterministic: true });
+  await session.switch();
+  const options = { ...traced(20), deterministic: true };
+  await readAnswer(session.decode({ ...options, maxTokens: 6, quality: "exact" }));
+  const file = join(withTempDir(t), "session.ofs");
+  await session.save(file);
+  await using restored = await pair.restore(file);
+  const rest = { ...options, refreshInterval: 8 };
+  const wanted = await readAnswer(session.decode(rest));
+  const got = await readAnswer(restored.decode(rest));
+  t.deepEqual(got.tokens, wanted.tokens);
+  t.is(got.result.refreshes, wanted.result.refreshes);
+  t.is(wanted.result.refreshes, 2);
 });
 
 test("the demo pair's exact answers are its full model's", async (t) => {

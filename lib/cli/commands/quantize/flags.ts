@@ -60,7 +60,7 @@ function appendTensorType(
   const [pattern, type] = [text.slice(0, at), text.slice(at + 1)];
   if (at < 1 || type === "")
     throw new InvalidArgumentError("Expected a pattern, an equals sign and a type, such as ffn_down=q6_k.");
-  if (previous !== undefined && pattern in previous)
+  if (previous !== undefined && Object.hasOwn(previous, pattern))
     throw new InvalidArgumentError(`The pattern ${pattern} is there twice, and its first type counts.`);
   return { ...previous, [pattern]: type.toLowerCase() as TensorType };
 }
