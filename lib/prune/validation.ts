@@ -66,7 +66,7 @@ const parameters = onFirstUse(() =>
   quantity(parseParameterCount, 'a number of parameters, or a text such as "1.0B" or "350M"'),
 );
 
-const quantize = onFirstUse(() => z.oneOf(modelTypes));
+const modelType = onFirstUse(() => z.oneOf(modelTypes));
 const multiple = onFirstUse(() => whole(1, 65_536));
 
 const calibrationShape = onFirstUse(
@@ -113,7 +113,7 @@ const pruneSchema = onFirstUse(() =>
       importance: z.optional(path()),
       saveImportance: z.optional(path()),
       multiple: z.optional(multiple()),
-      quantize: z.withDefault(quantize(), "f16"),
+      quantize: z.withDefault(modelType(), "f16"),
       compensate: z.withDefault(z.boolean(), true),
       statistic: z.withDefault(z.oneOf(["signed", "absolute"]), "signed"),
       hiddenScope: z.withDefault(z.oneOf(["model", "layers"]), "model"),
@@ -198,7 +198,7 @@ const padSchema = onFirstUse(() =>
     ...outputShape(),
     ...workShape(),
     multiple: z.withDefault(multiple(), 256),
-    quantize: z.withDefault(quantize(), "same"),
+    quantize: z.withDefault(modelType(), "same"),
   } satisfies SchemasOf<PadOptions>),
 );
 

@@ -80,7 +80,7 @@ class quantizing {
         if (matrix_) taken.push_back(options_.importance_path);
         for (const std::string & path : paths_) check_output("out", path, taken);
         std::error_code error;
-        const fs::path folder = fs::u8path(find_output_file(paths_[0]).path).parent_path();
+        const fs::path folder = find_output_file(paths_[0]).path.parent_path();
         const fs::space_info space = fs::space(folder, error);
         if (error || space.available == static_cast<uintmax_t>(-1) || space.available >= n_file_bytes_) return;
         throw write_failure(options_.out_path, "it needs " + std::to_string(n_file_bytes_) +
