@@ -362,10 +362,7 @@ export interface DecodeOptions extends SamplingOptions, QualityOptions {
    * @default 0
    */
   readonly priority?: number | undefined;
-  /**
-   * Log-probabilities (natural, over the raw logits) of each token and of this many of the likeliest ones: 0 to 100.
-   * @default none
-   */
+  /** Log-probabilities (natural, over the raw logits) of each token and of so many of the likeliest: 0 to 100. @default none */
   readonly logProbs?: number | undefined;
   /** Stops at once; iteration then throws `signal.reason`. What was not delivered is taken back. */
   readonly signal?: AbortSignal | undefined;
