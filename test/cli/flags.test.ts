@@ -124,6 +124,15 @@ test("the decode model has flags of its own for its device and its cache", async
   t.deepEqual(toEvaluateOptions(evaluation), { ...expected, data: "c" } as never);
 });
 
+test("a quality is a word or a share", async (t) => {
+  for (const [text, quality] of [
+    ["fast", "fast"],
+    ["exact", "exact"],
+    ["0.3", { acceptance: 0.3 }],
+  ] as const)
+    t.deepEqual(toDecodeOptions(await parse("--quality", text)).quality, quality as never);
+});
+
 test("every flag reaches the option of the API that it stands for", async (t) => {
   const flags = await parse(
     ..."--prefill a.gguf --decode b.gguf --temp 0.5 --top-k 3 --top-p 0.9 --min-p 0.1 --typical-p 0.8".split(" "),

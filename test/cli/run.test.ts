@@ -129,6 +129,26 @@ test.serial("with refreshes the summary tells how many tokens were read again, a
   t.notRegex((await runCommand([...args, "20"])).stderr, /^refresh/m);
 });
 
+test.serial("an exact answer is the full model's, and the summary tells what became of the drafts", async (t) => {
+  const args = ["run", "-p", demoPrompt, "--max-tokens", "20"];
+  const exact = await runCommand([...args, "--quality", "exact"]);
+  t.is(exact.exitCode, 0);
+  t.regex(exact.stderr, /^drafts +\d+ tokens? +\d+ kept and \d+ replaced in \d+ checks$/m);
+  // The demo pair's models agree on this prompt.
+  t.is(exact.stdout, (await runCommand(args)).stdout);
+});
+
+const qualities = [
+  ["2", /--quality: expected a number above 0, up to 1; got 2/],
+  ["best", /Expected fast, exact or a share such as 0\.3/],
+] as const;
+for (const [quality, message] of qualities)
+  test.serial(`--quality ${quality} is refused`, async (t) => {
+    const { stderr, exitCode } = await runCommand(["run", "-p", demoPrompt, "--quality", quality]);
+    t.is(exitCode, 2);
+    t.regex(stderr, message);
+  });
+
 test.serial("a full context ends the answer", async (t) => {
   const { stderr, exitCode } = await runCommand(["run", "-p", demoPrompt, "--ignore-eos", "--context", "256"]);
   t.is(exitCode, 0);

@@ -150,15 +150,17 @@ test("the demo pair's exact answers are its full model's", async (t) => {
   t.true(keptTokens > draftedTokens / 2);
 });
 
-const wrong: readonly (readonly [string, unknown])[] = [
-  ["another word", "best"],
-  ["a number", 0.5],
-  ["no acceptance", {}],
-  ["an acceptance of nothing", { acceptance: 0 }],
-  ["an acceptance above 1", { acceptance: 1.5 }],
-  ["more than the acceptance", { acceptance: 0.5, exact: true }],
+const either = /^options\.quality: expected "fast", "exact" or an object with an acceptance/;
+const share = /^options\.quality\.acceptance: expected a number above 0, up to 1; got /;
+const wrong: readonly (readonly [title: string, quality: unknown, message: RegExp])[] = [
+  ["another word", "best", either],
+  ["a number", 0.5, either],
+  ["no acceptance", {}, share],
+  ["an acceptance of nothing", { acceptance: 0 }, share],
+  ["an acceptance above 1", { acceptance: 1.5 }, share],
+  ["more than the acceptance", { acceptance: 0.5, exact: true }, /^options\.quality\.exact: no such option/],
 ];
-for (const [title, quality] of wrong)
+for (const [title, quality, message] of wrong)
   test(`a quality of ${title} is refused`, async (t) => {
     const pair = await openPair(t);
     await using session = await pair.createSession();
@@ -166,7 +168,7 @@ for (const [title, quality] of wrong)
     await session.switch();
     const error = t.throws<OverfillError>(() => session.decode({ quality: quality as never }));
     t.is(error?.code, "ERR_INVALID_ARGUMENT");
-    t.regex(error?.message ?? "", /quality/);
+    t.regex(error?.message ?? "", message);
   });
 
 test("a refresh interval with a checked quality is refused, and the session can go on", async (t) => {
