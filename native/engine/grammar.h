@@ -19,6 +19,8 @@ struct code_point_range {
 };
 
 constexpr uint32_t last_code_point = 0x10FFFF;
+constexpr uint32_t first_surrogate = 0xD800;
+constexpr uint32_t last_surrogate = 0xDFFF;
 
 // Sorted, apart from each other; [^...] is stored as what it leaves.
 using character_class = std::vector<code_point_range>;

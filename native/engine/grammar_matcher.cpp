@@ -153,7 +153,7 @@ bool grammar_matcher::read(place & at, unsigned char byte) {
         if ((byte & 0xC0) != 0x80) return false;
         c.value = c.value << 6 | (byte & 0x3F);
         if (--c.n_left > 0) return true;
-        const bool surrogate = 0xD800 <= c.value && c.value <= 0xDFFF;
+        const bool surrogate = first_surrogate <= c.value && c.value <= last_surrogate;
         if (c.value < c.least || c.value > last_code_point || surrogate) return false;
         at.state = read(at.state, c.value);
         c = {};
@@ -168,13 +168,20 @@ bool grammar_matcher::read(place & at, unsigned char byte) {
     return at.state != dead;
 }
 
-// Whether some character that begins so is allowed.
+// Whether some character that begins so is allowed. A half of a surrogate pair is no character, as in `read`: else bytes
+// that only such halves go on from would be a dead end.
 bool grammar_matcher::can_complete(const place & at) {
     if (at.partial.n_left == 0) return true;
     const uint32_t bits = 6 * at.partial.n_left;
     const uint32_t first = std::max(at.partial.value << bits, at.partial.least);
     const uint32_t last = std::min((at.partial.value << bits) | ((1u << bits) - 1), last_code_point);
-    for (const uint32_t id : states_[at.state].nodes) {
+    return allows_one_of(at.state, first, std::min(last, first_surrogate - 1)) ||
+           allows_one_of(at.state, std::max(first, last_surrogate + 1), last);
+}
+
+bool grammar_matcher::allows_one_of(uint32_t state, uint32_t first, uint32_t last) {
+    if (first > last) return false;
+    for (const uint32_t id : states_[state].nodes) {
         const grammar_element & element = rules_.elements[nodes_[id].element];
         if (element.is != kind::characters) continue;
         spend(1);

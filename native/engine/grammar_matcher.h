@@ -77,6 +77,7 @@ class grammar_matcher {
     uint32_t read(uint32_t state, uint32_t code_point);
     bool read(place & at, unsigned char byte);
     bool can_complete(const place & at);
+    bool allows_one_of(uint32_t state, uint32_t first, uint32_t last);
     bool matches_token(const grammar_element & element, llama_token token) const;
     void begin_tables();
     void shrink_tables();

@@ -4,7 +4,9 @@
 #include "models.h"
 #include "tiny_model.h"
 
+#include <algorithm>
 #include <atomic>
+#include <map>
 #include <random>
 
 using namespace overfill;
@@ -88,6 +90,39 @@ TEST("a grammar allows what llama.cpp's matcher allows, token by token") {
             }
         }
     }
+}
+
+TEST("bytes that begin a character can always go on, around surrogates and the ends of classes too") {
+    const fixture f;
+    std::map<unsigned char, llama_token> bytes;
+    for (llama_token token = 0; token < f.n_vocab; token++)
+        if (const std::string piece = piece_of(f.vocab, token); piece.size() == 1 && (unsigned char) piece[0] >= 0x80)
+            bytes[(unsigned char) piece[0]] = token;
+    CHECK(bytes.count(0xED) == 1 && bytes.count(0xA0) == 1);
+    const char * grammars[] = { "root ::= .+", "root ::= [^a]+", "root ::= [\\ud000-\\ud900]+",
+                                "root ::= [\\udf00-\\ue001\\U0010fffe]+" };
+    for (const char * text : grammars) {
+        // Every way to begin a character with two bytes.
+        for (const auto & [first, first_token] : bytes)
+            for (const auto & [second, second_token] : bytes) {
+                grammar_matcher matcher = f.matcher(text);
+                if (!matcher.allows(first_token)) continue;
+                matcher.accept(first_token);
+                if (!matcher.allows(second_token)) continue;
+                matcher.accept(second_token);
+                const std::vector<uint8_t> & allowed = matcher.allowed();
+                CHECK(std::find(allowed.begin(), allowed.end(), 1) != allowed.end());
+            }
+        for (const auto & [first, token] : bytes) {
+            grammar_matcher matcher = f.matcher(text);
+            if (!matcher.allows(token)) continue;
+            matcher.accept(token);
+            const std::vector<uint8_t> & allowed = matcher.allowed();
+            CHECK(std::find(allowed.begin(), allowed.end(), 1) != allowed.end());
+        }
+    }
+    grammar_matcher none = f.matcher("root ::= [\\ud800-\\udfff]");
+    CHECK(!none.allows(bytes[0xED]));
 }
 
 TEST("an error tells llama.cpp's reason, the line and the column") {
