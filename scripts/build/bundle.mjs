@@ -10,6 +10,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 import { build } from "esbuild";
 import { fail, readManifest, root } from "./package-root.mjs";
+import { buildPage } from "./page.mjs";
 
 const lib = join(root, "lib");
 const dist = join(root, "dist");
@@ -117,7 +118,7 @@ function licenceOf(folder) {
 for (const file of readdirSync(dist, { recursive: true })) if (file.endsWith(".js")) rmSync(join(dist, file));
 const rooms = [await bundleRoom("cli", "main", requireForCommonJs), await bundleRoom("ai-sdk", "index")];
 const imported = [...new Set(rooms.flatMap((room) => room.imported))].sort();
-const inputs = [...rooms.flatMap((room) => room.inputs), ...(await bundleLibrary(imported))];
+const inputs = [...rooms.flatMap((room) => room.inputs), ...(await bundleLibrary(imported)), ...(await buildPage())];
 const packages = [...new Set(inputs.map(packageOf))].filter((folder) => folder !== undefined).sort();
 const rule = `\n${"-".repeat(80)}\n\n`;
 writeFileSync(
