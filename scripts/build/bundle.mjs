@@ -6,7 +6,7 @@
  *
  * The licences of what was bundled come together in dist/third-party-licences.txt.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 import { build } from "esbuild";
 import { fail, readManifest, root } from "./package-root.mjs";
@@ -55,6 +55,8 @@ async function bundleRoom(name, entry, banner) {
         const target = resolve(resolveDir, path);
         if (kind === "entry-point" || !importer.startsWith(lib + sep) || target.startsWith(room + sep))
           return undefined;
+        // The server is no part of the library: the command line shares the subpath's file.
+        if (target.startsWith(join(lib, "server") + sep)) return { path: "../server/index.js", external: true };
         imported.add(target.replace(/\.js$/, ".ts"));
         return { path: `../${library}.js`, external: true };
       });
@@ -116,7 +118,12 @@ function licenceOf(folder) {
 
 // What an earlier build left.
 for (const file of readdirSync(dist, { recursive: true })) if (file.endsWith(".js")) rmSync(join(dist, file));
-const rooms = [await bundleRoom("cli", "main", requireForCommonJs), await bundleRoom("ai-sdk", "index")];
+const rooms = [
+  await bundleRoom("cli", "main", requireForCommonJs),
+  await bundleRoom("ai-sdk", "index"),
+  await bundleRoom("server", "index", requireForCommonJs),
+];
+copyFileSync(join(lib, "server", "config.schema.json"), join(dist, "server", "config.schema.json"));
 const imported = [...new Set(rooms.flatMap((room) => room.imported))].sort();
 const inputs = [...rooms.flatMap((room) => room.inputs), ...(await bundleLibrary(imported)), ...(await buildPage())];
 const packages = [...new Set(inputs.map(packageOf))].filter((folder) => folder !== undefined).sort();
