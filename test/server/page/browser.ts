@@ -46,8 +46,8 @@ export interface OpenPage {
   readonly complaints: string[];
   /** Addresses outside of the server that were asked for. */
   readonly foreign: string[];
-  /** Opens the page anew, as another kind of browser. */
-  open(options?: BrowserContextOptions): Promise<Page>;
+  /** Opens the page anew, as another kind of browser, or for another server. */
+  open(options?: BrowserContextOptions, url?: string): Promise<Page>;
   close(): Promise<void>;
 }
 
@@ -80,13 +80,13 @@ async function openPage(): Promise<OpenPage> {
   const foreign: string[] = [];
   const contexts: { close(): Promise<void> }[] = [];
 
-  async function open(options: BrowserContextOptions = {}): Promise<Page> {
+  async function open(options: BrowserContextOptions = {}, url = server.url): Promise<Page> {
     const context = await (await browser).newContext({ viewport: { width: 1280, height: 800 }, ...options });
     contexts.push(context);
     context.setDefaultTimeout(20_000);
     await context.route("**", (route) => {
       const address = route.request().url();
-      if (address.startsWith(server.url) || address.startsWith("blob:")) return route.continue();
+      if (address.startsWith(url) || address.startsWith("blob:")) return route.continue();
       foreign.push(address);
       return route.abort();
     });
