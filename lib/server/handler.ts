@@ -124,7 +124,7 @@ class Server {
         : new ApiError(404, "there is nothing here", { type: "not_found_error", code: "not_found" });
       return this.#told(error);
     });
-    app.onError((error, context) => {
+    app.onError((error) => {
       const told = toApiError(error);
       if (told.status >= 500) this.#log.event("failed", { error: error.message, stack: error.stack });
       return this.#told(told);
