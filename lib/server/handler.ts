@@ -141,7 +141,9 @@ class Server {
   }
 
   async #answer(endpoint: Endpoint, context: Context<Variables>): Promise<Response> {
-    const { raw: request, path } = context.req;
+    const { raw: request } = context.req;
+    // As it was sent: what is not printable in it stays escaped.
+    const path = new URL(request.url).pathname;
     const caller = this.#guard.authenticate(request);
     if (this.#disposal) throw overloaded("the server is being stopped", "stopping");
     const [route = path] = endpoint.paths;
