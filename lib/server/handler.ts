@@ -13,6 +13,7 @@ import { ModelStore } from "./model-store.js";
 import { openApiDocument } from "./openapi.js";
 import type { LimitOptions, ServerHandler, ServerOptions } from "./options.js";
 import { checkServerOptions } from "./options-validation.js";
+import { type PageFiles, pageResponse, readPageFiles } from "./page/index.js";
 import { ResponseStore } from "./response-store.js";
 import { type Endpoint, endpoints } from "./routes.js";
 
@@ -46,7 +47,7 @@ class Server {
   #wakeEmpty: (() => void) | undefined;
   #disposal: Promise<void> | undefined;
 
-  constructor({ models, auth = {}, limits = {}, log = false }: ServerOptions) {
+  constructor({ models, auth = {}, limits = {}, log = false, page = true }: ServerOptions) {
     this.#limits = limitsOf(limits);
     this.#store = new ModelStore(models, {
       maxWaiting: limits.maxWaiting ?? 64,
@@ -60,6 +61,7 @@ class Server {
     this.#log = openLog(log);
     this.#metrics = new ServerMetrics(this.#store, () => this.running.size);
     this.#route();
+    if (page) this.#routePage();
   }
 
   openapi(): Readonly<Record<string, unknown>> {
@@ -129,6 +131,16 @@ class Server {
       if (told.status >= 500) this.#log.event("failed", { error: error.message, stack: error.stack });
       return this.#told(told);
     });
+  }
+
+  /** The page is for everybody; it asks for the key itself. */
+  #routePage(): void {
+    let files: Promise<PageFiles> | undefined;
+    for (const path of ["/", "/page/:name"])
+      this.app.all(path, async (context) => {
+        files ??= readPageFiles();
+        return pageResponse(await files, context.req.path, context.req.raw) ?? context.notFound();
+      });
   }
 
   #told(error: ApiError): Response {

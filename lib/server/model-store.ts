@@ -4,7 +4,7 @@
  */
 
 import { stat } from "node:fs/promises";
-import { type LoadPairOptions, loadPair, type Pair, type PairInfo } from "../engine/index.js";
+import { type DecodeQuality, type LoadPairOptions, loadPair, type Pair, type PairInfo } from "../engine/index.js";
 import { ApiError, clientClosed, overloaded } from "./api-error.js";
 import type { AnswerDefaults, ServedModel } from "./options.js";
 import { type PoolLimits, SessionPool } from "./session-pool.js";
@@ -44,8 +44,14 @@ interface Entry {
 /** A model by what a request calls it, and the dial that the name asks for. */
 export interface NamedModel {
   readonly name: string;
-  readonly quality: "fast" | "exact" | undefined;
+  readonly quality: DecodeQuality | undefined;
 }
+
+/** A name with `fast`, `exact` or an acceptance behind it, which is above 0 and at most 1. */
+const dial = /^(.+):(fast|exact|0?\.(?=0*[1-9])\d{1,9}|1(?:\.0{1,9})?)$/s;
+
+const qualityOf = (word: string): DecodeQuality =>
+  word === "fast" || word === "exact" ? word : { acceptance: Number(word) };
 
 const isPair = (model: ServedModel): model is Pair => "info" in model && "createSession" in model;
 
@@ -109,9 +115,9 @@ export class ModelStore {
     if (asked === undefined && first) return { name: first.name, quality: undefined };
     const whole = this.#byName.get(asked ?? "");
     if (whole) return { name: whole.name, quality: undefined };
-    const [, base = "", quality] = /^(.+):(fast|exact)$/s.exec(asked ?? "") ?? [];
+    const [, base = "", word = ""] = dial.exec(asked ?? "") ?? [];
     const entry = this.#byName.get(base);
-    if (entry) return { name: entry.name, quality: quality as "fast" | "exact" };
+    if (entry) return { name: entry.name, quality: qualityOf(word) };
     throw new ApiError(404, `there is no model ${JSON.stringify(asked ?? "")}`, {
       type: "not_found_error",
       param: "model",

@@ -69,6 +69,7 @@ const optionsSchema = onFirstUse(() =>
     auth: z.optional(authSchema()),
     limits: z.optional(limitSchema()),
     log: z.optional(z.union([z.literal(false), logSchema()])),
+    page: z.optional(z.boolean()),
   }),
 );
 

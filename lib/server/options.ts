@@ -95,6 +95,8 @@ export interface ServerOptions {
   readonly limits?: LimitOptions | undefined;
   /** @default nothing is logged */
   readonly log?: LogOptions | false | undefined;
+  /** Whether a page to chat in is at `/`. It needs no key; what it asks for does. @default true */
+  readonly page?: boolean | undefined;
 }
 
 /** What a server answers requests with: a function of the web's `Request` and `Response`. */

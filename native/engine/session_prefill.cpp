@@ -89,9 +89,11 @@ bool session::prefill_run::step() {
         return read;
     }
 
-    if (const uint32_t n = take_over()) {
-        n_done_ += n;
-        result_.n_cached_tokens += n;
+    uint32_t n_taken = take_over();
+    if (n_taken == 0) n_taken = take_stored();
+    if (n_taken > 0) {
+        n_done_ += n_taken;
+        result_.n_cached_tokens += n_taken;
         result_.milliseconds += watch.milliseconds();
         return true;
     }

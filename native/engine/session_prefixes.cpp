@@ -17,6 +17,19 @@ prefix_cache * session::prefill_run::usable_prefixes() const {
     return s.cache_.size() == position() && s.n_clean() == s.cache_.size() ? s.pair_.prefixes() : nullptr;
 }
 
+// To what was read in whole micro-batches.
+static void cut_to_batches(prefix_cache::match & found, uint32_t batch) {
+    uint32_t n_more = found.end % batch;
+    found.end -= n_more;
+    found.n_whole = std::min(found.n_whole, found.end);
+    for (; n_more > 0 && !found.pieces.empty(); found.pieces.pop_back()) {
+        const uint32_t n = std::min(n_more, found.pieces.back().n);
+        found.pieces.back().n -= n;
+        n_more -= n;
+        if (found.pieces.back().n > 0) break;
+    }
+}
+
 uint32_t session::prefill_run::end_of_turn() const {
     // The last token is read in any case: its logits are wanted.
     const uint32_t end = (uint32_t) text_.size() - 1;
@@ -115,6 +128,7 @@ void session::prefill_run::give() {
     try {
         for (uint32_t begin = prefixes->find_missing(s.scope_, text_.data(), end, n_whole); begin < end; begin += block)
             add(std::min(begin + block, end), nullptr);
+        if (files && s.pair_.can_cut()) give_files(end);
         const bool is_checkpoint =
             ends || (at % block == 0 && (at + block >= text_.size() || at % s.pair_.checkpoint_stride() == 0));
         if (!s.pair_.can_cut() && at == end && is_checkpoint && !prefixes->has_state(s.scope_, text_.data(), at))
@@ -122,6 +136,20 @@ void session::prefill_run::give() {
     } catch (const std::bad_alloc &) {
         // Nothing is lost but the chance to have it sooner.
         prefixes->clear();
+    }
+}
+
+void session::prefill_run::give_files(uint32_t from) {
+    constexpr uint32_t block = prefix_cache::block_size;
+    session & s = session_;
+    prefix_files & files = *s.pair_.prefix_files();
+    for (n_given_ = std::max(n_given_, from / block * block); n_given_ + block <= position(); n_given_ += block) {
+        const prefix_place & place = place_of(n_given_);
+        if (files.has(place, prefix_part::rows)) continue;
+        shared_bytes rows(block * s.pair_.prefix_bytes_per_token());
+        s.cache_.give_rows(n_given_, n_given_ + block, rows.data());
+        const reading how = n_given_ + block <= s.cache_.n_whole() ? reading::whole : reading::any;
+        files.write_rows(place, text_.data() + n_given_, how, std::move(rows));
     }
 }
 
@@ -142,14 +170,55 @@ uint32_t session::prefill_run::find_stored() {
     session & s = session_;
     const prefix_files & files = *s.pair_.prefix_files();
     prefix_cache & prefixes = *s.pair_.prefixes();
-    const uint32_t most = prefixes.max_tokens(), n = (uint32_t) text_.size();
-    if (s.pair_.can_cut()) return std::min(most, n / block * block);
-    const uint32_t end = std::min(most, (n - 1) / block * block);
+    const uint32_t end = std::min(prefixes.max_tokens(), ((uint32_t) text_.size() - 1) / block * block);
     uint32_t last = 0;
     uint32_t begin = prefixes.find_missing(s.scope_, text_.data(), end, deterministic_ ? end : 0);
     for (; begin < end && files.has(place_of(begin), prefix_part::rows); begin += block)
         if (files.has(place_of(begin), prefix_part::state)) last = begin + block;
     return last;
+}
+
+// Straight into the cells: a text longer than the memory that may be kept is found as well.
+uint32_t session::prefill_run::take_stored() {
+    constexpr uint32_t block = prefix_cache::block_size;
+    session & s = session_;
+    prefix_cache * prefixes = usable_prefixes();
+    prefix_files * files = s.pair_.prefix_files();
+    const uint32_t at = position(), batch = s.pair_.batch_size(pair_side::prefill);
+    if (!prefixes || !files || !s.pair_.can_cut() || nothing_stored_) return 0;
+    if (deterministic_ && (at % batch != 0 || s.cache_.n_whole() != at)) return 0;
+    const uint32_t end = end_of_turn();
+    prefix_cache::match found;
+    size_t n_bytes = 0;
+    bool whole = true;
+    try {
+        for (uint32_t begin = at / block * block; begin < end && n_bytes < most_bytes_a_turn; begin += block) {
+            if (begin + block > text_.size()) break;
+            const llama_token * tokens = text_.data() + begin;
+            auto rows = files->read_rows(place_of(begin), tokens);
+            nothing_stored_ = !rows || (deterministic_ && rows->how != reading::whole);
+            if (nothing_stored_) break;
+            n_bytes += rows->bytes.size();
+            if (begin + block <= prefixes->max_tokens())
+                prefixes->add(s.scope_, text_.data(), begin + block, rows->how, rows->bytes);
+            whole = whole && rows->how == reading::whole;
+            const uint32_t first = std::max(at, begin) - begin;
+            found.end = std::min(begin + block, end);
+            if (whole) found.n_whole = found.end;
+            found.pieces.push_back({ std::move(rows->bytes), block, first, found.end - begin - first });
+        }
+    } catch (const std::bad_alloc &) {
+        prefixes->clear();
+        nothing_stored_ = true;
+    }
+    if (deterministic_) cut_to_batches(found, batch);
+    if (found.end <= at) {
+        nothing_stored_ = true;
+        return 0;
+    }
+    s.cache_.take_over(text_.data(), found);
+    prefixes->count_cached(found.end - at);
+    return found.end - at;
 }
 
 bool session::prefill_run::load_stored() {
@@ -158,7 +227,7 @@ bool session::prefill_run::load_stored() {
     prefix_cache * prefixes = usable_prefixes();
     prefix_files * files = s.pair_.prefix_files();
     const uint32_t at = position();
-    if (!prefixes || !files || at + 1 >= text_.size()) return false;
+    if (!prefixes || !files || s.pair_.can_cut() || at + 1 >= text_.size()) return false;
     if (deterministic_ && (at % s.pair_.batch_size(pair_side::prefill) != 0 || s.cache_.n_whole() != at)) return false;
     try {
         if (!stored_end_) stored_end_ = find_stored();
@@ -178,7 +247,7 @@ bool session::prefill_run::load_stored() {
             }
             reading how = rows->how;
             kept_state state;
-            if (!s.pair_.can_cut() && files->has(place_of(begin), prefix_part::state))
+            if (files->has(place_of(begin), prefix_part::state))
                 if (auto found = files->read_state(place_of(begin), tokens);
                     found && (!deterministic_ || found->how == reading::whole)) {
                     if (found->how != reading::whole) how = reading::any;

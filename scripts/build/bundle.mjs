@@ -10,6 +10,7 @@ import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "
 import { join, relative, resolve, sep } from "node:path";
 import { build } from "esbuild";
 import { fail, readManifest, root } from "./package-root.mjs";
+import { buildPage } from "./page.mjs";
 
 const lib = join(root, "lib");
 const dist = join(root, "dist");
@@ -136,7 +137,7 @@ const rooms = [
 ];
 copyFileSync(join(lib, "server", "config.schema.json"), join(dist, "server", "config.schema.json"));
 const imported = [...new Set(rooms.flatMap((room) => room.imported))].sort();
-const inputs = [...rooms.flatMap((room) => room.inputs), ...(await bundleLibrary(imported))];
+const inputs = [...rooms.flatMap((room) => room.inputs), ...(await bundleLibrary(imported)), ...(await buildPage())];
 const packages = [...new Set(inputs.map(packageOf))].filter((folder) => folder !== undefined).sort();
 const rule = `\n${"-".repeat(80)}\n\n`;
 writeFileSync(

@@ -189,13 +189,19 @@ test("several answers in a stream are told apart by their index", async (t) => {
   }
 });
 
-test("the dial: a name with :exact or :fast behind it, and what it cannot go with", async (t) => {
+test("the dial: a name with :exact, :fast or an acceptance behind it, and what it cannot go with", async (t) => {
   const { json } = await openServer(t);
   const exact = await json(path, { model: "gpt-small:exact", messages: user(greeting) });
   t.is(exact.body.choices[0].message.content, "Good day.");
   t.truthy(exact.body.timings.overfill.verification);
   const fast = await json(path, { model: "small:fast", messages: user(greeting) });
   t.is(fast.body.timings.overfill.verification, undefined);
+  const near = await json(path, { model: "small:0.25", messages: user(greeting) });
+  t.truthy(near.body.timings.overfill.verification);
+  for (const word of ["0", "0.0", "1.5", "2", "-1", "1e-1", "wild"]) {
+    const odd = await json(path, { model: `small:${word}`, messages: user(greeting) });
+    t.deepEqual([odd.status, odd.body.error.code], [404, "model_not_found"], word);
+  }
   const { status, body } = await json(path, { model: "small:exact", messages: user(greeting), refresh_interval: 4 });
   t.is(status, 400, JSON.stringify(body));
 });

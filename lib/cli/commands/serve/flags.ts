@@ -24,6 +24,7 @@ Examples:
 
 Programs that speak to OpenAI's API take http://127.0.0.1:8080/v1 as their base URL. What a flag says of answers (--temp and
 the like) counts where a request says nothing. A model name with :exact behind it gives the full model's own answers.
+In a browser, http://127.0.0.1:8080 is a page to chat in.
 
 Only this machine can reach the server, unless --host says otherwise; then keys are needed: in OVERFILL_API_KEYS, with commas
 between them, or in a file with one a line.
@@ -64,7 +65,8 @@ export function addServeCommand(program: Command) {
       new Option("--log-format <format>", "lines of requests (default: text)").choices(["text", "json"] as const),
     )
     .option("--log-bodies", "also what requests say; users' words are in it")
-    .option("--quiet", "no lines of requests");
+    .option("--quiet", "no lines of requests")
+    .option("--no-page", "no page to chat in at /");
   return pairComputingFlags(samplingFlags(serving)).optionsGroup("Output:").option("--no-progress", "no progress bar");
 }
 

@@ -46,6 +46,7 @@ function withFlags(options: ServeOptions, flags: ServeFlags, keys: readonly stri
     },
     limits: { ...options.limits, ...given({ maxWaiting, maxModels: modelsMax, memoryBytes: memory }) },
     log,
+    page: flags.page,
   };
 }
 
