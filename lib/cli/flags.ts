@@ -280,6 +280,14 @@ const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>>
     "lora.alpha": "--lora-alpha",
     "lora.targets": "--lora-target",
   },
+  serve: {
+    "auth.keys": "--api-key-file",
+    "auth.hosts": "--allowed-host",
+    "auth.origins": "--origin",
+    "limits.maxWaiting": "--max-waiting",
+    "limits.maxModels": "--models-max",
+    "limits.memoryBytes": "--memory",
+  },
   eval: { refreshIntervals: "--refresh", windowSize: "--window" },
   create: { hiddenSize: "--hidden", feedForwardSize: "--ffn", layers: "--layers", tiedOutput: "--no-tied-output" },
 };

@@ -70,6 +70,7 @@ const withoutParameter = (error: OverfillError, parameter: string | undefined, p
   parameter === undefined || param === undefined ? error.message : error.message.replace(parameter, param);
 
 interface Details {
+  readonly path?: string;
   readonly parameter?: string;
   readonly promptTokens?: number;
   readonly contextTokens?: number;
@@ -97,7 +98,9 @@ const toClient: Partial<Record<OverfillErrorCode, (error: OverfillError, details
   ERR_SCHEMA_UNSUPPORTED: (error) => badRequest(error.message, "response_format"),
   ERR_SCHEMA_MISMATCH: (error) =>
     new ApiError(422, "the answer does not keep to the schema", { type: "invalid_request_error" }, error),
-  ERR_MODEL_UNSUPPORTED: (error) => badRequest(error.message, "model"),
+  // Where the files lie is not the client's to know.
+  ERR_MODEL_UNSUPPORTED: (error, { path }) =>
+    badRequest(path === undefined ? error.message : error.message.replaceAll(path, "the model"), "model"),
 };
 
 /** Any failure as the client is told of it. What is this server's own fault says no more than its code. */

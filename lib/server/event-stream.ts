@@ -57,7 +57,6 @@ export async function eventStream(
   let reader: NodeJS.Timeout | undefined;
   const end = () => {
     clearTimeout(reader);
-    exchange.signal.removeEventListener("abort", end);
     exchange.end(status, failed);
   };
   const drop = (reason: unknown) => {
@@ -69,11 +68,10 @@ export async function eventStream(
   };
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
     clearTimeout(reader);
+    const quiet = later(keepAliveMs, silence);
     try {
       next ??= iterator.next();
-      const quiet = later(keepAliveMs, silence);
       const result = await Promise.race([next, quiet.promise]);
-      quiet.cancel();
       if (typeof result === "symbol") controller.enqueue(encoder.encode(": waiting\n\n"));
       else {
         next = undefined;
@@ -90,14 +88,19 @@ export async function eventStream(
       controller.enqueue(lineOf(failure(told)));
       controller.close();
       return end();
+    } finally {
+      quiet.cancel();
     }
+    expectReader(controller);
+  };
+  const expectReader = (controller: ReadableStreamDefaultController<Uint8Array>) => {
     reader = setTimeout(() => {
       const error = new Error("the reader took nothing for too long");
       controller.error(error);
       drop(error);
     }, exchange.limits.slowReaderMs).unref();
   };
-  const stream = new ReadableStream<Uint8Array>({ pull, cancel: drop }, { highWaterMark: 0 });
+  const stream = new ReadableStream<Uint8Array>({ start: expectReader, pull, cancel: drop }, { highWaterMark: 0 });
   return new Response(stream, {
     headers: {
       "content-type": "text/event-stream; charset=utf-8",

@@ -1,5 +1,6 @@
 /** A request on its way: who asked what, and what is told of it when it has ended. */
 
+import { setMaxListeners } from "node:events";
 import type { ChatUsage } from "../chat/index.js";
 import { ApiError, clientClosed } from "./api-error.js";
 import type { Caller } from "./guard.js";
@@ -54,6 +55,8 @@ export class Exchange {
     this.store = store;
     this.responses = responses;
     this.#onEnd = onEnd;
+    // Each of several answers listens.
+    setMaxListeners(0, this.signal);
     if (request.signal.aborted) this.leave(request.signal.reason);
     request.signal.addEventListener("abort", this.#forward, { once: true });
     if (limits.requestMs !== undefined) this.#timer = setTimeout(() => this.abort(tooLong()), limits.requestMs).unref();

@@ -126,7 +126,7 @@ class Server {
         : new ApiError(404, "there is nothing here", { type: "not_found_error", code: "not_found" });
       return this.#told(error);
     });
-    app.onError((error, context) => {
+    app.onError((error) => {
       const told = toApiError(error);
       if (told.status >= 500) this.#log.event("failed", { error: error.message, stack: error.stack });
       return this.#told(told);
@@ -153,7 +153,9 @@ class Server {
   }
 
   async #answer(endpoint: Endpoint, context: Context<Variables>): Promise<Response> {
-    const { raw: request, path } = context.req;
+    const { raw: request } = context.req;
+    // As it was sent: what is not printable in it stays escaped.
+    const path = new URL(request.url).pathname;
     const caller = this.#guard.authenticate(request);
     if (this.#disposal) throw overloaded("the server is being stopped", "stopping");
     const [route = path] = endpoint.paths;

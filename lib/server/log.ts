@@ -27,6 +27,11 @@ export interface ServerLog {
 
 const silent: ServerLog = { request: () => {}, event: () => {} };
 
+/** A terminal must not be told anything by what clients send. */
+const visible = (text: string) =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (letter) => `\\x${letter.charCodeAt(0).toString(16).padStart(2, "0")}`);
+
 /** JSON lines as lines for people. */
 function asText(line: string): string {
   const { time, msg, requestId, method, path, status, ms, model, ...rest } = JSON.parse(line) as Record<
@@ -40,7 +45,8 @@ function asText(line: string): string {
   const told = Object.entries(more).map(
     ([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`,
   );
-  return `${[at, ...request, ...told].filter((word) => word !== undefined && word !== "").join(" ")}\n`;
+  const words = [at, ...request, ...told].filter((word) => word !== undefined && word !== "");
+  return `${visible(words.join(" "))}\n`;
 }
 
 const levelOf = (status: number) => (status >= 500 ? "error" : status >= 400 ? "warn" : "info");

@@ -40,6 +40,18 @@ const common = {
 const requireForCommonJs =
   'import { createRequire as overfillRequire } from "node:module"; const require = overfillRequire(import.meta.url);';
 
+/** Zod's messages in forty languages are a quarter of the server's code, and only its English ones are said. */
+const englishOnly = {
+  name: "english-only",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]/ }, ({ path }) =>
+      /[\\/](en|index)\.js$/.test(path)
+        ? undefined
+        : { contents: "export default () => ({ localeError: () => undefined });" },
+    );
+  },
+};
+
 /**
  * A room that is not part of the library: the command line, or a subpath of the package.
  *
@@ -68,7 +80,7 @@ async function bundleRoom(name, entry, banner) {
     chunkNames: `${name}/[name]-[hash]`,
     // Loaded where a tool server is named, and not part of the package.
     external: ["@modelcontextprotocol/sdk"],
-    plugins: [otherRooms],
+    plugins: [otherRooms, englishOnly],
     ...(banner && { banner: { js: banner } }),
   });
   return { inputs: Object.keys(metafile.inputs), imported: [...imported] };

@@ -62,8 +62,8 @@ function valuesOf(schema: Json, definitions: Json, depth: number): fc.Arbitrary<
     required.includes(name)
       ? arbitrary.map((value) => [name, value] as const)
       : fc
-          .option(arbitrary, { freq: 8 / Math.max(1, Math.min(8, fields.length / 3)) })
-          .map((value) => [name, value ?? undefined] as const),
+          .oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary })
+          .map((value) => [name, value] as const),
   );
   return mostly(fc.tuple(...sometimes).map((entries) => Object.fromEntries(entries as [string, unknown][])));
 }
