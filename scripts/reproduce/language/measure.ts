@@ -127,7 +127,8 @@ async function writtenSums(
   way: Way | "full",
 ): Promise<Pick<Sample, "sampled" | "greedy" | "drafts">> {
   const { plan, pair, prompt, place, signal } = measuring;
-  const sampled = await write(measuring, way, { seed: place });
+  // The same draws for every writer, and others for every prompt.
+  const sampled = await write(measuring, way, { seed: 1000 * prompt.length + place });
   const read = await pair.score(prompt, [sampled.result.tokens], { rows: ["prefill"], signal });
   const logProbs = read.responses[0]?.rows[0]?.logProbs ?? [];
 
