@@ -54,7 +54,7 @@ test("a call streams as an item of its own, and its result goes on from there", 
   const input = [{ role: "user", content: [{ type: "input_text", text: "Ask for k" }] }, call, output];
   t.is((await json(path, { input, tools, store: false })).body.output_text, "It rains.");
   const lost = await json(path, { input: [output], tools });
-  t.deepEqual([lost.status, lost.body.error.type], [400, "invalid_request_error"]);
+  t.deepEqual([lost.status, lost.body.error.param], [400, "input"]);
 });
 
 test("an answer that is cut short is incomplete, whole and in a stream", async (t) => {
@@ -109,4 +109,7 @@ test("what a response cannot do is refused by name", async (t) => {
   t.deepEqual([unknown.status, unknown.body.error.code], [404, "response_not_found"]);
   const long = await ask(path, { input: user("What is the best book ".repeat(500)), stream: true });
   t.is(long.status, 400);
+  t.is(((await long.json()) as Json).error.param, "input");
+  const pattern = { type: "json_schema", name: "x", schema: { type: "string", pattern: "(?=a)" } };
+  t.is((await json(path, { input: "x", text: { format: pattern } })).body.error.param, "text.format");
 });
