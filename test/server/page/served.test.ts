@@ -27,7 +27,7 @@ browserTest("a pair is chatted with on the page, at each position of the dial", 
   const page = await open({}, server.url);
   await page.goto(server.url);
   for (const [i, dial] of ["Fast", "Acceptance", "Exact"].entries()) {
-    await page.locator("#dial").getByText(dial).click();
+    await page.locator("#dial").getByText(dial, { exact: true }).click();
     await page.locator("#prompt").fill(greeting);
     await page.keyboard.press("Enter");
     const answer = page.locator(".answer").nth(i);
