@@ -92,7 +92,8 @@ export const labelShape = {
 };
 
 const model = z.string().min(1).optional().openapi({
-  description: "a name or an alias, with ':fast', ':exact' or an acceptance such as ':0.3' behind it if wanted; the first model if not given",
+  description:
+    "a name or an alias, with ':fast', ':exact' or an acceptance such as ':0.3' behind it if wanted; the first model if not given",
 });
 
 const streaming = {

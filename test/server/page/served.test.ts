@@ -27,13 +27,18 @@ browserTest("a pair is chatted with on the page, at each position of the dial", 
   const page = await open({}, server.url);
   await page.goto(server.url);
   for (const [i, dial] of ["Fast", "Acceptance", "Exact"].entries()) {
-    await page.locator("#dial").getByText(dial).click();
+    await page.locator("#dial").getByText(dial, { exact: true }).click();
     await page.locator("#prompt").fill(greeting);
     await page.keyboard.press("Enter");
     const answer = page.locator(".answer").nth(i);
     await answer.and(page.locator('[aria-busy="false"]')).waitFor();
     t.is((await answer.locator(".prose").last().textContent())?.trim(), "Good day.", dial);
-    const names = await page.locator(".row").nth(2 * i + 1).locator("dt").allTextContents();
-    for (const name of ["Read", "Cached", "Handover", "Written", "Speed"]) t.true(names.includes(name), `${dial}: ${name}`);
+    const names = await page
+      .locator(".row")
+      .nth(2 * i + 1)
+      .locator("dt")
+      .allTextContents();
+    for (const name of ["Read", "Cached", "Handover", "Written", "Speed"])
+      t.true(names.includes(name), `${dial}: ${name}`);
   }
 });
