@@ -103,6 +103,19 @@ const toClient: Partial<Record<OverfillErrorCode, (error: OverfillError, details
     badRequest(path === undefined ? error.message : error.message.replaceAll(path, "the model"), "model"),
 };
 
+/**
+ * The failure with the parameter by its name in another endpoint's bodies.
+ *
+ * @param names what stands for a parameter and for all within it
+ */
+export function renamed(error: ApiError, names: Readonly<Record<string, string>>): ApiError {
+  const [first = ""] = (error.facts.param ?? "").split(".");
+  const param = names[first];
+  return param === undefined
+    ? error
+    : new ApiError(error.status, error.message, { ...error.facts, param }, error.cause);
+}
+
 /** Any failure as the client is told of it. What is this server's own fault says no more than its code. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;

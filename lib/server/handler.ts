@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { syncFromCaller } from "../internal/caller-stack.js";
-import { ApiError, overloaded, toApiError } from "./api-error.js";
+import { ApiError, overloaded, renamed, toApiError } from "./api-error.js";
 import { readJson } from "./body.js";
 import { Exchange, type Limits } from "./exchange.js";
 import { Guard } from "./guard.js";
@@ -186,7 +186,7 @@ class Server {
       if (!response.headers.get("content-type")?.startsWith("text/event-stream")) exchange.end(response.status);
       return response;
     } catch (error) {
-      const told = toApiError(error);
+      const told = renamed(toApiError(error), endpoint.names ?? {});
       exchange.end(told.status, told.cause ?? error);
       return this.#told(told);
     }

@@ -34,18 +34,16 @@ const visible = (text: string) =>
 
 /** JSON lines as lines for people. */
 function asText(line: string): string {
-  const { time, msg, requestId, method, path, status, ms, model, ...rest } = JSON.parse(line) as Record<
-    string,
-    unknown
-  >;
+  const { time, level: _level, msg, ...facts } = JSON.parse(line) as Record<string, unknown>;
+  const { requestId, method, path, status, ms, model, error, ...more } = facts;
   const at = new Date(Number(time)).toISOString().slice(11, 23);
-  const { level: _level, ...more } = rest;
-  const request =
-    method === undefined ? [msg] : [method, path, status, `${Math.round(Number(ms))} ms`, model, requestId, msg];
+  const begin = method === undefined ? [msg] : [method, path, status, `${Math.round(Number(ms))} ms`, model, requestId];
   const told = Object.entries(more).map(
     ([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`,
   );
-  const words = [at, ...request, ...told].filter((word) => word !== undefined && word !== "");
+  // The trace is in the lines for machines.
+  const failure = error === undefined ? [] : [`error=${(error as { readonly message?: unknown }).message ?? error}`];
+  const words = [at, ...begin, ...told, ...failure].filter((word) => word !== undefined && word !== "");
   return `${visible(words.join(" "))}\n`;
 }
 

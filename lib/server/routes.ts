@@ -17,6 +17,8 @@ export interface Endpoint {
   readonly paths: readonly string[];
   readonly summary: string;
   readonly body?: z.ZodType;
+  /** Its own names for parameters of chat completions. */
+  readonly names?: Readonly<Record<string, string>>;
   /** Answers with server-sent events if the body says `stream`. */
   readonly streams?: boolean;
   readonly answer: (exchange: Exchange, id: string) => Promise<Response> | Response;
@@ -29,11 +31,17 @@ export const endpoints: readonly Endpoint[] = [
   },
   {
     ...{ method: "post", paths: ["/v1/completions"], summary: "Go on with a text" },
-    ...{ body: completionSchema, streams: true, answer: completions },
+    ...{ body: completionSchema, streams: true, answer: completions, names: { messages: "prompt" } },
   },
   {
     ...{ method: "post", paths: ["/v1/responses", "/responses"], summary: "Answer in OpenAI's newer form" },
     ...{ body: responsesSchema, streams: true, answer: responses },
+    names: {
+      messages: "input",
+      max_completion_tokens: "max_output_tokens",
+      response_format: "text.format",
+      reasoning_effort: "reasoning.effort",
+    },
   },
   {
     ...{ method: "get", paths: ["/v1/responses/:id"], summary: "A response that is kept", answer: getResponse },

@@ -160,8 +160,9 @@ export class SessionPool {
   }
 
   #choose({ text, cacheKey }: SessionRequest): Place | undefined {
+    const mayOpen = this.#mayOpen();
     const idle = this.#places
-      .filter(({ busy }) => !busy)
+      .filter(({ busy, session }) => !busy && (mayOpen || session))
       .map((place) => ({ place, common: place.cacheKey === cacheKey ? commonLength(place.text, text) : 0 }));
     const best = (places: typeof idle, step: number) =>
       places.toSorted(
@@ -170,6 +171,14 @@ export class SessionPool {
     // Of a place that is empty, nothing is lost.
     const goingOn = idle.filter(({ place, common }) => 2 * common >= place.text.length);
     return best(goingOn, 1) ?? best(idle, coarse);
+  }
+
+  /** Whether there is a session left for another place: the app may have taken some of the pair's itself. */
+  #mayOpen(): boolean {
+    if (!this.#places.some(({ busy, session }) => busy || session)) return true;
+    const opening = this.#places.filter(({ busy, session }) => busy && !session).length;
+    const { disposed: isGone, info } = this.pair;
+    return isGone || this.pair.metrics().sessions + opening < info.maxSessions;
   }
 
   async #sessionIn(place: Place, { cacheKey, signal }: SessionRequest): Promise<Session> {

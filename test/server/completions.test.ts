@@ -87,7 +87,7 @@ test("what a completion cannot do is refused by name", async (t) => {
     [{ echo: true }, "echo"],
     [{ best_of: 2 }, "best_of"],
     [{ json_schema: {} }, "json_schema"],
-    [{ prompt: "x".repeat(5000) }, "messages"],
+    [{ prompt: "x".repeat(5000) }, "prompt"],
     [{ prompt: Array(17).fill("x") }, "prompt"],
   ] as readonly (readonly [object, string])[]) {
     const { status, body } = await json(path, { prompt: "x", ...more });

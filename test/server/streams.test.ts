@@ -110,6 +110,19 @@ test("answers at the same time share batches", async (t) => {
   t.true(decodeBatches < decodeTokens, `${decodeTokens} tokens in ${decodeBatches} batches`);
 });
 
+test("where the app has sessions of the pair itself, requests share those that are left", async (t) => {
+  const { json, pair } = await openServer(t, { pair: { maxSessions: 2 } });
+  await using _own = await pair.createSession();
+  const answers = await Promise.all(
+    ["a", "b", "c"].map((name) => json(chat, { messages: user(`${name} ${greeting}`) })),
+  );
+  t.deepEqual(
+    answers.map(({ body }) => body.choices[0].message.content),
+    ["Good day.", "Good day.", "Good day."],
+  );
+  t.is(pair.metrics().sessions, 2);
+});
+
 test("lines of the log for people escape what a terminal would obey", async (t) => {
   const lines: string[] = [];
   const { ask } = await openServer(t, { log: { format: "text", write: (line) => void lines.push(line) } });
