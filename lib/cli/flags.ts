@@ -289,6 +289,7 @@ const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>>
     "limits.memoryBytes": "--memory",
   },
   eval: { refreshIntervals: "--refresh", windowSize: "--window" },
+  bench: { refreshIntervals: "--refresh", promptLengths: "--prompt-tokens", acceptances: "--acceptance" },
   create: { hiddenSize: "--hidden", feedForwardSize: "--ffn", layers: "--layers", tiedOutput: "--no-tied-output" },
 };
 

@@ -2,6 +2,7 @@
 
 import { createRequire } from "node:module";
 import { Command } from "@commander-js/extra-typings";
+import { addBenchCommand } from "./commands/bench/flags.js";
 import { addChatCommand } from "./commands/chat/flags.js";
 import { addCreateCommand } from "./commands/create/flags.js";
 import { addDoctorCommand } from "./commands/doctor/flags.js";
@@ -62,6 +63,7 @@ export function makeProgram(): Command {
   );
   addCreateCommand(program).action(async (flags) => (await import("./commands/create/run.js")).runCreate(flags));
   addEvalCommand(program).action(async (flags) => (await import("./commands/eval/run.js")).runEval(flags));
+  addBenchCommand(program).action(async (flags) => (await import("./commands/bench/run.js")).runBench(flags));
   addDoctorCommand(program).action(async (flags) => (await import("./commands/doctor/run.js")).doctor(flags));
   return program;
 }

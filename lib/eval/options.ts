@@ -26,7 +26,7 @@ export interface EvaluationProgress {
 }
 
 /** How both models are loaded: as {@link loadPair} has it. */
-type Loading = Omit<
+export type Loading = Omit<
   LoadPairOptions,
   | "prefill"
   | "decode"
