@@ -4,7 +4,7 @@
  *
  *   node scripts/build/page.mjs [folder]     by default dist/server/page
  */
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { build } from "esbuild";
 import { fail, isProgram, root } from "./package-root.mjs";
@@ -15,12 +15,13 @@ const source = join(root, "lib", "server", "page");
 const browsers = ["chrome111", "firefox121", "safari16.4"];
 
 /**
- * @param folder where the files go; what is in it goes first
+ * @param folder where the files go
  * @returns the files that were bundled
  */
 export async function buildPage(folder = join(root, "dist", "server", "page")) {
-  rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
+  // What an earlier build left, under names of its own. The declarations, which are here too, are tsc's.
+  for (const name of readdirSync(folder)) if (/\.(?:js|css|html|svg)$/.test(name)) rmSync(join(folder, name));
   const { metafile } = await build({
     absWorkingDir: root,
     entryPoints: { main: join(source, "browser", "main.ts"), style: join(source, "style.css") },
