@@ -1,21 +1,20 @@
 /** Many clients at once, of which some leave, read slowly, send rubbish or half of a request: the others get their answers. */
 
 import { connect } from "node:net";
-import { performance } from "node:perf_hooks";
 import test from "ava";
 import { mulberry32 } from "../support/random.js";
 import { endless, greeting, openServer, user } from "./fixtures.js";
 
 const chat = "/v1/chat/completions";
-/** Seconds of it; CI has few. */
-const runMs = Number(process.env.OVERFILL_TEST_LOAD_SECONDS ?? 4) * 1000;
+/** What each client does in its turn; CI has little time. */
+const nRounds = Number(process.env.OVERFILL_TEST_LOAD_ROUNDS ?? 6);
 const nClients = Number(process.env.OVERFILL_TEST_LOAD_CLIENTS ?? 24);
 
 test("well-behaved clients are answered among others, and nothing stays behind", async (t) => {
-  t.timeout(runMs + 60_000);
+  t.timeout(120_000 + nRounds * 10_000);
   const { ask, json, server, pair } = await openServer(t, {
     pair: { maxSessions: 4 },
-    limits: { bodyBytes: 65_536, bodyMs: 500, slowReaderMs: 200, maxWaiting: 256 },
+    limits: { bodyBytes: 65_536, bodyMs: 5000, slowReaderMs: 5000, maxWaiting: 256 },
   });
   let answered = 0;
   const port = server.port;
@@ -56,7 +55,7 @@ test("well-behaved clients are answered among others, and nothing stays behind",
         .catch(() => {});
       clearTimeout(timer);
     },
-    // Reads nothing of an answer that does not end: it is dropped.
+    // Reads nothing of an answer that does not end, and leaves.
     () =>
       new Promise<void>((resolve) => {
         const client = connect(port, "127.0.0.1", () => client.write(whole({ messages: user(endless), stream: true })));
@@ -76,15 +75,14 @@ test("well-behaved clients are answered among others, and nothing stays behind",
     () => socket(whole({ messages: user(endless) }), "destroy"),
   ] as const;
 
-  const until = performance.now() + runMs;
   const client = async (n: number) => {
     const random = mulberry32(n + 1);
     // The first are well-behaved throughout.
     const most = n < nClients / 4 ? 2 : behaviours.length;
-    while (performance.now() < until) await behaviours[Math.floor(random() * most)]?.(random);
+    for (let round = 0; round < nRounds; round++) await behaviours[Math.floor(random() * most)]?.(random);
   };
   await Promise.all(Array.from({ length: nClients }, (_, n) => client(n)));
-  t.true(answered > nClients, `${answered} were answered`);
+  t.true(answered >= (nClients / 4) * nRounds, `${answered} were answered`);
   while (server.handler.running > 0) await new Promise((resolve) => setTimeout(resolve, 10));
   const slots = (await json("/slots")).body;
   t.true(slots.every((slot: { is_processing: boolean }) => !slot.is_processing));

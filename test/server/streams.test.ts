@@ -10,8 +10,8 @@ import { endless, greeting, openServer, user } from "./fixtures.js";
 
 const chat = "/v1/chat/completions";
 
-const limits: Limits = {
-  ...{ bodyBytes: 1024, bodyMs: 1000, requestMs: undefined, slowReaderMs: 50, maxChoices: 1, storedResponses: 1 },
+const limits: Omit<Limits, "slowReaderMs"> = {
+  ...{ bodyBytes: 1024, bodyMs: 1000, requestMs: undefined, maxChoices: 1, storedResponses: 1 },
 };
 
 interface Ended {
@@ -20,12 +20,17 @@ interface Ended {
 }
 
 /** An exchange, and how it ended. */
-function exchangeOf(signal = new AbortController().signal): { exchange: Exchange; ended: Promise<Ended> } {
+function exchangeOf(slowReaderMs = 60_000): { exchange: Exchange; ended: Promise<Ended> } {
   let exchange: Exchange | undefined;
   const ended = new Promise<Ended>((resolve) => {
     exchange = new Exchange({
-      request: new Request("http://localhost/", { signal }),
-      ...{ requestId: "test", store: {} as ModelStore, responses: new ResponseStore(1), limits },
+      request: new Request("http://localhost/"),
+      ...{
+        requestId: "test",
+        store: {} as ModelStore,
+        responses: new ResponseStore(1),
+        limits: { ...limits, slowReaderMs },
+      },
       caller: { name: undefined, cacheKey: undefined },
       onEnd: (_, status, error) => resolve({ status, error }),
     });
@@ -34,7 +39,7 @@ function exchangeOf(signal = new AbortController().signal): { exchange: Exchange
 }
 
 test("a reader that takes nothing is dropped after its time, and the work is stopped", async (t) => {
-  const { exchange, ended } = exchangeOf();
+  const { exchange, ended } = exchangeOf(50);
   let stopped = false;
   async function* events(): AsyncGenerator<ServerEvent> {
     try {
@@ -53,7 +58,7 @@ test("a reader that takes nothing is dropped after its time, and the work is sto
 });
 
 test("one that never begins to read is dropped, too", async (t) => {
-  const { exchange, ended } = exchangeOf();
+  const { exchange, ended } = exchangeOf(50);
   async function* events(): AsyncGenerator<ServerEvent> {
     yield { data: {} };
   }

@@ -84,7 +84,7 @@ test("pages of other sites are refused: by the name they were sent to, and by th
 });
 
 test("bodies are bounded in size and in time, and no path is guessed", async (t) => {
-  const { json, server } = await openServer(t, { limits: { bodyBytes: 2048, bodyMs: 100 } });
+  const { json, server } = await openServer(t, { limits: { bodyBytes: 2048, bodyMs: 1000 } });
   const large = await json(chat, { messages: user("x".repeat(4096)) });
   t.deepEqual([large.status, large.body.error.code], [413, "body_too_large"]);
   const pieces = (async function* () {
