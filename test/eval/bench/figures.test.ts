@@ -69,7 +69,7 @@ test("agreement leaves the first token out, and is told by position", (t) => {
 });
 
 const row = (way: BenchRow["way"], writesTimes: number, agreement: number) =>
-  ({ way, speed: { writesTimes }, written: { agreement } }) as BenchRow;
+  ({ way, speed: { writesTimes, decodeTokensPerSecond: 10 * writesTimes }, written: { agreement } }) as BenchRow;
 const advice = (fast: [number, number], accepted: [number, number], exact: number) =>
   adviceOn({
     rows: [
@@ -99,6 +99,13 @@ for (const [title, fast, accepted, exact, words] of advices)
   test(`advice where ${title}`, (t) => {
     t.regex(advice(fast, accepted, exact).at(-1) ?? "", words);
   });
+
+test("nothing is advised where nothing was written", (t) => {
+  const silent = [row("prefill", 0, 1), row("fast", 0, 1), row("exact", 0, 1)];
+  const words = adviceOn({ rows: silent } as unknown as BenchReport);
+  t.is(words.length, 1);
+  t.regex(words[0] ?? "", /nothing can be said/);
+});
 
 test("each way is told in a sentence", (t) => {
   t.deepEqual(advice([2.4, 0.931], [1.94, 0.9999], 1.6).slice(0, 3), [

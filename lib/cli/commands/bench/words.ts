@@ -24,6 +24,8 @@ const near = 0.95;
 
 /** A line for each way in which the pair writes, and what we would take. */
 export function adviceOn({ rows }: BenchReport): string[] {
+  if (rows[0]?.speed.decodeTokensPerSecond === 0)
+    return ["The full model ended all answers with their first token: nothing can be said about writing."];
   const ofPair = rows.filter(({ way }) => way !== "prefill" && way !== "decode");
   return [...ofPair.map(describeRow), recommend(ofPair)];
 }
