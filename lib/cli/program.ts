@@ -15,6 +15,7 @@ import { addPadCommand } from "./commands/pad/flags.js";
 import { addPruneCommand } from "./commands/prune/flags.js";
 import { addQuantizeCommand } from "./commands/quantize/flags.js";
 import { addRunCommand } from "./commands/run/flags.js";
+import { addServeCommand } from "./commands/serve/flags.js";
 import { describeFailure } from "./failure.js";
 import { visibleLines } from "./visible.js";
 
@@ -42,6 +43,7 @@ export function makeProgram(): Command {
     .configureOutput({ outputError: () => {} });
   addRunCommand(program).action(async (flags) => (await import("./commands/run/run.js")).run(flags));
   addChatCommand(program).action(async (flags) => (await import("./commands/chat/run.js")).runChat(flags));
+  addServeCommand(program).action(async (flags) => (await import("./commands/serve/run.js")).runServe(flags));
   addInspectCommand(program).action(async (prefill, decode, flags) =>
     (await import("./commands/inspect/run.js")).inspectFiles(prefill, decode, flags),
   );

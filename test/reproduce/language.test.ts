@@ -1,6 +1,6 @@
 /** The reproduction on English with a model that learns nothing: every table from files of the run, and the same after a stop. */
 
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { runJobs } from "../../scripts/reproduce/jobs.js";
@@ -99,17 +99,27 @@ test("a run that was stopped in trainings and between them ends in the same tabl
   }
 });
 
-test("the texts are English, and what is held out was never read", (t) => {
-  const { training, heldOut } = readCorpus();
-  t.is(training.length + heldOut.length, 233 + 135 + 1);
+test("addresses of years and chapters of numbers that end in 5 are held out, and marks are written in one way", (t) => {
+  const [addresses, chapters] = [withTempDir(t), withTempDir(t)];
+  const write = (folder: string, file: string, record: object) => {
+    mkdirSync(join(folder, "data"), { recursive: true });
+    writeFileSync(join(folder, "data", file), JSON.stringify(record));
+  };
+  for (const year of [2004, 2005, 2015])
+    write(addresses, `${year}_bush_r.json`, { name: "Bush", text: `“It’s ${year}”` });
+  write(addresses, "index.json", { text: "no address" });
+  for (const number of [4, 15, 50])
+    write(chapters, `chapter_${number}.json`, { title: `${number}`, text: "A  whale—\n one" });
+  write(chapters, "epilogue.json", { title: "Epilogue", text: "and I" });
+  const { training, heldOut } = readCorpus(addresses, chapters);
   t.deepEqual(
-    heldOut.filter(({ title }) => /, \d{4}$/.test(title)).map(({ title }) => title.slice(-1)),
-    Array(23).fill("5"),
+    heldOut.map(({ title }) => title),
+    ["Bush, 2005", "Bush, 2015", "Moby-Dick, 15"],
   );
-  const sentences = new Set(training.flatMap(({ text }) => text.split(/[.!?]\s/)).filter(({ length }) => length > 60));
-  t.true(sentences.size > 50_000);
-  const known = heldOut.flatMap(({ text }) => text.split(/[.!?]\s/)).filter((sentence) => sentences.has(sentence));
-  // Presidents quote each other, and close with the same words.
-  t.true(known.length < 50, `${known.length}`);
-  t.notRegex(heldOut.map(({ text }) => text).join(""), /[‘’“”—–]/);
+  t.deepEqual(training, [
+    { number: "2004", title: "Bush, 2004", text: '"It\'s 2004"' },
+    { number: "", title: "Moby-Dick, Epilogue", text: "and I" },
+    { number: "4", title: "Moby-Dick, 4", text: "A whale--\none" },
+    { number: "50", title: "Moby-Dick, 50", text: "A whale--\none" },
+  ] as object[] as typeof training);
 });

