@@ -102,15 +102,13 @@ function lengthClass(tokens: number): number {
 async function measure(
   pairs: BenchPairs,
   prompts: readonly BenchPrompt[],
-  { maxTokens, temperature, rounds, acceptances, refreshIntervals, signal, data, prompts: given }: CheckedBenchOptions,
+  { maxTokens, temperature, rounds, acceptances, refreshIntervals, signal }: CheckedBenchOptions,
   tell: Tell,
 ): Promise<Measured> {
   const ways = waysOf(acceptances, refreshIntervals);
   const answering = { maxTokens, ...(signal && { signal }) };
   // First, since the first answers pay for more than themselves, and drafts learn what they cost.
   const compared = await compareWays(ways, pairs, prompts, answering, tell);
-  // Pieces of a text have no end that a model would come to; answers to questions have.
-  const ignoreEos = data === undefined && given === undefined;
   const overall = ways.map(() => new SpeedRounds());
   const byLength = new Map<number, readonly SpeedRounds[]>();
   for (const { tokens } of prompts) {
@@ -124,7 +122,7 @@ async function measure(
   const total = rounds * prompts.length * ways.length;
   let done = 0;
   for (let round = 0; round < rounds; round++)
-    for (const [i, { tokens }] of prompts.entries())
+    for (const [i, { tokens, isPiece }] of prompts.entries())
       for (let turn = 0; turn < ways.length; turn++) {
         // Nobody is always first, and nobody always behind the same one: every other time it goes backwards.
         const place = (round + i + turn) % ways.length;
@@ -132,7 +130,12 @@ async function measure(
         const way = ways[index] as BenchWay;
         tell({ stage: "timing", way, done: done++, total });
         // Every way draws with the same numbers, and every round with others.
-        const answer = await answerIn(way, pairs, tokens, { ...answering, ignoreEos, temperature, seed: round });
+        const answer = await answerIn(way, pairs, tokens, {
+          ...answering,
+          ignoreEos: isPiece,
+          temperature,
+          seed: round,
+        });
         overall[index]?.add(round, answer);
         byLength.get(lengthClass(tokens.length))?.[index]?.add(round, answer);
       }

@@ -13,6 +13,8 @@ export interface BenchPrompt {
   readonly tokens: readonly number[];
   /** What the data says to it. */
   readonly response?: readonly number[];
+  /** Whether it is a piece of a text, which has no end that a model would come to, as an answer to a question has. */
+  readonly isPiece: boolean;
 }
 
 /** So many examples of the data are looked at for prompts of different lengths. */
@@ -38,7 +40,8 @@ export async function promptsOfData(
       for (const { prompt, response } of await encoder.toResponses(line, record)) {
         if (prompt.length + leastRoom > contextSize)
           throw new UnusableRecord("the prompt leaves no room for an answer");
-        if (examples.push({ tokens: prompt, response }) === mostLookedAt) break reading;
+        const isPiece = record.kind === "text";
+        if (examples.push({ tokens: prompt, response, isPiece }) === mostLookedAt) break reading;
       }
     } catch (error) {
       if (!(error instanceof UnusableRecord)) throw error;
@@ -68,6 +71,7 @@ export async function givenPrompts(
   const all: BenchPrompt[] = [];
   for (const prompt of prompts)
     all.push({
+      isPiece: false,
       tokens:
         typeof prompt === "string"
           ? await pair.tokenizeAsync(prompt, { addSpecial: true, parseSpecial: true })
@@ -100,7 +104,7 @@ export async function madePrompts(
         if (from + wanted > text.length) from = 0;
         const piece = text.slice(from, from + wanted);
         from += wanted;
-        return { tokens: [...beginning, ...piece] };
+        return { tokens: [...beginning, ...piece], isPiece: true };
       }),
     );
 }

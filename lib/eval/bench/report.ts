@@ -12,6 +12,8 @@ export interface BenchSpeed {
   readonly decodeTokensPerSecond: number;
   /** From the call to the first token, of a mean prompt. */
   readonly firstTokenMs: number;
+  /** Tokens of a mean answer. */
+  readonly answerTokens: number;
   /** A mean answer with its prompt. */
   readonly answerMs: number;
   /** How many times as fast as the full model alone it writes: the median of the rounds' ratios. */

@@ -51,6 +51,7 @@ export class SpeedRounds {
       prefillTokensPerSecond: of(reads),
       decodeTokensPerSecond: of(writes),
       firstTokenMs: of(({ firstTokenMs, answers }) => ratio(firstTokenMs, answers)),
+      answerTokens: of(({ writtenTokens, answers }) => 1 + ratio(writtenTokens, answers)),
       answerMs: of(({ ms, answers }) => ratio(ms, answers)),
       writesTimes: against(writes),
       // By the tokens that came of it: ways may write answers of different lengths.

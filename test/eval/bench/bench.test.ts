@@ -1,8 +1,11 @@
 /** `bench` as a function: what it takes and refuses, what it tells on the way, and how it is stopped. */
 
+import { join } from "node:path";
 import test from "ava";
 import { type BenchOptions, type BenchStage, bench, demoPair, demoQuestions } from "../../../lib/index.js";
 import { quiet } from "../../engine/fixtures.js";
+import { withTempDir } from "../../support/temp-dir.js";
+import { writeLines } from "../../train/fixtures.js";
 
 const short = { ...quiet, ...demoPair, maxTokens: 4, rounds: 1 } as const;
 const [question] = demoQuestions;
@@ -35,6 +38,18 @@ test("prompts are made of the documentation, and those that do not fit are left 
       [80, 80, 2],
     ],
   );
+});
+
+test("pieces of a text are gone on from without an end, and answers end where the model ends them", async (t) => {
+  const text = `${question?.prompt}${question?.answer}`.repeat(6);
+  const options = { ...short, maxTokens: 40, acceptances: [] };
+  const pieces = await bench({ ...options, data: writeLines(join(withTempDir(t), "texts.jsonl"), [{ text }]) });
+  const asked = await bench({ ...options, prompts: prompts.slice(0, 1) });
+  t.deepEqual(
+    pieces.rows.map(({ speed }) => speed.answerTokens),
+    [40, 40, 40, 40],
+  );
+  t.true((asked.rows[0]?.speed.answerTokens ?? 40) < 30);
 });
 
 test("an abort rejects with its reason", async (t) => {

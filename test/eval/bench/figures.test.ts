@@ -1,7 +1,7 @@
 /** What a benchmark makes of its measurements: medians and ratios of rounds, agreement by position, words. */
 
 import test from "ava";
-import { adviceOn, formatShare } from "../../../lib/cli/commands/bench/words.js";
+import { adviceOn, agreementOf, formatShare } from "../../../lib/cli/commands/bench/words.js";
 import { areLikeliest, NearnessSums } from "../../../lib/eval/bench/nearness.js";
 import type { BenchReport, BenchRow } from "../../../lib/eval/bench/report.js";
 import { median, SpeedRounds } from "../../../lib/eval/bench/speeds.js";
@@ -69,7 +69,11 @@ test("agreement leaves the first token out, and is told by position", (t) => {
 });
 
 const row = (way: BenchRow["way"], writesTimes: number, agreement: number) =>
-  ({ way, speed: { writesTimes }, written: { agreement } }) as BenchRow;
+  ({
+    way,
+    speed: { writesTimes, decodeTokensPerSecond: 10 * writesTimes },
+    written: { agreement, tokens: 9 },
+  }) as BenchRow;
 const advice = (fast: [number, number], accepted: [number, number], exact: number) =>
   adviceOn({
     rows: [
@@ -99,6 +103,21 @@ for (const [title, fast, accepted, exact, words] of advices)
   test(`advice where ${title}`, (t) => {
     t.regex(advice(fast, accepted, exact).at(-1) ?? "", words);
   });
+
+test("nothing is advised where nothing was written", (t) => {
+  const silent = [row("prefill", 0, 1), row("fast", 0, 1), row("exact", 0, 1)];
+  const words = adviceOn({ rows: silent } as unknown as BenchReport);
+  t.is(words.length, 1);
+  t.regex(words[0] ?? "", /nothing can be said/);
+});
+
+test("where nothing but first tokens were written, the responses of the data tell how near it is", (t) => {
+  const written = { agreement: 1, tokens: 0, positions: [] };
+  const given = { agreement: 0.7, divergence: 0.1, tokens: 9, positions: [] };
+  t.is(agreementOf({ ...row("fast", 2, 1), written, given }), 0.7);
+  t.is(agreementOf({ ...row("fast", 2, 1), written }), undefined);
+  t.is(agreementOf({ ...row("exact", 2, 1), written }), 1);
+});
 
 test("each way is told in a sentence", (t) => {
   t.deepEqual(advice([2.4, 0.931], [1.94, 0.9999], 1.6).slice(0, 3), [

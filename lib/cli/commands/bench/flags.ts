@@ -3,9 +3,10 @@
 import type { Command } from "@commander-js/extra-typings";
 import type { ModelSource } from "../../../engine/index.js";
 import type { BenchOptions } from "../../../eval/index.js";
+import { adapterFlags } from "../../adapter-flags.js";
 import { UsageError } from "../../exit.js";
 import { type FlagsOf, given, helpText, outputFlags, parseNumber, parseNumbers } from "../../flags.js";
-import { pairComputingFlags, pairFlags, toLoadOptions } from "../../pair-flags.js";
+import { pairComputingFlags, toLoadOptions } from "../../pair-flags.js";
 
 export type BenchFlags = FlagsOf<typeof addBenchCommand>;
 
@@ -28,8 +29,10 @@ export function addBenchCommand(program: Command) {
     .command("bench")
     .description("measure on this machine whether two files are worth being a pair")
     .addHelpText("after", helpText(explanation))
-    .optionsGroup("Models and prompts:");
-  const measuring = pairFlags(command)
+    .optionsGroup("Models and prompts:")
+    .option("--prefill <file>", "GGUF file of the full model (default: the demo pair)")
+    .option("--decode <file>", "GGUF file of the small model");
+  const measuring = adapterFlags(command)
     .option("--data <file>", "prompts, with responses where there are some: JSONL or *.txt")
     .option("--max-examples <n>", "prompts of the data, from short to long (default: 8)", parseNumber)
     .option("--max-bad-lines <n>", "bad lines to skip before giving up (default: 10)", parseNumber)
@@ -57,7 +60,8 @@ export interface DemoModels {
 /** Options of `bench`, but the signal and the callbacks. Throws a UsageError for one model without the other. */
 export function toBenchOptions(flags: BenchFlags, demoPair: DemoModels, demoPrompts: readonly string[]): BenchOptions {
   const demo = flags.prefill === undefined;
-  if (demo !== (flags.decode === undefined))
+  const isAdapted = flags.decode === undefined && flags.decodeAdapter !== undefined;
+  if (demo !== (flags.decode === undefined) && !isAdapted)
     throw new UsageError(`--${demo ? "prefill" : "decode"} is missing: a pair has two models`);
   if (flags.data !== undefined && flags.promptTokens !== undefined)
     throw new UsageError("--prompt-tokens is for prompts that are made: the data has prompts of its own");

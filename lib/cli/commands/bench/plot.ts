@@ -2,7 +2,7 @@
 
 import type { BenchReport, BenchWay } from "../../../eval/index.js";
 import { axisName, chartTitle, renderChart } from "../../chart.js";
-import { nameOfWay } from "./words.js";
+import { agreementOf, nameOfWay } from "./words.js";
 
 const width = 760;
 const height = 460;
@@ -15,8 +15,8 @@ function colorOf(way: BenchWay): string {
 }
 
 export function drawBench({ rows, prefill, decode, prompts, data }: BenchReport): string {
-  const points = rows.filter(({ speed, written }) => speed.writesTimes > 0 && written.tokens > 0);
-  const shares = points.map(({ written }) => 100 * written.agreement);
+  const points = rows.filter((row) => row.speed.writesTimes > 0 && agreementOf(row) !== undefined);
+  const shares = points.map((row) => 100 * (agreementOf(row) ?? 0));
   const fastest = Math.max(1, ...points.map(({ speed }) => speed.writesTimes));
   const least = Math.min(90, ...shares);
   const count = `${prompts} ${prompts === 1 ? "prompt" : "prompts"}`;
