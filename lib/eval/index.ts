@@ -3,13 +3,13 @@ export { bench } from "./bench/bench.js";
 export type { BenchOptions, BenchProgress, BenchStage, BenchWay } from "./bench/options.js";
 export type {
   BenchDrafts,
+  BenchGiven,
   BenchLength,
   BenchPosition,
   BenchReport,
   BenchRow,
   BenchSpeed,
-  GivenFigures,
-  WrittenAgreement,
+  BenchWritten,
 } from "./bench/report.js";
 export type { Estimate } from "./bootstrap.js";
 export { evaluate } from "./evaluate.js";

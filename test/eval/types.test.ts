@@ -4,6 +4,10 @@ import test from "ava";
 import { expectTypeOf } from "expect-type";
 import {
   type BadLine,
+  type BenchOptions,
+  type BenchReport,
+  type BenchWay,
+  bench,
   type Estimate,
   type EvaluateOptions,
   type EvaluationProgress,
@@ -78,4 +82,18 @@ test("no public option or result is any", (t) => {
   expectTypeOf<RowReport[keyof RowReport]>().not.toBeAny();
   expectTypeOf<Estimate[keyof Estimate]>().not.toBeAny();
   t.pass();
+});
+
+test("a benchmark takes its options and gives its report", (t) => {
+  expectTypeOf(bench).parameters.toEqualTypeOf<[BenchOptions]>();
+  expectTypeOf(bench).returns.resolves.toEqualTypeOf<BenchReport>();
+  expectTypeOf<{ acceptance: number }>().toExtend<BenchWay>();
+  expectTypeOf<"two-stage">().not.toExtend<BenchWay>();
+  const body = (report: BenchReport) => {
+    // @ts-expect-error reports are read-only
+    report.rounds = 5;
+    // @ts-expect-error a benchmark needs two models
+    return [bench({ prefill: "f.gguf" }), bench({ prefill: "f.gguf", decode: "d.gguf", prompts: ["Hello", [1, 2]] })];
+  };
+  t.is(typeof body, "function");
 });

@@ -2,7 +2,7 @@
 
 import type { RowScores } from "../../engine/index.js";
 import { positionRanges } from "../metrics/likelihood.js";
-import type { GivenFigures, WrittenAgreement } from "./report.js";
+import type { BenchGiven, BenchWritten } from "./report.js";
 
 interface Sums {
   tokens: number;
@@ -28,7 +28,7 @@ export class NearnessSums {
   }
 
   /** Undefined: there was nothing but first tokens. */
-  get given(): GivenFigures | undefined {
+  get given(): BenchGiven | undefined {
     const all = this.#mean(1, this.#positions.length - 1);
     if (all.tokens === 0) return undefined;
     const ranges = positionRanges(this.#positions.length).slice(1);
@@ -41,7 +41,7 @@ export class NearnessSums {
     };
   }
 
-  get written(): WrittenAgreement {
+  get written(): BenchWritten {
     const { tokens = 0, agreement = 1, positions = [] } = this.given ?? {};
     return {
       tokens,

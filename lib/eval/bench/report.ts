@@ -34,14 +34,14 @@ export interface BenchPosition {
 }
 
 /** What the way writes at a temperature of 0, read by the full model: the tokens that it would have written there, too. */
-export interface WrittenAgreement {
+export interface BenchWritten {
   readonly tokens: number;
   readonly agreement: number;
   readonly positions: readonly BenchPosition[];
 }
 
 /** How near the way is to the full model when it is given the responses of the data. */
-export interface GivenFigures {
+export interface BenchGiven {
   readonly tokens: number;
   readonly agreement: number;
   /** KL(full || way), in nats a token. */
@@ -60,9 +60,9 @@ export interface BenchDrafts {
 export interface BenchRow {
   readonly way: BenchWay;
   readonly speed: BenchSpeed;
-  readonly written: WrittenAgreement;
+  readonly written: BenchWritten;
   /** Absent where the data has no responses, and for the ways of which it is not defined: those that check drafts. */
-  readonly given?: GivenFigures;
+  readonly given?: BenchGiven;
   /** Of the ways that check drafts. */
   readonly drafts?: BenchDrafts;
   readonly memory: RowMemory;
