@@ -80,6 +80,8 @@ async function bundleRoom(name, entry, banner) {
     chunkNames: `${name}/[name]-[hash]`,
     // Loaded where a tool server is named, and not part of the package.
     external: ["@modelcontextprotocol/sdk"],
+    // Mostly packages of others, whose lines say nothing to our users. Names stay.
+    minifyWhitespace: true,
     plugins: [otherRooms, englishOnly],
     ...(banner && { banner: { js: banner } }),
   });
