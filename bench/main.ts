@@ -5,7 +5,7 @@
  *
  *     --small      models of a quarter of the size, shorter prompts
  *     --smoke      one short round of everything with the least models: shows that it runs, its figures mean nothing
- *     --only NAME  pair, quantisation, hybrid, batch, quality, sessions, demo, switch, translate, memory, prune or library; may be repeated
+ *     --only NAME  pair, quantisation, hybrid, batch, quality, sessions, server, demo, switch, translate, memory, prune or library; may be repeated
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
  * Needs a built addon, and a built dist/ for memory, prune and library. The models have random weights, are written on first
@@ -28,6 +28,7 @@ import type { Bench, Measurement } from "./measure/measurement.js";
 import { measureMemory } from "./measure/memory.js";
 import { measurePrune } from "./measure/pruning.js";
 import { measureQuality } from "./measure/quality.js";
+import { measureServing } from "./measure/serving.js";
 import { measureSwitch } from "./measure/switching.js";
 import { measureTranslate } from "./measure/translating.js";
 import { ensureModel } from "./models.js";
@@ -45,6 +46,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   batch: measureBatch,
   quality: measureQuality,
   sessions: measureLasting,
+  server: measureServing,
   switch: measureSwitch,
   translate: measureTranslate,
   memory: measureMemory,
