@@ -201,6 +201,12 @@ struct quality_options {
     bool verifies() const { return is != kind::fast; }
 };
 
+// See refresh_budget.h.
+struct refresh_budget_options {
+    double share = 0;          // of the time that writing takes, which refreshes may take beside it; 0: none
+    bool fixed_costs = false;  // as if they were the same on every machine, so that an answer does not depend on times
+};
+
 struct decode_options {
     sampling_options sampling;
     quality_options quality;
@@ -210,6 +216,7 @@ struct decode_options {
     // The texts of tokens that are rendered even so, that which ends the answer included.
     std::vector<std::string> preserved_tokens;
     uint32_t refresh_interval = 0;    // tokens of the answer after which the prefill model reads them again; 0: never
+    refresh_budget_options refresh_budget;
     bool deterministic = false;       // computed alone, whatever other sessions do: batches change the last bits
     int32_t priority = 0;             // the higher, the sooner; see prefill_options
     std::optional<pair_side> writer;  // none: the one that the session has switched to

@@ -180,6 +180,11 @@ batch_costs & pair::costs(pair_side side) {
     return context(side) == prefill_.get() ? prefill_costs_ : writer_of(side).costs;
 }
 
+double pair::token_ratio(pair_side writer) const {
+    const uint64_t n_reads = models_.prefill_traits.n_bytes, n_writes = models_.writers.at(decode_index(writer)).traits.n_bytes;
+    return n_writes > 0 ? std::max(1.0, (double) n_reads / (double) n_writes) : 1.0;
+}
+
 void pair::begin_piece(std::optional<double> answers_ms) {
     most_now_ = UINT32_MAX;
     if (!answers_ms) return;

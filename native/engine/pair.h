@@ -14,6 +14,7 @@
 #include "piece_size.h"
 #include "prefix_cache.h"
 #include "prefix_files.h"
+#include "refresh_budget.h"
 #include "second_thread.h"
 #include "sequence_state.h"
 #include "token_pieces.h"
@@ -125,6 +126,11 @@ class pair {
         return by == pair_side::prefill ? prefill_draft_costs_ : writer_of(by).drafts;
     }
 
+    // Of refreshes of what a decode model wrote.
+    refresh_costs & costs_of_refreshes(pair_side writer) { return writer_of(writer).refreshes; }
+    // How much more the prefill model takes for one token than a decode model, as far as their sizes tell.
+    double token_ratio(pair_side writer) const;
+
     // Nothing is to be read for now: lets the threads sleep.
     void rest();
 
@@ -171,6 +177,7 @@ class pair {
         std::unique_ptr<translate_handover> back;  // made when it is first needed
         batch_costs costs;
         draft_costs drafts;
+        refresh_costs refreshes;
         bool apart = false;  // see runs_apart
     };
 

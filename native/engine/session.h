@@ -60,6 +60,16 @@ class session {
     // Lets the prefill model read a micro-batch of them again, and hands the cache over after the last. Throws what
     // hand_over throws. After an abort or a failure the answer can go on all the same, and the refresh is still due.
     refresh_step refresh_some();
+    // The tokens behind the last that the prefill model has read.
+    uint32_t n_unread() const;
+    // Whether it can read the newest of them again and leave the others as they are.
+    bool refreshes_in_part() const { return pair_.shares(writer_) && pair_.can_cut(); }
+    // The refresh that follows is of the newest n tokens, or of all where it cannot be in part.
+    void begin_newest(uint32_t n);
+    // Takes it back, done or not, where no token was chosen since: who goes on with the answer may not want it.
+    void take_back_newest();
+    // Of a token among many that the prefill model reads; 0: not known.
+    double prompt_token_ms() const;
     // The logits of the next token, from the prefill model right after a switch or a refresh, else from the writer
     // after it has read what it has not yet: the last token, or more after a refresh that was cut short and where
     // another wrote before. Null if the step was aborted. Valid until the pair's next step. `n_steps`: tokens that the
@@ -154,6 +164,8 @@ class session {
     uint32_t refreshed_at() const {
         return std::max(refreshes_.empty() ? n_before_answer_ : refreshes_.back(), n_checked_);
     }
+    // Forgets the refreshes that no token of the first n came of; whether there were any. The cells are the caller's.
+    bool drop_refreshes(uint32_t n);
     void remember_logits(std::vector<float> & logits);
     void distrust_caches();
     pair & pair_;
@@ -167,6 +179,7 @@ class session {
     uint32_t n_before_answer_ = 0;             // the tokens that first_logits_ follow
     std::vector<uint32_t> refreshes_;          // tokens there were at each refresh of this answer
     bool refresh_begun_ = false;               // one that is not done has read something
+    bool reads_newest_ = false;                // it is of the newest tokens only
     uint32_t n_checked_ = 0;                   // tokens up to the last that a check of a draft has read
     std::vector<float> refreshed_logits_;      // of the token after the last refresh
     uint32_t n_before_refreshed_ = 0;          // the tokens that they follow; 0: none
