@@ -140,11 +140,10 @@ void decode_task::leave_refresh() noexcept {
     if (std::exchange(is_unsure_, false)) slot_->state.take_back_newest();
 }
 
-void decode_task::got_row(const float * logits, double milliseconds, size_t n_rows) {
-    given_ = logits;
-    given_ms_ = milliseconds / (double) n_rows;
+void decode_task::got_row(const read_row & row) {
+    given_ = row;
     result_.n_decode_steps++;
-    result_.milliseconds += milliseconds;
+    result_.milliseconds += row.milliseconds;
 }
 
 // Nothing if the answer ends here.
@@ -180,7 +179,8 @@ task::turn decode_task::generate() {
     if (verified_) return generate_verified(end);
 
     uint32_t n_steps = 0;
-    const float * logits = s.next_logits(n_steps, std::exchange(given_, nullptr));
+    const std::optional<read_row> given = std::exchange(given_, std::nullopt);
+    const float * logits = s.next_logits(n_steps, given ? given->logits : nullptr);
     result_.n_decode_steps += n_steps;
     if (!logits) return end(finish_reason::abort);
     if (const uint32_t n = n_to_refresh(logits)) {
@@ -208,8 +208,7 @@ task::turn decode_task::generate_verified(const std::function<turn(finish_reason
     session & s = slot_->state;
     try {
         if (!verified_->has_rows()) {
-            if (!verified_->read(*sampler_, std::exchange(given_, nullptr), given_ms_))
-                return end(finish_reason::abort);
+            if (!verified_->read(*sampler_, std::exchange(given_, std::nullopt))) return end(finish_reason::abort);
             if (!verified_->has_rows()) return turn::again;
         }
         while (verified_->has_rows() && !sampler_->over() && !s.context_full()) {

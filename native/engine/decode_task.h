@@ -21,7 +21,7 @@ class decode_task final : public task {
     decode_task(slot_ptr slot, pair & models, decode_options options, std::shared_ptr<token_stream> stream);
     turn step() override;
     wish next() const noexcept override;
-    void got_row(const float * logits, double milliseconds, size_t n_rows) override;
+    void got_row(const read_row & row) override;
     void fail(const failure & error) noexcept override;
 
   private:
@@ -60,8 +60,7 @@ class decode_task final : public task {
     refresh_step refreshed_;                // the one that is going on, so far
     std::optional<refresh_budget> budget_;  // where there is one
     bool is_unsure_ = false;                // the refresh is the budget's, and no token came of it yet
-    const float * given_ = nullptr;  // the logits of a row that was read with others'
-    double given_ms_ = 0;            // its share of what that took
+    std::optional<read_row> given_;         // of a row that was read with others'
     std::optional<verified_decoding> verified_;
     decode_result result_;
 };

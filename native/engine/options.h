@@ -197,6 +197,8 @@ struct quality_options {
     // For benchmarks, as models of random weights agree on nothing: a drafted token stays with this probability,
     // whatever the models say. Negative: no such thing.
     float synthetic = -1.0f;
+    // Always so many tokens are drafted, so that nothing depends on measured times; 0: as many as pay.
+    uint32_t fixed_draft = 0;
 
     bool verifies() const { return is != kind::fast; }
 };

@@ -181,7 +181,8 @@ batch_costs & pair::costs(pair_side side) {
 }
 
 double pair::token_ratio(pair_side writer) const {
-    const uint64_t n_reads = models_.prefill_traits.n_bytes, n_writes = models_.writers.at(decode_index(writer)).traits.n_bytes;
+    const uint64_t n_reads = models_.prefill_traits.n_bytes,
+                   n_writes = models_.writers.at(decode_index(writer)).traits.n_bytes;
     return n_writes > 0 ? std::max(1.0, (double) n_reads / (double) n_writes) : 1.0;
 }
 
@@ -217,17 +218,19 @@ bool pair::read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos 
     return run_batch(by);
 }
 
-bool pair::read_rows(pair_side by, const std::vector<llama_token> & tokens, const std::vector<llama_pos> & positions,
-                     const std::vector<llama_seq_id> & sequences) {
+bool pair::read_rows(pair_side by, const std::vector<row> & rows) {
     llama_batch & batch = batch_of(by);
-    batch.n_tokens = (int32_t) tokens.size();
-    for (size_t i = 0; i < tokens.size(); i++) {
-        batch.token[i] = tokens[i];
-        batch.pos[i] = positions[i];
-        batch.n_seq_id[i] = 1;
-        batch.seq_id[i][0] = sequences[i];
-        batch.logits[i] = 1;
+    int32_t at = 0;
+    for (const row & one : rows) {
+        for (uint32_t i = 0; i < one.n_read; i++, at++) {
+            batch.token[at] = one.tokens[std::min(i, one.n - 1)];
+            batch.pos[at] = one.position + (llama_pos) i;
+            batch.n_seq_id[at] = 1;
+            batch.seq_id[at][0] = one.sequence;
+            batch.logits[at] = i < one.n;
+        }
     }
+    batch.n_tokens = at;
     return run_batch(by);
 }
 

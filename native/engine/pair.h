@@ -100,10 +100,21 @@ class pair {
     bool read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
               uint32_t n_logits);
 
-    // The same for one token of each of several sequences, with the logits of all. Row i is read at `positions[i]` of
-    // `sequences[i]`.
-    bool read_rows(pair_side by, const std::vector<llama_token> & tokens, const std::vector<llama_pos> & positions,
-                   const std::vector<llama_seq_id> & sequences);
+    // The same for the next tokens of each of several sequences, with the logits of all. So many are read of each, the
+    // last again and again where there are fewer: llama.cpp then makes one micro-batch of sequences in separate
+    // streams, which it cannot of rows that are not of one length.
+    struct row {
+        const llama_token * tokens;
+        uint32_t n, n_read;
+        llama_pos position;
+        llama_seq_id sequence;
+    };
+    bool read_rows(pair_side by, const std::vector<row> & rows);
+    // What it can read at once there: tokens, and those of them whose logits are wanted.
+    uint32_t most_in_rows() const { return std::max(info_.batch_size, info_.max_sessions); }
+    uint32_t most_logits_of_rows() const { return std::max(most_logits, info_.max_sessions); }
+    // Whether each sequence has its cells to itself.
+    bool in_streams() const { return can_cut_ && !has_pool(); }
 
     // The switch: makes the sequence readable for a writer. Its first n_kept tokens are there already. Throws what
     // translate_handover::run throws; the writer's own cache then holds those n_kept.

@@ -210,7 +210,7 @@ const float * session::next_logits(uint32_t & n_steps, const float * given) {
 std::optional<batch_row> session::next_row() {
     cached_sequence & cache = cache_of(writer_);
     if (cache.n_owed() > 0 || cache.size() + 1 != tokens_.size()) return std::nullopt;
-    return batch_row{ &cache, tokens_.back(), writer_ };
+    return batch_row{ &cache, &tokens_.back(), 1, writer_ };
 }
 
 void session::append(llama_token token) { tokens_.push_back(token); }

@@ -89,9 +89,10 @@ class session {
     }
     // These logits, or null. Throws what check_logits throws.
     const float * kept_logits() const;
-    // The text's last token as a row of the prefill model, and the last of n_drafted + 1 tokens as one of the writer.
-    std::optional<batch_row> next_row_by_prefill();
-    std::optional<batch_row> next_draft_row(size_t n_drafted, llama_token last);
+    // What a check reads, once it has begun: the text's last token and the draft, if there is one. And the last of
+    // n_drafted + 1 tokens as a row of the writer's: null for the text's own.
+    std::optional<batch_row> next_check(const std::vector<llama_token> & tokens);
+    std::optional<batch_row> next_draft_row(size_t n_drafted, const llama_token * last);
     // Whether a draft can begin with its first row.
     bool drafts_at_once() const { return pair_.shares(writer_) && pair_.can_cut(); }
     // Lets the writer go on from what the prefill model has read. Throws what hand_over throws.
@@ -100,11 +101,12 @@ class session {
     const float * read_draft(llama_token token);
     // Throws what check_logits throws.
     void check_draft_logits(const float * logits);
-    // Takes the draft's cells back and lets the prefill model read the text's last token and the draft. False: it was
-    // aborted.
-    bool verify(const std::vector<llama_token> & draft);
-    // Behind the i-th of these tokens. Valid until the pair's next step. Throws what check_logits throws.
-    const float * verified_logits(uint32_t i);
+    // Takes the draft's cells back, for the prefill model to read the text's last token and the draft in their place.
+    void begin_check();
+    // It does. False: it was aborted.
+    bool verify(const std::vector<llama_token> & tokens);
+    // By llama.cpp's number. Valid until the pair's next step. Throws what check_logits throws.
+    const float * verified_logits(int32_t i);
     // What was read behind the text, or behind its last token but one, is given up.
     void give_up_behind_text() { forget_from((uint32_t) tokens_.size()); }
     void end_verify() { forget_from((uint32_t) tokens_.size() - 1); }
