@@ -217,7 +217,7 @@ struct decode_options {
     bool special = false;  // render control tokens as text
     // The texts of tokens that are rendered even so, that which ends the answer included.
     std::vector<std::string> preserved_tokens;
-    uint32_t refresh_interval = 0;    // tokens of the answer after which the prefill model reads them again; 0: never
+    uint32_t refresh_interval = 0;  // tokens of the answer after which the prefill model reads them again; 0: never
     refresh_budget_options refresh_budget;
     bool deterministic = false;       // computed alone, whatever other sessions do: batches change the last bits
     int32_t priority = 0;             // the higher, the sooner; see prefill_options

@@ -4,6 +4,7 @@
 #include "cell_wiping.h"
 #include "clock.h"
 #include "failure.h"
+#include "image_tokens.h"
 #include "llama_log.h"
 #include "memory_lending.h"
 #include "memory_size.h"
@@ -37,6 +38,7 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     if (!options.prefix_directory.empty()) const prefix_folder writable(options.prefix_directory);
     models_ = load_and_compare(options, load_depth::weights, on_progress);
     pieces_ = std::make_shared<token_pieces>(vocab());
+    has_image_tokens_ = leaves_image_tokens(prefill_model());
     for (compared_writer & model : models_.writers)
         for_writer(options, model.name, [&] { choose_handover(model.plan, options.handover); });
     pool_ = std::make_unique<compute_pool>(options.n_threads);
@@ -261,6 +263,7 @@ bool pair::run_batch(pair_side by) {
         n_tokens_[by != pair_side::prefill] += (uint64_t) batch.n_tokens;
         n_batches_[by != pair_side::prefill]++;
         if (by != pair_side::prefill) meters_->decode_batch_sizes.add(batch.n_tokens);
+        if (has_image_tokens_) remove_image_tokens(ctx, batch);
         return true;
     case 2: return false;
     case -2: throw failure(error_code::out_of_memory, "not enough memory for a step of inference: " + errors);

@@ -229,6 +229,7 @@ class pair {
     second_thread second_;
     bool is_computing_ = false;  // the prefill context, on the second thread
     bool can_cut_ = true;
+    bool has_image_tokens_ = false;  // see image_tokens.h
     std::function<void()> make_room_;
     piece_size beside_answers_;
     uint32_t most_now_ = UINT32_MAX;
