@@ -280,7 +280,12 @@ const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>>
     "lora.alpha": "--lora-alpha",
     "lora.targets": "--lora-target",
   },
-  eval: { refreshIntervals: "--refresh", windowSize: "--window" },
+  eval: {
+    refreshIntervals: "--refresh",
+    refreshBudgets: "--refresh-budget",
+    qualities: "--quality",
+    windowSize: "--window",
+  },
   create: { hiddenSize: "--hidden", feedForwardSize: "--ffn", layers: "--layers", tiedOutput: "--no-tied-output" },
 };
 

@@ -2,19 +2,7 @@
 
 import type { NativeDecodeOptions } from "../internal/binding-types.js";
 import { refusedArgument } from "../internal/check-options.js";
-import { inWords } from "../internal/expectations.js";
-import { above, onFirstUse } from "../internal/option-schemas.js";
-import * as z from "../internal/schema.js";
 import type { DecodeQuality } from "./quality-options.js";
-
-export const quality = onFirstUse(() =>
-  inWords(
-    '"fast", "exact" or an object with an acceptance above 0 and at most 1',
-    z.union([z.oneOf(["fast", "exact"]), z.strictObject({ acceptance: above(0, 1) })]),
-  ),
-);
-
-export const refreshBudget = onFirstUse(() => above(0, 1));
 
 export function toNativeQuality({
   quality: asked,

@@ -26,6 +26,7 @@ import {
   tokenList,
   whole,
 } from "../internal/option-schemas.js";
+import { quality, refreshBudget } from "../internal/quality-schema.js";
 import * as z from "../internal/schema.js";
 import type {
   AdapterSource,
@@ -47,7 +48,7 @@ import type {
 import type { ForkOptions } from "./place-options.js";
 import { queueSchema } from "./place-validation.js";
 import { prefixCacheSchema } from "./prefix-validation.js";
-import { quality, refreshBudget, toNativeQuality, withoutRefreshes } from "./quality-validation.js";
+import { toNativeQuality, withoutRefreshes } from "./quality-validation.js";
 import type { OnePairOptions } from "./writer-options.js";
 
 const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));

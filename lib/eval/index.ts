@@ -13,3 +13,4 @@ export type {
   RowReport,
   RowSpeed,
 } from "./report.js";
+export type { EvaluatedRow } from "./rows.js";

@@ -3,9 +3,9 @@
  * load it. One at a time is in memory.
  */
 
-import { loadPair, type OnePairOptions, type Pair, type ScoreRow } from "../engine/index.js";
+import { loadPair, type OnePairOptions, type Pair } from "../engine/index.js";
 import type { EvaluateOptions } from "./options.js";
-import { usesBoth } from "./rows.js";
+import { type EvaluatedRow, usesBoth } from "./rows.js";
 import type { CheckedEvaluateOptions } from "./validation.js";
 
 /** Which models a pair has. */
@@ -35,7 +35,7 @@ export class RowPairs implements AsyncDisposable {
   }
 
   /** What the row runs on; another pair that was open is disposed. */
-  async openRow(row: ScoreRow): Promise<Pair> {
+  async openRow(row: EvaluatedRow): Promise<Pair> {
     return this.#load(this.#oneModel || usesBoth(row) ? "pair" : (row as "prefill" | "decode"));
   }
 

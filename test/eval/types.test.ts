@@ -5,6 +5,7 @@ import { expectTypeOf } from "expect-type";
 import {
   type BadLine,
   type Estimate,
+  type EvaluatedRow,
   type EvaluateOptions,
   type EvaluationProgress,
   type EvaluationReport,
@@ -14,7 +15,6 @@ import {
   evaluate,
   type MetricName,
   type RowReport,
-  type ScoreRow,
 } from "../../lib/index.js";
 
 /** Code that is checked, never run. */
@@ -65,7 +65,7 @@ test("string unions name what there is", (t) => {
     "loading" | "reading" | "scoring" | "generating" | "timing" | "resampling"
   >();
   expectTypeOf<ExampleResult["task"]>().toEqualTypeOf<EvaluationTask>();
-  expectTypeOf<RowReport["row"]>().toEqualTypeOf<ScoreRow>();
+  expectTypeOf<RowReport["row"]>().toEqualTypeOf<EvaluatedRow>();
   expectTypeOf<keyof RowReport["figures"]>().toEqualTypeOf<MetricName>();
   expectTypeOf<EvaluationReport["badLines"]>().toEqualTypeOf<readonly BadLine[]>();
   t.pass();
