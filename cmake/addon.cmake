@@ -1,6 +1,7 @@
 # The Node-API addon: native/binding, the only room with <napi.h> on its path.
 file(GLOB binding_sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/native/binding/*.cpp")
-add_library(overfill SHARED ${binding_sources} ${CMAKE_JS_SRC})
+# Not of a plain build: the native tests, which share the tree, do not need it.
+add_library(overfill SHARED EXCLUDE_FROM_ALL ${binding_sources} ${CMAKE_JS_SRC})
 set_target_properties(overfill PROPERTIES PREFIX "" SUFFIX ".node")
 target_include_directories(overfill SYSTEM PRIVATE ${CMAKE_JS_INC} "${OVERFILL_NODE_ADDON_API_DIR}")
 target_include_directories(overfill PRIVATE "${CMAKE_SOURCE_DIR}/native/binding")

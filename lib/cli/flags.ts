@@ -280,12 +280,21 @@ const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>>
     "lora.alpha": "--lora-alpha",
     "lora.targets": "--lora-target",
   },
+  serve: {
+    "auth.keys": "--api-key-file",
+    "auth.hosts": "--allowed-host",
+    "auth.origins": "--origin",
+    "limits.maxWaiting": "--max-waiting",
+    "limits.maxModels": "--models-max",
+    "limits.memoryBytes": "--memory",
+  },
   eval: {
     refreshIntervals: "--refresh",
     refreshBudgets: "--refresh-budget",
     qualities: "--quality",
     windowSize: "--window",
   },
+  bench: { refreshIntervals: "--refresh", promptLengths: "--prompt-tokens", acceptances: "--acceptance" },
   create: { hiddenSize: "--hidden", feedForwardSize: "--ffn", layers: "--layers", tiedOutput: "--no-tied-output" },
 };
 

@@ -2,6 +2,7 @@
 
 import { createRequire } from "node:module";
 import { Command } from "@commander-js/extra-typings";
+import { addBenchCommand } from "./commands/bench/flags.js";
 import { addChatCommand } from "./commands/chat/flags.js";
 import { addCreateCommand } from "./commands/create/flags.js";
 import { addDoctorCommand } from "./commands/doctor/flags.js";
@@ -14,6 +15,7 @@ import { addPadCommand } from "./commands/pad/flags.js";
 import { addPruneCommand } from "./commands/prune/flags.js";
 import { addQuantizeCommand } from "./commands/quantize/flags.js";
 import { addRunCommand } from "./commands/run/flags.js";
+import { addServeCommand } from "./commands/serve/flags.js";
 import { describeFailure } from "./failure.js";
 import { visibleLines } from "./visible.js";
 
@@ -41,6 +43,7 @@ export function makeProgram(): Command {
     .configureOutput({ outputError: () => {} });
   addRunCommand(program).action(async (flags) => (await import("./commands/run/run.js")).run(flags));
   addChatCommand(program).action(async (flags) => (await import("./commands/chat/run.js")).runChat(flags));
+  addServeCommand(program).action(async (flags) => (await import("./commands/serve/run.js")).runServe(flags));
   addInspectCommand(program).action(async (prefill, decode, flags) =>
     (await import("./commands/inspect/run.js")).inspectFiles(prefill, decode, flags),
   );
@@ -60,6 +63,7 @@ export function makeProgram(): Command {
   );
   addCreateCommand(program).action(async (flags) => (await import("./commands/create/run.js")).runCreate(flags));
   addEvalCommand(program).action(async (flags) => (await import("./commands/eval/run.js")).runEval(flags));
+  addBenchCommand(program).action(async (flags) => (await import("./commands/bench/run.js")).runBench(flags));
   addDoctorCommand(program).action(async (flags) => (await import("./commands/doctor/run.js")).doctor(flags));
   return program;
 }

@@ -1,6 +1,5 @@
 /** Evaluates two-stage inference on a pair and data of one's own: opens both, runs the task, and puts the report together. */
 
-import type { ModelInfo } from "../engine/index.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { evaluateAnswers } from "./answer-task.js";
@@ -11,7 +10,8 @@ import type { EvaluationTask } from "./data/tasks.js";
 import { Evaluation, type TaskResult, type TaskTools } from "./evaluation.js";
 import { ExampleEncoder } from "./examples.js";
 import type { EvaluateOptions } from "./options.js";
-import type { EvaluatedModel, EvaluationReport } from "./report.js";
+import type { EvaluationReport } from "./report.js";
+import { toModel } from "./report-model.js";
 import { evaluateResponses } from "./response-task.js";
 import { RowPairs } from "./row-pairs.js";
 import { rowsOf } from "./rows.js";
@@ -112,9 +112,4 @@ function toReport({
     ...{ examples, promptTokens, scoredTokens, badLines: badLines.all, rows, comparisons },
     ...{ confidence, resamples, seed, threads: info.threads, gpu: info.gpu, ms },
   };
-}
-
-function toModel(file: string | URL, { name, parameters, sizeBytes, adapters }: ModelInfo): EvaluatedModel {
-  const own = { path: toPath(file, "model"), name, parameters, sizeBytes };
-  return adapters.length > 0 ? { ...own, adapters } : own;
 }

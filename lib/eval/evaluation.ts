@@ -9,6 +9,7 @@ import type { AllFigures, FigureTable } from "./figures.js";
 import type { MetricName } from "./metrics/metric.js";
 import type { EvaluateOptions, EvaluationStage } from "./options.js";
 import type { RowMemory, RowSpeed } from "./report.js";
+import { memoryOf } from "./row-memory.js";
 import type { RowPairs } from "./row-pairs.js";
 import { type EvaluatedRow, usesBoth } from "./rows.js";
 import type { CheckedEvaluateOptions } from "./validation.js";
@@ -80,12 +81,6 @@ export class Evaluation {
     const onProgress = (fraction: number) => this.tell("resampling", Math.round(fraction * resamples), resamples);
     return table.estimate({ confidence, resamples, seed, signal, onProgress });
   }
-}
-
-/** One model twice lies in memory once. */
-function memoryOf({ info }: Pair): RowMemory {
-  const decodeBytes = info.plan.oneFile ? 0 : info.decode.sizeBytes;
-  return { weightBytes: info.prefill.sizeBytes + decodeBytes, kvBytes: info.kvBytes };
 }
 
 /** What a task needs beside the evaluation. */

@@ -1,4 +1,16 @@
 /** Public face of the evaluation room. */
+export { bench } from "./bench/bench.js";
+export type { BenchOptions, BenchProgress, BenchStage, BenchWay } from "./bench/options.js";
+export type {
+  BenchDrafts,
+  BenchLength,
+  BenchPosition,
+  BenchReport,
+  BenchRow,
+  BenchSpeed,
+  GivenFigures,
+  WrittenAgreement,
+} from "./bench/report.js";
 export type { Estimate } from "./bootstrap.js";
 export { evaluate } from "./evaluate.js";
 export type { EvaluateOptions, EvaluationProgress, EvaluationStage, EvaluationTask, MetricName } from "./options.js";

@@ -27,7 +27,7 @@ export interface EvaluationProgress {
 }
 
 /** How both models are loaded: as {@link loadPair} has it. */
-type Loading = Omit<
+export type Loading = Omit<
   LoadPairOptions,
   | "prefill"
   | "decode"

@@ -3,18 +3,15 @@
  * load it. One at a time is in memory.
  */
 
-import { loadPair, type OnePairOptions, type Pair } from "../engine/index.js";
-import type { EvaluateOptions } from "./options.js";
+import { loadPair, type Pair } from "../engine/index.js";
+import { type PairKind, toLoadOptions } from "./loading.js";
 import { type EvaluatedRow, usesBoth } from "./rows.js";
 import type { CheckedEvaluateOptions } from "./validation.js";
-
-/** Which models a pair has. */
-type Kind = "pair" | "prefill" | "decode";
 
 export class RowPairs implements AsyncDisposable {
   readonly #options: CheckedEvaluateOptions;
   readonly #onProgress: (fraction: number) => void;
-  #open: { readonly kind: Kind; readonly pair: Pair } | undefined;
+  #open: { readonly kind: PairKind; readonly pair: Pair } | undefined;
   #contextSize: number | undefined;
   #oneModel = false;
 
@@ -39,30 +36,14 @@ export class RowPairs implements AsyncDisposable {
     return this.#load(this.#oneModel || usesBoth(row) ? "pair" : (row as "prefill" | "decode"));
   }
 
-  async #load(kind: Kind): Promise<Pair> {
+  async #load(kind: PairKind): Promise<Pair> {
     if (this.#open?.kind === kind) return this.#open.pair;
     await this.dispose();
-    const pair = await loadPair(this.#loadOptions(kind));
+    const pair = await loadPair(
+      toLoadOptions(this.#options, kind, { contextSize: this.#contextSize, onProgress: this.#onProgress }),
+    );
     this.#open = { kind, pair };
     return pair;
-  }
-
-  #loadOptions(kind: Kind): OnePairOptions {
-    const { signal } = this.#options;
-    const { prefill, decode, translator, handover, implementation, ...common } = loadingOf(this.#options);
-    const watched = {
-      ...common,
-      // A prompt is read in the same micro-batches whatever was asked before it.
-      prefixCache: false as const,
-      ...(this.#contextSize !== undefined && { contextSize: this.#contextSize }),
-      ...(signal && { signal }),
-      onProgress: ({ fraction }: { readonly fraction: number }) => this.#onProgress(fraction),
-    };
-    if (kind === "pair") return { ...watched, prefill, ...given({ decode, translator, handover, implementation }) };
-    if (kind === "prefill" || decode === undefined) return { ...watched, prefill };
-    // Its own cache is as it is beside the prefill model.
-    const { model, gpuLayers, mmap, adapters, ...cache } = decode;
-    return { ...watched, ...cache, prefill: { model, ...given({ gpuLayers, mmap, adapters }) } };
   }
 
   async dispose(): Promise<void> {
@@ -73,32 +54,4 @@ export class RowPairs implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
   }
-}
-
-const loadingNames = [
-  "prefill",
-  "decode",
-  "translator",
-  "batchSize",
-  "threads",
-  "cacheTypeK",
-  "cacheTypeV",
-  "flashAttention",
-  "handover",
-  "implementation",
-  "gpu",
-] as const satisfies readonly (keyof EvaluateOptions)[];
-
-/** What is handed on to {@link loadPair}, which checks it. */
-function loadingOf(options: CheckedEvaluateOptions): Omit<OnePairOptions, "contextSize"> {
-  return given(Object.fromEntries(loadingNames.map((name) => [name, options[name]]))) as unknown as OnePairOptions;
-}
-
-/** Without what is undefined: an absent option is another thing to the types. */
-function given<Options extends object>(
-  options: Options,
-): { [Name in keyof Options]: Exclude<Options[Name], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
-    [Name in keyof Options]: Exclude<Options[Name], undefined>;
-  };
 }

@@ -1,13 +1,12 @@
 /** Checks what callers hand over to an evaluation. What only loading needs is {@link loadPair}'s to check. */
 
-import type { DecodeSource, ModelSource, PrefillSource } from "../engine/index.js";
+import type { DecodeSource, PrefillSource } from "../engine/index.js";
 import { check, refusedArgument } from "../internal/check-options.js";
 import { inWords } from "../internal/expectations.js";
 import {
   callback,
   gpu,
   type InputOf,
-  isUrl,
   list,
   maxInt32,
   maxUint32,
@@ -24,21 +23,10 @@ import * as z from "../internal/schema.js";
 import type { EvaluationTask } from "./data/tasks.js";
 import { metricNames } from "./metrics/index.js";
 import type { MetricName } from "./metrics/metric.js";
+import { model } from "./model-schema.js";
 import type { EvaluateOptions } from "./options.js";
 
 const tokens = onFirstUse(() => whole(1, 1_048_576));
-
-/** A path by itself is a model with nothing else said. What else a model has is for {@link loadPair} to check. */
-const model = <Source extends ModelSource>() =>
-  z.pipe(
-    z.union([
-      path(),
-      inWords("an object with a model", z.looseObject({ model: path() }) as unknown as z.Schema<Source, Source>),
-    ]),
-    z.transform((value: string | URL | Source): Source | { readonly model: string | URL } =>
-      typeof value === "string" || isUrl(value) ? { model: value } : value,
-    ),
-  );
 
 /** An option that only loading looks at. */
 const passedOn = <Name extends keyof EvaluateOptions>() => z.optional(z.custom<NonNullable<EvaluateOptions[Name]>>());

@@ -168,8 +168,8 @@ bool grammar_matcher::read(place & at, unsigned char byte) {
     return at.state != dead;
 }
 
-// Whether some character that begins so is allowed. A half of a surrogate pair is no character, as in `read`: else bytes
-// that only such halves go on from would be a dead end.
+// Whether some character that begins so is allowed. A half of a surrogate pair is no character, as in `read`: else
+// bytes that only such halves go on from would be a dead end.
 bool grammar_matcher::can_complete(const place & at) {
     if (at.partial.n_left == 0) return true;
     const uint32_t bits = 6 * at.partial.n_left;

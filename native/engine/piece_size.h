@@ -28,16 +28,38 @@ class piece_size {
         // Half of the way, and never more than twice as long at once: a single measurement says little. From whole
         // tokens to whole tokens: fractions that add up would try a longer piece again and again where it is too long.
         const double factor = std::clamp(wanted / milliseconds, 0.25, 3.0);
-        size_ = std::clamp(std::round(size_ * (1 + factor) / 2), 1.0, most_);
+        remember(n, milliseconds, wanted);
+        size_ = std::clamp(std::min(std::round(size_ * (1 + factor) / 2), bound(wanted)), 1.0, most_);
     }
 
   private:
+    // Where a token more is a large step, one fast measurement must not make the next piece too long, over and over:
+    // those rounds are what the answers notice. Another try is due after so many pieces, as costs fall too.
+    static constexpr uint32_t large_steps = 8, until_next_try = 200;
+
+    void remember(uint32_t n, double milliseconds, double wanted) {
+        if (n > 1 && n <= large_steps && milliseconds > wanted) {
+            too_long_ = { n, milliseconds, until_next_try };
+        } else if (too_long_.n_pieces > 0) {
+            too_long_.n_pieces--;
+        }
+    }
+
+    double bound(double wanted) const {
+        return too_long_.n_pieces > 0 && too_long_.milliseconds > wanted ? too_long_.size - 1.0 : most_;
+    }
+
     static double smooth(double before, double now) { return before == 0 ? now : before + (now - before) / 4; }
 
     double share_;
     double most_;
     double size_ = 1;
     double answers_ms_ = 0;  // of a round
+    struct {
+        uint32_t size = 0;
+        double milliseconds = 0;
+        uint32_t n_pieces = 0;  // for which it holds
+    } too_long_;
 };
 
 }  // namespace overfill

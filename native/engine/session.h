@@ -230,9 +230,11 @@ class session::prefill_run {
     uint32_t take_over();
     // The same of what is owed.
     bool take_over_owed();
-    // Brings some of what others may have left on disk into the prefix cache; false: nothing.
+    // Takes over some of what others may have left on disk, where the memory can be cut; the number of tokens.
+    uint32_t take_stored();
+    // Brings some of it into the prefix cache where it cannot be cut; false: nothing.
     bool load_stored();
-    // How far there may be something: up to a state where the memory cannot be cut.
+    // How far: up to a state.
     uint32_t find_stored();
     // Of the text's full block that begins at `begin`.
     const prefix_place & place_of(uint32_t begin);
@@ -244,6 +246,8 @@ class session::prefill_run {
     uint32_t next_checkpoint() const;
     // Keeps what was read.
     void give();
+    // On disk, what lies behind `from` and does not fit into memory.
+    void give_files(uint32_t from);
 
     session & session_;
     std::vector<llama_token> prompt_;
@@ -252,6 +256,8 @@ class session::prefill_run {
     std::vector<prefix_place> places_;    // of its first blocks
     std::optional<uint32_t> stored_end_;  // see find_stored, once that was asked
     uint32_t n_loaded_ = 0;               // tokens of it that came from the disk
+    bool nothing_stored_ = false;         // of what comes next
+    uint32_t n_given_ = 0;                // see give_files
     bool refresh_, deterministic_;
     uint32_t n_kept_;   // of the session's tokens
     bool cut_ = false;  // there were more

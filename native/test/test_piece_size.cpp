@@ -49,6 +49,20 @@ TEST("begins with a token, and does not try again and again what is too long") {
     }
 }
 
+TEST("a single token that was fast now and then is no reason to read two again and again") {
+    piece_size size(0.6, 512);
+    int n_long = 0;
+    for (int i = 0; i < 1000; i++) {
+        size.saw_answers(107);
+        const uint32_t n = size.size();
+        n_long += n > 1;
+        size.saw_piece(n, n == 1 ? (i % 5 == 0 ? 50 : 120) : 140.0 * n);
+    }
+    CHECK(n_long >= 1 && n_long <= 6);
+    // More answers leave room for more tokens at once.
+    CHECK(settle(size, 1000, 0, 100) >= 10);
+}
+
 TEST("one slow piece does not shorten the next by more than it has to") {
     piece_size size(0.5, 512);
     settle(size, 100, 0, 1);

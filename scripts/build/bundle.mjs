@@ -6,10 +6,11 @@
  *
  * The licences of what was bundled come together in dist/third-party-licences.txt.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, resolve, sep } from "node:path";
 import { build } from "esbuild";
 import { fail, readManifest, root } from "./package-root.mjs";
+import { buildPage } from "./page.mjs";
 
 const lib = join(root, "lib");
 const dist = join(root, "dist");
@@ -39,6 +40,18 @@ const common = {
 const requireForCommonJs =
   'import { createRequire as overfillRequire } from "node:module"; const require = overfillRequire(import.meta.url);';
 
+/** Zod's messages in forty languages are a quarter of the server's code, and only its English ones are said. */
+const englishOnly = {
+  name: "english-only",
+  setup({ onLoad }) {
+    onLoad({ filter: /[\\/]zod[\\/]v4[\\/]locales[\\/]/ }, ({ path }) =>
+      /[\\/](en|index)\.js$/.test(path)
+        ? undefined
+        : { contents: "export default () => ({ localeError: () => undefined });" },
+    );
+  },
+};
+
 /**
  * A room that is not part of the library: the command line, or a subpath of the package.
  *
@@ -54,6 +67,8 @@ async function bundleRoom(name, entry, banner) {
         const target = resolve(resolveDir, path);
         if (kind === "entry-point" || !importer.startsWith(lib + sep) || target.startsWith(room + sep))
           return undefined;
+        // The server is no part of the library: the command line shares the subpath's file.
+        if (target.startsWith(join(lib, "server") + sep)) return { path: "../server/index.js", external: true };
         imported.add(target.replace(/\.js$/, ".ts"));
         return { path: `../${library}.js`, external: true };
       });
@@ -65,7 +80,7 @@ async function bundleRoom(name, entry, banner) {
     chunkNames: `${name}/[name]-[hash]`,
     // Loaded where a tool server is named, and not part of the package.
     external: ["@modelcontextprotocol/sdk"],
-    plugins: [otherRooms],
+    plugins: [otherRooms, englishOnly],
     ...(banner && { banner: { js: banner } }),
   });
   return { inputs: Object.keys(metafile.inputs), imported: [...imported] };
@@ -115,9 +130,14 @@ function licenceOf(folder) {
 
 // What an earlier build left.
 for (const file of readdirSync(dist, { recursive: true })) if (file.endsWith(".js")) rmSync(join(dist, file));
-const rooms = [await bundleRoom("cli", "main", requireForCommonJs), await bundleRoom("ai-sdk", "index")];
+const rooms = [
+  await bundleRoom("cli", "main", requireForCommonJs),
+  await bundleRoom("ai-sdk", "index"),
+  await bundleRoom("server", "index", requireForCommonJs),
+];
+copyFileSync(join(lib, "server", "config.schema.json"), join(dist, "server", "config.schema.json"));
 const imported = [...new Set(rooms.flatMap((room) => room.imported))].sort();
-const inputs = [...rooms.flatMap((room) => room.inputs), ...(await bundleLibrary(imported))];
+const inputs = [...rooms.flatMap((room) => room.inputs), ...(await bundleLibrary(imported)), ...(await buildPage())];
 const packages = [...new Set(inputs.map(packageOf))].filter((folder) => folder !== undefined).sort();
 const rule = `\n${"-".repeat(80)}\n\n`;
 writeFileSync(

@@ -1,10 +1,10 @@
 /**
- * Builds and runs the native tests: plain CMake and ctest, no Node-API. Arguments go to ctest, such as `-R handover`.
- * The environment variables are in configuration.mjs.
+ * Builds and runs the native tests: plain programs without Node-API, in the tree of the addon, whose rooms are not
+ * compiled twice. Arguments go to ctest, such as `-R handover`. The environment variables are in configuration.mjs.
  */
 import { spawnSync } from "node:child_process";
-import { missingTools } from "./build-tools.mjs";
-import { jobs, readConfiguration, treeDirectory } from "./configuration.mjs";
+import { jobs } from "./configuration.mjs";
+import { configureTree } from "./native.mjs";
 import { fail, root } from "./package-root.mjs";
 
 function run(program, args, environment = process.env) {
@@ -13,14 +13,8 @@ function run(program, args, environment = process.env) {
   return result.status ?? 1;
 }
 
-const missing = missingTools();
-if (missing !== undefined) fail(missing);
-const { definitions, treeName } = readConfiguration();
-const tree = treeDirectory(`native-tests-${treeName}`);
-
-const generator = spawnSync("ninja", ["--version"]).status === 0 ? ["-G", "Ninja"] : [];
-const flags = Object.entries({ ...definitions, OVERFILL_TESTS: "ON" }).map(([key, value]) => `-D${key}=${value}`);
-if (run("cmake", ["-S", root, "-B", tree, ...generator, ...flags]) !== 0)
+const { definitions, tree } = configureTree();
+if (run("cmake", ["-S", root, "-B", tree, "-DOVERFILL_TESTS=ON"]) !== 0)
   fail("CMake could not configure the native tests");
 if (run("cmake", ["--build", tree, "--config", "Release", "--parallel", String(jobs)]) !== 0)
   fail("the native tests could not be built");
@@ -34,6 +28,6 @@ if (libraries !== "" && searchPath !== undefined)
     .join(process.platform === "win32" ? ";" : ":");
 process.exitCode = run(
   "ctest",
-  ["--test-dir", tree, "-C", "Release", "--output-on-failure", ...process.argv.slice(2)],
+  ["--test-dir", tree, "-C", "Release", "--output-on-failure", "--parallel", String(jobs), ...process.argv.slice(2)],
   environment,
 );

@@ -91,12 +91,17 @@ export function isCurrentAddon(folder) {
   return definitions.OVERFILL_CUDA === "OFF" && sources === hashOfSources(mode, version, definitions);
 }
 
-/** Builds the addon and puts it and its description into `output`. */
-export function buildAddon(output = join(root, "build", "Release")) {
+/**
+ * Configures the build tree of addon and native tests, which share the rooms' objects.
+ *
+ * @returns the tree, the configuration and the flags of cmake-js
+ */
+export function configureTree() {
   const missing = missingTools();
   if (missing !== undefined) fail(missing);
   const { cmakeJs, nodeAddonApi } = findBuildPackages();
-  const { mode, version, definitions, treeName } = readConfiguration();
+  const configuration = readConfiguration();
+  const { mode, definitions, treeName } = configuration;
   const tree = treeDirectory(`native-${treeName}`);
 
   // cmake-js configures only a tree without a cache, so a change of the definitions must be noticed here.
@@ -106,12 +111,18 @@ export function buildAddon(output = join(root, "build", "Release")) {
     OVERFILL_NODE_ADDON_API_DIR: nodeAddonApi,
   }).map(([key, value]) => `--CD${key}=${value}`);
   const record = join(tree, "overfill-configuration.txt");
-  const configuration = `${flags.join("\n")}\n`;
+  const text = `${flags.join("\n")}\n`;
   if (isTreeOfAnotherClone(tree)) rmSync(tree, { recursive: true });
-  if (!existsSync(record) || readFileSync(record, "utf8") !== configuration) {
+  if (!existsSync(record) || readFileSync(record, "utf8") !== text) {
     runCmakeJs(cmakeJs, tree, "configure", ...flags);
-    writeFileSync(record, configuration);
+    writeFileSync(record, text);
   }
+  return { ...configuration, cmakeJs, tree, flags };
+}
+
+/** Builds the addon and puts it and its description into `output`. */
+export function buildAddon(output = join(root, "build", "Release")) {
+  const { mode, version, definitions, cmakeJs, tree, flags } = configureTree();
   const build = (target) =>
     runCmakeJs(cmakeJs, tree, "build", ...flags, "--parallel", String(jobs), "--target", target);
   build("overfill");

@@ -2,9 +2,10 @@
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createModel, type HealOptions, heal, inspect, prune } from "../../lib/index.js";
+import { createModel, inspect } from "../../lib/index.js";
 import { calibrationText, copyingLines, fullMix, taskLines, tokenizerFile } from "./data.js";
 import { type Job, put } from "./jobs.js";
+import { prunedModel, training } from "./model-jobs.js";
 import type { Plan, Training } from "./plan.js";
 
 /** How the small models came to be; all but the first by training. `demo` is `overfill` on the full model's texts. */
@@ -110,7 +111,7 @@ export function modelJobs(plan: Plan, folder: string): Models {
   };
 
   const small = plan.ratios.flatMap((ratio): SmallModel[] => {
-    const pruned = prunedModel(full, calibration, ratio, inFolder(`pruned-${ratio}.gguf`));
+    const pruned = prunedModel(full, calibration, ratio, inFolder(`pruned-${ratio}.gguf`), 128);
     const random = freshModel(pruned, inFolder(`scratch-${ratio}-0.gguf`));
     // As the full model did, which has handed down what it learned from it; the tasks' own steps are what is compared.
     const fresh = copier(`a small model, ${ratio} pruned, from scratch`, random, `scratch-${ratio}-copying.gguf`, 1);
@@ -134,53 +135,6 @@ const exampleCount = ({ steps, batch }: Training) => steps * batch;
 
 function stepsOf({ steps, batch, learningRate, threads = 1 }: Training) {
   return { maxSteps: steps, batchSize: batch, learningRate, threads };
-}
-
-/** A training that goes on from its checkpoint. */
-function training(name: string, out: string, needs: readonly Job[], options: Omit<HealOptions, "out">): Job {
-  const { student: _student, data: _data, full: _full, ...what } = options;
-  return {
-    name,
-    out,
-    needs,
-    options: what,
-    run: async (signal, onProgress) => {
-      await heal({
-        ...options,
-        out,
-        log: `${out}.log`,
-        resume: true,
-        gpu: false,
-        signal,
-        onProgress: ({ stage, fraction }) => stage === "training" && onProgress(fraction),
-      });
-    },
-  };
-}
-
-function prunedModel(full: Job, calibration: Job, ratio: number, out: string): Job {
-  return {
-    name: `pruned by ${ratio}`,
-    out,
-    needs: [full, calibration],
-    options: { ratio },
-    run: async (signal) => {
-      await prune({
-        model: full.out,
-        out,
-        hidden: ratio,
-        ffn: ratio,
-        // 256 would be more than there is.
-        multiple: 32,
-        text: calibration.out,
-        window: 128,
-        measure: false,
-        threads: 1,
-        gpu: false,
-        signal,
-      });
-    },
-  };
 }
 
 /** The pruned model's shape with random weights. */

@@ -1,10 +1,10 @@
 /** The outcome: scores of every row and point, as JSON, as Markdown tables and as text for the terminal. */
 
-import CliTable3 from "cli-table3";
 import { readAnswers } from "./answers.js";
 import type { Contestants } from "./contestants.js";
 import { type Figure, figureOf, type Scores, scoresOf } from "./figures.js";
 import type { Plan } from "./plan.js";
+import { type Table, toMarkdown as tablesToMarkdown, toText as tablesToText } from "./tables.js";
 import { families } from "./tasks.js";
 
 export interface ScoredRow {
@@ -73,12 +73,6 @@ const withInterval = ({ value, low, high }: Figure) =>
 const withSeeds = ({ least, largest }: Figure) =>
   least === largest ? percent(least) : `${percent(least)} to ${percent(largest)}`;
 
-interface Table {
-  readonly title: string;
-  readonly head: readonly string[];
-  readonly rows: readonly (readonly string[])[];
-}
-
 function tablesOf({ plan, rows, curve, improvements }: Outcome): Table[] {
   const label = ({ name, ratio }: ScoredRow) => (ratio === undefined ? name : `${name} (${percent(ratio)}% pruned)`);
   const lengths = rows[0]?.scores.lengths ?? [];
@@ -123,21 +117,5 @@ function tablesOf({ plan, rows, curve, improvements }: Outcome): Table[] {
   ];
 }
 
-export function toMarkdown(outcome: Outcome): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  return tablesOf(outcome)
-    .map(({ title, head, rows }) =>
-      [`**${title}**`, "", line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n"),
-    )
-    .join("\n\n");
-}
-
-export function toText(outcome: Outcome): string {
-  return tablesOf(outcome)
-    .map(({ title, head, rows }) => {
-      const table = new CliTable3({ head: [...head], style: { head: [], border: [] } });
-      for (const row of rows) table.push([...row]);
-      return `${title}\n${table.toString()}`;
-    })
-    .join("\n\n");
-}
+export const toMarkdown = (outcome: Outcome): string => tablesToMarkdown(tablesOf(outcome));
+export const toText = (outcome: Outcome): string => tablesToText(tablesOf(outcome));

@@ -12,38 +12,38 @@ export interface LearnedTokenizer {
   readonly tokens: readonly string[];
 }
 
+/** GPT-2 keeps a space with the word behind it; the little stories have words, numbers and newlines only. */
+const plainWords = / ?[A-Za-z]+| ?[0-9]+| ?[^\sA-Za-z0-9]+|\s/g;
+
+/** What GPT-2 splits a text into before it merges anything, and llama.cpp for `gpt-2`. */
+export const anyWords = /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+/gu;
+
 /**
  * @param sample what it is learned from
  * @param size tokens at most, with the two control tokens
  * @param minFrequency of a pair, as a share of all words: a rarer one is not merged
+ * @param wordPattern what no merge goes beyond; global
  */
-export function learnTokenizer(sample: string, size: number, minFrequency: number): LearnedTokenizer {
-  const words = countWords(sample);
+export function learnTokenizer(
+  sample: string,
+  size: number,
+  minFrequency: number,
+  wordPattern = plainWords,
+): LearnedTokenizer {
+  const words = new Map<string, number>();
+  for (const [word] of sample.matchAll(wordPattern)) words.set(word, (words.get(word) ?? 0) + 1);
   let total = 0;
   for (const count of words.values()) total += count;
-  const split = [...words].map(([word, count]) => ({
-    count,
-    parts: [...new TextEncoder().encode(word)].map(byteCharacter),
-  }));
+  const pairs = new Pairs(words);
   const tokens = Array.from({ length: 256 }, (_, byte) => byteCharacter(byte));
   const merges: string[] = [];
   while (tokens.length + 2 < size) {
-    const best = mostFrequentPair(split);
+    const best = pairs.mostFrequent();
     if (!best || best.count < minFrequency * total) break;
-    const [left, right] = best.pair.split(" ") as [string, string];
     merges.push(best.pair);
-    tokens.push(left + right);
-    for (const word of split) word.parts = merge(word.parts, left, right);
+    tokens.push(pairs.merge(best.pair));
   }
   return toTokenizer(tokens, merges);
-}
-
-/** GPT-2 keeps a space with the word behind it; the texts here have words, numbers and newlines only. */
-function countWords(sample: string): Map<string, number> {
-  const words = new Map<string, number>();
-  for (const [word] of sample.matchAll(/ ?[A-Za-z]+| ?[0-9]+| ?[^\sA-Za-z0-9]+|\s/g))
-    words.set(word, (words.get(word) ?? 0) + 1);
-  return words;
 }
 
 interface SplitWord {
@@ -51,18 +51,50 @@ interface SplitWord {
   parts: string[];
 }
 
-/** Of equally frequent ones the first in the order of their characters, so that the order of words does not matter. */
-function mostFrequentPair(words: readonly SplitWord[]): { pair: string; count: number } | undefined {
-  const counts = new Map<string, number>();
-  for (const { count, parts } of words)
-    for (let i = 0; i + 1 < parts.length; i++) {
-      const pair = `${parts[i]} ${parts[i + 1]}`;
-      counts.set(pair, (counts.get(pair) ?? 0) + count);
+/** How often each pair stands in the words, kept up to date: a merge counts those words again in which it is. */
+class Pairs {
+  readonly #counts = new Map<string, number>();
+  /** Where a pair was seen; it may have gone from there. */
+  readonly #words = new Map<string, Set<SplitWord>>();
+
+  constructor(words: ReadonlyMap<string, number>) {
+    for (const [word, count] of words) {
+      const split = { count, parts: [...new TextEncoder().encode(word)].map(byteCharacter) };
+      this.#count(split, 1);
     }
-  let best: { pair: string; count: number } | undefined;
-  for (const [pair, count] of counts)
-    if (!best || count > best.count || (count === best.count && pair < best.pair)) best = { pair, count };
-  return best;
+  }
+
+  /** Of equally frequent ones the first in the order of their characters, so that the order of words does not matter. */
+  mostFrequent(): { pair: string; count: number } | undefined {
+    let best: { pair: string; count: number } | undefined;
+    for (const [pair, count] of this.#counts)
+      if (!best || count > best.count || (count === best.count && pair < best.pair)) best = { pair, count };
+    return best;
+  }
+
+  /** Makes one token of the pair wherever it stands, and gives it. */
+  merge(pair: string): string {
+    const [left, right] = pair.split(" ") as [string, string];
+    for (const word of this.#words.get(pair) ?? []) {
+      this.#count(word, -1);
+      word.parts = merge(word.parts, left, right);
+      this.#count(word, 1);
+    }
+    this.#words.delete(pair);
+    return left + right;
+  }
+
+  #count(word: SplitWord, sign: 1 | -1): void {
+    for (let i = 0; i + 1 < word.parts.length; i++) {
+      const pair = `${word.parts[i]} ${word.parts[i + 1]}`;
+      const count = (this.#counts.get(pair) ?? 0) + sign * word.count;
+      if (count === 0) this.#counts.delete(pair);
+      else this.#counts.set(pair, count);
+      if (sign < 0) continue;
+      const seen = this.#words.get(pair) ?? new Set();
+      this.#words.set(pair, seen.add(word));
+    }
+  }
 }
 
 function merge(parts: readonly string[], left: string, right: string): string[] {

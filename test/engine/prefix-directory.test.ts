@@ -189,12 +189,18 @@ test("a damaged file is passed over and removed, and written again", async (t) =
   }
 });
 
-test("what fits into little memory is taken over from a folder that has more", async (t) => {
+test("a folder gives and takes more than fits into memory", async (t) => {
   const where = await place(t);
-  await leave(t, where);
-  const pair = await open(t, where, { prefixCache: { directory: where.directory, maxBytes: 200_000 } });
-  t.is(await cached(pair, begun), 256);
+  const little = { directory: where.directory, maxBytes: 200_000 };
+  const writer = await open(t, where, { prefixCache: little });
+  t.is(await cached(writer, begun), 0);
+  t.true(writer.metrics().prefixCache.bytes <= 200_000);
+  await writer.dispose();
+  t.is(filesOf(where).length, 2);
+  const pair = await open(t, where, { prefixCache: little });
+  t.is(await cached(pair, begun), 512);
   t.true(pair.metrics().prefixCache.bytes <= 200_000);
+  t.is(pair.metrics().prefixCache.directory.read, 2);
 });
 
 test("a folder is named by a file: URL as well, or with a slash at its end, and made for its user alone", async (t) => {

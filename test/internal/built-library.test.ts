@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import test from "ava";
 import * as aiSdkSources from "../../lib/ai-sdk/index.js";
 import * as sources from "../../lib/index.js";
+import * as serverSources from "../../lib/server/index.js";
 
 const built = (file: string) => new URL(`../../dist/${file}`, import.meta.url).href;
 const load = async (file: string) => (await import(built(file))) as Readonly<Record<string, unknown>>;
@@ -25,6 +26,11 @@ test("the command line's library is the one that a program imports", async (t) =
 test("a subpath exports what its sources do, and its errors are the library's", async (t) => {
   const subpath = await load("ai-sdk/index.js");
   t.deepEqual(Object.keys(subpath).sort(), Object.keys(aiSdkSources).sort());
+  const server = await load("server/index.js");
+  t.deepEqual(Object.keys(server).sort(), Object.keys(serverSources).sort());
+  t.throws(() => (server as unknown as typeof serverSources).createHandler({ models: {} }), {
+    instanceOf: (await load("index.js")).OverfillError as typeof sources.OverfillError,
+  });
   const { createOverfill } = subpath as unknown as typeof aiSdkSources;
   const error = t.throws(() => createOverfill({ models: {}, maxSessions: 0 }));
   t.true(error instanceof ((await load("index.js")).OverfillError as typeof sources.OverfillError));
@@ -51,8 +57,11 @@ test("importing the package loads two files, and none of the command line's or o
 });
 
 test("importing a subpath loads its file and the library's two", async (t) => {
-  const files = await filesOf("ai-sdk/index.js");
-  t.is(files.length, 3, files.join("\n"));
-  t.is(files[0], built("ai-sdk/index.js"));
-  t.true(files.includes((await filesOf("index.js"))[1] ?? ""));
+  const [, library = ""] = await filesOf("index.js");
+  for (const subpath of ["ai-sdk", "server"]) {
+    const files = await filesOf(`${subpath}/index.js`);
+    t.is(files.length, 3, files.join("\n"));
+    t.is(files[0], built(`${subpath}/index.js`));
+    t.true(files.includes(library));
+  }
 });

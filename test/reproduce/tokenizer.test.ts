@@ -38,3 +38,37 @@ test("llama.cpp brings every text back, and makes one token of a word and two of
     { numRuns: 100 },
   );
 });
+
+/** The definition: all pairs are counted again before each merge. */
+function mergesByDefinition(words: readonly string[], count: number): string[] {
+  const split = words.map((word) => [...word]);
+  const merges: string[] = [];
+  while (merges.length < count) {
+    const counts = new Map<string, number>();
+    for (const parts of split)
+      for (let i = 0; i + 1 < parts.length; i++) {
+        const pair = `${parts[i]} ${parts[i + 1]}`;
+        counts.set(pair, (counts.get(pair) ?? 0) + 1);
+      }
+    const [best] = [...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
+    if (!best) break;
+    const [left = "", right = ""] = best[0].split(" ");
+    merges.push(best[0]);
+    for (const parts of split)
+      for (let i = 0; i + 1 < parts.length; i++)
+        if (parts[i] === left && parts[i + 1] === right) parts.splice(i, 2, left + right);
+  }
+  return merges;
+}
+
+test("counts that are kept up to date give the merges of counting anew", (t) => {
+  const word = fc.string({ unit: fc.constantFrom("a", "b", "c"), minLength: 1, maxLength: 9 });
+  fc.assert(
+    fc.property(fc.array(word, { minLength: 1, maxLength: 30 }), (words) => {
+      // Without a space before them, each on a line of its own.
+      const { metadata } = learnTokenizer(words.join("\n"), 256 + 2 + 12, 0);
+      const merges = metadata.find(([key]) => key === "tokenizer.ggml.merges")?.[1];
+      t.deepEqual(merges?.type === "array" ? merges.values : [], mergesByDefinition(words, 12));
+    }),
+  );
+});

@@ -8,12 +8,13 @@ import ts from "typescript";
 import { withTempDir } from "../support/temp-dir.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const entries = ["dist/index.d.ts", "dist/ai-sdk/index.d.ts"].map((file) => join(root, file));
+const entries = ["dist/index.d.ts", "dist/ai-sdk/index.d.ts", "dist/server/index.d.ts"].map((file) => join(root, file));
 
 /** Uses most of what has types of its own: options that are undefined, errors by code, what is disposed of. */
 const program = `
 import { type DecodeOptions, type GenerateOptions, type HealOptions, loadPair, type LoadPairOptions, OverfillError, type PruneOptions } from "overfill";
 import { createOverfill, type OverfillModelOptions } from "overfill/ai-sdk";
+import { createHandler, serve, type ServeOptions } from "overfill/server";
 
 const load: LoadPairOptions = { prefill: { model: "a", gpuLayers: undefined }, decode: undefined, threads: undefined, signal: undefined, onProgress: undefined };
 const decode: DecodeOptions = { topK: undefined, stop: undefined, logitBias: undefined };
@@ -25,6 +26,10 @@ export async function run(): Promise<number> {
   const pair = await loadPair(load);
   const model: OverfillModelOptions = { pair, template: undefined, temperature: undefined, stop: undefined };
   await createOverfill({ models: { small: model }, maxSessions: undefined }).dispose();
+  const served: ServeOptions = { models: { small: pair, other: { load } }, auth: { keys: undefined }, limits: undefined, port: undefined };
+  const response: Response = await createHandler(served)(new Request("http://localhost/health"));
+  await using server = await serve({ ...served, log: response.ok ? false : { bodies: undefined } });
+  await server.close({ graceMs: undefined });
   try {
     const session = await pair.createSession();
     for await (const chunk of session.decode(decode)) chunk.text.toUpperCase();

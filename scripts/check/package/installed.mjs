@@ -103,7 +103,7 @@ export async function checkInstalled(tarballs, whole) {
     console.log(`   ${megabytes} MB, ${loaded.length} modules, import in ${importCost(project).toFixed(0)} ms`);
     check(bytes <= maximumBytes, `${bytes} bytes are installed, more than ${maximumBytes}`);
     check(loaded.length <= maximumModules, `import "overfill" loads ${loaded.length} modules`);
-    for (const room of ["cli", "ai-sdk"])
+    for (const room of ["cli", "ai-sdk", "server"])
       check(!loaded.some((url) => url.includes(`/dist/${room}/`)), `${room} loads with the package`);
     const [, told, count] =
       /about (\d+) MB in (\w+) packages/.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
@@ -131,6 +131,21 @@ export async function checkInstalled(tarballs, whole) {
       console.log(JSON.stringify(content));`;
     const [part] = evaluate(project, text);
     check(part?.text === "Good day.", `got ${JSON.stringify(part)}`);
+  });
+
+  await step("imports overfill/server, which needs nothing else installed, and is asked over HTTP", () => {
+    const text = `import { demoPair, demoPrompt, loadPair } from "overfill";
+      import { serve } from "overfill/server";
+      const pair = await loadPair(demoPair);
+      const server = await serve({ models: { demo: pair }, port: 0 });
+      const body = JSON.stringify({ prompt: demoPrompt, temperature: 0 });
+      const response = await fetch(server.url + "/v1/completions", { method: "POST", body });
+      const { choices } = await response.json();
+      await server.close();
+      await pair.dispose();
+      console.log(JSON.stringify(choices));`;
+    const [choice] = evaluate(project, text);
+    check(choice?.text?.startsWith(" 3 gray lamps"), `got ${JSON.stringify(choice)}`);
   });
 
   await step("runs the examples", () => {

@@ -20,6 +20,8 @@ export async function answer(): Promise<string> {
 const subpaths = `
 import { loadPair } from "overfill";
 import { createOverfill, type LanguageModel, type OverfillProvider } from "overfill/ai-sdk";
+import { createHandler, type ServerHandler } from "overfill/server";
+export const handler: ServerHandler = createHandler({ models: { small: { load: { prefill: { model: "x" } } } } });
 export async function model(): Promise<LanguageModel> {
   const pair = await loadPair({ prefill: { model: "x" } });
   const provider: OverfillProvider = createOverfill({ models: { small: { pair, template: "chatml", minP: undefined } } });

@@ -1,0 +1,86 @@
+/** What `overfill.config.json` may say. Its JSON schema, which editors check it with, is made of this one. */
+
+import { z } from "@hono/zod-openapi";
+
+/** `"12G"`, `"512M"`, or bytes. */
+const bytes = z.union([
+  z.int().min(1),
+  z.string().regex(/^\d+(\.\d+)?\s*[KMGT]i?B?$/i, 'expected bytes, or such as "12G"'),
+]);
+
+const file = z.string().min(1).describe("path, relative to this file");
+
+const source = {
+  model: file,
+  gpuLayers: z.union([z.literal("all"), z.int().min(0)]).optional(),
+  mmap: z.boolean().optional(),
+  adapters: z.array(z.strictObject({ file, scale: z.number().optional() })).optional(),
+};
+
+const prefill = z.union([file, z.strictObject(source)]);
+const decode = z.union([
+  file,
+  z.strictObject(source),
+  z.strictObject({ writers: z.record(z.string().min(1), z.union([file, z.strictObject(source)])) }),
+]);
+
+const model = z.strictObject({
+  prefill: prefill.describe("the model that reads"),
+  decode: decode.optional().describe("the model that writes; the prefill model if there is none"),
+  aliases: z.array(z.string().min(1)).optional().describe("further names"),
+  template: z.string().min(1).optional().describe('file with a chat template in Jinja, or "chatml"'),
+  templateVariables: z.record(z.string(), z.unknown()).optional(),
+  contextSize: z.int().min(1).optional().describe("tokens of a session"),
+  maxSessions: z.int().min(1).max(256).optional().describe("answers at a time; 4 if not given"),
+  cacheTokens: z.int().min(1).optional().describe("tokens of KV cache for all sessions together"),
+  batchSize: z.int().min(1).optional(),
+  threads: z.int().min(1).optional(),
+  gpu: z.union([z.enum(["auto", "cuda", "metal", "vulkan"]), z.literal(false)]).optional(),
+  cacheTypeK: z.string().optional(),
+  cacheTypeV: z.string().optional(),
+  flashAttention: z.union([z.boolean(), z.literal("auto")]).optional(),
+  handover: z.enum(["auto", "share", "translate"]).optional(),
+  translator: file.optional(),
+  prefixCache: z
+    .union([
+      z.literal(false),
+      z.strictObject({ maxBytes: bytes.optional(), directory: file.optional(), maxDiskBytes: bytes.optional() }),
+    ])
+    .optional(),
+  defaults: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .describe("options of every answer, by the library's names: temperature, quality, maxTokens"),
+});
+
+export const configSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    models: z.record(z.string().min(1), model).describe("the pairs by their names; the first answers who names none"),
+    host: z.string().min(1).optional(),
+    port: z.int().min(0).max(65_535).optional(),
+    keysFile: file.optional().describe("file with a key a line"),
+    hosts: z.array(z.string().min(1)).optional(),
+    origins: z.array(z.string().min(1)).optional(),
+    maxConnections: z.int().min(1).optional(),
+    maxModels: z.int().min(1).optional(),
+    memory: bytes.optional().describe("for weights and KV caches of all models that are loaded"),
+    limits: z
+      .strictObject({
+        bodyBytes: z.int().optional(),
+        bodyMs: z.int().optional(),
+        maxWaiting: z.int().optional(),
+        waitMs: z.int().optional(),
+        requestMs: z.int().optional(),
+        slowReaderMs: z.int().optional(),
+        maxChoices: z.int().optional(),
+        storedResponses: z.int().optional(),
+      })
+      .optional(),
+  })
+  .describe("Configuration of overfill serve");
+
+export type Config = z.output<typeof configSchema>;
+
+/** The JSON schema that is published beside this room's code. */
+export const configJsonSchema = (): object => ({ $id: "overfill.config.schema.json", ...z.toJSONSchema(configSchema) });

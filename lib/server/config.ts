@@ -1,0 +1,122 @@
+/** Options of a server from a configuration file. */
+
+import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { LoadPairOptions } from "../engine/index.js";
+import { createError } from "../errors/create-error.js";
+import { fromCaller } from "../internal/caller-stack.js";
+import { refusedArgument } from "../internal/check-options.js";
+import { withoutUndefined } from "./answer-options.js";
+import { ApiError } from "./api-error.js";
+import { parseBody } from "./body.js";
+import { type Config, configSchema } from "./config-schema.js";
+import type { LoadedOnDemand, ServeOptions } from "./options.js";
+
+const units: Readonly<Record<string, number>> = { K: 2 ** 10, M: 2 ** 20, G: 2 ** 30, T: 2 ** 40 };
+
+/** Bytes of a text such as `12G`; undefined if it is none. */
+export function parseBytes(text: string): number | undefined {
+  const [, count, unit = ""] = /^(\d+(?:\.\d+)?)\s*(?:([KMGT])i?B?)?$/i.exec(text.trim()) ?? [];
+  return count === undefined ? undefined : Math.round(Number(count) * (units[unit.toUpperCase()] ?? 1));
+}
+
+const toBytes = (value: string | number | undefined) => (typeof value === "string" ? parseBytes(value) : value);
+
+/** Sessions of a model that says nothing of them: a server has more than one client. */
+export const usualSessions = 4;
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw createError("ERR_FILE_READ_FAILED", `${file} cannot be read`, { path: file }, cause);
+  }
+}
+
+/** The keys of a file: one a line; empty lines and those that begin with # are none. */
+export async function readKeys(file: string): Promise<readonly string[]> {
+  const lines = (await readText(file)).split("\n").map((line) => line.trim());
+  return lines.filter((line) => line !== "" && !line.startsWith("#"));
+}
+
+type Source = string | Exclude<Config["models"][string]["prefill"], string>;
+
+function sourceOf(source: Source, at: (file: string) => string): LoadPairOptions["prefill"] {
+  const given = typeof source === "string" ? { model: source } : source;
+  return withoutUndefined({
+    ...given,
+    model: at(given.model),
+    adapters: given.adapters?.map(({ file, ...adapter }) => ({ ...adapter, file: at(file) })),
+  }) as LoadPairOptions["prefill"];
+}
+
+function decodeOf(decode: Config["models"][string]["decode"], at: (file: string) => string): LoadPairOptions["decode"] {
+  if (decode === undefined) return undefined;
+  if (typeof decode === "string" || !("writers" in decode)) return sourceOf(decode, at);
+  const named = Object.entries(decode.writers).map(([name, source]) => [name, sourceOf(source, at)] as const);
+  return Object.fromEntries(named);
+}
+
+async function modelOf(model: Config["models"][string], at: (file: string) => string): Promise<LoadedOnDemand> {
+  const { prefill, decode, aliases, template, templateVariables, defaults, translator, prefixCache, ...rest } = model;
+  const isFile = template !== undefined && template !== "chatml";
+  const load = {
+    ...rest,
+    maxSessions: rest.maxSessions ?? usualSessions,
+    prefill: sourceOf(prefill, at),
+    decode: decodeOf(decode, at),
+    translator: translator === undefined ? undefined : at(translator),
+    prefixCache: prefixCache && {
+      maxBytes: toBytes(prefixCache.maxBytes),
+      maxDiskBytes: toBytes(prefixCache.maxDiskBytes),
+      directory: prefixCache.directory === undefined ? undefined : at(prefixCache.directory),
+    },
+  };
+  return withoutUndefined({
+    load: withoutUndefined(load) as LoadedOnDemand["load"],
+    ...{ aliases, templateVariables, defaults },
+    template: isFile ? await readText(at(template)) : template,
+  }) as LoadedOnDemand;
+}
+
+function parse(text: string, file: string): Config {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw createError("ERR_DATA_INVALID", `${file} is not valid JSON`, { path: file }, cause);
+  }
+  try {
+    return parseBody(configSchema, value);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    throw createError("ERR_DATA_INVALID", `${file}: ${error.message}`, { path: file, reason: error.message }, error);
+  }
+}
+
+/**
+ * Options for {@link serve} from a file such as `overfill.config.json`. Paths in it are relative to it; its models are loaded
+ * when they are first asked for. Its JSON schema is `overfill/server/config.schema.json`.
+ *
+ * Rejects with ERR_FILE_READ_FAILED, and with ERR_DATA_INVALID for what is no configuration.
+ */
+export async function readServerConfig(file: string | URL): Promise<ServeOptions> {
+  return fromCaller(async () => {
+    if (typeof file !== "string" && !(file instanceof URL))
+      throw refusedArgument("file", "expected a path or a file: URL", typeof file);
+    const path = typeof file === "string" ? file : fileURLToPath(file);
+    const folder = dirname(resolve(path));
+    const at = (name: string) => resolve(folder, name);
+    const config = parse(await readText(path), path);
+    const models: Record<string, LoadedOnDemand> = {};
+    for (const [name, model] of Object.entries(config.models)) models[name] = await modelOf(model, at);
+    const { keysFile, hosts, origins, maxModels, memory, host, port, maxConnections } = config;
+    const keys = keysFile === undefined ? undefined : await readKeys(at(keysFile));
+    return withoutUndefined({
+      ...{ models, host, port, maxConnections },
+      auth: withoutUndefined({ keys, hosts, origins }),
+      limits: withoutUndefined({ ...config.limits, maxModels, memoryBytes: toBytes(memory) }),
+    });
+  });
+}

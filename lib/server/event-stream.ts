@@ -1,0 +1,111 @@
+/**
+ * Answers as server-sent events. What the model writes is kept until the client takes it, so that a slow reader holds no
+ * session; one that takes nothing at all for a time is dropped.
+ */
+
+import { toApiError } from "./api-error.js";
+import type { Exchange } from "./exchange.js";
+
+/** An event: its data, with a name where the API has them. */
+export interface ServerEvent {
+  readonly event?: string;
+  readonly data: object | "[DONE]";
+}
+
+/** Comments that keep proxies and clients from giving up, while a long prompt is being read. */
+const keepAliveMs = 15_000;
+/** How long a failure may still become the answer's status; after that it is an event. */
+const headersMs = 10_000;
+
+const encoder = new TextEncoder();
+
+function lineOf({ event, data }: ServerEvent): Uint8Array {
+  const text = typeof data === "string" ? data : JSON.stringify(data);
+  return encoder.encode(`${event === undefined ? "" : `event: ${event}\n`}data: ${text}\n\n`);
+}
+
+const later = <Value>(ms: number, value: Value) => {
+  let timer: NodeJS.Timeout | undefined;
+  const promise = new Promise<Value>((resolve) => {
+    timer = setTimeout(resolve, ms, value);
+  });
+  return { promise, cancel: () => clearTimeout(timer) };
+};
+
+const silence = Symbol("silence");
+
+/**
+ * The events as a response. What goes wrong before the first of them is thrown, so that the answer's status can tell it.
+ *
+ * @param failure the event that tells of a failure later on
+ */
+export async function eventStream(
+  exchange: Exchange,
+  events: AsyncIterable<ServerEvent>,
+  failure: (error: ReturnType<typeof toApiError>) => ServerEvent = (error) => ({ data: error.body }),
+): Promise<Response> {
+  const iterator = events[Symbol.asyncIterator]();
+  let next: Promise<IteratorResult<ServerEvent, unknown>> | undefined = iterator.next();
+  const patience = later(headersMs, silence);
+  try {
+    await Promise.race([next, patience.promise]);
+  } finally {
+    patience.cancel();
+  }
+  let status = 200;
+  let failed: unknown;
+  let reader: NodeJS.Timeout | undefined;
+  const end = () => {
+    clearTimeout(reader);
+    exchange.end(status, failed);
+  };
+  const drop = (reason: unknown) => {
+    status = 499;
+    exchange.leave(reason);
+    // Nobody is left to whom it could say how it ended.
+    Promise.resolve(iterator.return?.()).catch(() => {});
+    end();
+  };
+  const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    clearTimeout(reader);
+    const quiet = later(keepAliveMs, silence);
+    try {
+      next ??= iterator.next();
+      const result = await Promise.race([next, quiet.promise]);
+      if (typeof result === "symbol") controller.enqueue(encoder.encode(": waiting\n\n"));
+      else {
+        next = undefined;
+        if (result.done) {
+          controller.close();
+          return end();
+        }
+        controller.enqueue(lineOf(result.value));
+      }
+    } catch (error) {
+      failed = error;
+      const told = toApiError(error);
+      ({ status } = told);
+      controller.enqueue(lineOf(failure(told)));
+      controller.close();
+      return end();
+    } finally {
+      quiet.cancel();
+    }
+    expectReader(controller);
+  };
+  const expectReader = (controller: ReadableStreamDefaultController<Uint8Array>) => {
+    reader = setTimeout(() => {
+      const error = new Error("the reader took nothing for too long");
+      controller.error(error);
+      drop(error);
+    }, exchange.limits.slowReaderMs).unref();
+  };
+  const stream = new ReadableStream<Uint8Array>({ start: expectReader, pull, cancel: drop }, { highWaterMark: 0 });
+  return new Response(stream, {
+    headers: {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-cache",
+      "x-accel-buffering": "no",
+    },
+  });
+}

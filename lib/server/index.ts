@@ -1,0 +1,19 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+/** Public face of `overfill/server`: pairs behind OpenAI's HTTP API. */
+export { readServerConfig } from "./config.js";
+export { createHandler } from "./handler.js";
+export type {
+  AnswerDefaults,
+  ApiKey,
+  AuthOptions,
+  LimitOptions,
+  LoadedModelOptions,
+  LoadedOnDemand,
+  LogOptions,
+  RunningServer,
+  ServedModel,
+  ServeOptions,
+  ServerHandler,
+  ServerOptions,
+} from "./options.js";
+export { serve } from "./serve.js";

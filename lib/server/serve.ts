@@ -1,0 +1,97 @@
+/** A handler on node:http. */
+
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener } from "@hono/node-server";
+import { createError } from "../errors/create-error.js";
+import { fromCaller } from "../internal/caller-stack.js";
+import { refusedArgument } from "../internal/check-options.js";
+import { createHandler } from "./handler.js";
+import type { RunningServer, ServeOptions, ServerHandler } from "./options.js";
+import { checkListenOptions } from "./options-validation.js";
+
+/** Addresses that no other machine can reach. */
+const isLoopback = (host: string) => host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+
+/** Milliseconds in which a connection has to send its headers, and may be silent between two requests. */
+const headersMs = 20_000;
+const idleMs = 30_000;
+
+function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause: NodeJS.ErrnoException) => {
+      const reason = cause.code === "EADDRINUSE" ? "is in use already" : `cannot be used (${cause.code})`;
+      reject(
+        createError(
+          "ERR_INVALID_ARGUMENT",
+          `options.port: ${host}:${port} ${reason}`,
+          { parameter: "options.port" },
+          cause,
+        ),
+      );
+    });
+    server.listen({ port, host }, () => resolve(server.address() as AddressInfo));
+  });
+}
+
+/**
+ * Serves models on a port of this machine. Only this machine can reach it unless `host` says otherwise, and then keys are
+ * needed.
+ *
+ * Rejects with ERR_INVALID_ARGUMENT, also where the port is in use.
+ */
+export async function serve(options: ServeOptions): Promise<RunningServer> {
+  return fromCaller(async () => {
+    const { port = 8080, host = "127.0.0.1", maxConnections = 256, ...rest } = options;
+    checkListenOptions({ port, host, maxConnections });
+    if (!isLoopback(host) && (rest.auth?.keys ?? []).length === 0)
+      throw refusedArgument("options.auth.keys", `expected keys, since other machines can reach ${host}`, "none");
+    const handler = createHandler(rest);
+    try {
+      return await start(handler, { port, host, maxConnections });
+    } catch (error) {
+      await handler.dispose();
+      throw error;
+    }
+  });
+}
+
+async function start(
+  handler: ServerHandler,
+  {
+    port,
+    host,
+    maxConnections,
+  }: Required<Pick<ServeOptions, "port" | "host" | "maxConnections">> & {
+    port: number;
+    host: string;
+    maxConnections: number;
+  },
+): Promise<RunningServer> {
+  // The app's own Request and Response stay what they are.
+  const server = createServer(
+    { maxHeaderSize: 16 * 1024, headersTimeout: headersMs, keepAliveTimeout: idleMs },
+    getRequestListener(handler, { overrideGlobalObjects: false }),
+  );
+  server.maxConnections = maxConnections;
+  const address = await listen(server, port, host);
+  const shown = host.includes(":") ? `[${host}]` : host;
+  let closing: Promise<void> | undefined;
+  const end = async (graceMs: number) => {
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+    server.closeIdleConnections();
+    await handler.dispose({ graceMs });
+    // What was aborted is told to its readers, who then have a moment to read it.
+    const timer = setTimeout(() => server.closeAllConnections(), 250);
+    await closed;
+    clearTimeout(timer);
+  };
+  const close: RunningServer["close"] = ({ graceMs = 0 } = {}) => {
+    closing ??= end(graceMs);
+    return closing;
+  };
+  return {
+    ...{ url: `http://${shown}:${address.port}`, port: address.port, handler, close },
+    [Symbol.asyncDispose]: () => close(),
+  };
+}

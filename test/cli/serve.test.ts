@@ -1,0 +1,111 @@
+/** `overfill serve` as a process: what it says, how it is reached, how it stops. */
+
+import type { ChildProcess } from "node:child_process";
+import { on } from "node:events";
+import { writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import test, { type ExecutionContext } from "ava";
+import { endless, greeting, user, writeModel } from "../server/fixtures.js";
+import { runCommand, startCommand } from "./command-process.js";
+
+const chatml = ["--template", "chatml"];
+
+/** Starts it on a free port, and waits until it listens. */
+async function listening(t: ExecutionContext, args: readonly string[], env: Record<string, string> = {}) {
+  const child = startCommand(["serve", "--port", "0", "--no-progress", ...args], { env });
+  t.teardown(() => child.kill("SIGKILL"));
+  let told = "";
+  const ended = new Promise<number | null>((resolve) => child.on("close", resolve));
+  child.stdout?.resume();
+  const url = await untilUrl(child, (text) => {
+    told += text;
+  });
+  child.stderr?.on("data", (data) => {
+    told += data;
+  });
+  return { child, url, ended, stderr: () => told };
+}
+
+async function untilUrl(child: ChildProcess, add: (text: string) => void): Promise<string> {
+  let text = "";
+  for await (const [data] of on(child.stderr as NonNullable<typeof child.stderr>, "data", { close: ["end"] })) {
+    text += data;
+    add(String(data));
+    const [, url] = /listening on (\S+)/.exec(text) ?? [];
+    if (url) return url;
+  }
+  throw new Error(`it never listened: ${text}`);
+}
+
+const post = (url: string, body: object, headers: Record<string, string> = {}) =>
+  fetch(`${url}/v1/chat/completions`, { method: "POST", body: JSON.stringify(body), headers });
+
+test("it serves two models, tells of requests without their words, and stops at SIGTERM", async (t) => {
+  const model = await writeModel(t, "full");
+  const { child, url, ended, stderr } = await listening(t, [
+    "--prefill",
+    model,
+    "--decode",
+    model,
+    "--temp",
+    "0",
+    "--threads",
+    "1",
+    "--alias",
+    "s",
+  ]);
+  t.regex(url, /^http:\/\/127\.0\.0\.1:\d+$/);
+  const models = (await (await fetch(`${url}/v1/models`)).json()) as { data: { id: string; aliases: string[] }[] };
+  t.deepEqual(
+    models.data.map(({ id, aliases }) => [id, aliases]),
+    [["full", ["s"]]],
+  );
+  const { choices } = (await (await post(url, { messages: user(greeting), model: "s" })).json()) as {
+    choices: { message: { content: string } }[];
+  };
+  t.is(choices[0]?.message.content, "Good day.");
+  child.kill("SIGTERM");
+  t.is(await ended, 0);
+  t.regex(stderr(), /POST \/v1\/chat\/completions 200 \d+ ms full req_/);
+  t.false(stderr().includes(greeting));
+});
+
+test("at SIGTERM a running answer may end within the grace, and is aborted after it", async (t) => {
+  const model = await writeModel(t);
+  const flags = ["--prefill", model, "--temp", "0", "--threads", "1"];
+  const patient = await listening(t, [...flags, "--grace", "30"]);
+  const answer = await post(patient.url, { messages: user(endless), max_tokens: 300, stream: true });
+  patient.child.kill("SIGTERM");
+  t.true((await answer.text()).endsWith("data: [DONE]\n\n"));
+  t.is(await patient.ended, 0);
+});
+
+test("keys come from the environment and from a file, and others are refused", async (t) => {
+  const model = await writeModel(t);
+  const file = join(dirname(model), "keys.txt");
+  writeFileSync(file, "key-of-the-file\n");
+  const flags = ["--prefill", model, "--api-key-file", file, "--threads", "1", "--log-format", "json"];
+  const { url, child, ended } = await listening(t, flags, { OVERFILL_API_KEYS: "key-of-environment" });
+  const statusWith = async (key: string) => {
+    const response = await post(url, { messages: user(greeting), max_tokens: 1 }, { authorization: `Bearer ${key}` });
+    await response.text();
+    return response.status;
+  };
+  t.deepEqual(
+    await Promise.all(["key-of-the-file", "key-of-environment", "wrong-key"].map(statusWith)),
+    [200, 200, 401],
+  );
+  child.kill("SIGINT");
+  t.is(await ended, 0);
+});
+
+test("what makes no sense is told at once", async (t) => {
+  const open = await runCommand(["serve", "--host", "0.0.0.0", "--port", "0", ...chatml]);
+  t.is(open.exitCode, 2);
+  t.regex(open.stderr, /keys/);
+  const both = await runCommand(["serve", "--config", "x.json", "--prefill", "x.gguf"]);
+  t.deepEqual([both.exitCode, both.stderr.includes("--config")], [2, true]);
+  const gone = await runCommand(["serve", "--config", "x.json"]);
+  t.is(gone.exitCode, 1);
+  t.regex(gone.stderr, /ERR_FILE_READ_FAILED/);
+});

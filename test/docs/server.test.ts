@@ -1,0 +1,28 @@
+/** The examples of docs/server.md run, and its configuration is one. */
+
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "ava";
+import { demoQuestions } from "../../lib/engine/demo-pair.js";
+import { readServerConfig } from "../../lib/server/index.js";
+import { readPage, runProgram } from "../support/page-program.js";
+import { withTempDir } from "../support/temp-dir.js";
+
+const page = readPage("docs/server.md");
+
+test("the examples run with the built package", async (t) => {
+  const [served = "", mounted = "", ...more] = page.programs;
+  t.is(more.length, 0);
+  t.is((await runProgram(withTempDir(t), served)).stdout, `${demoQuestions[0]?.answer}\n`);
+  t.is((await runProgram(withTempDir(t), mounted)).stdout, "demo\n");
+});
+
+test("the configuration is read as the page says", async (t) => {
+  const [, config = ""] = /```json\n([\s\S]*?)```/.exec(page.text) ?? [];
+  const folder = withTempDir(t);
+  const file = join(folder, "overfill.config.json");
+  writeFileSync(file, config);
+  const { models, limits } = await readServerConfig(file);
+  t.deepEqual(Object.keys(models), ["large", "tiny"]);
+  t.deepEqual(limits, { maxModels: 2, memoryBytes: 12 * 2 ** 30 });
+});

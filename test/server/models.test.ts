@@ -1,0 +1,136 @@
+/** Several models in one server: names, loading on demand within bounds, the configuration file. */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import test, { type ExecutionContext } from "ava";
+import { configJsonSchema } from "../../lib/server/config-schema.js";
+import { readServerConfig, type ServeOptions, serve } from "../../lib/server/index.js";
+import { quiet, refusal } from "../engine/fixtures.js";
+import { askers, endless, greeting, user, writeModel } from "./fixtures.js";
+
+const chat = "/v1/chat/completions";
+
+async function openModels(t: ExecutionContext, limits: ServeOptions["limits"] = {}) {
+  const model = await writeModel(t);
+  const load = { ...quiet, prefill: { model }, contextSize: 512, prefixCache: false } as const;
+  const server = await serve({
+    models: Object.fromEntries(["one", "two", "three"].map((name) => [name, { load, aliases: [`alias-${name}`] }])),
+    port: 0,
+    limits,
+  });
+  t.teardown(() => server.close());
+  return { server, ...askers(server) };
+}
+
+const said = { messages: user(greeting), max_tokens: 2 };
+
+test("models are loaded when they are asked for, and the longest unused goes when others come", async (t) => {
+  const { json } = await openModels(t, { maxModels: 2 });
+  const loaded = async () =>
+    (await json("/v1/models")).body.data
+      .filter(({ status }: { status: { value: string } }) => status.value === "loaded")
+      .map(({ id }: { id: string }) => id);
+  t.deepEqual(await loaded(), []);
+  t.is((await json(chat, said)).status, 200);
+  t.deepEqual(await loaded(), ["one"]);
+  await json(chat, { ...said, model: "alias-two" });
+  await json(chat, { ...said, model: "one" });
+  await json(chat, { ...said, model: "three:exact" });
+  t.deepEqual(await loaded(), ["one", "three"]);
+});
+
+test("requests for more models than fit at once wait for each other, and all are answered", async (t) => {
+  const { json } = await openModels(t, { maxModels: 1 });
+  const names = ["one", "two", "three", "two", "one", "three"];
+  const answers = await Promise.all(names.map((model) => json(chat, { ...said, model })));
+  t.deepEqual(
+    answers.map(({ status }) => status),
+    names.map(() => 200),
+  );
+  t.deepEqual(
+    answers.map(({ body }) => body.model),
+    names,
+  );
+});
+
+test("a client that leaves while it waits for a model holds nothing up", async (t) => {
+  const { ask, json } = await openModels(t, { maxModels: 1 });
+  const running = new AbortController();
+  const first = await ask(chat, { messages: user(endless), model: "one", stream: true }, { signal: running.signal });
+  const leaving = new AbortController();
+  const second = ask(chat, { ...said, model: "two" }, { signal: leaving.signal });
+  leaving.abort();
+  await t.throwsAsync(second, { any: true });
+  running.abort();
+  await first.body?.cancel().catch(() => {});
+  t.is((await json(chat, { ...said, model: "three" })).status, 200);
+});
+
+test("a model larger than the memory is told, and one whose file is missing is no crash", async (t) => {
+  const { json } = await openModels(t, { memoryBytes: 1000 });
+  const { status, body } = await json(chat, said);
+  t.deepEqual([status, body.error.code], [503, "model_too_large"]);
+  const server = await serve({ models: { gone: { load: { prefill: { model: "/nowhere.gguf" } } } }, port: 0 });
+  t.teardown(() => server.close());
+  const gone = await askers(server).json(chat, said);
+  t.deepEqual([gone.status, gone.body.error.code], [500, "ERR_MODEL_NOT_FOUND"]);
+  t.false(JSON.stringify(gone.body).includes("nowhere"));
+});
+
+test("a configuration file names models relative to itself, and what is wrong in it is told by its path", async (t) => {
+  const model = await writeModel(t);
+  const file = join(dirname(model), "overfill.config.json");
+  const write = (config: object) => writeFileSync(file, JSON.stringify(config));
+  writeFileSync(join(dirname(model), "keys.txt"), "# a comment\nfirst-secret-key\n\n");
+  write({
+    models: {
+      small: {
+        prefill: "model.gguf",
+        decode: { model: "model.gguf" },
+        aliases: ["s"],
+        defaults: { temperature: 0 },
+        ...quiet,
+      },
+    },
+    keysFile: "keys.txt",
+    memory: "1.5G",
+    port: 0,
+    limits: { maxChoices: 2 },
+  });
+  const options = await readServerConfig(file);
+  t.deepEqual(options.auth?.keys, ["first-secret-key"]);
+  t.like(options.limits, { maxChoices: 2, memoryBytes: 1.5 * 2 ** 30 });
+  const server = await serve(options);
+  t.teardown(() => server.close());
+  const headers = { "x-api-key": "first-secret-key" };
+  const { body } = await askers(server).json(chat, { messages: user(greeting), model: "s" }, { headers });
+  t.is(body.choices?.[0]?.message.content, "Good day.", JSON.stringify(body));
+  write({ models: { small: { prefill: "model.gguf", contextsize: 1 } } });
+  const error = await refusal(t, "ERR_DATA_INVALID", readServerConfig(file));
+  t.true(error.message.includes("models.small.contextsize"), error.message);
+  writeFileSync(file, "{");
+  await refusal(t, "ERR_DATA_INVALID", readServerConfig(file));
+  await refusal(t, "ERR_FILE_READ_FAILED", readServerConfig(`${file}.gone`));
+});
+
+test("the published schema of the configuration is the one that it is checked with", (t) => {
+  const published = JSON.parse(readFileSync(new URL("../../lib/server/config.schema.json", import.meta.url), "utf8"));
+  t.deepEqual(published, JSON.parse(JSON.stringify(configJsonSchema())));
+});
+
+test("options that make no sense are refused before anything is served", async (t) => {
+  const load = { prefill: { model: "x" } };
+  for (const [options, parameter] of [
+    [{ models: {} }, "options.models"],
+    [{ models: { a: { lod: load } } }, "options.models.a.lod"],
+    [{ models: { a: { load: { ...load, contextSize: 0 } } } }, "options.contextSize"],
+    [{ models: { a: { load, defaults: { tools: {} } } } }, "options.models.a.defaults.tools"],
+    [{ models: { a: { load } }, auth: { keys: ["short"] } }, "options.auth.keys.0"],
+    [{ models: { a: { load } }, auth: { origins: ["app.example/"] } }, "options.auth.origins.0"],
+    [{ models: { a: { load } }, limits: { bodyBytes: 1 } }, "options.limits.bodyBytes"],
+    [{ models: { a: { load } }, port: 70_000 }, "options.port"],
+  ] as const) {
+    const error = await refusal(t, "ERR_INVALID_ARGUMENT", serve(options as unknown as ServeOptions));
+    t.is(error.details.parameter, parameter, error.message);
+  }
+});
