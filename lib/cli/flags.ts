@@ -288,7 +288,12 @@ const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>>
     "limits.maxModels": "--models-max",
     "limits.memoryBytes": "--memory",
   },
-  eval: { refreshIntervals: "--refresh", windowSize: "--window" },
+  eval: {
+    refreshIntervals: "--refresh",
+    refreshBudgets: "--refresh-budget",
+    qualities: "--quality",
+    windowSize: "--window",
+  },
   bench: { refreshIntervals: "--refresh", promptLengths: "--prompt-tokens", acceptances: "--acceptance" },
   create: { hiddenSize: "--hidden", feedForwardSize: "--ffn", layers: "--layers", tiedOutput: "--no-tied-output" },
 };

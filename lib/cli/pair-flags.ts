@@ -39,6 +39,11 @@ const addSampling = (command: Command) =>
       parseNumber,
     )
     .option(
+      "--refresh-budget <share>",
+      "let the full model read again what the small one is unsure of, for at most this share of the time (0.05: 5% more)",
+      parseNumber,
+    )
+    .option(
       "--quality <q>",
       "fast, exact (the full model's own answer) or a share of 1: drafts stay that the full model finds so likely",
       parseQuality,
@@ -169,6 +174,7 @@ export function toSamplingOptions(
     maxTokens: flags.maxTokens,
     stop: flags.stop,
     refreshInterval: flags.refreshInterval,
+    refreshBudget: flags.refreshBudget,
     quality: flags.quality,
   });
 }

@@ -32,8 +32,9 @@ export function describeHandover({ kind, implementation, bytes, gigabytesPerSeco
 
 const tokens = (count: number) => `${formatCount(count)} ${count === 1 ? "token" : "tokens"}`;
 
-function refreshRow({ refreshes, refreshedTokens, refreshMs }: DecodeResult): string[] {
-  return ["refresh", tokens(refreshedTokens), formatMs(refreshMs), refreshes === 1 ? "once" : `${refreshes} times`];
+function refreshRow({ refreshes, refreshedTokens, refreshMs, refreshShare }: DecodeResult): string[] {
+  const often = `${refreshes === 1 ? "once" : `${refreshes} times`}, ${(refreshShare * 100).toFixed(1)}% more time`;
+  return ["refresh", tokens(refreshedTokens), formatMs(refreshMs), often];
 }
 
 function checkRow({ draftedTokens, keptTokens, replacedTokens, checks }: VerificationResult): string[] {

@@ -261,6 +261,7 @@ const nothing = {
   seed: 0,
   ms: 0,
   refreshMs: 0,
+  refreshShare: 0,
   tokensPerSecond: 0,
 } as const satisfies Omit<DecodeResult, "writer">;
 
@@ -276,6 +277,7 @@ function toResult(native: NativeDecodeResult, tokens: number): DecodeResult {
     seed: native.seed,
     ms: native.ms,
     refreshMs: native.refreshMs,
+    refreshShare: native.refreshMs === 0 ? 0 : native.refreshMs / (native.ms - native.refreshMs),
     ...(native.verification ? { verification: native.verification } : {}),
     tokensPerSecond: perSecond(native.verification ? tokens : native.decodeSteps, native.ms - native.refreshMs),
   };

@@ -15,12 +15,22 @@ export type DecodeQuality = "fast" | "exact" | { readonly acceptance: number };
 export interface QualityOptions {
   /**
    * Whose answer it is: {@link DecodeQuality}. All but `"fast"` leave a cache that is the prefill model's throughout, so that the
-   * next turn has nothing to refresh, and cannot be had with a `refreshInterval`. How many tokens are drafted goes by what they
-   * cost on this machine and how many are kept; where drafts do not pay, the prefill model writes alone. With `deterministic`,
+   * next turn has nothing to refresh, and cannot be had with a `refreshInterval` or a `refreshBudget`. How many tokens are drafted
+   * goes by what they cost on this machine and how many are kept; where drafts do not pay, the prefill model writes alone. With `deterministic`,
    * always three are drafted.
    * @default "fast"
    */
   readonly quality?: DecodeQuality | undefined;
+  /**
+   * The prefill model reads again what was written last where the decode model is unsure of the next token, and chooses that
+   * token itself; so often that all of it takes no more than this share of the time that writing takes, beside it: above 0, at
+   * most 1 (0.05: about 5% more time). How unsure is unsure enough follows from the answer so far. What refreshes cost is
+   * measured; with `deterministic`, each counts as three tokens written, so that an answer does not depend on times. Refreshes of
+   * a `refreshInterval` count as spent. Each call has a budget of its own. Not with a `quality` other than `"fast"`; without a
+   * decode model there is nothing to refresh.
+   * @default none
+   */
+  readonly refreshBudget?: number | undefined;
 }
 
 /** What the checks of drafts came to, with a {@link QualityOptions.quality} other than `"fast"`. */

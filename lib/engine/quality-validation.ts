@@ -2,32 +2,33 @@
 
 import type { NativeDecodeOptions } from "../internal/binding-types.js";
 import { refusedArgument } from "../internal/check-options.js";
-import { inWords } from "../internal/expectations.js";
-import { above, onFirstUse } from "../internal/option-schemas.js";
-import * as z from "../internal/schema.js";
 import type { DecodeQuality } from "./quality-options.js";
 
-export const quality = onFirstUse(() =>
-  inWords(
-    '"fast", "exact" or an object with an acceptance above 0 and at most 1',
-    z.union([z.oneOf(["fast", "exact"]), z.strictObject({ acceptance: above(0, 1) })]),
-  ),
-);
-
-export function toNativeQuality(asked: DecodeQuality | undefined): Pick<NativeDecodeOptions, "quality" | "acceptance"> {
+export function toNativeQuality({
+  quality: asked,
+  refreshBudget: share,
+}: Refreshing): Pick<NativeDecodeOptions, "quality" | "acceptance" | "refreshBudget"> {
+  if (share !== undefined) return { refreshBudget: share };
   if (asked === undefined || asked === "fast") return {};
   return asked === "exact" ? { quality: "exact" } : { quality: "near", acceptance: asked.acceptance };
 }
 
+/** The options that refresh an answer while it is written. */
+interface Refreshing {
+  readonly quality?: DecodeQuality | undefined;
+  readonly refreshInterval?: number | undefined;
+  readonly refreshBudget?: number | undefined;
+}
+
 /** A cache that is the prefill model's throughout has nothing to refresh. */
-export function withoutRefreshes<
-  Options extends { readonly quality?: DecodeQuality | undefined; readonly refreshInterval?: number | undefined },
->(options: Options): Options {
-  const { quality: asked = "fast", refreshInterval } = options;
-  if (asked === "fast" || refreshInterval === undefined) return options;
-  throw refusedArgument(
-    "options.refreshInterval",
-    "expected none with a quality that the prefill model checks",
-    String(refreshInterval),
-  );
+export function withoutRefreshes<Options extends Refreshing>(options: Options): Options {
+  if ((options.quality ?? "fast") === "fast") return options;
+  for (const name of ["refreshInterval", "refreshBudget"] as const)
+    if (options[name] !== undefined)
+      throw refusedArgument(
+        `options.${name}`,
+        "expected none with a quality that the prefill model checks",
+        String(options[name]),
+      );
+  return options;
 }

@@ -168,7 +168,10 @@ export interface DecodeResult {
   readonly tokens: number;
   /** Tokens that the writer read; with `verification`, those that it read to draft. */
   readonly decodeSteps: number;
-  /** How often the prefill model read again what had been written, see {@link DecodeOptions.refreshInterval}. */
+  /**
+   * How often the prefill model read again what had been written: {@link DecodeOptions.refreshInterval},
+   * {@link QualityOptions.refreshBudget}.
+   */
   readonly refreshes: number;
   /** Tokens that it read then, those of a refresh that was cut short included. */
   readonly refreshedTokens: number;
@@ -177,6 +180,8 @@ export interface DecodeResult {
   readonly ms: number;
   /** What the refreshes took of it. */
   readonly refreshMs: number;
+  /** That in shares of the time that the rest of the answer took: what a {@link QualityOptions.refreshBudget} bounds. */
+  readonly refreshShare: number;
   /** With a {@link QualityOptions.quality} other than `"fast"`. */
   readonly verification?: VerificationResult;
   /** Decode steps per second, refreshes not counted; with `verification`, tokens of the answer. */

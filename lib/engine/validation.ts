@@ -26,6 +26,7 @@ import {
   tokenList,
   whole,
 } from "../internal/option-schemas.js";
+import { quality, refreshBudget } from "../internal/quality-schema.js";
 import * as z from "../internal/schema.js";
 import type {
   AdapterSource,
@@ -47,7 +48,7 @@ import type {
 import type { ForkOptions } from "./place-options.js";
 import { queueSchema } from "./place-validation.js";
 import { prefixCacheSchema } from "./prefix-validation.js";
-import { quality, toNativeQuality, withoutRefreshes } from "./quality-validation.js";
+import { toNativeQuality, withoutRefreshes } from "./quality-validation.js";
 import type { OnePairOptions } from "./writer-options.js";
 
 const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));
@@ -221,6 +222,7 @@ const decodeShape = onFirstUse(
       ignoreEos: z.withDefault(z.boolean(), false),
       special: z.withDefault(z.boolean(), false),
       refreshInterval: z.optional(whole(1, maxInt32)),
+      refreshBudget: z.optional(refreshBudget()),
       quality: z.optional(quality()),
       deterministic: z.withDefault(z.boolean(), false),
       priority: priority(),
@@ -369,7 +371,7 @@ export function toNativeDecodeOptions(options: ReturnType<typeof checkDecodeOpti
     stop: options.stop,
     special: options.special,
     refreshInterval: options.refreshInterval ?? 0,
-    ...toNativeQuality(options.quality),
+    ...toNativeQuality(options),
     deterministic: options.deterministic,
     priority: options.priority,
   };

@@ -24,7 +24,7 @@ export async function evaluateAnswers({ evaluation, encoder }: TaskTools): Promi
       evaluation.tell("generating", i, examples.length, row);
       const limits = { maxTokens, ...(stop !== undefined && { stop }), ...(signal && { signal }) };
       const result = await writeAlone(pair, prompt, { ...greedy(row), ...limits });
-      meter.add(result);
+      meter.add(result, row);
       answers[index]?.push({ text: result.text, tokens: result.tokens });
       callbacks.onExample?.({ task: "generate", line, row, text: result.text, references });
     }

@@ -6,6 +6,7 @@ import { type ChoiceExample, type ExampleEncoder, UnusableRecord } from "./examp
 import { FigureTable } from "./figures.js";
 import { choiceMetrics, chooseMetrics } from "./metrics/index.js";
 import { timeRows } from "./row-timing.js";
+import { scoredRows } from "./rows.js";
 
 export async function evaluateChoices({ evaluation, encoder, pair }: TaskTools): Promise<TaskResult> {
   const { rows, metrics, options, callbacks } = evaluation;
@@ -14,7 +15,7 @@ export async function evaluateChoices({ evaluation, encoder, pair }: TaskTools):
   for (const [i, { line, prompt, continuations, lengths, right }] of examples.entries()) {
     evaluation.tell("scoring", i, examples.length);
     const scored = await pair.score(prompt, continuations, {
-      rows,
+      rows: scoredRows(rows),
       ...(options.signal && { signal: options.signal }),
     });
     for (const [index, row] of rows.entries()) {

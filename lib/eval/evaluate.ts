@@ -15,7 +15,13 @@ import { toModel } from "./report-model.js";
 import { evaluateResponses } from "./response-task.js";
 import { RowPairs } from "./row-pairs.js";
 import { rowsOf } from "./rows.js";
-import { type CheckedEvaluateOptions, checkEvaluateOptions, checkMetrics, checkWindowSize } from "./validation.js";
+import {
+  type CheckedEvaluateOptions,
+  checkEvaluateOptions,
+  checkMetrics,
+  checkWindowSize,
+  checkWrittenRows,
+} from "./validation.js";
 
 const tasks: Readonly<Record<EvaluationTask, (tools: TaskTools) => Promise<TaskResult>>> = {
   responses: evaluateResponses,
@@ -25,11 +31,12 @@ const tasks: Readonly<Record<EvaluationTask, (tools: TaskTools) => Promise<TaskR
 
 /**
  * What two-stage inference is worth on a pair and a data file: the full model alone, the decode model alone, two-stage,
- * and two-stage with each refresh interval, side by side on the same examples, with confidence intervals, speed and
+ * and two-stage with each refresh interval, budget and quality, side by side on the same examples, with confidence intervals, speed and
  * memory. Nothing is downloaded. Equal options, files and threads on one machine give equal figures.
  *
  * Rejects with
- * - ERR_INVALID_ARGUMENT for an option out of range, or a metric that is not the task's;
+ * - ERR_INVALID_ARGUMENT for an option out of range, a metric that is not the task's, or `qualities` and `refreshBudgets` in
+ *   another task than `"generate"`;
  * - ERR_DATA_INVALID for data without a usable line, in another encoding than UTF-8, or with more bad lines than
  *   `maxBadLines`; `details` has `path` and `line`;
  * - ERR_FILE_READ_FAILED for data that cannot be read;
@@ -54,10 +61,11 @@ async function run(options: EvaluateOptions): Promise<EvaluationReport> {
   );
   try {
     const metrics = checkMetrics(checked.metrics, data.task);
+    checkWrittenRows(checked, data.task);
     const pair = await pairs.openPair();
     const { contextSize } = pair.info;
     const windowSize = checkWindowSize(checked.windowSize, contextSize);
-    const rows = rowsOf(checked.refreshIntervals);
+    const rows = rowsOf(checked);
     const evaluation = new Evaluation(checked, options, data, badLines, rows, metrics, pairs);
     const encoder = new ExampleEncoder(pair, { contextSize, windowSize });
     const { info } = pair;

@@ -1,6 +1,6 @@
 /** One evaluation while it goes on: what its tasks have in common. */
 
-import type { Pair, ScoreRow } from "../engine/index.js";
+import type { Pair } from "../engine/index.js";
 import type { BadLines } from "./data/bad-lines.js";
 import { nothingUsable, type OpenData } from "./data/data-source.js";
 import type { TaskRecord } from "./data/records.js";
@@ -11,7 +11,7 @@ import type { EvaluateOptions, EvaluationStage } from "./options.js";
 import type { RowMemory, RowSpeed } from "./report.js";
 import { memoryOf } from "./row-memory.js";
 import type { RowPairs } from "./row-pairs.js";
-import { usesBoth } from "./rows.js";
+import { type EvaluatedRow, usesBoth } from "./rows.js";
 import type { CheckedEvaluateOptions } from "./validation.js";
 
 /** What a task comes to. */
@@ -31,13 +31,13 @@ export class Evaluation {
     readonly callbacks: Pick<EvaluateOptions, "onProgress" | "onExample">,
     readonly data: OpenData,
     readonly badLines: BadLines,
-    readonly rows: readonly ScoreRow[],
+    readonly rows: readonly EvaluatedRow[],
     readonly metrics: readonly MetricName[],
     readonly pairs: RowPairs,
   ) {}
 
   /** Throws the signal's reason, and what the callback throws. */
-  tell(stage: EvaluationStage, done: number, total: number, row?: ScoreRow): void {
+  tell(stage: EvaluationStage, done: number, total: number, row?: EvaluatedRow): void {
     this.options.signal?.throwIfAborted();
     const fraction = total > 0 ? done / total : 1;
     this.callbacks.onProgress?.({ stage, done, total, fraction, ...(row !== undefined && { row }) });
@@ -64,7 +64,7 @@ export class Evaluation {
   }
 
   /** Every row with the pair that it runs on, those of one pair together. Gives what each needs, by row. */
-  async visitRows(visit: (row: ScoreRow, index: number, pair: Pair) => Promise<void>): Promise<RowMemory[]> {
+  async visitRows(visit: (row: EvaluatedRow, index: number, pair: Pair) => Promise<void>): Promise<RowMemory[]> {
     const memory: RowMemory[] = [];
     const order = [...this.rows.entries()].sort(([, a], [, b]) => Number(usesBoth(b)) - Number(usesBoth(a)));
     for (const [index, row] of order) {

@@ -1,12 +1,11 @@
 /** The figures of all rows and their comparisons, with intervals from one bootstrap that all of them share. */
 
-import type { ScoreRow } from "../engine/index.js";
 import { type BootstrapOptions, bootstrap, type Estimate, type Statistic } from "./bootstrap.js";
 import type { PositionRange } from "./metrics/likelihood.js";
 import type { Metric, MetricName } from "./metrics/metric.js";
 import { OutcomeTable } from "./outcome-table.js";
 import type { Figures, PositionFigures, RowComparison, RowReport } from "./report.js";
-import { usesBoth } from "./rows.js";
+import { type EvaluatedRow, usesBoth } from "./rows.js";
 
 /** Metrics by name, in the order in which they are shown. */
 export type NamedMetrics<Outcome> = readonly (readonly [name: MetricName, metric: Metric<Outcome>])[];
@@ -31,7 +30,7 @@ export class FigureTable<Outcome> {
   readonly #table: OutcomeTable<Outcome>;
 
   constructor(
-    readonly rows: readonly ScoreRow[],
+    readonly rows: readonly EvaluatedRow[],
     nExamples: number,
     readonly metrics: NamedMetrics<Outcome>,
     readonly positions: readonly PositionMetrics<Outcome>[] = [],

@@ -25,3 +25,4 @@ export type {
   RowReport,
   RowSpeed,
 } from "./report.js";
+export type { EvaluatedRow } from "./rows.js";

@@ -1,10 +1,11 @@
 /** What callers may ask of an evaluation. */
 
-import type { DecodeSource, LoadPairOptions, PrefillSource, ScoreRow } from "../engine/index.js";
+import type { DecodeQuality, DecodeSource, LoadPairOptions, PrefillSource } from "../engine/index.js";
 import type { BadLine } from "../internal/bad-line.js";
 import type { EvaluationTask } from "./data/tasks.js";
 import type { MetricName } from "./metrics/metric.js";
 import type { ExampleResult } from "./report.js";
+import type { EvaluatedRow } from "./rows.js";
 
 export type { EvaluationTask } from "./data/tasks.js";
 /** The figures; docs/eval.md has the formula of each. */
@@ -17,7 +18,7 @@ export type EvaluationStage = "loading" | "reading" | "scoring" | "generating" |
 export interface EvaluationProgress {
   readonly stage: EvaluationStage;
   /** The row that is at work, where one is. */
-  readonly row?: ScoreRow;
+  readonly row?: EvaluatedRow;
   /** Of the stage. */
   readonly done: number;
   readonly total: number;
@@ -51,6 +52,16 @@ export interface EvaluateOptions extends Loading {
   readonly task?: EvaluationTask | undefined;
   /** One more row for each: two-stage with a refresh after this many tokens, 1 to 1048576. @default none */
   readonly refreshIntervals?: readonly number[] | undefined;
+  /**
+   * Task `"generate"`: one more row for each, two-stage with a {@link DecodeOptions.refreshBudget}: above 0, at most 1.
+   * @default none
+   */
+  readonly refreshBudgets?: readonly number[] | undefined;
+  /**
+   * Task `"generate"`: one more row for each, two-stage with a {@link DecodeOptions.quality}; `"fast"` is the row
+   * `"two-stage"`. @default none
+   */
+  readonly qualities?: readonly DecodeQuality[] | undefined;
   /** Metrics to report, of the task's. @default all of the task's */
   readonly metrics?: readonly MetricName[] | undefined;
   /** Examples, from the file's beginning: 1 or more. @default all */

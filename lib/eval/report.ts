@@ -1,10 +1,11 @@
 /** What an evaluation answers: plain read-only objects that JSON can hold. */
 
-import type { AdapterInfo, ScoreRow } from "../engine/index.js";
+import type { AdapterInfo } from "../engine/index.js";
 import type { BadLine } from "../internal/bad-line.js";
 import type { Estimate } from "./bootstrap.js";
 import type { EvaluationTask } from "./data/tasks.js";
 import type { MetricName } from "./metrics/metric.js";
+import type { EvaluatedRow } from "./rows.js";
 
 /** Figures by name; one that has no value for this data is absent. */
 export type Figures = Readonly<Partial<Record<MetricName, Estimate>>>;
@@ -42,7 +43,7 @@ export interface RowMemory {
 
 /** One way of inference. */
 export interface RowReport {
-  readonly row: ScoreRow;
+  readonly row: EvaluatedRow;
   readonly figures: Figures;
   /** Task `"responses"`: by the position in the response. */
   readonly positions?: readonly PositionFigures[];
@@ -53,7 +54,7 @@ export interface RowReport {
 
 /** Two rows on the same examples: intervals are those of the paired difference. */
 export interface RowComparison {
-  readonly row: ScoreRow;
+  readonly row: EvaluatedRow;
   readonly against: "prefill" | "decode";
   /** The row's figure less the other's. */
   readonly differences: Figures;
@@ -109,7 +110,7 @@ export type ExampleResult =
   | {
       readonly task: "responses";
       readonly line: number;
-      readonly row: ScoreRow;
+      readonly row: EvaluatedRow;
       readonly tokens: number;
       /** Sum of natural logarithms. */
       readonly logProb: number;
@@ -121,7 +122,7 @@ export type ExampleResult =
   | {
       readonly task: "choices";
       readonly line: number;
-      readonly row: ScoreRow;
+      readonly row: EvaluatedRow;
       /** Natural logarithm of each choice's likelihood. */
       readonly logProbs: readonly number[];
       readonly right: readonly number[];
@@ -129,7 +130,7 @@ export type ExampleResult =
   | {
       readonly task: "generate";
       readonly line: number;
-      readonly row: ScoreRow;
+      readonly row: EvaluatedRow;
       readonly text: string;
       readonly references: readonly string[];
     };

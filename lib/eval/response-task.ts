@@ -7,6 +7,7 @@ import { chooseMetrics, responseMetrics } from "./metrics/index.js";
 import { agreement, divergence, positionRanges, type ResponseOutcome } from "./metrics/likelihood.js";
 import type { MetricName } from "./metrics/metric.js";
 import { timeRows } from "./row-timing.js";
+import { scoredRows } from "./rows.js";
 
 /** The metrics that are also told by position. */
 const positioned: readonly MetricName[] = ["agreement", "divergence"];
@@ -18,7 +19,10 @@ export async function evaluateResponses({ evaluation, encoder, pair }: TaskTools
   const table = new FigureTable(rows, examples.length, chooseMetrics(responseMetrics, metrics), positions);
   for (const [i, { line, prompt, response }] of examples.entries()) {
     evaluation.tell("scoring", i, examples.length);
-    const scored = await pair.score(prompt, [response], { rows, ...(options.signal && { signal: options.signal }) });
+    const scored = await pair.score(prompt, [response], {
+      rows: scoredRows(rows),
+      ...(options.signal && { signal: options.signal }),
+    });
     for (const [index, { row, ...outcome }] of (scored.responses[0]?.rows ?? []).entries()) {
       table.set(index, i, outcome);
       callbacks.onExample?.({ task: "responses", line, row, ...summary(outcome) });

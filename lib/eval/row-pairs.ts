@@ -3,9 +3,9 @@
  * load it. One at a time is in memory.
  */
 
-import { loadPair, type Pair, type ScoreRow } from "../engine/index.js";
+import { loadPair, type Pair } from "../engine/index.js";
 import { type PairKind, toLoadOptions } from "./loading.js";
-import { usesBoth } from "./rows.js";
+import { type EvaluatedRow, usesBoth } from "./rows.js";
 import type { CheckedEvaluateOptions } from "./validation.js";
 
 export class RowPairs implements AsyncDisposable {
@@ -32,7 +32,7 @@ export class RowPairs implements AsyncDisposable {
   }
 
   /** What the row runs on; another pair that was open is disposed. */
-  async openRow(row: ScoreRow): Promise<Pair> {
+  async openRow(row: EvaluatedRow): Promise<Pair> {
     return this.#load(this.#oneModel || usesBoth(row) ? "pair" : (row as "prefill" | "decode"));
   }
 

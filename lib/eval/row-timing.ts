@@ -1,14 +1,15 @@
 /** Times the rows of the tasks that generate nothing by themselves: short answers to the first prompts. */
 
-import type { Pair, ScoreRow } from "../engine/index.js";
+import type { Pair } from "../engine/index.js";
 import type { Evaluation } from "./evaluation.js";
 import type { RowMemory, RowSpeed } from "./report.js";
+import type { EvaluatedRow } from "./rows.js";
 import { SpeedMeter } from "./speed-meter.js";
 
 const mostPrompts = 4;
 
 /** Greedy, so that what is written is the same each time. */
-export const greedy = (row: ScoreRow) => ({ temperature: 0, ...(typeof row === "object" && row) });
+export const greedy = (row: EvaluatedRow) => ({ temperature: 0, ...(typeof row === "object" && row) });
 
 export async function timeRows(
   evaluation: Evaluation,
@@ -25,7 +26,7 @@ export async function timeRows(
     if (prompts[0]) await write(prompts[0], 2);
     for (const [i, prompt] of prompts.entries()) {
       evaluation.tell("timing", i, prompts.length, row);
-      meter.add(await write(prompt, timedTokens));
+      meter.add(await write(prompt, timedTokens), row);
     }
     speeds[index] = meter.speed;
   });

@@ -2,6 +2,7 @@
 
 import type { GenerateResult } from "../engine/index.js";
 import type { RowSpeed } from "./report.js";
+import type { EvaluatedRow } from "./rows.js";
 
 export class SpeedMeter {
   #promptTokens = 0;
@@ -9,11 +10,10 @@ export class SpeedMeter {
   #writtenTokens = 0;
   #decodeMs = 0;
 
-  add({ prefill, decode }: Pick<GenerateResult, "prefill" | "decode">): void {
+  add({ prefill, decode }: Pick<GenerateResult, "prefill" | "decode">, row: EvaluatedRow): void {
     this.#promptTokens += prefill.promptTokens;
     this.#prefillMs += prefill.ms;
-    // A token behind a refresh is the prefill model's: it takes no step of the decode model, but time.
-    this.#writtenTokens += decode.decodeSteps + decode.refreshes;
+    this.#writtenTokens += writtenTokens(decode, row);
     this.#decodeMs += decode.ms;
   }
 
@@ -27,6 +27,13 @@ export class SpeedMeter {
       decodeTokensPerSecond: perSecond(this.#writtenTokens, this.#decodeMs),
     };
   }
+}
+
+function writtenTokens(decode: GenerateResult["decode"], row: EvaluatedRow): number {
+  if (decode.verification) return decode.tokens;
+  // A token behind a refresh is the prefill model's. It takes no step of the decode model, but time; where the decode model's
+  // doubt brought the refresh, it has taken that step before.
+  return decode.decodeSteps + (typeof row === "object" && "refreshBudget" in row ? 0 : decode.refreshes);
 }
 
 /** 0 where no time has passed. */

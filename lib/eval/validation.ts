@@ -18,6 +18,7 @@ import {
   threads,
   whole,
 } from "../internal/option-schemas.js";
+import { quality, refreshBudget } from "../internal/quality-schema.js";
 import * as z from "../internal/schema.js";
 import type { EvaluationTask } from "./data/tasks.js";
 import { metricNames } from "./metrics/index.js";
@@ -40,6 +41,8 @@ const evaluateSchema = onFirstUse(() =>
       data: path(),
       task: z.optional(z.oneOf(["responses", "generate", "choices"])),
       refreshIntervals: z.withDefault(list("a list of at most 16 refresh intervals", tokens(), 0, 16), []),
+      refreshBudgets: z.withDefault(list("a list of at most 16 shares", refreshBudget(), 0, 16), []),
+      qualities: z.withDefault(list("a list of at most 16 qualities", quality(), 0, 16), []),
       metrics: z.optional(list("a list of at least one metric", z.oneOf(allMetrics), 1)),
       maxExamples: z.optional(whole(1)),
       maxTokens: z.withDefault(whole(1, maxInt32), 256),
@@ -67,11 +70,12 @@ const evaluateSchema = onFirstUse(() =>
     } satisfies SchemasOf<EvaluateOptions>)
     .check(
       z.checkedBy((context) => {
-        const { refreshIntervals, windowSize, contextSize } = context.value;
+        const { refreshIntervals, refreshBudgets, windowSize, contextSize } = context.value;
         const refuse = (option: string, message: string) =>
           context.issues.push({ code: "custom", input: context.value, path: [option], message });
         if (new Set(refreshIntervals).size < refreshIntervals.length)
           refuse("refreshIntervals", "expected different intervals");
+        if (new Set(refreshBudgets).size < refreshBudgets.length) refuse("refreshBudgets", "expected different shares");
         if (windowSize !== undefined && contextSize !== undefined && windowSize > contextSize)
           refuse("windowSize", `expected at most contextSize, ${contextSize}`);
       }),
@@ -90,6 +94,21 @@ export function checkMetrics(asked: readonly MetricName[] | undefined, task: Eva
   if (foreign !== undefined)
     throw refusedArgument("options.metrics", `expected metrics of the task "${task}": ${known.join(", ")}`, foreign);
   return asked === undefined ? known : known.filter((name) => asked.includes(name));
+}
+
+/** Throws ERR_INVALID_ARGUMENT for rows that can only write answers, in a task where tokens are scored. */
+export function checkWrittenRows(
+  { qualities, refreshBudgets }: Pick<CheckedEvaluateOptions, "qualities" | "refreshBudgets">,
+  task: EvaluationTask,
+): void {
+  if (task === "generate") return;
+  for (const [option, values] of Object.entries({ qualities, refreshBudgets }))
+    if (values.length > 0)
+      throw refusedArgument(
+        `options.${option}`,
+        'expected none but with the task "generate": what decides them is how an answer goes on',
+        JSON.stringify(values),
+      );
 }
 
 /** The window to read plain text in. Throws ERR_INVALID_ARGUMENT for one that the context cannot hold. */

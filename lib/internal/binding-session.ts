@@ -102,6 +102,8 @@ export interface NativeDecodeOptions {
   readonly preservedTokens?: readonly string[];
   /** 0: no refreshes. */
   readonly refreshInterval: number;
+  /** The share of the writing's time that refreshes may take beside it. @default none */
+  readonly refreshBudget?: number;
   /** @default "fast" */
   readonly quality?: "exact" | "near";
   /** Of `near`. */

@@ -228,6 +228,7 @@ decode_options to_decode_options(const Napi::Object & from) {
     out.max_tokens = in.size("maxTokens");
     out.special = in.flag("special");
     out.refresh_interval = in.size("refreshInterval");
+    if (in.has("refreshBudget")) out.refresh_budget.share = in.real("refreshBudget");
     if (in.has("quality"))
         out.quality.is = in.text("quality") == "exact" ? quality_options::kind::exact : quality_options::kind::near;
     if (in.has("acceptance")) out.quality.acceptance = in.real("acceptance");
@@ -235,7 +236,7 @@ decode_options to_decode_options(const Napi::Object & from) {
         out.quality.synthetic = in.real("syntheticAcceptance");
         out.quality.finds_drafts = false;
     }
-    out.deterministic = in.flag("deterministic");
+    out.deterministic = out.refresh_budget.fixed_costs = in.flag("deterministic");
     out.priority = in.integer("priority");
     out.stop = in.texts("stop");
     if (in.has("preservedTokens")) out.preserved_tokens = in.texts("preservedTokens");

@@ -88,20 +88,16 @@ kept_state cached_sequence::give_state() const {
     return std::make_shared<const std::vector<uint8_t>>(pair_.save_uncuttable(cache_, sequence_));
 }
 
-bool cached_sequence::read_rows(pair & models, const std::vector<batch_row> & rows) {
-    std::vector<llama_token> tokens;
-    std::vector<llama_pos> positions;
-    std::vector<llama_seq_id> sequences;
-    for (const batch_row & row : rows) {
-        tokens.push_back(row.token);
-        positions.push_back((llama_pos) row.cache->held_.size());
-        sequences.push_back(row.cache->sequence_);
-    }
+bool cached_sequence::read_rows(pair & models, const std::vector<batch_row> & rows, uint32_t n_each) {
+    std::vector<pair::row> all;
+    for (const batch_row & row : rows)
+        all.push_back(
+            { row.tokens, row.n, std::max(row.n, n_each), (llama_pos) row.cache->held_.size(), row.cache->sequence_ });
     const auto go_back = [&] {
         for (const batch_row & row : rows) row.cache->go_back(row.cache->held_.size());
     };
     try {
-        if (!models.read_rows(rows[0].by, tokens, positions, sequences)) {
+        if (!models.read_rows(rows[0].by, all)) {
             go_back();
             return false;
         }
@@ -111,7 +107,10 @@ bool cached_sequence::read_rows(pair & models, const std::vector<batch_row> & ro
         go_back();
         throw;
     }
-    for (const batch_row & row : rows) row.cache->took(1, row.by);
+    for (const batch_row & row : rows) {
+        row.cache->took(row.n, row.by);
+        if (row.n < n_each) row.cache->go_back(row.cache->held_.size());
+    }
     return true;
 }
 

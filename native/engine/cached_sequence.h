@@ -38,9 +38,10 @@ class cached_sequence {
     // pair::read throws, which leaves it likewise.
     bool read(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits);
 
-    // The next token of each of several sequences is read in one batch, the logits of all wanted; row i's are
-    // llama.cpp's i-th. All are read in one context. False: it was aborted. Otherwise as `read`.
-    static bool read_rows(pair & models, const std::vector<batch_row> & rows);
+    // The next tokens of each of several sequences are read in one batch, the logits of all wanted. All are read in one
+    // context. False: it was aborted. Otherwise as `read`. `n_each`: of each sequence so many are read at least, with
+    // something behind its own that is taken back: only where sequences can be cut.
+    static bool read_rows(pair & models, const std::vector<batch_row> & rows, uint32_t n_each = 0);
 
     // Reads up to `most` tokens of what is owed, a micro-batch at most; `text` are the sequence's tokens from its
     // beginning. The number of tokens read, nothing if it was aborted. Throws what pair::read throws.
@@ -73,6 +74,8 @@ class cached_sequence {
     // Remembers the state, for a memory that cannot be cut: a later cut goes back to here at little cost. There is one
     // mark, the last. Nothing may be owed.
     void mark();
+    // Whether a cut goes back to here: it was marked, or needs no mark.
+    bool is_marked() const { return pair_.can_cut() || marked_ == held_; }
 
     // Becomes a copy of another sequence of the same cache, its mark included.
     void copy(const cached_sequence & from);

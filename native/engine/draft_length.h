@@ -7,7 +7,8 @@
 // k + 1.
 #pragma once
 
-#include <algorithm>
+#include "measured_cost.h"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -31,26 +32,8 @@ class draft_costs {
     double check_ms(uint32_t n) const;
 
   private:
-    struct measured {
-        double ms = 0;
-        uint32_t n = 0;
-
-        // The first read of a size makes its graph, which says little about the next.
-        bool is_known() const { return n >= 2; }
-        // What is slower than before is often the machine's other work.
-        void saw(double now) {
-            n = std::min(n + 1, 1000u);
-            if (n == 1)
-                ms = now;
-            else if (n == 2)
-                ms = std::min(ms, now);
-            else
-                ms += (now - ms) * (now < ms ? 0.5 : 0.125);
-        }
-    };
-
-    std::array<measured, most_drafted + 2> checks_{};  // by tokens
-    measured draft_;
+    std::array<measured_cost, most_drafted + 2> checks_{};  // by tokens
+    measured_cost draft_;
 };
 
 // One answer's.

@@ -8,6 +8,7 @@
 #include "answer_parser.h"
 #include "cache_pool.h"
 #include "chat_templates.h"
+#include "decode_task.h"
 #include "examples.h"
 #include "options.h"
 #include "pair.h"

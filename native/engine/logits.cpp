@@ -2,6 +2,8 @@
 
 #include "failure.h"
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 
@@ -41,6 +43,29 @@ void check_logits(const float * logits, int32_t n, const char * side, size_t n_r
                                        : "are not finite") +
                       "; its weights are broken, or its arithmetic overflows",
                   { { "model", side }, { "position", n_read } });
+}
+
+float doubt_of(const float * logits, int32_t n) {
+    // Lanes of their own, so that the compiler can use vector instructions.
+    constexpr int32_t n_lanes = 8;
+    constexpr float none = -std::numeric_limits<float>::infinity();
+    float best[n_lanes], second[n_lanes];
+    std::fill_n(best, n_lanes, none);
+    std::fill_n(second, n_lanes, none);
+    const auto see = [&](int32_t lane, float value) {
+        const float lower = value < best[lane] ? value : best[lane];
+        second[lane] = lower > second[lane] ? lower : second[lane];
+        best[lane] = value > best[lane] ? value : best[lane];
+    };
+    int32_t i = 0;
+    for (; i + n_lanes <= n; i += n_lanes)
+        for (int32_t lane = 0; lane < n_lanes; lane++) see(lane, logits[i + lane]);
+    for (; i < n; i++) see(i % n_lanes, logits[i]);
+    for (int32_t lane = 1; lane < n_lanes; lane++) {
+        see(0, best[lane]);
+        see(0, second[lane]);
+    }
+    return second[0] == none ? 0 : std::exp(second[0] - best[0]);
 }
 
 }  // namespace overfill

@@ -14,4 +14,8 @@ bool are_logits(const float * logits, int32_t n);
 // before them.
 void check_logits(const float * logits, int32_t n, const char * side, size_t n_read);
 
+// How near the second most likely token is to the likeliest: its probability in shares of the other's, from 0 (sure) to
+// 1. One pass over logits that were checked.
+float doubt_of(const float * logits, int32_t n);
+
 }  // namespace overfill

@@ -197,8 +197,16 @@ struct quality_options {
     // For benchmarks, as models of random weights agree on nothing: a drafted token stays with this probability,
     // whatever the models say. Negative: no such thing.
     float synthetic = -1.0f;
+    // Always so many tokens are drafted, so that nothing depends on measured times; 0: as many as pay.
+    uint32_t fixed_draft = 0;
 
     bool verifies() const { return is != kind::fast; }
+};
+
+// See refresh_budget.h.
+struct refresh_budget_options {
+    double share = 0;          // of the time that writing takes, which refreshes may take beside it; 0: none
+    bool fixed_costs = false;  // as if they were the same on every machine, so that an answer does not depend on times
 };
 
 struct decode_options {
@@ -209,7 +217,8 @@ struct decode_options {
     bool special = false;  // render control tokens as text
     // The texts of tokens that are rendered even so, that which ends the answer included.
     std::vector<std::string> preserved_tokens;
-    uint32_t refresh_interval = 0;    // tokens of the answer after which the prefill model reads them again; 0: never
+    uint32_t refresh_interval = 0;  // tokens of the answer after which the prefill model reads them again; 0: never
+    refresh_budget_options refresh_budget;
     bool deterministic = false;       // computed alone, whatever other sessions do: batches change the last bits
     int32_t priority = 0;             // the higher, the sooner; see prefill_options
     std::optional<pair_side> writer;  // none: the one that the session has switched to

@@ -4,6 +4,7 @@
 #include "cell_wiping.h"
 #include "clock.h"
 #include "failure.h"
+#include "image_tokens.h"
 #include "llama_log.h"
 #include "memory_lending.h"
 #include "memory_size.h"
@@ -37,6 +38,7 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
     if (!options.prefix_directory.empty()) const prefix_folder writable(options.prefix_directory);
     models_ = load_and_compare(options, load_depth::weights, on_progress);
     pieces_ = std::make_shared<token_pieces>(vocab());
+    has_image_tokens_ = leaves_image_tokens(prefill_model());
     for (compared_writer & model : models_.writers)
         for_writer(options, model.name, [&] { choose_handover(model.plan, options.handover); });
     pool_ = std::make_unique<compute_pool>(options.n_threads);
@@ -180,6 +182,12 @@ batch_costs & pair::costs(pair_side side) {
     return context(side) == prefill_.get() ? prefill_costs_ : writer_of(side).costs;
 }
 
+double pair::token_ratio(pair_side writer) const {
+    const uint64_t n_reads = models_.prefill_traits.n_bytes,
+                   n_writes = models_.writers.at(decode_index(writer)).traits.n_bytes;
+    return n_writes > 0 ? std::max(1.0, (double) n_reads / (double) n_writes) : 1.0;
+}
+
 void pair::begin_piece(std::optional<double> answers_ms) {
     most_now_ = UINT32_MAX;
     if (!answers_ms) return;
@@ -212,17 +220,19 @@ bool pair::read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos 
     return run_batch(by);
 }
 
-bool pair::read_rows(pair_side by, const std::vector<llama_token> & tokens, const std::vector<llama_pos> & positions,
-                     const std::vector<llama_seq_id> & sequences) {
+bool pair::read_rows(pair_side by, const std::vector<row> & rows) {
     llama_batch & batch = batch_of(by);
-    batch.n_tokens = (int32_t) tokens.size();
-    for (size_t i = 0; i < tokens.size(); i++) {
-        batch.token[i] = tokens[i];
-        batch.pos[i] = positions[i];
-        batch.n_seq_id[i] = 1;
-        batch.seq_id[i][0] = sequences[i];
-        batch.logits[i] = 1;
+    int32_t at = 0;
+    for (const row & one : rows) {
+        for (uint32_t i = 0; i < one.n_read; i++, at++) {
+            batch.token[at] = one.tokens[std::min(i, one.n - 1)];
+            batch.pos[at] = one.position + (llama_pos) i;
+            batch.n_seq_id[at] = 1;
+            batch.seq_id[at][0] = one.sequence;
+            batch.logits[at] = i < one.n;
+        }
     }
+    batch.n_tokens = at;
     return run_batch(by);
 }
 
@@ -253,6 +263,7 @@ bool pair::run_batch(pair_side by) {
         n_tokens_[by != pair_side::prefill] += (uint64_t) batch.n_tokens;
         n_batches_[by != pair_side::prefill]++;
         if (by != pair_side::prefill) meters_->decode_batch_sizes.add(batch.n_tokens);
+        if (has_image_tokens_) remove_image_tokens(ctx, batch);
         return true;
     case 2: return false;
     case -2: throw failure(error_code::out_of_memory, "not enough memory for a step of inference: " + errors);

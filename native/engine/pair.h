@@ -14,6 +14,7 @@
 #include "piece_size.h"
 #include "prefix_cache.h"
 #include "prefix_files.h"
+#include "refresh_budget.h"
 #include "second_thread.h"
 #include "sequence_state.h"
 #include "token_pieces.h"
@@ -99,10 +100,21 @@ class pair {
     bool read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos position, llama_seq_id sequence,
               uint32_t n_logits);
 
-    // The same for one token of each of several sequences, with the logits of all. Row i is read at `positions[i]` of
-    // `sequences[i]`.
-    bool read_rows(pair_side by, const std::vector<llama_token> & tokens, const std::vector<llama_pos> & positions,
-                   const std::vector<llama_seq_id> & sequences);
+    // The same for the next tokens of each of several sequences, with the logits of all. So many are read of each, the
+    // last again and again where there are fewer: llama.cpp then makes one micro-batch of sequences in separate
+    // streams, which it cannot of rows that are not of one length.
+    struct row {
+        const llama_token * tokens;
+        uint32_t n, n_read;
+        llama_pos position;
+        llama_seq_id sequence;
+    };
+    bool read_rows(pair_side by, const std::vector<row> & rows);
+    // What it can read at once there: tokens, and those of them whose logits are wanted.
+    uint32_t most_in_rows() const { return std::max(info_.batch_size, info_.max_sessions); }
+    uint32_t most_logits_of_rows() const { return std::max(most_logits, info_.max_sessions); }
+    // Whether each sequence has its cells to itself.
+    bool in_streams() const { return can_cut_ && !has_pool(); }
 
     // The switch: makes the sequence readable for a writer. Its first n_kept tokens are there already. Throws what
     // translate_handover::run throws; the writer's own cache then holds those n_kept.
@@ -124,6 +136,11 @@ class pair {
     draft_costs & costs_of_drafts(pair_side by) {
         return by == pair_side::prefill ? prefill_draft_costs_ : writer_of(by).drafts;
     }
+
+    // Of refreshes of what a decode model wrote.
+    refresh_costs & costs_of_refreshes(pair_side writer) { return writer_of(writer).refreshes; }
+    // How much more the prefill model takes for one token than a decode model, as far as their sizes tell.
+    double token_ratio(pair_side writer) const;
 
     // Nothing is to be read for now: lets the threads sleep.
     void rest();
@@ -171,6 +188,7 @@ class pair {
         std::unique_ptr<translate_handover> back;  // made when it is first needed
         batch_costs costs;
         draft_costs drafts;
+        refresh_costs refreshes;
         bool apart = false;  // see runs_apart
     };
 
@@ -211,6 +229,7 @@ class pair {
     second_thread second_;
     bool is_computing_ = false;  // the prefill context, on the second thread
     bool can_cut_ = true;
+    bool has_image_tokens_ = false;  // see image_tokens.h
     std::function<void()> make_room_;
     piece_size beside_answers_;
     uint32_t most_now_ = UINT32_MAX;

@@ -8,41 +8,82 @@
 
 namespace overfill {
 
-// One token of each task's session in one batch of one writer's.
-static void read_batch(pair & models, const scheduler::row_request * requests, size_t n) {
-    const pair_side by = requests[0].row.by;
-    if (n < 2 || !models.costs(by).pays(n)) return;
+namespace {
+
+using requests = std::vector<scheduler::row_request>;
+
+// Those of [begin, end) that go into one batch, and how many tokens are read of each.
+struct batch_of_rows {
+    size_t end;
+    uint32_t n_each = 0;  // 0: its own
+    size_t n_tokens = 0, n_read = 0;
+};
+
+batch_of_rows fit(const pair & models, const requests & all, size_t begin, size_t end) {
+    const uint32_t n_context = models.info().context_size;
+    batch_of_rows out{ begin };
+    uint32_t longest = 0;
+    bool has_room = models.in_streams();
+    for (; out.end < end; out.end++) {
+        const batch_row & row = all[out.end].row;
+        const uint32_t longer = std::max(longest, row.n);
+        const size_t n_tokens = out.n_tokens + row.n, n_rows = out.end + 1 - begin;
+        if (n_tokens > models.most_logits_of_rows() || n_rows * longer > models.most_in_rows()) break;
+        longest = longer;
+        out.n_tokens = n_tokens;
+    }
+    for (size_t i = begin; i < out.end; i++) has_room = has_room && all[i].row.cache->size() + longest <= n_context;
+    if (has_room) out.n_each = longest;
+    out.n_read = has_room ? longest * (out.end - begin) : out.n_tokens;
+    return out;
+}
+
+// The next tokens of each task's session in one batch of one context. What does not fit in is left to the tasks.
+void read_batch(pair & models, requests & all, size_t begin, size_t end) {
+    const pair_side by = all[begin].row.by;
+    const batch_of_rows batch = fit(models, all, begin, end);
+    std::vector<batch_row> rows;
+    std::vector<uint32_t> lengths;
     const stopwatch watch;
     try {
-        std::vector<batch_row> rows;
-        for (size_t i = 0; i < n; i++) rows.push_back(requests[i].row);
-        if (!cached_sequence::read_rows(models, rows)) return;
+        for (size_t i = begin; i < batch.end; i++) {
+            rows.push_back(all[i].row);
+            lengths.push_back(all[i].row.n);
+        }
+        if (rows.size() < 2 || !models.costs(by).pays(batch.n_read, lengths)) return;
+        if (!cached_sequence::read_rows(models, rows, batch.n_each)) return;
     } catch (...) {
         return;  // whose fault it is shows when each reads alone
     }
     llama_context * ctx = models.context(by);
     llama_synchronize(ctx);
     const double ms = watch.milliseconds();
-    models.costs(by).saw(n, ms);
-    for (size_t i = 0; i < n; i++) {
-        const auto & [task, row] = requests[i];
-        if (const float * logits = llama_get_logits_ith(ctx, (int32_t) i))
-            task->got_row(logits, ms, n);
-        else
-            row.cache->cut(row.cache->size() - 1);
+    models.costs(by).saw(batch.n_read, ms);
+    int32_t first = 0;
+    for (size_t i = begin; i < batch.end; i++) {
+        const batch_row & row = all[i].row;
+        if (const float * logits = llama_get_logits_ith(ctx, first)) {
+            all[i].by->got_row({ logits, first, ms, (double) row.n / (double) batch.n_tokens });
+            all[i].was_read = true;
+        } else {
+            row.cache->cut(row.cache->size() - row.n);
+        }
+        first += (int32_t) std::max(row.n, batch.n_each);
     }
 }
 
+}  // namespace
+
 // A batch for each context, since a second one would take the place of the first one's logits.
-void read_rows(pair & models, std::vector<scheduler::row_request> & requests) {
+void read_rows(pair & models, requests & all) {
     const auto place = [&](const scheduler::row_request & request) {
         // llama.cpp makes one micro-batch of sequences that follow one another.
         return std::make_pair(models.context(request.row.by), request.row.cache->sequence());
     };
-    std::sort(requests.begin(), requests.end(), [&](const auto & a, const auto & b) { return place(a) < place(b); });
-    for (size_t begin = 0, end = 0; begin < requests.size(); begin = end) {
-        while (end < requests.size() && place(requests[end]).first == place(requests[begin]).first) end++;
-        read_batch(models, &requests[begin], end - begin);
+    std::sort(all.begin(), all.end(), [&](const auto & a, const auto & b) { return place(a) < place(b); });
+    for (size_t begin = 0, end = 0; begin < all.size(); begin = end) {
+        while (end < all.size() && place(all[end]).first == place(all[begin]).first) end++;
+        read_batch(models, all, begin, end);
     }
 }
 

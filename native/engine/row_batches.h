@@ -1,4 +1,5 @@
-// The next tokens of several sessions in one batch of each writer, where that pays (batch_costs).
+// The next tokens of several sessions in one batch of each model, where that pays (batch_costs): a token of each
+// answer, and the drafts that are checked.
 #pragma once
 
 #include "pair.h"

@@ -129,7 +129,44 @@ scheduler::round scheduler::next_round(bool beside) {
         tasks & list = ask(**item, wish) ? out.with_rows : out.turns;
         list.splice(list.end(), ready_, item);
     }
+    hold_checks(out);
     return out;
+}
+
+// Rounds that a check waits at most. Drafts are no longer.
+static constexpr uint32_t most_held = 16;
+
+// Checks of several answers in one batch cost little more than one, and come together once they have waited for each
+// other. Nobody's time is lost: the others' drafts have to be made in any case.
+void scheduler::hold_checks(round & current) {
+    const auto is = [](const row_request & request, batch_row::part what) { return request.row.is == what; };
+    const auto any = [&](batch_row::part what) {
+        return std::any_of(current.rows.begin(), current.rows.end(), [&](const auto & one) { return is(one, what); });
+    };
+    if (!any(batch_row::part::check)) return;
+    const bool drafts = any(batch_row::part::draft);
+    size_t n_left = 0;
+    for (const row_request & request : current.rows) {
+        const bool holds = is(request, batch_row::part::check) && drafts && request.by->n_held_ < most_held;
+        request.by->n_held_ = holds ? request.by->n_held_ + 1 : 0;
+        if (!holds) {
+            current.rows[n_left++] = request;
+            continue;
+        }
+        const auto held = std::find_if(current.with_rows.begin(), current.with_rows.end(),
+                                       [&](const auto & item) { return item.get() == request.by; });
+        ready_.splice(ready_.end(), current.with_rows, held);
+    }
+    current.rows.erase(current.rows.begin() + (std::ptrdiff_t) n_left, current.rows.end());
+}
+
+void scheduler::put_back_unread(round & current) {
+    for (const row_request & request : current.rows) {
+        if (request.was_read) continue;
+        const auto unread = std::find_if(current.with_rows.begin(), current.with_rows.end(),
+                                         [&](const auto & item) { return item.get() == request.by; });
+        current.turns.splice(current.turns.begin(), current.with_rows, unread);
+    }
 }
 
 void scheduler::take_turns(tasks & current, uint64_t n_wakes, std::unique_lock<std::mutex> & lock) {
@@ -172,6 +209,7 @@ void scheduler::run_round(round & current, std::unique_lock<std::mutex> & lock) 
         lock.unlock();
         hooks_.read_rows(current.rows);
         lock.lock();
+        put_back_unread(current);
         // After a stop no turns follow, and a second one must not find tasks that have gone.
         running_.clear();
     }

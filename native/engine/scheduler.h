@@ -30,11 +30,23 @@ namespace overfill {
 class cached_sequence;
 struct task_counts;
 
-// The next token of a sequence, and who reads it.
+// The next tokens of a sequence, and who reads them.
 struct batch_row {
     cached_sequence * cache;
-    llama_token token;
+    const llama_token * tokens;  // valid until the sequence's task has its turn
+    uint32_t n;
     pair_side by;
+    // A draft that is checked later, or that check. Checks wait for the drafts that others are about to complete, so
+    // that they are read together.
+    enum class part { token, draft, check } is = part::token;
+};
+
+// What a row's reading gave.
+struct read_row {
+    const float * logits;  // of its first token
+    int32_t first;         // llama.cpp's number for these, from which on those of its other tokens are numbered
+    double milliseconds;   // of the whole batch
+    double share;          // of that, the row's
 };
 
 class task {
@@ -58,7 +70,7 @@ class task {
             piece,  // reads a piece of a text
         };
         kind is = kind::turn;
-        // Of a token: what its writer would have to read for it, if it may be read along with others'.
+        // Of a token: what would have to be read for it, if it may be read along with others'.
         std::optional<batch_row> row;
         // Of a piece: an answer waits for it.
         bool within_answer = false;
@@ -70,12 +82,7 @@ class task {
     virtual wish next() const noexcept { return {}; }
 
     // Engine thread, right before the step: the row was read and gave these logits, which are valid for the step.
-    // `n_rows` were read in that time.
-    virtual void got_row(const float * logits, double milliseconds, size_t n_rows) {
-        (void) logits;
-        (void) milliseconds;
-        (void) n_rows;
-    }
+    virtual void got_row(const read_row & row) { (void) row; }
 
     // Engine thread. The task is over without having been done.
     virtual void fail(const failure & error) noexcept = 0;
@@ -92,6 +99,7 @@ class task {
 
     std::atomic<bool> aborted_{ false };
     uint64_t arrived_ = 0;  // counted by the scheduler
+    uint32_t n_held_ = 0;   // rounds that its row has waited for others
 };
 
 class scheduler {
@@ -100,6 +108,9 @@ class scheduler {
     struct row_request {
         task * by;
         batch_row row;
+        // Set by who reads: it was read. The others' steps come after those of the tasks whose rows were, since they
+        // may read over what these were given.
+        bool was_read = false;
     };
 
     // What the scheduler does not do itself; any may be missing. All run on the engine thread and must not throw.
@@ -108,8 +119,8 @@ class scheduler {
         std::function<void()> on_exit;
         // No task is ready any more.
         std::function<void()> on_idle;
-        // Reads the rows of several tasks and gives each its own. Where it fails it gives nothing, and the tasks read
-        // by themselves.
+        // Reads the rows of several tasks and gives each its own; of each context one batch at most. Where it fails it
+        // gives nothing, and the tasks read by themselves.
         std::function<void(std::vector<row_request> &)> read_rows;
         // Around the step that reads a piece. `answers_ms`: what the tokens of the round took; nothing if no answer is
         // being written.
@@ -158,6 +169,8 @@ class scheduler {
     tasks::iterator next_piece();
     bool any_beside() const;
     round next_round(bool beside);
+    void hold_checks(round & current);
+    void put_back_unread(round & current);
     void run_round(round & current, std::unique_lock<std::mutex> & lock);
     void run_piece(tasks & piece, const std::optional<double> & answers_ms, std::unique_lock<std::mutex> & lock);
     void run_round_beside(std::unique_lock<std::mutex> & lock);

@@ -180,50 +180,6 @@ void session::begin_decode(std::optional<pair_side> writer) {
     }
 }
 
-bool session::refresh_is_due(uint32_t interval) const {
-    // There is nothing that the prefill model has not read itself.
-    if (writer_ == pair_side::prefill && n_clean() == cache_.size()) return false;
-    return interval > 0 && tokens_.size() - refreshed_at() >= interval;
-}
-
-refresh_step session::refresh_some() {
-    const stopwatch watch;
-    cache_.cut(n_clean());
-    refresh_step step;
-    if (owes()) {
-        step.aborted = !catch_up();
-        step.milliseconds = watch.milliseconds();
-        return step;
-    }
-    const uint32_t n_left = (uint32_t) tokens_.size() - cache_.size();
-    const uint32_t n = std::min(n_left, piece_of(pair_side::prefill));
-    const bool last = n == n_left;
-    // Nothing is left where all was read, and then there was no room to hand it over.
-    if (n_left == 0 || cache_.read(pair_side::prefill, &tokens_[cache_.size()], n, last ? 1 : 0)) {
-        step.n_tokens = n;
-        refresh_begun_ = true;
-        if (last && n_left > 0) remember_logits(refreshed_logits_);
-    } else {
-        step.aborted = true;
-    }
-    {
-        const std::lock_guard<std::mutex> lock(stats_mutex_);
-        stats_.n_prefill_tokens += step.n_tokens;
-        stats_.n_refreshed_tokens += step.n_tokens;
-        stats_.prefill_ms += watch.milliseconds();
-    }
-    step.done = last && !step.aborted;
-    if (step.done) {
-        switch_caches(writer_);
-        cache_.mark();
-        refreshes_.push_back(cache_.size());
-        refresh_begun_ = false;
-        n_before_refreshed_ = cache_.size();
-    }
-    step.milliseconds = watch.milliseconds();
-    return step;
-}
-
 const float * session::next_logits(uint32_t & n_steps, const float * given) {
     const stopwatch watch;
     n_steps = 0;
@@ -254,7 +210,7 @@ const float * session::next_logits(uint32_t & n_steps, const float * given) {
 std::optional<batch_row> session::next_row() {
     cached_sequence & cache = cache_of(writer_);
     if (cache.n_owed() > 0 || cache.size() + 1 != tokens_.size()) return std::nullopt;
-    return batch_row{ &cache, tokens_.back(), writer_ };
+    return batch_row{ &cache, &tokens_.back(), 1, writer_ };
 }
 
 void session::append(llama_token token) { tokens_.push_back(token); }
@@ -290,13 +246,8 @@ void session::retract(uint32_t n) {
     // Where the last decode began, the answer may have been cut inside a character.
     unfinished_text_ = tokens_.size() == n_before_decode_ ? unfinished_text_before_ : "";
     const uint32_t n_left = (uint32_t) tokens_.size();
-    const bool all_gone = n_left == n_before_answer_, has_logits = all_gone || n_left == n_before_refreshed_;
-    // A refresh that a reader has not got to is taken back as well, or what comes next would depend on how far the
-    // writer was ahead: the decode model then reads from the refresh before it on.
-    bool undo_refresh = std::exchange(refresh_begun_, false);
-    for (; !refreshes_.empty() && refreshes_.back() + (has_logits ? 0 : 1) > n_left; undo_refresh = true)
-        refreshes_.pop_back();
-    if (refreshes_.empty() || refreshes_.back() != n_before_refreshed_) n_before_refreshed_ = 0;
+    const bool all_gone = n_left == n_before_answer_, has_logits = all_gone;
+    const bool undo_refresh = drop_refreshes(n_left);
     n_checked_ = std::min(n_checked_, has_logits ? n_left : n_left - 1);
     // The answer begins again from the prefill's logits, or goes on from those of the last refresh, or when the decode
     // model has read its last token anew.

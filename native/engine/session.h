@@ -60,6 +60,16 @@ class session {
     // Lets the prefill model read a micro-batch of them again, and hands the cache over after the last. Throws what
     // hand_over throws. After an abort or a failure the answer can go on all the same, and the refresh is still due.
     refresh_step refresh_some();
+    // The tokens behind the last that the prefill model has read.
+    uint32_t n_unread() const;
+    // Whether it can read the newest of them again and leave the others as they are.
+    bool refreshes_in_part() const { return pair_.shares(writer_) && pair_.can_cut(); }
+    // The refresh that follows is of the newest n tokens, or of all where it cannot be in part.
+    void begin_newest(uint32_t n);
+    // Takes it back, done or not, where no token was chosen since: who goes on with the answer may not want it.
+    void take_back_newest();
+    // Of a token among many that the prefill model reads; 0: not known.
+    double prompt_token_ms() const;
     // The logits of the next token, from the prefill model right after a switch or a refresh, else from the writer
     // after it has read what it has not yet: the last token, or more after a refresh that was cut short and where
     // another wrote before. Null if the step was aborted. Valid until the pair's next step. `n_steps`: tokens that the
@@ -79,9 +89,10 @@ class session {
     }
     // These logits, or null. Throws what check_logits throws.
     const float * kept_logits() const;
-    // The text's last token as a row of the prefill model, and the last of n_drafted + 1 tokens as one of the writer.
-    std::optional<batch_row> next_row_by_prefill();
-    std::optional<batch_row> next_draft_row(size_t n_drafted, llama_token last);
+    // What a check reads, once it has begun: the text's last token and the draft, if there is one. And the last of
+    // n_drafted + 1 tokens as a row of the writer's: null for the text's own.
+    std::optional<batch_row> next_check(const std::vector<llama_token> & tokens);
+    std::optional<batch_row> next_draft_row(size_t n_drafted, const llama_token * last);
     // Whether a draft can begin with its first row.
     bool drafts_at_once() const { return pair_.shares(writer_) && pair_.can_cut(); }
     // Lets the writer go on from what the prefill model has read. Throws what hand_over throws.
@@ -90,11 +101,12 @@ class session {
     const float * read_draft(llama_token token);
     // Throws what check_logits throws.
     void check_draft_logits(const float * logits);
-    // Takes the draft's cells back and lets the prefill model read the text's last token and the draft. False: it was
-    // aborted.
-    bool verify(const std::vector<llama_token> & draft);
-    // Behind the i-th of these tokens. Valid until the pair's next step. Throws what check_logits throws.
-    const float * verified_logits(uint32_t i);
+    // Takes the draft's cells back, for the prefill model to read the text's last token and the draft in their place.
+    void begin_check();
+    // It does. False: it was aborted.
+    bool verify(const std::vector<llama_token> & tokens);
+    // By llama.cpp's number. Valid until the pair's next step. Throws what check_logits throws.
+    const float * verified_logits(int32_t i);
     // What was read behind the text, or behind its last token but one, is given up.
     void give_up_behind_text() { forget_from((uint32_t) tokens_.size()); }
     void end_verify() { forget_from((uint32_t) tokens_.size() - 1); }
@@ -154,6 +166,8 @@ class session {
     uint32_t refreshed_at() const {
         return std::max(refreshes_.empty() ? n_before_answer_ : refreshes_.back(), n_checked_);
     }
+    // Forgets the refreshes that no token of the first n came of; whether there were any. The cells are the caller's.
+    bool drop_refreshes(uint32_t n);
     void remember_logits(std::vector<float> & logits);
     void distrust_caches();
     pair & pair_;
@@ -167,6 +181,7 @@ class session {
     uint32_t n_before_answer_ = 0;             // the tokens that first_logits_ follow
     std::vector<uint32_t> refreshes_;          // tokens there were at each refresh of this answer
     bool refresh_begun_ = false;               // one that is not done has read something
+    bool reads_newest_ = false;                // it is of the newest tokens only
     uint32_t n_checked_ = 0;                   // tokens up to the last that a check of a draft has read
     std::vector<float> refreshed_logits_;      // of the token after the last refresh
     uint32_t n_before_refreshed_ = 0;          // the tokens that they follow; 0: none

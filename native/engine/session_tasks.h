@@ -2,14 +2,10 @@
 // one call of its completion, on the engine thread.
 #pragma once
 
-#include "answer_text.h"
 #include "completion.h"
 #include "prompt.h"
-#include "sampler.h"
 #include "scheduler.h"
 #include "session_slot.h"
-#include "token_stream.h"
-#include "verified_decoding.h"
 
 #include <functional>
 #include <memory>
@@ -56,48 +52,6 @@ class switch_task final : public task {
     slot_ptr slot_;
     std::optional<pair_side> writer_;
     completion<handover_report> end_;
-};
-
-class decode_task final : public task {
-  public:
-    decode_task(slot_ptr slot, pair & models, decode_options options, std::shared_ptr<token_stream> stream);
-    turn step() override;
-    wish next() const noexcept override;
-    void got_row(const float * logits, double milliseconds, size_t n_rows) override;
-    void fail(const failure & error) noexcept override;
-
-  private:
-    bool begin();
-    turn write();
-    std::optional<llama_token> unless_it_ends(std::optional<llama_token> token);
-    turn generate();
-    turn generate_verified(const std::function<turn(finish_reason)> & end);
-    std::optional<finish_reason> take(llama_token token, const float * logits);
-    turn give_turn();
-    bool needs_piece() const;
-    bool is_over() const;
-    bool is_behind_reader() const;
-    uint32_t n_left() const;
-    void book_verification() noexcept;
-    turn finish(finish_reason reason);
-    bool give();
-    void end_early() noexcept;
-
-    slot_ptr slot_;
-    pair & pair_;
-    decode_options options_;
-    std::shared_ptr<token_stream> stream_;
-    std::optional<sampler> sampler_;
-    std::optional<answer_text> text_;
-    decode_chunk piece_;                                  // reused
-    std::vector<std::vector<token_log_prob>> log_probs_;  // of the tokens not given yet
-    uint32_t n_tokens_ = 0;
-    answer_clock clock_;
-    bool refreshing_ = false;
-    const float * given_ = nullptr;  // the logits of a row that was read with others'
-    double given_ms_ = 0;            // its share of what that took
-    std::optional<verified_decoding> verified_;
-    decode_result result_;
 };
 
 // Takes tokens at the end of the text away: session::retract or session::truncate.

@@ -14,15 +14,18 @@ const float * session::kept_logits() const {
     return kept.data();
 }
 
-std::optional<batch_row> session::next_row_by_prefill() {
+std::optional<batch_row> session::next_check(const std::vector<llama_token> & tokens) {
     if (owes() || cache_.size() + 1 != tokens_.size()) return std::nullopt;
-    return batch_row{ &cache_, tokens_.back(), pair_side::prefill };
+    // Of what cannot be cut, a check goes back to its mark.
+    if (tokens.size() > 1 && !cache_.is_marked()) return std::nullopt;
+    if (tokens.size() < 2) return batch_row{ &cache_, &tokens_.back(), 1, pair_side::prefill };
+    return batch_row{ &cache_, tokens.data(), (uint32_t) tokens.size(), pair_side::prefill, batch_row::part::check };
 }
 
-std::optional<batch_row> session::next_draft_row(size_t n_drafted, llama_token last) {
+std::optional<batch_row> session::next_draft_row(size_t n_drafted, const llama_token * last) {
     cached_sequence & cache = cache_of(writer_);
     if (owes() || cache.n_owed() > 0 || cache.size() + 1 != tokens_.size() + n_drafted) return std::nullopt;
-    return batch_row{ &cache, last, writer_ };
+    return batch_row{ &cache, last ? last : &tokens_.back(), 1, writer_, batch_row::part::draft };
 }
 
 void session::begin_draft() {
@@ -49,18 +52,22 @@ void session::check_draft_logits(const float * logits) {
     }
 }
 
-bool session::verify(const std::vector<llama_token> & draft) {
-    const uint32_t n_read = (uint32_t) tokens_.size() - 1;
-    forget_from(n_read);
-    std::vector<llama_token> row = { tokens_.back() };
-    row.insert(row.end(), draft.begin(), draft.end());
-    const uint32_t n = (uint32_t) row.size();
-    if (n > 1) cache_.mark();
-    return cache_.read(pair_side::prefill, row.data(), n, n);
+void session::begin_check() {
+    end_verify();
+    cache_.mark();
 }
 
-const float * session::verified_logits(uint32_t i) {
-    const float * logits = llama_get_logits_ith(pair_.prefill_context(), (int32_t) i);
+bool session::verify(const std::vector<llama_token> & tokens) {
+    const uint32_t n = (uint32_t) tokens.size();
+    if (n > 1)
+        begin_check();
+    else
+        end_verify();
+    return cache_.read(pair_side::prefill, tokens.data(), n, n);
+}
+
+const float * session::verified_logits(int32_t i) {
+    const float * logits = llama_get_logits_ith(pair_.prefill_context(), i);
     try {
         if (!logits) throw failure(error_code::internal, "the check of a draft gave no logits");
         check_logits(logits, llama_vocab_n_tokens(pair_.vocab()), "prefill", tokens_.size());

@@ -15,7 +15,7 @@ static constexpr uint32_t n_drafted_always = 3;
 verified_decoding::verified_decoding(pair & models, session & target, const decode_options & options, uint32_t seed)
     : pair_(models), session_(target), quality_(options.quality),
       writes_alone_(models.context(target.writer()) == models.prefill_context()), seed_(seed),
-      length_(options.deterministic ? n_drafted_always : 0) {}
+      length_(options.deterministic ? n_drafted_always : options.quality.fixed_draft) {}
 
 // A repetition may be just what the user's penalties are against. An exact answer's are judged with them.
 bool verified_decoding::finds_drafts(const sampler & chooser) const {
@@ -25,6 +25,7 @@ bool verified_decoding::finds_drafts(const sampler & chooser) const {
 void verified_decoding::plan(const sampler & chooser, uint32_t most) {
     const size_t n_text = session_.tokens().size();
     n_before_ = (uint32_t) n_text;
+    check_.clear();
     const uint32_t n_batch = std::min(pair_.batch_size(pair_side::prefill), most_logits);
     // A check gives one token more than it keeps, and reads one more.
     const uint32_t n_most = (uint32_t) std::min<size_t>(
@@ -35,19 +36,26 @@ void verified_decoding::plan(const sampler & chooser, uint32_t most) {
         for (uint32_t i = 0; i < n; i++) draft_.push_back({ found_[i], std::nullopt });
         n_wanted_ = n;
         is_found_ = true;
-        return;
+        return complete_draft();
     }
     n_wanted_ = writes_alone_ ? 0 : length_.choose(costs(), n_most);
 }
 
-std::optional<batch_row> verified_decoding::next_row() const {
-    if (session_.has_kept_logits() || has_rows()) return std::nullopt;
-    if (n_wanted_ == 0) return session_.next_row_by_prefill();
-    if (draft_.size() == n_wanted_ || !(begun_ || session_.drafts_at_once())) return std::nullopt;
-    return session_.next_draft_row(draft_.size(), draft_.empty() ? session_.tokens().back() : draft_.back().token);
+// The draft is all that it is going to be.
+void verified_decoding::complete_draft() {
+    check_ = { session_.tokens().back() };
+    for (const drafted & one : draft_) check_.push_back(one.token);
+    if (!session_.owes()) session_.begin_check();
 }
 
-bool verified_decoding::read(sampler & chooser, const float * given, double given_ms) {
+std::optional<batch_row> verified_decoding::next_row() const {
+    if (session_.has_kept_logits() || has_rows()) return std::nullopt;
+    if (draft_.size() == n_wanted_) return session_.next_check(check_);
+    if (!(begun_ || session_.drafts_at_once())) return std::nullopt;
+    return session_.next_draft_row(draft_.size(), draft_.empty() ? nullptr : &draft_.back().token);
+}
+
+bool verified_decoding::read(sampler & chooser, const std::optional<read_row> & given) {
     book_check();
     i_row_ = n_rows_ = n_judged_now_ = n_kept_now_ = 0;
     first_row_ = session_.kept_logits();
@@ -55,15 +63,7 @@ bool verified_decoding::read(sampler & chooser, const float * given, double give
         n_rows_ = 1;
         return true;
     }
-    if (given && n_wanted_ == 0) {
-        chooser.end_draft();
-        costs().saw_check(1, given_ms);
-        sums_.n_checks++;
-        first_row_ = given;
-        n_rows_ = 1;
-        return true;
-    }
-    if (draft_.size() == n_wanted_) return verify(chooser);
+    if (draft_.size() == n_wanted_) return verify(chooser, given);
 
     const stopwatch watch;
     if (!begun_) {
@@ -73,11 +73,12 @@ bool verified_decoding::read(sampler & chooser, const float * given, double give
         draft_ms_ = 0;
     }
     const llama_token last = draft_.empty() ? session_.tokens().back() : draft_.back().token;
-    const float * logits = given ? given : session_.read_draft(last);
+    const float * logits = given ? given->logits : session_.read_draft(last);
     if (!logits) return false;
     n_draft_steps_++;
     take_draft(chooser, logits);
-    draft_ms_ += watch.milliseconds() + (given ? given_ms : 0);
+    draft_ms_ += watch.milliseconds() + (given ? given->milliseconds * given->share : 0);
+    if (draft_.size() == n_wanted_) complete_draft();
     return true;
 }
 
@@ -108,17 +109,22 @@ void verified_decoding::take_draft(sampler & chooser, const float * logits) {
     if (ends || chooser.over()) n_wanted_ = (uint32_t) draft_.size();
 }
 
-bool verified_decoding::verify(sampler & chooser) {
+bool verified_decoding::verify(sampler & chooser, const std::optional<read_row> & given) {
     chooser.end_draft();
-    const stopwatch watch;
-    std::vector<llama_token> tokens;
-    for (const drafted & one : draft_) tokens.push_back(one.token);
-    if (!session_.verify(tokens)) return false;
-    n_rows_ = (uint32_t) tokens.size() + 1;
-    session_.verified_logits(0);  // waits for a device
-    n_checked_ = n_rows_;
-    check_ms_ = watch.milliseconds();
-    if (n_rows_ == 1) pair_.costs(pair_side::prefill).saw(1, check_ms_);
+    if (draft_.empty()) check_ = { session_.tokens().back() };
+    const uint32_t n = (uint32_t) check_.size();
+    if (given) {
+        first_of_check_ = given->first;
+        check_ms_ = given->milliseconds * given->share;
+    } else {
+        const stopwatch watch;
+        if (!session_.verify(check_)) return false;
+        first_of_check_ = 0;
+        session_.verified_logits(0);  // waits for a device
+        check_ms_ = watch.milliseconds();
+        pair_.costs(pair_side::prefill).saw(n, check_ms_);
+    }
+    n_rows_ = n_checked_ = n;
     if (begun_ && !draft_.empty()) costs().saw_draft(draft_ms_ / (double) draft_.size());
     sums_.n_checks++;
     sums_.n_drafted_tokens += (uint32_t) draft_.size();
@@ -136,13 +142,14 @@ void verified_decoding::drop_draft(sampler & chooser) {
     chooser.end_draft();
     session_.end_verify();
     draft_.clear();
+    check_.clear();
     begun_ = false;
     n_wanted_ = 0;
 }
 
 verified_decoding::chosen verified_decoding::choose(sampler & chooser) {
     const uint32_t i = i_row_++;
-    const float * logits = first_row_ ? first_row_ : session_.verified_logits(i);
+    const float * logits = first_row_ ? first_row_ : session_.verified_logits(first_of_check_ + (int32_t) i);
     if (first_row_ || i == draft_.size()) return { own_token(chooser, logits), logits };
     const std::optional<llama_token> token = judge(chooser, draft_[i], logits);
     const bool kept = token == draft_[i].token;

@@ -29,9 +29,9 @@ class verified_decoding {
 
     // What the next `read` would read, if it can be read along with others' rows.
     std::optional<batch_row> next_row() const;
-    // Gets nearer to has_rows(), by one read at most. `given`: the logits of next_row(), which was read and took that
-    // long; null: it was not. False: it was aborted. Throws what the reading throws; then nothing has changed.
-    bool read(sampler & chooser, const float * given, double given_ms);
+    // Gets nearer to has_rows(), by one read at most. `given`: next_row() was read, and this is what it gave. False: it
+    // was aborted. Throws what the reading throws; then nothing has changed.
+    bool read(sampler & chooser, const std::optional<read_row> & given);
 
     // The next token, from these logits; nothing: the answer ends here. The sampler must accept it and the session
     // append it before the next call.
@@ -60,7 +60,8 @@ class verified_decoding {
     uint32_t position() const { return (uint32_t) (session_.tokens().size() - session_.n_before_answer()); }
     void plan(const sampler & chooser, uint32_t most);
     void take_draft(sampler & chooser, const float * logits);
-    bool verify(sampler & chooser);
+    void complete_draft();
+    bool verify(sampler & chooser, const std::optional<read_row> & given);
     void book_check();
     draft_costs & costs() { return pair_.costs_of_drafts(session_.writer()); }
     bool finds_drafts(const sampler & chooser) const;
@@ -76,14 +77,16 @@ class verified_decoding {
 
     uint32_t n_wanted_ = 0;  // of the draft
     std::vector<drafted> draft_;
-    bool is_found_ = false;  // it was found in the text
-    bool begun_ = false;     // session and sampler know of the draft
+    std::vector<llama_token> check_;  // of a draft that is complete: what is read to check it
+    bool is_found_ = false;           // it was found in the text
+    bool begun_ = false;              // session and sampler know of the draft
     double draft_ms_ = 0;
     std::vector<llama_token> found_;  // what the text proposes, used or not
     uint32_t n_before_ = 0;           // tokens of the text when the draft was planned
 
     uint32_t i_row_ = 0, n_rows_ = 0;
     const float * first_row_ = nullptr;  // null: they are those of the check
+    int32_t first_of_check_ = 0;         // llama.cpp's number of its first row
     uint32_t n_judged_now_ = 0, n_kept_now_ = 0;
     double check_ms_ = 0;     // what the last check took, not booked yet
     uint32_t n_checked_ = 0;  // the tokens that it read

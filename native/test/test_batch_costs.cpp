@@ -6,12 +6,12 @@ using namespace overfill;
 
 TEST("a batch is tried before anything is known, and kept while it costs less than its rows one by one") {
     batch_costs costs;
-    CHECK(costs.pays(2));
+    CHECK(costs.pays(2, { 1, 1 }));
     costs.saw(2, 15);
-    CHECK(costs.pays(2));
+    CHECK(costs.pays(2, { 1, 1 }));
     costs.saw(1, 10);
-    for (int i = 0; i < 200; i++) CHECK(costs.pays(2));
-    CHECK(costs.pays(9));
+    for (int i = 0; i < 200; i++) CHECK(costs.pays(2, { 1, 1 }));
+    CHECK(costs.pays(9, std::vector<uint32_t>(9, 1)));
 }
 
 TEST("a batch that costs more is refused, and tried again now and then") {
@@ -20,10 +20,23 @@ TEST("a batch that costs more is refused, and tried again now and then") {
     costs.saw(2, 25);
     costs.saw(8, 40);
     int n_tried = 0;
-    for (int i = 0; i < 640; i++) n_tried += costs.pays(2);
+    for (int i = 0; i < 640; i++) n_tried += costs.pays(2, { 1, 1 });
     CHECK_EQUAL(n_tried, 10);
-    CHECK(costs.pays(8));
+    CHECK(costs.pays(8, std::vector<uint32_t>(8, 1)));
     // It has become cheaper.
     for (int i = 0; i < 20; i++) costs.saw(2, 12);
-    CHECK(costs.pays(2));
+    CHECK(costs.pays(2, { 1, 1 }));
+}
+
+TEST("checks of several tokens are compared with what each costs alone") {
+    batch_costs costs;
+    costs.saw(4, 14);
+    costs.saw(3, 13);
+    costs.saw(8, 20);
+    // Read as four of each.
+    CHECK(costs.pays(8, { 4, 3 }));
+    costs.saw(12, 50);
+    CHECK(!costs.pays(12, { 4, 4, 3 }));
+    // Nobody knows what five cost.
+    CHECK(costs.pays(12, { 5, 4, 3 }));
 }

@@ -96,13 +96,17 @@ void run_rounds(pair_options options, float tolerance) {
         std::mt19937 random(first_seed + (uint32_t) n_rounds);
         program_manner manner;
         manner.deterministic = tolerance == 0 || random() % 4 == 0;
-        manner.refresh_interval = random() % 2 == 0 ? 2 + random() % 7 : 0;
+        if (const uint32_t chance = random() % 4; chance == 0)
+            manner.refresh_interval = 2 + random() % 7;
+        else if (chance == 1)
+            manner.refresh_budget = 0.25 * (double) (1 + random() % 4);
         if (options.batch_size > 1) manner.most_prompt = 60;
         const auto programs = random_programs(random, 1 + options.more_writers.size(), manner);
         const auto told = [&](const std::string & what) {
             report(false, __FILE__, __LINE__,
                    "OVERFILL_FUZZ_SEED=" + std::to_string(first_seed + n_rounds) + ", refreshed every " +
-                       std::to_string(manner.refresh_interval) + ": " + what);
+                       std::to_string(manner.refresh_interval) + ", budget " + std::to_string(manner.refresh_budget) +
+                       ": " + what);
         };
         std::vector<program_run> runs;
         try {

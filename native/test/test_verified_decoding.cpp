@@ -211,6 +211,59 @@ TEST("several exact answers at once are what each is alone, in a pool too") {
     }
 }
 
+TEST("checks of several answers are read in one batch, and an abort leaves the others") {
+    const writers_case f;
+    for (const uint32_t pool : { 0u, 1024u }) {
+        for (const handover_choice choice : { handover_choice::share, handover_choice::translate }) {
+            pair_options options = precise(f.options());
+            options.max_sessions = 4;
+            options.handover = choice;
+            options.cache_tokens = pool;
+            const auto pair = load(options);
+            std::vector<answer> wanted;
+            for (uint32_t i = 0; i < 4; i++) {
+                const auto session = create_session(*pair);
+                prefill(*session, some_tokens(30 + i, i));
+                hand_over(*session);
+                wanted.push_back(decode(*session, watched(80, prefill_side)));
+                dispose(*session);
+            }
+            // Whether batches pay is measured, and a machine that does something else may say that they do not.
+            bool joined = false;
+            for (int attempt = 0; attempt < 5 && !joined; attempt++) {
+                std::vector<std::shared_ptr<session_handle>> sessions;
+                std::vector<std::shared_ptr<token_stream>> streams;
+                for (uint32_t i = 0; i < 4; i++) {
+                    sessions.push_back(create_session(*pair));
+                    prefill(*sessions[i], some_tokens(30 + i, i));
+                    hand_over(*sessions[i]);
+                }
+                const uint64_t n_before = pair->metrics().n_prefill_batches;
+                for (uint32_t i = 0; i < 4; i++) {
+                    decode_options asked = exact(watched(80));
+                    asked.quality.fixed_draft = i == 3 ? 2 : 3;
+                    streams.push_back(sessions[i]->decode(asked, [] {}));
+                }
+                uint32_t n_checks = 0;
+                for (uint32_t i = 0; i < 4; i++) {
+                    if (i == 1 && attempt % 2 == 0) sessions[1]->abort();
+                    const answer got = drain(*streams[i], [] { std::this_thread::yield(); });
+                    n_checks += got.result.verification->n_checks;
+                    if (got.result.reason == finish_reason::abort) {
+                        CHECK(got.tokens.size() < 80u);
+                        CHECK(std::equal(got.tokens.begin(), got.tokens.end(), wanted[i].tokens.begin()));
+                    } else {
+                        CHECK(close(got, wanted[i]));
+                    }
+                }
+                joined = pair->metrics().n_prefill_batches - n_before <= n_checks / 2;
+                for (const auto & session : sessions) dispose(*session);
+            }
+            CHECK(joined);
+        }
+    }
+}
+
 TEST("an exact answer goes on where another ended, was cut or taken back") {
     const writers_case f;
     for (const handover_choice choice : { handover_choice::share, handover_choice::translate }) {

@@ -139,7 +139,7 @@ test("every flag reaches the option of the API that it stands for", async (t) =>
     ..."--repeat-penalty 1.1 --presence-penalty -1 --frequency-penalty 2 --repeat-last-n -1 --seed 5".split(" "),
     ..."--max-tokens 9 --stop x --stop y --grammar g --logit-bias 3=-1 --context 512 --threads 3 --batch 64".split(" "),
     ..."--gpu off --gpu-layers 4 --cache-type-k q8_0 --cache-type-v f32 --flash-attention off".split(" "),
-    ..."--handover translate --ignore-eos --special --refresh-interval 16".split(" "),
+    ..."--handover translate --ignore-eos --special --refresh-interval 16 --refresh-budget 0.05".split(" "),
     ..."--dry-multiplier 0.8 --dry-base 2 --dry-allowed-length 3 --dry-penalty-last-n -1".split(" "),
     ..."--dry-sequence-breaker a --dry-sequence-breaker b --xtc-probability 0.5 --xtc-threshold 0.2".split(" "),
     ..."--top-n-sigma 1 --dynatemp-range 0.3 --dynatemp-exponent 2 --mirostat 2 --mirostat-tau 4".split(" "),
@@ -178,6 +178,7 @@ test("every flag reaches the option of the API that it stands for", async (t) =>
     ignoreEos: true,
     special: true,
     refreshInterval: 16,
+    refreshBudget: 0.05,
   });
   const load = toLoadOptions(flags, demoPair);
   t.deepEqual(load, {

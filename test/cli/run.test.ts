@@ -124,8 +124,8 @@ test.serial("with refreshes the summary tells how many tokens were read again, a
   const args = ["run", "-p", demoPrompt, "--ignore-eos", "--max-tokens", "20", "--refresh-interval"];
   const often = await runCommand([...args, "8"]);
   t.is(often.exitCode, 0);
-  t.regex(often.stderr, /^refresh +16 tokens .* 2 times$/m);
-  t.regex((await runCommand([...args, "19"])).stderr, /^refresh +19 tokens .* once$/m);
+  t.regex(often.stderr, /^refresh +16 tokens .* 2 times, [\d.]+% more time$/m);
+  t.regex((await runCommand([...args, "19"])).stderr, /^refresh +19 tokens .* once, [\d.]+% more time$/m);
   t.notRegex((await runCommand([...args, "20"])).stderr, /^refresh/m);
 });
 
@@ -136,6 +136,18 @@ test.serial("an exact answer is the full model's, and the summary tells what bec
   t.regex(exact.stderr, /^drafts +\d+ tokens? +\d+ kept and \d+ replaced in \d+ checks$/m);
   // The demo pair's models agree on this prompt.
   t.is(exact.stdout, (await runCommand(args)).stdout);
+});
+
+test.serial("--refresh-budget is a share, and not beside a quality that is checked", async (t) => {
+  const args = ["run", "-p", demoPrompt, "--ignore-eos", "--max-tokens", "60", "--refresh-budget"];
+  const fine = await runCommand([...args, "1"]);
+  t.is(fine.exitCode, 0);
+  const wrong = await runCommand([...args, "1.5"]);
+  t.is(wrong.exitCode, 2);
+  t.regex(wrong.stderr, /--refresh-budget: expected a number above 0, up to 1; got 1\.5/);
+  const both = await runCommand([...args, "0.1", "--quality", "exact"]);
+  t.is(both.exitCode, 2);
+  t.regex(both.stderr, /--refresh-budget: expected none with a quality that the prefill model checks/);
 });
 
 const qualities = [

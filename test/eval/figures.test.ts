@@ -4,12 +4,12 @@ import test from "ava";
 import { FigureTable, type NamedMetrics } from "../../lib/eval/figures.js";
 import { agreement, divergence, perplexity, type ResponseOutcome } from "../../lib/eval/metrics/likelihood.js";
 import { meanOf } from "../../lib/eval/metrics/metric.js";
-import { rowsOf, usesBoth } from "../../lib/eval/rows.js";
-import type { ScoreRow } from "../../lib/index.js";
+import { rowsOf, scoredRows, usesBoth } from "../../lib/eval/rows.js";
+import type { EvaluatedRow } from "../../lib/index.js";
 import { mulberry32 } from "../support/random.js";
 
 const options = { confidence: 0.95, resamples: 400, seed: 3 };
-const rows: readonly ScoreRow[] = rowsOf([8]);
+const rows: readonly EvaluatedRow[] = rowsOf({ refreshIntervals: [8], refreshBudgets: [], qualities: [] });
 
 const score: NamedMetrics<number> = [["f1", meanOf((value: number) => value)]];
 
@@ -23,6 +23,14 @@ async function figuresOf(scores: readonly (readonly number[])[], names = rows) {
 test("there are three rows, and one for each refresh", (t) => {
   t.deepEqual(rows, ["prefill", "decode", "two-stage", { refreshInterval: 8 }]);
   t.deepEqual(rows.map(usesBoth), [false, false, true, true]);
+  const more = {
+    refreshIntervals: [8],
+    refreshBudgets: [0.1],
+    qualities: ["fast", "exact", { acceptance: 0.5 }],
+  } as const;
+  const written = [{ refreshBudget: 0.1 }, { quality: "exact" }, { quality: { acceptance: 0.5 } }] as const;
+  t.deepEqual(rowsOf(more), [...rows, ...written]);
+  t.deepEqual(scoredRows(rowsOf(more)), rows as never);
 });
 
 test("each row has its mean, two-stage rows their differences and the paper's relative improvement", async (t) => {

@@ -1,7 +1,7 @@
 /** What the tests of evaluation have in common: a pair of tiny models, and data for each task. */
 
 import { join } from "node:path";
-import type { Estimate, EvaluateOptions, EvaluationReport, MetricName, ScoreRow } from "../../lib/index.js";
+import type { Estimate, EvaluatedRow, EvaluateOptions, EvaluationReport, MetricName } from "../../lib/index.js";
 import { quiet } from "../engine/fixtures.js";
 import { writeTinyModel } from "../support/tiny-model.js";
 import { somePairs, someText, tinyShape, writeLines } from "../train/fixtures.js";
@@ -44,12 +44,12 @@ export const short = {
 } as const satisfies Partial<EvaluateOptions>;
 
 /** Of a row; NaN where there is none. */
-export function figureOf({ rows }: EvaluationReport, row: ScoreRow, metric: MetricName): number {
+export function figureOf({ rows }: EvaluationReport, row: EvaluatedRow, metric: MetricName): number {
   return rows.find((report) => isSame(report.row, row))?.figures[metric]?.value ?? Number.NaN;
 }
 
-export function isSame(a: ScoreRow, b: ScoreRow): boolean {
-  return typeof a === "object" && typeof b === "object" ? a.refreshInterval === b.refreshInterval : a === b;
+export function isSame(a: EvaluatedRow, b: EvaluatedRow): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
 }
 
 export const nothing: Estimate = { value: 0, low: 0, high: 0 };

@@ -9,6 +9,7 @@ import {
   type BenchWay,
   bench,
   type Estimate,
+  type EvaluatedRow,
   type EvaluateOptions,
   type EvaluationProgress,
   type EvaluationReport,
@@ -18,7 +19,6 @@ import {
   evaluate,
   type MetricName,
   type RowReport,
-  type ScoreRow,
 } from "../../lib/index.js";
 
 /** Code that is checked, never run. */
@@ -69,7 +69,7 @@ test("string unions name what there is", (t) => {
     "loading" | "reading" | "scoring" | "generating" | "timing" | "resampling"
   >();
   expectTypeOf<ExampleResult["task"]>().toEqualTypeOf<EvaluationTask>();
-  expectTypeOf<RowReport["row"]>().toEqualTypeOf<ScoreRow>();
+  expectTypeOf<RowReport["row"]>().toEqualTypeOf<EvaluatedRow>();
   expectTypeOf<keyof RowReport["figures"]>().toEqualTypeOf<MetricName>();
   expectTypeOf<EvaluationReport["badLines"]>().toEqualTypeOf<readonly BadLine[]>();
   t.pass();

@@ -16,6 +16,8 @@ const wrong: readonly (readonly [name: keyof EvaluateOptions, ...values: readonl
   ["data", undefined, ...notPaths],
   ["task", "perplexity", "", 1, null],
   ["refreshIntervals", 8, [0], [1.5], ["8"], [8, 8], Array.from({ length: 17 }, (_, i) => i + 1), [1_048_577], null],
+  ["refreshBudgets", 0.1, [0], [1.1], ["0.1"], [0.1, 0.1], null],
+  ["qualities", "exact", ["best"], [0.3], [{ acceptance: 0 }], null],
   ["metrics", "f1", [], ["F1"], [1], null],
   ["maxExamples", ...notCounts],
   ["maxTokens", ...notCounts, 2 ** 31],

@@ -54,10 +54,10 @@ void prune_quietly(const prune_options & options) {
 
 }  // namespace
 
-std::string quantised_copy(const std::string & path, const std::string & folder) {
+std::string quantised_copy(const std::string & path, const std::string & folder, llama_ftype type) {
     const std::string copy = in(folder, "quantised.gguf");
     llama_model_quantize_params params = llama_model_quantize_default_params();
-    params.ftype = LLAMA_FTYPE_MOSTLY_Q8_0;
+    params.ftype = type;
     params.nthread = 1;
     // Of these norms llama.cpp does not know that they are norms, and its CPU back end cannot add quantised ones.
     const llama_model_tensor_override kept[] = { { "ple_norm_.*", GGML_TYPE_F32 }, { nullptr, GGML_TYPE_COUNT } };

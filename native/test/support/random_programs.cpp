@@ -45,7 +45,7 @@ class drawing {
                                              kind::retract,  kind::abort_prefill, kind::abort_decode, kind::retract,
                                              kind::hand_over };
         const kind is = weighted[below((uint32_t) std::size(weighted))];
-        if (is == kind::abort_prefill && manner_.refresh_interval > 0) return kind::prefill;
+        if (is == kind::abort_prefill && manner_.refreshes()) return kind::prefill;
         if (is != kind::fork) return is;
         if (depth == 2 || n_left_ == 0) return kind::decode;
         n_left_--;
@@ -57,7 +57,7 @@ class drawing {
         out.is = is;
         out.count = 1 + below(is == kind::prefill ? manner_.most_prompt : is == kind::retract ? 4 : 16);
         out.seed = random_();
-        out.refresh = manner_.refresh_interval > 0 || below(2) == 0;
+        out.refresh = manner_.refreshes() || below(2) == 0;
         out.temperature = below(2) == 0 ? 0.0f : 1.0f;
         if (is == kind::hand_over || below(2) == 0) out.writer = (pair_side) below((uint32_t) n_writers_ + 1);
         if (is == kind::decode || is == kind::leave) {
@@ -65,7 +65,7 @@ class drawing {
             if (last_seed_ && below(3) == 0) out.seed = *last_seed_;
             last_seed_ = out.seed;
             // Drawn answers would depend on how many tokens were drafted, and so on times.
-            out.exact = out.temperature == 0 && manner_.refresh_interval == 0 && below(2) == 0;
+            out.exact = out.temperature == 0 && !manner_.refreshes() && below(2) == 0;
         }
         // These leave no trace of a seed, or another one.
         if (is == kind::abort_decode || is == kind::fork) last_seed_.reset();

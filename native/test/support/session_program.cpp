@@ -58,7 +58,8 @@ decode_options options_of(const session_move & move, const program_manner & mann
     out.sampling.n_log_probs = (int32_t) n_likeliest;
     out.deterministic = manner.deterministic;
     out.refresh_interval = manner.refresh_interval;
-    if (manner.refresh_interval == 0) out.writer = move.writer;
+    out.refresh_budget = { manner.refresh_budget, /*fixed_costs*/ true };
+    if (!manner.refreshes()) out.writer = move.writer;
     if (move.exact) out.quality.is = quality_options::kind::exact;
     return out;
 }

@@ -47,6 +47,8 @@ struct session_program {
 struct program_manner {
     bool deterministic = true;
     uint32_t refresh_interval = 0;
+    double refresh_budget = 0;
+    bool refreshes() const { return refresh_interval > 0 || refresh_budget > 0; }
     uint32_t most_prompt = 12;  // tokens
 };
 

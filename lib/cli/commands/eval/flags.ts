@@ -1,7 +1,7 @@
 /** `overfill eval`: its flags, and what they mean to the API. */
 
 import { type Command, Option } from "@commander-js/extra-typings";
-import type { PrefillSource } from "../../../engine/index.js";
+import type { DecodeQuality, PrefillSource } from "../../../engine/index.js";
 import type { EvaluateOptions, MetricName } from "../../../eval/index.js";
 import { adapterFlags, decodeFileOf } from "../../adapter-flags.js";
 import {
@@ -16,6 +16,7 @@ import {
   outputFlags,
   parseNumber,
   parseNumbers,
+  parseQuality,
   toDecodeSource,
   toFlashAttention,
   toGpu,
@@ -61,6 +62,12 @@ export function addEvalCommand(program: Command) {
       "also two-stage with a refresh after every n tokens; a list such as 8,32",
       parseNumbers,
     )
+    .option(
+      "--refresh-budget <shares>",
+      "also answers with such a budget for refreshes; a list such as 0.05,0.1",
+      parseNumbers,
+    )
+    .option("--quality <list>", "also answers of such a quality; a list such as exact,0.3", parseQualities)
     .option("--metrics <names>", "metrics to report, with commas between them (default: all of the task's)", parseNames)
     .option("--max-tokens <n>", "maximum tokens of a generated answer (default: 256)", parseNumber)
     .option("--stop <text>", "end a generated answer before this text; repeatable", appendText)
@@ -89,6 +96,11 @@ function parseNames(text: string): readonly MetricName[] {
   return text.split(",") as MetricName[];
 }
 
+/** Qualities with commas between them. */
+function parseQualities(text: string): readonly DecodeQuality[] {
+  return text.split(",").map(parseQuality);
+}
+
 /** Options of `evaluate`, but the signal and the callbacks. */
 export function toEvaluateOptions(flags: EvalFlags): EvaluateOptions {
   const decode = decodeFileOf(flags.prefill, flags);
@@ -103,6 +115,8 @@ export function toEvaluateOptions(flags: EvalFlags): EvaluateOptions {
     data: flags.data,
     task: flags.task,
     refreshIntervals: flags.refresh,
+    refreshBudgets: flags.refreshBudget,
+    qualities: flags.quality,
     metrics: flags.metrics,
     maxExamples: flags.maxExamples,
     maxTokens: flags.maxTokens,

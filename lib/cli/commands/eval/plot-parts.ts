@@ -1,7 +1,6 @@
 /** What the plots of an evaluation have in common: a colour for each row, and the legend. */
 
-import type { ScoreRow } from "../../../engine/index.js";
-import type { EvaluationReport, RowReport } from "../../../eval/index.js";
+import type { EvaluatedRow, EvaluationReport, RowReport } from "../../../eval/index.js";
 import { chartTitle } from "../../chart.js";
 import { nameOfRow } from "./words.js";
 
@@ -10,7 +9,7 @@ const colors = { prefill: "#3d7a4a", decode: "#8a8f98", "two-stage": "#2f6f9f" }
 const refreshColors = ["#e0a13c", "#c0563b", "#8e3563", "#5b2a86"];
 
 /** A colour for each row, in their order. */
-export function colorsOf(rows: readonly { readonly row: ScoreRow }[]): string[] {
+export function colorsOf(rows: readonly { readonly row: EvaluatedRow }[]): string[] {
   let refreshes = 0;
   return rows.map(({ row }) =>
     typeof row === "object" ? (refreshColors[refreshes++ % refreshColors.length] ?? "#000000") : colors[row],

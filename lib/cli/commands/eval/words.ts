@@ -1,11 +1,12 @@
 /** The words and numbers in which an evaluation is told: of rows, metrics and figures. */
 
-import type { ScoreRow } from "../../../engine/index.js";
-import type { EvaluationTask, MetricName } from "../../../eval/index.js";
+import type { EvaluatedRow, EvaluationTask, MetricName } from "../../../eval/index.js";
 
-export function nameOfRow(row: ScoreRow): string {
-  if (typeof row === "object") return `refresh ${row.refreshInterval}`;
-  return row === "two-stage" ? row : `${row} alone`;
+export function nameOfRow(row: EvaluatedRow): string {
+  if (typeof row === "string") return row === "two-stage" ? row : `${row} alone`;
+  if ("refreshInterval" in row) return `refresh ${row.refreshInterval}`;
+  if ("refreshBudget" in row) return `budget ${row.refreshBudget}`;
+  return row.quality === "exact" ? row.quality : `acceptance ${row.quality.acceptance}`;
 }
 
 export const metricWords: Readonly<Record<MetricName, string>> = {
