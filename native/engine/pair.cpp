@@ -217,13 +217,15 @@ bool pair::read(pair_side by, const llama_token * tokens, uint32_t n, llama_pos 
         batch.seq_id[i][0] = sequence;
         batch.logits[i] = i + n_logits >= n;
     }
-    return run_batch(by);
+    return run_batch(by, n);
 }
 
 bool pair::read_rows(pair_side by, const std::vector<row> & rows) {
     llama_batch & batch = batch_of(by);
     int32_t at = 0;
+    uint32_t n_tokens = 0;
     for (const row & one : rows) {
+        n_tokens += one.n;
         for (uint32_t i = 0; i < one.n_read; i++, at++) {
             batch.token[at] = one.tokens[std::min(i, one.n - 1)];
             batch.pos[at] = one.position + (llama_pos) i;
@@ -233,10 +235,10 @@ bool pair::read_rows(pair_side by, const std::vector<row> & rows) {
         }
     }
     batch.n_tokens = at;
-    return run_batch(by);
+    return run_batch(by, n_tokens);
 }
 
-bool pair::run_batch(pair_side by) {
+bool pair::run_batch(pair_side by, uint32_t n_tokens) {
     llama_context * ctx = context(by);
     const llama_batch & batch = batch_of(by);
     if (is_computing_ && ctx == prefill_.get())
@@ -260,9 +262,9 @@ bool pair::run_batch(pair_side by) {
     for (; status == 1 && make_room_; status = compute(ctx, decode)) make_room_();
     switch (status) {
     case 0:
-        n_tokens_[by != pair_side::prefill] += (uint64_t) batch.n_tokens;
+        n_tokens_[by != pair_side::prefill] += n_tokens;
         n_batches_[by != pair_side::prefill]++;
-        if (by != pair_side::prefill) meters_->decode_batch_sizes.add(batch.n_tokens);
+        if (by != pair_side::prefill) meters_->decode_batch_sizes.add(n_tokens);
         if (has_image_tokens_) remove_image_tokens(ctx, batch);
         return true;
     case 2: return false;

@@ -193,7 +193,7 @@ class pair {
     };
 
     llama_batch & batch_of(pair_side by) { return batches_[context(by) != prefill_.get()]; }
-    bool run_batch(pair_side by);
+    bool run_batch(pair_side by, uint32_t n_tokens);
     int32_t compute(llama_context * ctx, const std::function<int32_t()> & decode);
     void synchronize(const llama_context * ctx) const;
     void with_room(const std::function<void()> & write);

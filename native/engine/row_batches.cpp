@@ -4,7 +4,7 @@
 #include "clock.h"
 
 #include <algorithm>
-#include <utility>
+#include <tuple>
 
 namespace overfill {
 
@@ -38,8 +38,9 @@ batch_of_rows fit(const pair & models, const requests & all, size_t begin, size_
     return out;
 }
 
-// The next tokens of each task's session in one batch of one context. What does not fit in is left to the tasks.
-void read_batch(pair & models, requests & all, size_t begin, size_t end) {
+// The next tokens of each task's session in one batch of one context. What does not fit in is left to the tasks. False:
+// nothing was read.
+bool read_batch(pair & models, requests & all, size_t begin, size_t end) {
     const pair_side by = all[begin].row.by;
     const batch_of_rows batch = fit(models, all, begin, end);
     std::vector<batch_row> rows;
@@ -50,10 +51,10 @@ void read_batch(pair & models, requests & all, size_t begin, size_t end) {
             rows.push_back(all[i].row);
             lengths.push_back(all[i].row.n);
         }
-        if (rows.size() < 2 || !models.costs(by).pays(batch.n_read, lengths)) return;
-        if (!cached_sequence::read_rows(models, rows, batch.n_each)) return;
+        if (rows.size() < 2 || !models.costs(by).pays(batch.n_read, lengths)) return false;
+        if (!cached_sequence::read_rows(models, rows, batch.n_each)) return false;
     } catch (...) {
-        return;  // whose fault it is shows when each reads alone
+        return false;  // whose fault it is shows when each reads alone
     }
     llama_context * ctx = models.context(by);
     llama_synchronize(ctx);
@@ -70,20 +71,29 @@ void read_batch(pair & models, requests & all, size_t begin, size_t end) {
         }
         first += (int32_t) std::max(row.n, batch.n_each);
     }
+    return true;
 }
 
 }  // namespace
 
-// A batch for each context, since a second one would take the place of the first one's logits.
+// A batch for each context, since a second one would take the place of the first one's logits. Single tokens and longer
+// checks do not go together: where rows are filled up to the longest, each single one would become as long.
 void read_rows(pair & models, requests & all) {
     const auto place = [&](const scheduler::row_request & request) {
         // llama.cpp makes one micro-batch of sequences that follow one another.
-        return std::make_pair(models.context(request.row.by), request.row.cache->sequence());
+        return std::make_tuple(models.context(request.row.by), request.row.n > 1, request.row.cache->sequence());
     };
     std::sort(all.begin(), all.end(), [&](const auto & a, const auto & b) { return place(a) < place(b); });
     for (size_t begin = 0, end = 0; begin < all.size(); begin = end) {
-        while (end < all.size() && place(all[end]).first == place(all[begin]).first) end++;
-        read_batch(models, all, begin, end);
+        size_t checks = begin;
+        for (; end < all.size() && std::get<0>(place(all[end])) == std::get<0>(place(all[begin])); end++)
+            checks += all[end].row.n == 1;
+        const bool checks_first = end - checks > checks - begin;
+        const auto read = [&](bool longer) {
+            return longer ? checks < end && read_batch(models, all, checks, end)
+                          : begin < checks && read_batch(models, all, begin, checks);
+        };
+        if (!read(checks_first)) read(!checks_first);
     }
 }
 

@@ -137,7 +137,7 @@ scheduler::round scheduler::next_round(bool beside) {
 static constexpr uint32_t most_held = 16;
 
 // Checks of several answers in one batch cost little more than one, and come together once they have waited for each
-// other. Nobody's time is lost: the others' drafts have to be made in any case.
+// other. What is computed meanwhile, the others' drafts, has to be computed in any case.
 void scheduler::hold_checks(round & current) {
     const auto is = [](const row_request & request, batch_row::part what) { return request.row.is == what; };
     const auto any = [&](batch_row::part what) {
