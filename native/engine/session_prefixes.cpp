@@ -145,10 +145,11 @@ void session::prefill_run::give_files(uint32_t from) {
     prefix_files & files = *s.pair_.prefix_files();
     for (n_given_ = std::max(n_given_, from / block * block); n_given_ + block <= position(); n_given_ += block) {
         const prefix_place & place = place_of(n_given_);
-        if (files.has(place, prefix_part::rows)) continue;
+        const reading how = n_given_ + block <= s.cache_.n_whole() ? reading::whole : reading::any;
+        // What was read in whole micro-batches is good for more, and takes the other's place.
+        if (how != reading::whole && files.has(place, prefix_part::rows)) continue;
         shared_bytes rows(block * s.pair_.prefix_bytes_per_token());
         s.cache_.give_rows(n_given_, n_given_ + block, rows.data());
-        const reading how = n_given_ + block <= s.cache_.n_whole() ? reading::whole : reading::any;
         files.write_rows(place, text_.data() + n_given_, how, std::move(rows));
     }
 }
@@ -185,31 +186,35 @@ uint32_t session::prefill_run::take_stored() {
     prefix_cache * prefixes = usable_prefixes();
     prefix_files * files = s.pair_.prefix_files();
     const uint32_t at = position(), batch = s.pair_.batch_size(pair_side::prefill);
-    if (!prefixes || !files || !s.pair_.can_cut() || nothing_stored_) return 0;
+    if (!prefixes || !files || !s.pair_.can_cut() || nothing_stored_ || at + 1 >= text_.size()) return 0;
     if (deterministic_ && (at % batch != 0 || s.cache_.n_whole() != at)) return 0;
     const uint32_t end = end_of_turn();
     prefix_cache::match found;
     size_t n_bytes = 0;
-    bool whole = true;
+    bool whole = true, ends = false;
+    // Less than a micro-batch would be of no use where only whole ones are.
+    const auto is_enough = [&](uint32_t begin) {
+        return n_bytes >= most_bytes_a_turn && (!deterministic_ || begin >= at + batch);
+    };
     try {
-        for (uint32_t begin = at / block * block; begin < end && n_bytes < most_bytes_a_turn; begin += block) {
+        for (uint32_t begin = at / block * block; begin < end && !is_enough(begin); begin += block) {
             if (begin + block > text_.size()) break;
             const llama_token * tokens = text_.data() + begin;
             auto rows = files->read_rows(place_of(begin), tokens);
-            nothing_stored_ = !rows || (deterministic_ && rows->how != reading::whole);
-            if (nothing_stored_) break;
+            ends = !rows || (deterministic_ && rows->how != reading::whole);
+            if (ends) break;
             n_bytes += rows->bytes.size();
             if (begin + block <= prefixes->max_tokens())
                 prefixes->add(s.scope_, text_.data(), begin + block, rows->how, rows->bytes);
             whole = whole && rows->how == reading::whole;
-            const uint32_t first = std::max(at, begin) - begin;
-            found.end = std::min(begin + block, end);
-            if (whole) found.n_whole = found.end;
-            found.pieces.push_back({ std::move(rows->bytes), block, first, found.end - begin - first });
+            const uint32_t first = std::max(at, begin) - begin, stop = std::min(begin + block, end);
+            found.pieces.push_back({ std::move(rows->bytes), block, first, stop - begin - first });
+            found.end = stop;
+            if (whole) found.n_whole = stop;
         }
     } catch (const std::bad_alloc &) {
         prefixes->clear();
-        nothing_stored_ = true;
+        ends = true;
     }
     if (deterministic_) cut_to_batches(found, batch);
     if (found.end <= at) {
@@ -217,6 +222,9 @@ uint32_t session::prefill_run::take_stored() {
         return 0;
     }
     s.cache_.take_over(text_.data(), found);
+    // Where there was no room for it, it is looked for again.
+    nothing_stored_ = ends;
+    n_given_ = std::max(n_given_, found.end / block * block);
     prefixes->count_cached(found.end - at);
     return found.end - at;
 }
