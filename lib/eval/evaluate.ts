@@ -31,8 +31,9 @@ const tasks: Readonly<Record<EvaluationTask, (tools: TaskTools) => Promise<TaskR
 
 /**
  * What two-stage inference is worth on a pair and a data file: the full model alone, the decode model alone, two-stage,
- * and two-stage with each refresh interval, budget and quality, side by side on the same examples, with confidence intervals, speed and
- * memory. Nothing is downloaded. Equal options, files and threads on one machine give equal figures.
+ * and two-stage with each refresh interval, budget and quality, side by side on the same examples, with confidence intervals,
+ * speed and memory. Nothing is downloaded. Equal options, files and threads on one machine give equal figures, but for rows
+ * with a refresh budget or an acceptance: what these do depends on measured times.
  *
  * Rejects with
  * - ERR_INVALID_ARGUMENT for an option out of range, a metric that is not the task's, or `qualities` and `refreshBudgets` in

@@ -41,7 +41,7 @@ bool decode_task::begin() {
     s.trace() = std::move(trace);
     result_.seed = sampler_->seed();
     if (options_.quality.verifies()) verified_.emplace(pair_, s, options_, sampler_->seed());
-    if (options_.refresh_budget.share > 0 && s.writer() != pair_side::prefill && !verified_)
+    if (options_.refresh_budget.share > 0 && pair_.context(s.writer()) != pair_.prefill_context() && !verified_)
         budget_.emplace(options_.refresh_budget);
     return true;
 }
@@ -127,7 +127,7 @@ uint32_t decode_task::n_to_refresh(const float * logits) {
     const session & s = slot_->state;
     const uint32_t n_unread = s.n_unread();
     if (!budget_ || n_unread == 0) return 0;
-    const double writing_ms = result_.milliseconds - result_.refresh_ms;
+    const double writing_ms = result_.milliseconds - result_.refresh_ms - others_ms_;
     const refresh_budget::spent so_far{ n_tokens_, writing_ms, result_.n_refreshes, result_.refresh_ms };
     const double token_ms = n_tokens_ > 0 ? writing_ms / n_tokens_ : 0;
     const refresh_costs::guess otherwise{ token_ms * pair_.token_ratio(s.writer()), s.prompt_token_ms() };
@@ -144,6 +144,7 @@ void decode_task::got_row(const read_row & row) {
     given_ = row;
     result_.n_decode_steps++;
     result_.milliseconds += row.milliseconds;
+    others_ms_ += row.milliseconds * (1 - row.share);
 }
 
 // Nothing if the answer ends here.

@@ -58,6 +58,7 @@ class decode_task final : public task {
     answer_clock clock_;
     bool refreshing_ = false;
     refresh_step refreshed_;                // the one that is going on, so far
+    double others_ms_ = 0;                  // of the batches that it was in, what others' rows took
     std::optional<refresh_budget> budget_;  // where there is one
     bool is_unsure_ = false;                // the refresh is the budget's, and no token came of it yet
     std::optional<read_row> given_;         // of a row that was read with others'

@@ -63,7 +63,9 @@ class session {
     // The tokens behind the last that the prefill model has read.
     uint32_t n_unread() const;
     // Whether it can read the newest of them again and leave the others as they are.
-    bool refreshes_in_part() const { return pair_.shares(writer_) && pair_.can_cut(); }
+    bool refreshes_in_part() const {
+        return pair_.shares(writer_) && pair_.can_cut() && pair_.serves(writer_, pair_side::prefill);
+    }
     // The refresh that follows is of the newest n tokens, or of all where it cannot be in part.
     void begin_newest(uint32_t n);
     // Takes it back, done or not, where no token was chosen since: who goes on with the answer may not want it.

@@ -104,6 +104,8 @@ test("a budget is a share, and none goes with a quality that is checked", async 
 
 test("without a decode model there is nothing to refresh", async (t) => {
   const pair = await openPair(t, {});
-  const { result } = await answerAlone(pair, prompt, { ...fixed, refreshBudget: 1, writer: "prefill" });
-  t.is(result.refreshes, 0);
+  for (const writer of [undefined, "prefill"]) {
+    const { result } = await answerAlone(pair, prompt, { ...fixed, refreshBudget: 1, writer });
+    t.is(result.refreshes, 0);
+  }
 });
