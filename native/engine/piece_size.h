@@ -34,12 +34,13 @@ class piece_size {
 
   private:
     // Where a token more is a large step, one fast measurement must not make the next piece too long, over and over:
-    // those rounds are what the answers notice. Another try is due after so many pieces, as costs fall too.
-    static constexpr uint32_t large_steps = 8, until_next_try = 200;
+    // those rounds are what the answers notice. Another try is due after so many pieces, as costs fall too, and sooner
+    // where it was too long for the first time, which may have been a stall.
+    static constexpr uint32_t large_steps = 8, until_second_try = 16, until_next_try = 200;
 
     void remember(uint32_t n, double milliseconds, double wanted) {
         if (n > 1 && n <= large_steps && milliseconds > wanted) {
-            too_long_ = { n, milliseconds, until_next_try };
+            too_long_ = { n, milliseconds, n == too_long_.size ? until_next_try : until_second_try };
         } else if (too_long_.n_pieces > 0) {
             too_long_.n_pieces--;
         }
