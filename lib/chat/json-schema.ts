@@ -33,8 +33,11 @@ export interface StandardSchema<Output = unknown> {
 /** A schema of either kind. With a JSON schema the value's type is the caller's to say. */
 export type AnySchema<Output = unknown> = StandardSchema<Output> | JsonSchema;
 
+/** By its function: a JSON schema that came over the wire has none, whatever it calls its members. */
 export const isStandardSchema = (schema: unknown): schema is StandardSchema =>
-  schema !== null && (typeof schema === "object" || typeof schema === "function") && "~standard" in (schema as object);
+  schema !== null &&
+  (typeof schema === "object" || typeof schema === "function") &&
+  typeof (schema as Partial<StandardSchema>)["~standard"]?.validate === "function";
 
 /**
  * The JSON schema of either kind. Throws ERR_INVALID_ARGUMENT for a library's schema that has none: libraries before

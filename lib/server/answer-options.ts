@@ -1,6 +1,6 @@
 /** What bodies ask of an answer, as options of the library. */
 
-import type { DecodeOptions } from "../engine/index.js";
+import type { DecodeOptions, DecodeQuality } from "../engine/index.js";
 import { badRequest } from "./api-error.js";
 import type { CompletionBody } from "./request-schemas.js";
 
@@ -8,6 +8,16 @@ type SamplingBody = Omit<CompletionBody, "prompt" | "model" | "logprobs" | "stre
 
 export const withoutUndefined = <Options extends object>(options: Options): Options =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options;
+
+/** A model's defaults beside a quality that its name asked for, which has nothing to refresh. */
+export function defaultsBeside<Defaults extends Pick<DecodeOptions, "refreshInterval" | "refreshBudget">>(
+  defaults: Defaults,
+  quality: DecodeQuality | undefined,
+): Defaults {
+  if (quality === undefined || quality === "fast") return defaults;
+  const { refreshInterval: _interval, refreshBudget: _budget, ...others } = defaults;
+  return others as Defaults;
+}
 
 /** As OpenAI has it, -100 forbids a token. */
 const forbidden = -100;

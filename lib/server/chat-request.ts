@@ -1,7 +1,7 @@
 /** A body of chat completions as what a chat is asked. */
 
 import type { JsonSchema, ModelMessage, ReasoningOption, SendOptions, ToolChoice, Tools } from "../chat/index.js";
-import { samplingOptions, withoutUndefined } from "./answer-options.js";
+import { defaultsBeside, samplingOptions, withoutUndefined } from "./answer-options.js";
 import { badRequest, unsupported } from "./api-error.js";
 import { chatMessages } from "./chat-messages.js";
 import type { LoadedModel, NamedModel } from "./model-store.js";
@@ -112,7 +112,7 @@ export function toChatRequest(body: ChatBody, { quality }: NamedModel, model: Lo
   refuseUnanswerable(messages);
   const { reasoning, variables } = reasoningOf(body);
   const options: SendOptions = {
-    ...model.defaults,
+    ...defaultsBeside(model.defaults, quality),
     ...samplingOptions(body),
     ...withoutUndefined({
       maxTokens: body.max_completion_tokens ?? body.max_tokens,

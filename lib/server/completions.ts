@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import type { ChatUsage } from "../chat/index.js";
 import type { DecodeChunk, DecodeOptions, Prompt } from "../engine/index.js";
-import { refuseTooMany, samplingOptions, seedOf, withoutUndefined } from "./answer-options.js";
+import { defaultsBeside, refuseTooMany, samplingOptions, seedOf, withoutUndefined } from "./answer-options.js";
 import { badRequest } from "./api-error.js";
 import { parseBody } from "./body.js";
 import { Channel } from "./channel.js";
@@ -36,7 +36,7 @@ function promptsOf({ prompt }: CompletionBody): readonly Prompt[] {
 
 function decodeOptionsOf(body: CompletionBody, { quality }: NamedModel, model: LoadedModel): DecodeOptions {
   // What only chats know does not concern a prompt that is read as it is.
-  const { reasoning: _reasoning, overflow: _overflow, ...defaults } = model.defaults;
+  const { reasoning: _reasoning, overflow: _overflow, ...defaults } = defaultsBeside(model.defaults, quality);
   return {
     ...defaults,
     ...samplingOptions(body),

@@ -34,10 +34,19 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-/** The keys of a file: one a line; empty lines and those that begin with # are none. */
+/**
+ * The keys of a file: one a line; empty lines and those that begin with # are none.
+ *
+ * Rejects with ERR_FILE_READ_FAILED, and with ERR_DATA_INVALID for a file without keys: it would leave the server open.
+ */
 export async function readKeys(file: string): Promise<readonly string[]> {
-  const lines = (await readText(file)).split("\n").map((line) => line.trim());
-  return lines.filter((line) => line !== "" && !line.startsWith("#"));
+  return fromCaller(async () => {
+    const lines = (await readText(file)).split("\n").map((line) => line.trim());
+    const keys = lines.filter((line) => line !== "" && !line.startsWith("#"));
+    if (keys.length === 0)
+      throw createError("ERR_DATA_INVALID", `${file} has no keys`, { path: file, reason: "it has no keys" });
+    return keys;
+  });
 }
 
 type Source = string | Exclude<Config["models"][string]["prefill"], string>;

@@ -95,7 +95,10 @@ export async function eventStream(
   };
   const expectReader = (controller: ReadableStreamDefaultController<Uint8Array>) => {
     reader = setTimeout(() => {
-      const error = new Error("the reader took nothing for too long");
+      // The code of a client that has gone, which node-server does not report as a fault of the server.
+      const error = Object.assign(new Error("the reader took nothing for too long"), {
+        code: "ERR_STREAM_PREMATURE_CLOSE",
+      });
       controller.error(error);
       drop(error);
     }, exchange.limits.slowReaderMs).unref();

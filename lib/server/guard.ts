@@ -24,7 +24,7 @@ const forbidden = (message: string, code: string) => new ApiError(403, message, 
 const corsHeaders = (origin: string): Record<string, string> => ({
   "access-control-allow-origin": origin,
   "access-control-expose-headers": "x-request-id, retry-after",
-  vary: "origin",
+  vary: "origin, access-control-request-headers",
 });
 
 export class Guard {
@@ -38,8 +38,9 @@ export class Guard {
       const hash = digest(key);
       return { name, digest: hash, cacheKey: `server-key-${hash.toString("hex").slice(0, 32)}` };
     });
-    const known = hosts ?? (this.#keys.length > 0 ? "any" : loopbackNames);
-    this.#hosts = known === "any" ? known : new Set(known.map((name) => name.toLowerCase()));
+    const known = hosts ?? (this.#keys.length > 0 ? "any" : []);
+    // The names of this machine always are: nobody else can have them resolved to it.
+    this.#hosts = known === "any" ? known : new Set([...loopbackNames, ...known.map((name) => name.toLowerCase())]);
     this.#origins = new Set(origins);
   }
 
@@ -63,14 +64,15 @@ export class Guard {
   }
 
   /** The answer to a browser that asks whether it may; only origins that may come this far. */
-  preflight(headers: Record<string, string>): Response {
+  preflight(request: Request, headers: Record<string, string>): Response {
+    const asked = request.headers.get("access-control-request-headers");
     return new Response(null, {
       status: 204,
       headers: {
         ...headers,
         "access-control-allow-methods": "GET, POST, DELETE",
-        "access-control-allow-headers":
-          "authorization, content-type, x-api-key, x-request-id, openai-organization, openai-project",
+        // Clients have headers of their own, and the origin is one that may ask.
+        "access-control-allow-headers": asked ?? "authorization, content-type, x-api-key, x-request-id",
         "access-control-max-age": "600",
       },
     });

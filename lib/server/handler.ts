@@ -17,6 +17,9 @@ import { type PageFiles, pageResponse, readPageFiles } from "./page/index.js";
 import { ResponseStore } from "./response-store.js";
 import { type Endpoint, endpoints } from "./routes.js";
 
+/** A longer one would fire at once. */
+const longestTimerMs = 2 ** 31 - 1;
+
 const limitsOf = (limits: LimitOptions): Limits => ({
   bodyBytes: limits.bodyBytes ?? 16 * 2 ** 20,
   bodyMs: limits.bodyMs ?? 30_000,
@@ -80,7 +83,7 @@ class Server {
       let timer: NodeJS.Timeout | undefined;
       const empty = new Promise<void>((resolve) => {
         this.#wakeEmpty = resolve;
-        timer = setTimeout(resolve, graceMs);
+        timer = setTimeout(resolve, Math.min(graceMs, longestTimerMs));
       });
       await empty;
       clearTimeout(timer);
@@ -103,7 +106,7 @@ class Server {
     app.use(async (context, next) => {
       context.set("cors", this.#guard.checkSource(context.req.raw));
       if (context.req.method === "OPTIONS" && context.req.header("origin") !== undefined)
-        return this.#guard.preflight(context.get("cors"));
+        return this.#guard.preflight(context.req.raw, context.get("cors"));
       await next();
       return undefined;
     });

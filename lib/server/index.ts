@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Public face of `overfill/server`: pairs behind OpenAI's HTTP API. */
-export { readServerConfig } from "./config.js";
+export { readKeys, readServerConfig } from "./config.js";
 export { createHandler } from "./handler.js";
 export type {
   AnswerDefaults,

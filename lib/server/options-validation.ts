@@ -12,12 +12,24 @@ const maxMs = 2 ** 31 - 1;
 const isPlain = (value: unknown) => Object.prototype.toString.call(value) === "[object Object]";
 
 /** What an HTTP header can say, and nothing that is guessed at once. */
+const isKey = (value: string) => /^[\x21-\x7e]{8,}$/.test(value);
+
+/** Texts that are no keys are refused by {@link refuseBadKeys}, which does not show them. */
 const key = onFirstUse(() =>
-  kind<string>(
-    "a key of 8 or more visible characters",
-    (value) => typeof value === "string" && /^[\x21-\x7e]{8,}$/.test(value),
-  ),
+  kind<string>("a key of 8 or more visible characters", (value) => typeof value === "string"),
 );
+
+function refuseBadKeys({ keys = [] }: AuthOptions): void {
+  for (const [i, entry] of keys.entries()) {
+    const secret = typeof entry === "string" ? entry : entry.key;
+    if (!isKey(secret))
+      throw refusedArgument(
+        `options.auth.keys.${i}`,
+        "expected a key of 8 or more visible characters",
+        `a text of ${secret.length}`,
+      );
+  }
+}
 
 const authSchema = onFirstUse(() =>
   z.strictObject({
@@ -29,7 +41,10 @@ const authSchema = onFirstUse(() =>
       list(
         "a list of origins",
         kind<string>("an origin such as https://app.example", (value) => {
-          return typeof value === "string" && URL.canParse(value) && new URL(value).origin === value;
+          if (typeof value !== "string" || !URL.canParse(value)) return false;
+          // The origin of a scheme that URL does not know is "null" to it, as of app:// or chrome-extension://.
+          const { protocol, host } = new URL(value);
+          return host !== "" && `${protocol}//${host}` === value;
         }),
       ),
     ),
@@ -111,6 +126,7 @@ function checkModel(name: string, model: unknown): void {
 /** Throws ERR_INVALID_ARGUMENT. */
 export function checkServerOptions(options: ServerOptions): ServerOptions {
   check(optionsSchema(), options, "options");
+  refuseBadKeys(options.auth ?? {});
   for (const [name, model] of Object.entries(options.models)) checkModel(name, model);
   return options;
 }

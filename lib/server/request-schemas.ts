@@ -84,7 +84,11 @@ export const samplingShape = {
 /** What OpenAI's clients send along and what has no like here: it changes nothing, whatever it says. */
 export const labelShape = {
   user: z.string().optional(),
-  metadata: z.record(z.string(), z.string()).optional(),
+  // As long as OpenAI's may be: a response that is stored keeps them.
+  metadata: z
+    .record(z.string().max(64), z.string().max(512))
+    .refine((labels) => Object.keys(labels).length <= 16, "at most 16 labels")
+    .optional(),
   safety_identifier: z.string().optional(),
   prompt_cache_key: z.string().optional(),
   prompt_cache_retention: z.string().optional(),
@@ -139,8 +143,23 @@ export const messageSchema = z.discriminatedUnion("role", [
   z.strictObject({ role: z.literal("tool"), tool_call_id: z.string().min(1), content, name }),
 ]);
 
+/** Parts of a JSON schema: more than that no tool has, and making a grammar of them would take too long. */
+const mostSchemaParts = 4096;
+
+function countsAtMost(schema: object, most: number): boolean {
+  const rest: unknown[] = [schema];
+  for (let count = 0; rest.length > 0; count++) {
+    if (count + rest.length > most) return false;
+    const part = rest.pop();
+    if (typeof part === "object" && part !== null) for (const value of Object.values(part)) rest.push(value);
+  }
+  return true;
+}
+
 /** A JSON schema: whether a grammar can say it is told when it is made into one. */
-export const jsonSchema = z.record(z.string(), z.unknown());
+export const jsonSchema = z
+  .record(z.string(), z.unknown())
+  .refine((schema) => countsAtMost(schema, mostSchemaParts), `a schema of at most ${mostSchemaParts} parts`);
 
 const functionTool = z.strictObject({
   type: z.literal("function"),

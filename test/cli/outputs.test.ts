@@ -101,7 +101,10 @@ test.serial("a model does not go to stdout", async (t) => {
 
 test.serial("nothing is written to a file named -", async (t) => {
   // These go to stdout, by outputs.ts.
-  const streams = ["eval --out", "eval --plot", "eval --samples", "heal --plot", "inspect --plot"];
+  const streams = [
+    ...["bench --out", "bench --plot", "eval --out", "eval --plot", "eval --samples"],
+    ...["heal --plot", "inspect --plot"],
+  ];
   const outputs = makeProgram().commands.flatMap((command) =>
     command.options
       .filter(({ description }) => /^(also |where to )?(write|draw)\b/.test(description))

@@ -105,6 +105,8 @@ test("what makes no sense is told at once", async (t) => {
   t.regex(open.stderr, /keys/);
   const both = await runCommand(["serve", "--config", "x.json", "--prefill", "x.gguf"]);
   t.deepEqual([both.exitCode, both.stderr.includes("--config")], [2, true]);
+  const one = await runCommand(["serve", "--models-max", "1"]);
+  t.deepEqual([one.exitCode, one.stderr.includes("--config")], [2, true]);
   const gone = await runCommand(["serve", "--config", "x.json"]);
   t.is(gone.exitCode, 1);
   t.regex(gone.stderr, /ERR_FILE_READ_FAILED/);

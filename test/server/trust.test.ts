@@ -114,7 +114,7 @@ test("bodies are bounded in size and in time, and no path is guessed", async (t)
 test("where all sessions are busy and as many wait as may, the next is told to come later", async (t) => {
   const { ask, json, server } = await openServer(t, {
     pair: { maxSessions: 1 },
-    limits: { maxWaiting: 1, waitMs: 50 },
+    limits: { maxWaiting: 1, waitMs: 500 },
   });
   const running = new AbortController();
   const endlessly = { messages: user(endless), stream: true };

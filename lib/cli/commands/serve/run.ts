@@ -1,12 +1,10 @@
 /** What `overfill serve` does: finds out what to serve, loads it, listens, and stops when it is told to. */
 
-import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { demoPair, loadPair, type Pair } from "../../../engine/index.js";
-import { type RunningServer, readServerConfig, type ServeOptions, serve } from "../../../server/index.js";
+import { type RunningServer, readKeys, readServerConfig, type ServeOptions, serve } from "../../../server/index.js";
 import { readTemplate } from "../../chat-template.js";
 import { UsageError } from "../../exit.js";
-import { FileFault } from "../../files.js";
 import { given } from "../../flags.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { Progress } from "../../progress.js";
@@ -20,13 +18,8 @@ const usualGraceSeconds = 10;
 
 /** Keys that are not in the list of processes: from the environment and from a file. */
 async function keysOf({ apiKeyFile }: ServeFlags): Promise<readonly string[]> {
-  const ofEnvironment = (process.env.OVERFILL_API_KEYS ?? "").split(/[,\s]+/);
-  if (apiKeyFile === undefined) return ofEnvironment.filter((key) => key !== "");
-  const text = await readFile(apiKeyFile, "utf8").catch((error) => {
-    throw new FileFault(apiKeyFile, "read", error);
-  });
-  const ofFile = text.split("\n").map((line) => line.trim());
-  return [...ofEnvironment, ...ofFile].filter((key) => key !== "" && !key.startsWith("#"));
+  const ofEnvironment = (process.env.OVERFILL_API_KEYS ?? "").split(/[,\s]+/).filter((key) => key !== "");
+  return [...ofEnvironment, ...(apiKeyFile === undefined ? [] : await readKeys(apiKeyFile))];
 }
 
 function nameOf({ name, prefill }: ServeFlags): string {
@@ -71,6 +64,8 @@ async function loadOne(flags: ServeFlags, signal: AbortSignal): Promise<{ pair: 
 export async function runServe(flags: ServeFlags): Promise<void> {
   if (flags.config !== undefined && flags.prefill !== undefined)
     throw new UsageError("--config names the models: give it or --prefill");
+  if (flags.config === undefined && (flags.modelsMax !== undefined || flags.memory !== undefined))
+    throw new UsageError("--models-max and --memory are for models that are loaded on demand, which --config names");
   if (flags.prefill === undefined && flags.decode !== undefined)
     throw new UsageError("--decode needs --prefill: name the model that reads the prompts");
   const graceMs = (flags.grace ?? usualGraceSeconds) * 1000;
