@@ -18,5 +18,5 @@ test("the page's example runs, and the demo pair's exact answer is drafted well"
 test("the page's budget buys refreshes", async (t) => {
   const { stdout, stderr } = await runProgram(withTempDir(t), page.programs[1] ?? "");
   t.is(stderr, "");
-  t.regex(stdout, / \d+ \d+ [\d.]+\n$/);
+  t.regex(stdout, / [1-9]\d* [1-9]\d* [\d.]+\n$/);
 });
