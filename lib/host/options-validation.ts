@@ -16,7 +16,7 @@ const has = (name: string) => (value: unknown) =>
 const shape = onFirstUse(
   () =>
     ({
-      restart: z.withDefault(z.oneOf(["never", "on-crash"]), "on-crash"),
+      restart: z.optional(z.oneOf(["never", "on-crash"])),
       maxRestarts: z.withDefault(whole(0, 1000), 3),
       restartWindowMs: z.withDefault(whole(1), 60_000),
       checkpointDirectory: z.optional(path()),
@@ -38,7 +38,8 @@ const shape = onFirstUse(
 const hostSchema = onFirstUse(() => z.strictObject(shape()));
 
 /** Options of a host that were checked. */
-export type CheckedHostOptions = Omit<z.output<ReturnType<typeof hostSchema>>, "checkpointDirectory"> & {
+export type CheckedHostOptions = Omit<z.output<ReturnType<typeof hostSchema>>, "checkpointDirectory" | "restart"> & {
+  readonly restart: "never" | "on-crash";
   /** Absolute; it exists. */
   readonly checkpointDirectory: string | undefined;
 };
@@ -58,7 +59,10 @@ export function takeHostOptions<Options extends HostOptions>(
   const checked = check(hostSchema(), asked, "options");
   if (checked.port && checked.utilityProcess)
     throw refusedArgument("options.port", "expected none beside utilityProcess", "a MessagePort");
-  return { host: { ...checked, checkpointDirectory: existing(checked.checkpointDirectory) }, pair };
+  const { restart = checked.port ? "never" : "on-crash" } = checked;
+  if (checked.port && restart === "on-crash")
+    throw refusedArgument("options.restart", "expected none, or never, beside a port", JSON.stringify(restart));
+  return { host: { ...checked, restart, checkpointDirectory: existing(checked.checkpointDirectory) }, pair };
 }
 
 function existing(directory: string | URL | undefined): string | undefined {

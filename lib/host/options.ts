@@ -37,7 +37,7 @@ export interface HostOptions {
    * What follows a crash: nothing, so that every further call rejects, or a new host with the same pair. Of what ran, each
    * call rejects with ERR_HOST_CRASHED in either case. Then chats go on, and read their conversation again; sessions go on
    * only where they have a checkpoint.
-   * @default "on-crash"
+   * @default "on-crash", and "never" behind a `port`
    */
   readonly restart?: "never" | "on-crash" | undefined;
   /** So many crashes within `restartWindowMs` are followed by a restart; one more is a loop. 0 to 1000. @default 3 */

@@ -11,15 +11,14 @@ import { openHost } from "./fixtures.js";
 const long = { contextLength: 4096, nEmbd: 128, nFf: 256, nLayers: 4 } as const;
 
 test("a crash fails what waits, with how it ended, and the next call has a new host", async (t) => {
-  const { pair, crashes, restarted, pid } = await openHost(t, { prefill: long, batchSize: 8 });
+  const { pair, crashes, restarted, pid } = await openHost(t, { prefill: long, contextSize: 4096, batchSize: 8, maxSessions: 2 });
   const [first, second] = [await pair.createSession(), await pair.createSession()];
-  const reading = first.prefill(someTokens(3000));
   await second.prefill(someTokens(10));
   await second.switch();
-  const answer = second.decode(traced(300)).result;
+  const answer = second.decode(traced(2000)).result;
   const before = pid();
   const again = restarted();
-  process.kill(before, "SIGKILL");
+  const reading = first.prefill(someTokens(3000), { onProgress: () => process.kill(before, "SIGKILL") });
   const errors = [
     await refusal(t, "ERR_HOST_CRASHED", reading),
     await refusal(t, "ERR_HOST_CRASHED", answer),
@@ -71,7 +70,7 @@ test("a chat goes on in the new host with the same messages", async (t) => {
 
 test("a session with a checkpoint goes on as at the end of its last turn", async (t) => {
   const checkpointDirectory = withTempDir(t);
-  const { pair, pid, restarted } = await openHost(t, { checkpointDirectory });
+  const { pair, pid, restarted } = await openHost(t, { checkpointDirectory, maxSessions: 2 });
   const session = await pair.createSession();
   await session.generate(someTokens(30), traced(10));
   const expected = await pair.createSession();
@@ -131,19 +130,19 @@ testPosix("a host that hangs is a crash", async (t) => {
 });
 
 test("a host that works for long, or waits for its reader, does not hang", async (t) => {
-  const { pair, crashes } = await openHost(t, { prefill: long, batchSize: 8, stallTimeoutMs: 1500 });
+  const { pair, crashes } = await openHost(t, { prefill: long, contextSize: 4096, batchSize: 8, stallTimeoutMs: 1500 });
   const session = await pair.createSession();
-  await session.prefill(someTokens(3000));
+  await session.prefill(someTokens(1000));
   await session.switch();
-  const stream = session.decode({ ...traced(900), logProbs: undefined });
+  const stream = session.decode({ ...traced(400), logProbs: undefined });
   const reader = stream[Symbol.asyncIterator]();
   await reader.next();
   await new Promise((resolve) => {
-    setTimeout(resolve, 3000);
+    setTimeout(resolve, 2500);
   });
   let last = await reader.next();
   while (!last.done) last = await reader.next();
-  t.is(last.value.tokens, 900);
+  t.is(last.value.tokens, 400);
   t.deepEqual(crashes, []);
 });
 

@@ -88,6 +88,7 @@ test("options are refused here, by name, before a process is started", async (t)
     [{ prefill, restart: "always" }, "options.restart"],
     [{ prefill, maxSessions: 0 }, "options.maxSessions"],
     [{ prefill, port: {} }, "options.port"],
+    [{ prefill, port: new MessageChannel().port1, restart: "on-crash" }, "options.restart"],
     [{ prefill, stallTimeout: 5 }, "options.stallTimeout"],
   ] as const) {
     const error = await refusal(t, "ERR_INVALID_ARGUMENT", loadPairInHost(options as never));
