@@ -5,7 +5,7 @@
  *
  *     --small      models of a quarter of the size, shorter prompts
  *     --smoke      one short round of everything with the least models: shows that it runs, its figures mean nothing
- *     --only NAME  pair, quantisation, hybrid, batch, quality, sessions, server, demo, switch, translate, memory, prune or library; may be repeated
+ *     --only NAME  pair, quantisation, hybrid, batch, quality, sessions, server, host, demo, switch, translate, memory, prune or library; may be repeated
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
  * Needs a built addon, and a built dist/ for memory, prune and library. The models have random weights, are written on first
@@ -22,6 +22,7 @@ import type { NativeLoop } from "./contestants/contestant.js";
 import { disturbedMeasurements, tolerateDisturbance } from "./disturbance.js";
 import { measureBatch } from "./measure/batching.js";
 import { measureDemo, measureHybrid, measurePair, measureQuantisation } from "./measure/decoding.js";
+import { measureHosting } from "./measure/hosting.js";
 import { measureLasting } from "./measure/lasting.js";
 import { measureLibrary } from "./measure/library.js";
 import type { Bench, Measurement } from "./measure/measurement.js";
@@ -47,6 +48,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   quality: measureQuality,
   sessions: measureLasting,
   server: measureServing,
+  host: measureHosting,
   switch: measureSwitch,
   translate: measureTranslate,
   memory: measureMemory,

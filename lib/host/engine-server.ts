@@ -11,7 +11,7 @@ import { loadBinding } from "../internal/load-binding.js";
 import { AnswerPump } from "./answer-pump.js";
 import type { HostChannel } from "./channel.js";
 import { jsonOf } from "./error-crossing.js";
-import { type FromHost, type HostState, type Outcome, protocolVersion, thePair, type ToHost } from "./protocol.js";
+import { type FromHost, type HostState, type Outcome, protocolVersion, type ToHost, thePair } from "./protocol.js";
 import { ServedSession } from "./served-session.js";
 
 type Call = Extract<ToHost, { readonly kind: "call" }>;
@@ -106,7 +106,9 @@ export class EngineServer {
 
   async #answer(call: Call): Promise<void> {
     const session = this.#sessions.get(call.target);
-    const outcome = await outcomeOf(() => (call.target === thePair ? this.#ofPair(call) : this.#ofSession(call, session)));
+    const outcome = await outcomeOf(() =>
+      call.target === thePair ? this.#ofPair(call) : this.#ofSession(call, session),
+    );
     const state: HostState = { stats: session?.stats(), metrics: this.#metrics() };
     this.#channel.send({ kind: "reply", id: call.id, outcome, state });
   }
@@ -191,7 +193,8 @@ export class EngineServer {
     const number = args[0] as number;
     if (method === "abortLoad") this.#pair?.abortLoad();
     if (method === "forgetParser") this.#parsers.delete(number);
-    if (method === "leaveQueue" && this.#tickets.get(number)) this.#pair?.leaveQueue(this.#tickets.get(number) as number);
+    if (method === "leaveQueue" && this.#tickets.get(number))
+      this.#pair?.leaveQueue(this.#tickets.get(number) as number);
   }
 
   async #decode({ target, stream, options }: Extract<ToHost, { kind: "decode" }>): Promise<void> {

@@ -4,7 +4,14 @@ import type { OverfillError } from "../errors/index.js";
 import type { NativeDecodeOptions, NativeLogLevel, NativePairMetrics } from "../internal/binding-types.js";
 import type { HostChannel } from "./channel.js";
 import { errorOfHost } from "./error-crossing.js";
-import { type FromHost, type HostDuties, type HostState, type LoadedValue, protocolVersion, type ToHost } from "./protocol.js";
+import {
+  type FromHost,
+  type HostDuties,
+  type HostState,
+  type LoadedValue,
+  protocolVersion,
+  type ToHost,
+} from "./protocol.js";
 
 /** Why a life ended. */
 export type LifeEnd = () => OverfillError;

@@ -11,7 +11,12 @@ import { openHost } from "./fixtures.js";
 const long = { contextLength: 4096, nEmbd: 128, nFf: 256, nLayers: 4 } as const;
 
 test("a crash fails what waits, with how it ended, and the next call has a new host", async (t) => {
-  const { pair, crashes, restarted, pid } = await openHost(t, { prefill: long, contextSize: 4096, batchSize: 8, maxSessions: 2 });
+  const { pair, crashes, restarted, pid } = await openHost(t, {
+    prefill: long,
+    contextSize: 4096,
+    batchSize: 8,
+    maxSessions: 2,
+  });
   const [first, second] = [await pair.createSession(), await pair.createSession()];
   await second.prefill(someTokens(10));
   await second.switch();
