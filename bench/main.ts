@@ -19,7 +19,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chooseThreads } from "../lib/internal/threads.js";
 import type { NativeLoop } from "./contestants/contestant.js";
-import { disturbedMeasurements, tolerateDisturbance } from "./disturbance.js";
+import { disturbedMeasurements, tellOfDisturbance, tolerateDisturbance } from "./disturbance.js";
 import { measureBatch } from "./measure/batching.js";
 import { measureDemo, measureHybrid, measurePair, measureQuantisation } from "./measure/decoding.js";
 import { measureLasting } from "./measure/lasting.js";
@@ -84,12 +84,20 @@ async function main(): Promise<void> {
   if (smoke) tolerateDisturbance();
   const begin = performance.now();
   const seconds = () => (performance.now() - begin) / 1000;
+  const log = (message: string) => console.error(`${seconds().toFixed(0).padStart(5)} s  ${message}`);
+  tellOfDisturbance(log);
+  let nativeLoop: NativeLoop | undefined;
   const bench: Bench = {
     threads: chooseThreads().threads,
     size,
-    nativeLoop: buildNativeLoop(),
-    model: (spec) => ensureModel(spec, fromHere("../build/bench")),
-    log: (message) => console.error(`${seconds().toFixed(0).padStart(5)} s  ${message}`),
+    // Only some measurements need it, and building it takes a minute or more.
+    get nativeLoop() {
+      if (!nativeLoop) log("building the native loop, unless it was built before");
+      nativeLoop ??= buildNativeLoop();
+      return nativeLoop;
+    },
+    model: (spec) => ensureModel(spec, fromHere("../build/bench"), log),
+    log,
   };
   const machine = describeMachine(bench.threads);
 

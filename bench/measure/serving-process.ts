@@ -7,57 +7,58 @@ import { loadPair, type Pair } from "../../lib/index.js";
 import { serve as startServer } from "../../lib/server/index.js";
 import { serve } from "../child-process.js";
 
-export interface ServingRequest {
-  readonly prefill: string;
-  readonly decode: string;
-  readonly threads: number;
-  readonly prompt: readonly number[];
-  readonly tokens: number;
-  readonly rounds: number;
-}
+/** First the models, once; then a round, as often as is asked for. */
+export type ServingRequest =
+  | {
+      readonly kind: "load";
+      readonly prefill: string;
+      readonly decode: string;
+      readonly threads: number;
+      readonly contextSize: number;
+    }
+  | {
+      readonly kind: "round";
+      /** Nothing of a prompt was read before. */
+      readonly direct: readonly number[];
+      readonly served: readonly number[];
+      readonly tokens: number;
+    };
 
-/** By round: milliseconds to the first token, and for each one after it. */
+/** Milliseconds to the first token, and for each one after it. */
 export interface AnswerTimes {
-  readonly first: number[];
-  readonly token: number[];
+  readonly first: number;
+  readonly token: number;
 }
 
-export interface ServingTiming {
+export interface ServingRound {
   readonly direct: AnswerTimes;
   readonly served: AnswerTimes;
 }
 
-serve<ServingRequest, ServingTiming>(async ({ prefill, decode, threads, prompt, tokens, rounds }) => {
-  await using pair = await loadPair({
-    prefill: { model: prefill },
-    decode: { model: decode },
-    contextSize: prompt.length + tokens + 32,
-    maxSessions: 2,
-    threads,
-    gpu: false,
-    prefixCache: false,
-  });
-  await using server = await startServer({ models: { pair }, port: 0 });
-  const direct: AnswerTimes = { first: [], token: [] };
-  const served: AnswerTimes = { first: [], token: [] };
-  // The first round is for graphs and connections that are made.
-  for (let round = -1; round < rounds; round++) {
-    // Nothing of a prompt was read before: its first token is new.
-    const ask = (times: AnswerTimes, which: number, answer: AsyncIterable<number>) =>
-      measure(round < 0 ? { first: [], token: [] } : times, tokens, answer, which);
-    const begun = (which: number) => [300 + 2 * (round + 1) + which, ...prompt.slice(1)];
-    await ask(direct, 0, answerHere(pair, begun(0), tokens));
-    await ask(served, 1, answerOverHttp(server.url, begun(1), tokens));
+/** It lives as long as the process. */
+let opened: { readonly pair: Pair; readonly url: string } | undefined;
+
+serve<ServingRequest, ServingRound | null>(async (request) => {
+  if (request.kind === "load") {
+    const { prefill, decode, threads, contextSize } = request;
+    const pair = await loadPair({
+      prefill: { model: prefill },
+      decode: { model: decode },
+      ...{ contextSize, maxSessions: 2, threads, gpu: false, prefixCache: false },
+    });
+    const { url } = await startServer({ models: { pair }, port: 0 });
+    opened = { pair, url };
+    return null;
   }
-  return { direct, served };
+  if (!opened) throw new Error("no models were loaded");
+  const { direct, served, tokens } = request;
+  return {
+    direct: await measure("the pair", tokens, answerHere(opened.pair, direct, tokens)),
+    served: await measure("the server", tokens, answerOverHttp(opened.url, served, tokens)),
+  };
 });
 
-async function measure(
-  times: AnswerTimes,
-  expected: number,
-  answer: AsyncIterable<number>,
-  which: number,
-): Promise<void> {
+async function measure(who: string, expected: number, answer: AsyncIterable<number>): Promise<AnswerTimes> {
   const begin = performance.now();
   let first = 0;
   let count = 0;
@@ -66,9 +67,8 @@ async function measure(
     count += n;
   }
   const end = performance.now();
-  if (count !== expected) throw new Error(`${which === 0 ? "the pair" : "the server"} wrote ${count} tokens`);
-  times.first.push(first - begin);
-  times.token.push((end - first) / (count - 1));
+  if (count !== expected) throw new Error(`${who} wrote ${count} tokens`);
+  return { first: first - begin, token: (end - first) / (count - 1) };
 }
 
 async function* answerHere(pair: Pair, prompt: readonly number[], maxTokens: number): AsyncGenerator<number> {
