@@ -5,16 +5,15 @@ import type { ChatUsage } from "../chat/index.js";
 import { ApiError, clientClosed } from "./api-error.js";
 import type { Caller } from "./guard.js";
 import type { Lease, LoadedModel, ModelStore, NamedModel } from "./model-store.js";
-import type { ResponseStore } from "./response-store.js";
+import type { ResponseStore, StoredLimits } from "./response-store.js";
 
 /** Limits with their defaults. */
-export interface Limits {
+export interface Limits extends StoredLimits {
   readonly bodyBytes: number;
   readonly bodyMs: number;
   readonly requestMs: number | undefined;
   readonly slowReaderMs: number;
   readonly maxChoices: number;
-  readonly storedResponses: number;
 }
 
 export interface ExchangeParts {

@@ -27,6 +27,7 @@ const limitsOf = (limits: LimitOptions): Limits => ({
   slowReaderMs: limits.slowReaderMs ?? 30_000,
   maxChoices: limits.maxChoices ?? 16,
   storedResponses: limits.storedResponses ?? 256,
+  storedBytes: limits.storedBytes ?? 64 * 2 ** 20,
 });
 
 /** What a client may call its request; anything else gets an id of ours. */
@@ -68,7 +69,7 @@ class Server {
       maxModels: limits.maxModels ?? Number.POSITIVE_INFINITY,
       memoryBytes: limits.memoryBytes ?? Number.POSITIVE_INFINITY,
     });
-    this.#responses = new ResponseStore(this.#limits.storedResponses);
+    this.#responses = new ResponseStore(this.#limits);
     this.#guard = new Guard(auth);
     this.#needsKey = (auth.keys ?? []).length > 0;
     this.#log = openLog(log);
