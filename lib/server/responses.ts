@@ -78,7 +78,7 @@ export async function responses(exchange: Exchange): Promise<Response> {
   const named = store.resolve(body.model);
   const chatBody = toChatBody(body, before);
   const model = await exchange.take(named);
-  const asked = toChatRequest(chatBody, named, model);
+  const asked = await toChatRequest(chatBody, named, model);
   const begun = emptyResponse(body, body.model ?? model.name);
   const keep = (response: ResponseBody, answer: ChatAnswer) => {
     exchange.usage = answer.usage;
