@@ -82,6 +82,8 @@ class Rewriter {
   readonly #root: JsonSchema;
   /** By the name that the converter gives their rules. */
   readonly #references = new Map<string, string>();
+  /** Those that lead to a schema that says something. */
+  readonly #sound = new Set<string>();
 
   constructor(root: JsonSchema) {
     this.#root = root;
@@ -158,18 +160,20 @@ class Rewriter {
     // Two references with one name of a rule would be one.
     const rule = reference.replace(/[^a-zA-Z0-9-]+/g, "-");
     const other = this.#references.get(rule) ?? reference;
-    const seen = new Set<string>();
-    for (let at = reference; ; ) {
+    if (other !== reference) refuse("$ref", pointer);
+    const passed = new Set<string>();
+    for (let at = reference; !this.#sound.has(at); ) {
       const target = at
         .slice(2)
         .split("/")
         .reduce<unknown>((value, key) => (value as Draft | undefined)?.[key], this.#root);
       // A reference that comes back to itself says nothing.
-      if (!isObject(target) || other !== reference || seen.has(at)) refuse("$ref", pointer);
-      seen.add(at);
+      if (!isObject(target) || passed.has(at)) refuse("$ref", pointer);
+      passed.add(at);
       if (typeof target.$ref !== "string") break;
       at = target.$ref;
     }
+    for (const at of passed) this.#sound.add(at);
     this.#references.set(rule, reference);
   }
 
