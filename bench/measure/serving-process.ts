@@ -3,9 +3,10 @@
  * server share the thread of JavaScript, as they do in an app that serves itself; so what both cost is in the figures.
  */
 
-import { loadPair, type Pair } from "../../lib/index.js";
+import { loadPair, type Session } from "../../lib/index.js";
 import { serve as startServer } from "../../lib/server/index.js";
 import { serve } from "../child-process.js";
+import { type AnswerTimes, askOverHttp, timesOf } from "../http-answer.js";
 
 /** First the models, once; then a round, as often as is asked for. */
 export type ServingRequest =
@@ -15,6 +16,7 @@ export type ServingRequest =
       readonly decode: string;
       readonly threads: number;
       readonly contextSize: number;
+      readonly maxSessions: number;
     }
   | {
       readonly kind: "round";
@@ -24,87 +26,46 @@ export type ServingRequest =
       readonly tokens: number;
     };
 
-/** Milliseconds to the first token, and for each one after it. */
-export interface AnswerTimes {
-  readonly first: number;
-  readonly token: number;
-}
-
 export interface ServingRound {
   readonly direct: AnswerTimes;
   readonly served: AnswerTimes;
 }
 
-/** It lives as long as the process. */
-let opened: { readonly pair: Pair; readonly url: string } | undefined;
+/** Where the models are served, or the round. */
+export type ServingAnswer = { readonly url: string } | ServingRound;
 
-serve<ServingRequest, ServingRound | null>(async (request) => {
+/** It lives as long as the process. */
+let opened: { readonly session: Session; readonly url: string } | undefined;
+
+serve<ServingRequest, ServingAnswer>(async (request) => {
   if (request.kind === "load") {
-    const { prefill, decode, threads, contextSize } = request;
+    const { prefill, decode, threads, contextSize, maxSessions } = request;
     const pair = await loadPair({
       prefill: { model: prefill },
       decode: { model: decode },
-      ...{ contextSize, maxSessions: 2, threads, gpu: false, prefixCache: false },
+      // One is this process's own.
+      ...{ contextSize, maxSessions: maxSessions + 1, threads, gpu: false, prefixCache: false },
     });
     const { url } = await startServer({ models: { pair }, port: 0 });
-    opened = { pair, url };
-    return null;
+    opened = { session: await pair.createSession(), url };
+    return { url };
   }
   if (!opened) throw new Error("no models were loaded");
   const { direct, served, tokens } = request;
+  const { url, session } = opened;
   return {
-    direct: await measure("the pair", tokens, answerHere(opened.pair, direct, tokens)),
-    served: await measure("the server", tokens, answerOverHttp(opened.url, served, tokens)),
+    direct: await timesOf((prompt, count) => askHere(session, prompt, count), direct, tokens),
+    served: await timesOf((prompt, count) => askOverHttp(url, prompt, count), served, tokens),
   };
 });
 
-async function measure(who: string, expected: number, answer: AsyncIterable<number>): Promise<AnswerTimes> {
+/** What the server does for a request. */
+async function askHere(session: Session, prompt: readonly number[], maxTokens: number): Promise<number> {
   const begin = performance.now();
-  let first = 0;
-  let count = 0;
-  for await (const n of answer) {
-    if (count === 0 && n > 0) first = performance.now();
-    count += n;
-  }
-  const end = performance.now();
-  if (count !== expected) throw new Error(`${who} wrote ${count} tokens`);
-  return { first: first - begin, token: (end - first) / (count - 1) };
-}
-
-async function* answerHere(pair: Pair, prompt: readonly number[], maxTokens: number): AsyncGenerator<number> {
-  await using session = await pair.createSession();
-  await session.prefill(prompt);
+  await session.prefill(prompt, { replace: true });
   await session.switch();
-  for await (const { tokens } of session.decode({ maxTokens, temperature: 0, ignoreEos: true })) yield tokens.length;
-}
-
-/** Tokens are counted at the end: a piece of text may be of several, and a token may have none yet. */
-async function* answerOverHttp(url: string, prompt: readonly number[], maxTokens: number): AsyncGenerator<number> {
-  const response = await fetch(`${url}/v1/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      ...{ prompt, max_tokens: maxTokens, temperature: 0, ignore_eos: true },
-      ...{ stream: true, stream_options: { include_usage: true } },
-    }),
-  });
-  if (!response.ok || !response.body) throw new Error(await response.text());
-  let rest = "";
-  let told = 0;
-  for await (const bytes of response.body.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + bytes).split("\n\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      if (!line.startsWith("data: {")) continue;
-      const { usage, choices } = JSON.parse(line.slice("data: ".length)) as {
-        readonly usage: { readonly completion_tokens: number } | null;
-        readonly choices: readonly { readonly text: string }[];
-      };
-      if (usage) yield usage.completion_tokens - told;
-      else if (told === 0 && choices[0]?.text !== "") {
-        told = 1;
-        yield 1;
-      }
-    }
-  }
+  let count = 0;
+  for await (const { tokens } of session.decode({ maxTokens, temperature: 0, ignoreEos: true })) count += tokens.length;
+  if (count !== maxTokens) throw new Error(`the pair wrote ${count} tokens`);
+  return performance.now() - begin;
 }
