@@ -65,6 +65,8 @@ export class SessionPool {
   #uses = 0;
   /** Of the call that waits for a session that the app has; it ends it. */
   #wished: AbortController | undefined;
+  /** Where that session would go. */
+  #wishedPlace: Place | undefined;
   readonly #disposal = new AbortController();
 
   constructor(pair: Pair, limits: PoolLimits) {
@@ -76,7 +78,9 @@ export class SessionPool {
   }
 
   get places(): readonly PlaceView[] {
-    return this.#places;
+    return this.#places.map((place) => ({
+      ...{ id: place.id, session: place.session, busy: place.busy && place !== this.#wishedPlace },
+    }));
   }
 
   get waiting(): number {
@@ -206,7 +210,7 @@ export class SessionPool {
     }
     place.session = session;
     place.cacheKey = cacheKey;
-    this.#wish();
+    this.#serveWaiting();
     return session;
   }
 
@@ -240,10 +244,12 @@ export class SessionPool {
     const { cacheKey } = next.request;
     const wished = new AbortController();
     this.#wished = wished;
+    this.#wishedPlace = place;
     const signal = AbortSignal.any([wished.signal, this.#disposal.signal]);
     place.busy = true;
     const end = () => {
       this.#wished = undefined;
+      this.#wishedPlace = undefined;
       place.busy = false;
     };
     this.pair.createSession({ cacheKey, signal }).then(
