@@ -87,7 +87,10 @@ async function* completionEvents(asked: Asked, exchange: Exchange): AsyncGenerat
   let left = count;
   const run = async (index: number) => {
     channel.push(await writeAnswer(asked, index, exchange, (chunk) => channel.push({ index, chunk })));
-    if (--left === 0) channel.end();
+    if (--left > 0) return;
+    channel.end();
+    // The model tells the texts of tokens.
+    if (asked.options.logProbs === undefined) exchange.giveBackModel();
   };
   for (let index = 0; index < count; index++)
     run(index).catch((error: unknown) => {

@@ -86,6 +86,11 @@ export class Exchange {
     return this.#lease.model;
   }
 
+  /** All is written, and nothing more is asked of the model: a slow reader does not keep it from others. */
+  giveBackModel(): void {
+    this.#lease?.release();
+  }
+
   end(status: number, error?: unknown): void {
     if (this.#ended) return;
     this.#ended = true;

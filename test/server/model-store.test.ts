@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import test, { type ExecutionContext } from "ava";
 import type { LoadPairOptions } from "../../lib/index.js";
 import { ApiError, clientClosed } from "../../lib/server/api-error.js";
-import { type ServeOptions, serve } from "../../lib/server/index.js";
+import { createHandler, type ServeOptions, serve } from "../../lib/server/index.js";
 import { fileBytes } from "../../lib/server/model-memory.js";
 import { type Lease, type ListedModel, ModelStore, type StoreLimits } from "../../lib/server/model-store.js";
 import { quiet } from "../engine/fixtures.js";
@@ -192,6 +192,21 @@ test("a load goes on for who ran out of time, and comes again", async (t) => {
   await t.throwsAsync(waits, { message: "out of time" });
   await until("one", ({ loaded }) => loaded !== undefined);
   t.pass();
+});
+
+test("a reader that takes its time does not keep the model, once its answer is written", async (t) => {
+  const load = await loadOf(t);
+  const models = { one: { load }, two: { load } };
+  await using handler = createHandler({ models, limits: { maxModels: 1, slowReaderMs: 3_600_000 } });
+  const ask = (path: string, body: object) =>
+    handler(new Request(`http://localhost${path}`, { method: "POST", body: JSON.stringify(body) }));
+  const asked = { temperature: 0, max_tokens: 2, stream: true };
+  const unread = [
+    await ask(chat, { ...asked, messages: user(greeting), model: "one" }),
+    await ask("/v1/completions", { ...asked, prompt: greeting, model: "one" }),
+  ];
+  t.is((await ask(chat, { ...said, model: "two" })).status, 200);
+  for (const response of unread) t.regex(await response.text(), /Good[\s\S]* day\.[\s\S]*\[DONE\]\n\n$/);
 });
 
 test("the size of a model is that of all its parts and adapters, each file once", async (t) => {
