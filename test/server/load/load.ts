@@ -30,8 +30,8 @@ export interface LoadReport {
   /** Before the first client and after the last. */
   readonly before: ServerState;
   readonly after: ServerState;
-  /** Medians of the first and of the last tenth of the time. */
-  readonly rssBytes: { readonly firstTenth: number; readonly lastTenth: number; readonly most: number };
+  /** Medians of the tenths of the time: the first has what is made once, and a leak grows from each to the next. */
+  readonly rssBytes: readonly number[];
   /** Of the time of the load only. */
   readonly late: ServerState["late"];
 }
@@ -120,14 +120,10 @@ export async function runLoad({ clients, seconds, maxSessions = 4 }: LoadOptions
     const after = await quiet(server, before);
     const rss = states.map(({ rssBytes }) => rssBytes);
     const tenth = Math.ceil(rss.length / 10);
-    return {
-      ...{ clients, seconds, ...counts, wrong, before, after, late },
-      rssBytes: {
-        firstTenth: median(rss.slice(0, tenth)),
-        lastTenth: median(rss.slice(-tenth)),
-        most: Math.max(...rss),
-      },
-    };
+    const tenths = Array.from({ length: 10 }, (_, i) => rss.slice(i * tenth, (i + 1) * tenth)).filter(
+      (part) => part.length > 0,
+    );
+    return { ...{ clients, seconds, ...counts, wrong, before, after, late }, rssBytes: tenths.map(median) };
   } finally {
     await folder.remove();
   }

@@ -25,17 +25,14 @@ const report = await runLoad({
   maxSessions: whole("sessions"),
 });
 const { answered, troubles, wrong, before, after, rssBytes, late } = report;
-const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 const ms = (value: number) => `${value.toFixed(1)} ms`;
 const left = after.running + after.busy + after.waiting;
 const lines: readonly (readonly [string, string])[] = [
   ["clients, seconds", `${report.clients}, ${report.seconds}`],
   ["answers that were compared", `${answered}, of which ${wrong.length} were wrong`],
   ["leaving, slow, broken and oversized", `${troubles}`],
-  [
-    "resident memory",
-    `first tenth ${mib(rssBytes.firstTenth)}, last tenth ${mib(rssBytes.lastTenth)}, most ${mib(rssBytes.most)}`,
-  ],
+  ["resident memory by tenths", rssBytes.map(mib).join(", ")],
   ["resident memory before and after", `${mib(before.rssBytes)}, ${mib(after.rssBytes)}`],
   ["descriptors before and after", `${before.descriptors ?? "?"}, ${after.descriptors ?? "?"}`],
   ["handles before and after", `${before.resources}, ${after.resources}`],
