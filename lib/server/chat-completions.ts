@@ -32,7 +32,7 @@ export async function chatCompletions(exchange: Exchange): Promise<Response> {
   refuseTooMany(body.n ?? 1, exchange.limits.maxChoices, "n");
   const named = exchange.store.resolve(body.model);
   const model = await exchange.take(named);
-  const asked = toChatRequest(body, named, model);
+  const asked = await toChatRequest(body, named, model);
   if (body.stream === true) return eventStream(exchange, chunks(model, asked, exchange, body));
   const answers = await wholeAnswers(model, asked, exchange, body.n ?? 1);
   const usage = joinedUsage(answers.map((answer) => answer.usage));

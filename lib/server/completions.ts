@@ -36,7 +36,7 @@ function promptsOf({ prompt }: CompletionBody): readonly Prompt[] {
 
 function decodeOptionsOf(body: CompletionBody, { quality }: NamedModel, model: LoadedModel): DecodeOptions {
   // What only chats know does not concern a prompt that is read as it is.
-  const { reasoning: _reasoning, overflow: _overflow, ...defaults } = defaultsBeside(model.defaults, quality);
+  const { reasoning: _reasoning, overflow: _overflow, ...defaults } = defaultsBeside(model.defaults, quality, body);
   return {
     ...defaults,
     ...samplingOptions(body),
@@ -56,7 +56,10 @@ async function writeAnswer(
   const begin = `raw:${typeof prompt === "string" ? prompt : JSON.stringify([...prompt])}`;
   let written: WrittenAnswer | undefined;
   await model.pool.use({ text: begin, cacheKey, signal }, async (session) => {
-    const prefill = await session.prefill(prompt, { replace: true, signal });
+    const prefill = await session.prefill(prompt, {
+      ...{ replace: true, signal },
+      ...withoutUndefined({ deterministic: options.deterministic, priority: options.priority }),
+    });
     const handover = await session.switch({ signal, writer: options.writer });
     const stream = session.decode({ ...options, seed: seedOf(options.seed, index % n), signal });
     let text = begin;
@@ -84,7 +87,10 @@ async function* completionEvents(asked: Asked, exchange: Exchange): AsyncGenerat
   let left = count;
   const run = async (index: number) => {
     channel.push(await writeAnswer(asked, index, exchange, (chunk) => channel.push({ index, chunk })));
-    if (--left === 0) channel.end();
+    if (--left > 0) return;
+    channel.end();
+    // The model tells the texts of tokens.
+    if (asked.options.logProbs === undefined) exchange.giveBackModel();
   };
   for (let index = 0; index < count; index++)
     run(index).catch((error: unknown) => {
