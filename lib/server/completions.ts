@@ -147,14 +147,15 @@ export async function completions(exchange: Exchange): Promise<Response> {
   }
   exchange.usage = totalUsage(answers, n);
   const tokenTexts = new TokenTexts(model.pair);
+  const choiceOf = async ({ stages }: WrittenAnswer, index: number) => ({
+    index,
+    text: texts[index],
+    logprobs: body.logprobs === undefined ? null : await tokenTexts.legacy(logProbs[index] ?? [], 0),
+    finish_reason: finishReasons[stages.decode.reason],
+  });
   return Response.json({
     ...head,
-    choices: answers.map(({ stages }, index) => ({
-      index,
-      text: texts[index],
-      logprobs: body.logprobs === undefined ? null : tokenTexts.legacy(logProbs[index] ?? [], 0),
-      finish_reason: finishReasons[stages.decode.reason],
-    })),
+    choices: await Promise.all(answers.map(choiceOf)),
     usage: usageBody(exchange.usage),
     timings: answers[0] && timingsBody(answers[0].stages, answers[0].usage),
   });
@@ -180,7 +181,7 @@ async function* chunks(
       const { text, logProbs } = event.chunk;
       const offset = offsets.get(index) ?? 0;
       offsets.set(index, offset + text.length);
-      const logprobs = logProbs ? texts.legacy(logProbs, offset) : null;
+      const logprobs = logProbs ? await texts.legacy(logProbs, offset) : null;
       yield chunk([{ index, text, logprobs, finish_reason: null }]);
       continue;
     }

@@ -15,8 +15,8 @@ export async function tokenize(exchange: Exchange): Promise<Response> {
     parseSpecial: body.parse_special ?? true,
   });
   if (body.with_pieces !== true) return Response.json({ tokens });
-  const texts = new TokenTexts(pair);
-  return Response.json({ tokens: tokens.map((id) => ({ id, piece: texts.of(id) })) });
+  const pieces = await new TokenTexts(pair).of(tokens);
+  return Response.json({ tokens: tokens.map((id, i) => ({ id, piece: pieces[i] })) });
 }
 
 export async function detokenize(exchange: Exchange): Promise<Response> {
