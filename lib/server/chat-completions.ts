@@ -119,7 +119,8 @@ async function* chunks(
     const { answer } = event;
     usages.push(answer.usage);
     timings = answerTimings(answer);
-    if (answer.logProbs) yield choice(index, {}, null, { content: await texts.content(answer.logProbs), refusal: null });
+    if (answer.logProbs)
+      yield choice(index, {}, null, { content: await texts.content(answer.logProbs), refusal: null });
     const isLast = usages.length === n;
     const ending = [{ index, delta: {}, logprobs: null, finish_reason: finishReason(answer.finishReason) }];
     yield chunk(ending, isLast && !wantsUsage ? { timings } : {});
