@@ -94,6 +94,37 @@ test("a session with a checkpoint goes on as at the end of its last turn", async
   t.true(existsSync(checkpointDirectory));
 });
 
+test("what waits for the next host can be aborted, and an answer that was cut short goes on there", async (t) => {
+  let crashed = () => {};
+  const crash = new Promise<void>((resolve) => {
+    crashed = resolve;
+  });
+  const { pair, pid } = await openHost(t, {
+    checkpointDirectory: withTempDir(t),
+    maxSessions: 2,
+    onCrash: () => crashed(),
+  });
+  const [session, expected] = [await pair.createSession(), await pair.createSession()];
+  for (const one of [session, expected]) await one.generate(someTokens(30), traced(10));
+  const wanted = await expected.decode(traced(8)).result;
+  const { contextTokens } = expected.stats();
+  await session.truncate(session.stats().contextTokens);
+  process.kill(pid(), "SIGKILL");
+  await crash;
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const waits = session.prefill(someTokens(5), { signal: controller.signal });
+  const stream = session.decode({ ...traced(8), signal: controller.signal });
+  const reading = stream[Symbol.asyncIterator]().next();
+  controller.abort(reason);
+  await t.throwsAsync(waits, { is: reason });
+  await t.throwsAsync(reading, { is: reason });
+  t.like(await stream.result, { reason: "abort", tokens: 0 });
+  const found = await session.decode(traced(8)).result;
+  t.is(found.tokens, wanted.tokens);
+  t.is(session.stats().contextTokens, contextTokens);
+});
+
 test("without restarts, everything after a crash is refused", async (t) => {
   const { pair, pid, crashes } = await openHost(t, { restart: "never" });
   const session = await pair.createSession();
