@@ -255,6 +255,7 @@ export class Chat implements AsyncDisposable {
       // It went away with its host. In another one everything is read again.
       if (this.#session === asked) this.#session = undefined;
       await session.dispose();
+      if (this.disposed) throw createError("ERR_DISPOSED", "the chat was disposed", {});
     }
   }
 

@@ -30,10 +30,16 @@ export class AnswerPump {
     this.#wake();
   }
 
-  /** Sends the whole answer; its failure is part of what is sent. */
-  async run(begin: () => Promise<NativeStream>): Promise<void> {
+  /**
+   * Sends the whole answer; its failure is part of what is sent.
+   *
+   * @returns whether it was begun
+   */
+  async run(begin: () => Promise<NativeStream>): Promise<boolean> {
+    let begun = false;
     try {
       const stream = await begin();
+      begun = true;
       for (let isLast = false; !isLast; ) {
         if (this.#nSent >= this.#room) await this.#roomMade();
         const reading = await stream.read();
@@ -45,6 +51,7 @@ export class AnswerPump {
     } catch (error) {
       this.#send([], jsonOf(error), true);
     }
+    return begun;
   }
 
   #roomMade(): Promise<void> {

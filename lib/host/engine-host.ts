@@ -1,6 +1,7 @@
 /** A host and its lives: begins them, watches over them, and begins another where one ends in a crash. */
 
 import { randomUUID } from "node:crypto";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { LoadedPair } from "../engine/open-native-pair.js";
 import type { AskedPair } from "../engine/writer-validation.js";
@@ -37,6 +38,8 @@ function crashOf(details: CrashDetails): OverfillError {
   return createError("ERR_HOST_CRASHED", last === undefined ? message : `${message}. Its last words: ${last}`, details);
 }
 
+const disposedPair = () => createError("ERR_DISPOSED", "the pair was disposed", {});
+
 interface Life {
   readonly life: HostLife;
   readonly launched: LaunchedHost;
@@ -60,6 +63,8 @@ export class EngineHost {
   #crashTimes: number[] = [];
   #nRestarts = 0;
   #metrics: NativePairMetrics | undefined;
+  /** Files of sessions that are open. */
+  readonly #checkpoints = new Set<string>();
   #watch: NodeJS.Timeout | undefined;
 
   constructor(asked: AskedPair, options: CheckedHostOptions, launch: Launcher) {
@@ -120,7 +125,15 @@ export class EngineHost {
   /** A file for a session's checkpoints; "" without. */
   newCheckpoint(): string {
     const { checkpointDirectory } = this.#options;
-    return checkpointDirectory === undefined ? "" : join(checkpointDirectory, `session-${randomUUID()}.ofs`);
+    if (checkpointDirectory === undefined) return "";
+    const file = join(checkpointDirectory, `session-${randomUUID()}.ofs`);
+    this.#checkpoints.add(file);
+    return file;
+  }
+
+  /** Its session has been disposed. */
+  async removeCheckpoint(file: string): Promise<void> {
+    if (this.#checkpoints.delete(file)) await rm(file, { force: true });
   }
 
   /** Opens a session's place. Sends before it returns. */
@@ -148,8 +161,7 @@ export class EngineHost {
   }
 
   async #endAll(): Promise<void> {
-    const disposed = () => createError("ERR_DISPOSED", "the pair was disposed", {});
-    this.#end = disposed;
+    this.#end = disposedPair;
     clearInterval(this.#watch);
     const current = this.#current;
     if (!current) return;
@@ -160,9 +172,10 @@ export class EngineHost {
       await life.call(thePair, "dispose", []).catch(() => {});
       clearTimeout(late);
     }
-    life.finish(disposed);
+    life.finish(disposedPair);
     launched.leave();
     await launched.ended;
+    await Promise.all([...this.#checkpoints].map((file) => rm(file, { force: true })));
   }
 
   #beginLife(onProgress: (fraction: number) => void): Promise<LoadedPair> {
@@ -197,6 +210,11 @@ export class EngineHost {
 
   #crashed(life: HostLife, details: CrashDetails): void {
     clearInterval(this.#watch);
+    if (this.#disposal) {
+      // It took too long to free what it held.
+      life.finish(disposedPair);
+      return;
+    }
     const end = () => crashOf(details);
     const goesOn = this.restarts && this.#hasLoaded;
     if (!goesOn) this.#end ??= end;
@@ -228,25 +246,35 @@ export class EngineHost {
       if (this.#end) return;
       await this.#beginLife(() => {});
       this.#isLoaded = true;
-      this.#options.onRestart?.();
+      // What it throws is the app's own.
+      queueMicrotask(() => this.#options.onRestart?.());
     };
     this.#begun = begin().catch((error: OverfillError) => {
       // A crash has been dealt with; a model that cannot be loaded any more ends it all.
-      if (error.code !== "ERR_HOST_CRASHED") this.#end ??= () => error;
+      if (error.code === "ERR_HOST_CRASHED") return;
+      this.#end ??= () => error;
+      clearInterval(this.#watch);
+      this.#current?.launched.kill();
     });
   }
 
   #startWatching(current: Life): void {
     const { stallTimeoutMs } = this.#options;
     clearInterval(this.#watch);
+    const period = Math.max(10, Math.min(watchMs, stallTimeoutMs / 4));
+    let lookedAt = performance.now();
     const look = () => {
+      const sinceLook = performance.now() - lookedAt;
+      lookedAt += sinceLook;
       if (current.life.isIdle) return;
+      // Where this process stood still itself (a breakpoint, a machine that slept), what the host said waits to be heard.
+      if (sinceLook > 3 * period) current.life.beginAnew();
       const patience = current.life.hasSpoken ? stallTimeoutMs : Math.max(stallTimeoutMs, firstWordMs);
       if (current.life.stillMs > patience) this.#kill(current, "stall");
       const bytes = current.launched.residentBytes?.();
       if (bytes !== undefined) this.#weigh(bytes);
     };
-    this.#watch = setInterval(look, Math.max(10, Math.min(watchMs, stallTimeoutMs / 4)));
+    this.#watch = setInterval(look, period);
     this.#watch.unref();
   }
 

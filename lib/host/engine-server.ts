@@ -30,6 +30,8 @@ export class EngineServer {
   readonly #parsers = new Map<number, NativeAnswerParser>();
   #nParsers = 0;
   #nRunning = 0;
+  /** Calls wait for a session that is being saved: no batch tells that the host works. */
+  #nSaveSteps = 0;
   #heartbeat: NodeJS.Timeout | undefined;
   #stopLog: () => void = () => {};
 
@@ -39,6 +41,8 @@ export class EngineServer {
       (message) => this.#receive(message),
       () => {
         this.#stopLog();
+        clearInterval(this.#heartbeat);
+        for (const pump of this.#pumps.values()) pump.makeRoom(Number.POSITIVE_INFINITY);
         onClose();
       },
     );
@@ -84,7 +88,8 @@ export class EngineServer {
   #tellAlive(): void {
     const { prefillBatches = 0, decodeBatches = 0 } = this.#metrics() ?? {};
     const residentBytes = process.memoryUsage.rss();
-    this.#channel.send({ kind: "alive", steps: prefillBatches + decodeBatches, residentBytes });
+    for (const session of this.#sessions.values()) if (session.isSaving) this.#nSaveSteps++;
+    this.#channel.send({ kind: "alive", steps: prefillBatches + decodeBatches + this.#nSaveSteps, residentBytes });
   }
 
   async #load({ version, asked, duties }: Extract<ToHost, { kind: "load" }>): Promise<void> {
@@ -206,12 +211,12 @@ export class EngineServer {
       this.#channel.send({ kind: "readings", stream, readings, state, ...(error && { error }) });
     });
     this.#pumps.set(stream, pump);
-    await pump.run(() => {
+    const begun = await pump.run(() => {
       if (!session) throw createError("ERR_DISPOSED", "the session was disposed", {});
       return session.decode(options);
     });
     this.#pumps.delete(stream);
-    session?.answered();
+    if (begun) session?.answered();
   }
 
   get #loaded(): NativePair {

@@ -155,6 +155,11 @@ export class HostLife {
     return this.#calls.size === 0 && this.#awaited.size === 0;
   }
 
+  /** Nobody could have seen it move until now. */
+  beginAnew(): void {
+    this.#signAt = performance.now();
+  }
+
   /** For how many milliseconds nothing has moved that ought to. */
   get stillMs(): number {
     return performance.now() - this.#signAt;

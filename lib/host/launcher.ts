@@ -42,8 +42,24 @@ const lastMs = 2_000;
 const isSource = import.meta.url.endsWith(".ts");
 const program = fileURLToPath(new URL(isSource ? "./child.ts" : "./child.js", import.meta.url));
 
-/** A debugger's port can be had once only. */
-const inheritedArguments = () => process.execArgv.filter((argument) => !/^--(inspect|debug)/.test(argument));
+/** What says how modules are found and how much memory they may take; not what is to be run, nor a debugger's port. */
+const inherited =
+  /^(--(import|require|loader|experimental-loader|conditions|max-old-space-size|preserve-symlinks(-main)?|no-warnings)|-r|-C)$/;
+
+/** The arguments of this process's Node that its host is given too. */
+export function inheritedArguments(given: readonly string[] = process.execArgv): string[] {
+  const taken: string[] = [];
+  for (let i = 0; i < given.length; i++) {
+    const argument = given[i] ?? "";
+    const [name = "", ...value] = argument.split("=");
+    if (!inherited.test(name)) continue;
+    taken.push(argument);
+    // The value may be an argument of its own.
+    const next = given[i + 1];
+    if (value.length === 0 && next !== undefined && !next.startsWith("-")) taken.push(given[++i] ?? "");
+  }
+  return taken;
+}
 
 const environment = (): NodeJS.ProcessEnv => ({
   ...process.env,
@@ -139,18 +155,26 @@ function forkChannel(child: ChildProcess): AppChannel {
 function launchUtility(electron: UtilityProcessModule, cwd: string, options: CheckedHostOptions): LaunchedHost {
   const host = electron.fork(program, [], {
     cwd,
-    stdio: "pipe",
+    stdio: ["ignore", "ignore", "pipe"],
     execArgv: inheritedArguments(),
     env: environment(),
     serviceName: "overfill",
   });
   const words = new LastLines(host.stderr ?? undefined, passesLogOn());
   host.once("spawn", () => lowerPriority(host.pid, options));
+  // Electron tells of a V8 that gives up; its end follows.
+  host.on("error", (type) => words.lines.push(`V8: ${String(type)}`));
   const ended = new Promise<Ending>((resolve) => {
-    host.once("exit", (exitCode) => resolve(endingOf(Number(exitCode), null, words.lines)));
+    // What was written last may come after the end.
+    host.once("exit", (exitCode) => setTimeout(() => resolve(endingOf(Number(exitCode), null, words.lines)), 50));
   });
   const kill = () => {
-    if (host.pid !== undefined) process.kill(host.pid, "SIGKILL");
+    try {
+      if (host.pid === undefined) host.kill();
+      else process.kill(host.pid, "SIGKILL");
+    } catch {
+      // It has ended, which is about to be told.
+    }
   };
   return {
     channel: portChannel<ToHost, FromHost>({
@@ -195,16 +219,19 @@ const passesLogOn = () => process.env.OVERFILL_LOG !== undefined;
 /** Best effort: a system that refuses leaves the priority as it is, and one without such a file has no such thing. */
 function lowerPriority(pid: number | undefined, { nice }: CheckedHostOptions): void {
   if (pid === undefined || nice === 0) return;
-  setPriority(pid, nice);
+  try {
+    setPriority(pid, nice);
+  } catch {
+    // Where this process itself is nicer than that, the system may refuse.
+  }
 }
-
-const pageBytes = 4096;
 
 /** From Linux's `/proc`; elsewhere the host tells it itself. */
 function residentBytesOf(pid: number | undefined): number | undefined {
   if (pid === undefined || process.platform !== "linux") return undefined;
   try {
-    return Number(readFileSync(`/proc/${pid}/statm`, "ascii").split(" ")[1]) * pageBytes;
+    const [, kibibytes] = /^VmRSS:\s*(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
+    return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
   } catch {
     // It ended meanwhile.
     return undefined;

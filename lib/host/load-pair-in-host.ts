@@ -20,7 +20,7 @@ const hosts = new WeakMap<Pair, EngineHost>();
 
 /**
  * Loads a pair in a host: a process of its own, so that a fault in llama.cpp, a driver or the system's memory costs a call
- * and not the app. What it gives is a {@link Pair}: sessions, chats, evaluation and servers work on it as on any other, with two differences.
+ * and not the app. What it gives is a {@link Pair}: sessions, chats, evaluation and servers work on it as on any other, with these differences.
  * Its `tokenize`, `detokenize` and `encode` throw ERR_HOST_ASYNC_ONLY, since they answer at once: there are `tokenizeAsync`
  * and the others. `metrics()` and {@link Session.stats} are as of the last call that ended, or the last chunk that came.
  *

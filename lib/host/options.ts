@@ -13,7 +13,7 @@ export interface UtilityProcessModule {
     args: string[],
     options: {
       readonly cwd: string;
-      readonly stdio: "pipe";
+      readonly stdio: ("ignore" | "pipe")[];
       readonly execArgv: string[];
       readonly env: Readonly<Record<string, string | undefined>>;
       readonly serviceName: string;
@@ -56,7 +56,8 @@ export interface HostOptions {
    */
   readonly stallTimeoutMs?: number | undefined;
   /**
-   * A host that takes more resident memory, weights included, is ended: a crash. Looked at twice a second. From 1 on.
+   * A host that takes more resident memory, weights included, is ended: a crash. Looked at a few times a second while something
+   * is asked of it. From 1 on.
    * @default no limit
    */
   readonly maxMemoryBytes?: number | undefined;

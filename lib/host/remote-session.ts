@@ -1,6 +1,5 @@
 /** A session in a host, with the face of one of the addon. */
 
-import { rm } from "node:fs/promises";
 import { resolve as absolutePath } from "node:path";
 import { AbortedError, createError } from "../errors/create-error.js";
 import type {
@@ -32,22 +31,35 @@ export interface Stay {
   readonly number: number;
 }
 
+interface Whereabouts {
+  readonly host: EngineHost;
+  readonly checkpoint: string;
+  stay: Stay;
+}
+
 /** Gives back the places of sessions that nobody holds any more. */
-const forgotten = new FinalizationRegistry<{ stay: Stay }>(({ stay }) => {
+const forgotten = new FinalizationRegistry<Whereabouts>(({ stay, host, checkpoint }) => {
   stay.life.forget(stay.number);
-  stay.life.tell(stay.number, "dispose");
+  const gone = stay.life.end ? Promise.resolve() : stay.life.call(stay.number, "dispose", []);
+  // Where the host ends meanwhile, the file goes with the pair.
+  gone.then(() => host.removeCheckpoint(checkpoint)).catch(() => {});
 });
 
-const readers = { computes: true } as const;
+const computing = { computes: true } as const;
+
+/** Calls that leave a session other than its checkpoint has it. */
+const changing = new Set(["prefill", "handOver", "retract", "truncate", "restore"]);
 
 export class RemoteSession implements NativeSession {
   readonly #host: EngineHost;
   readonly #place: SessionPlace;
   /** Shared with the registry, which must not hold the session itself. */
-  readonly #at: { stay: Stay };
+  readonly #at: Whereabouts;
   #stats: NativeSessionStats;
-  /** Whether the checkpoint's file has the session as the last turn left it. */
+  /** Whether there is a checkpoint. */
   #isSaved = false;
+  /** Whether something was done since that no call has been told to be lost. */
+  #isChanged = false;
   #reviving: Promise<Stay> | undefined;
   /** Calls that wait for the host's next life. */
   readonly #waiting: (() => void)[] = [];
@@ -56,7 +68,7 @@ export class RemoteSession implements NativeSession {
   constructor(host: EngineHost, place: SessionPlace, stay: Stay, stats: NativeSessionStats) {
     this.#host = host;
     this.#place = place;
-    this.#at = { stay };
+    this.#at = { stay, host, checkpoint: place.checkpoint };
     this.#stats = stats;
     forgotten.register(this, this.#at, this);
     this.#watch();
@@ -72,21 +84,27 @@ export class RemoteSession implements NativeSession {
     options: NativePrefillOptions,
     onProgress: ((done: number, total: number) => void) | undefined,
   ): Promise<NativePrefillResult> {
-    return this.#call("prefill", [prompt, options], { ...readers, onReport: onProgress });
+    return this.#call("prefill", [prompt, options], { ...computing, onReport: onProgress });
   }
 
   handOver(writer: number | undefined): Promise<NativeHandoverReport> {
-    return this.#call("handOver", [writer], readers);
+    return this.#call("handOver", [writer]);
   }
 
   decode(options: NativeDecodeOptions): NativeStream {
     this.#assertOpen();
+    // Its life holds the stream, which must not hold the session.
+    const weak = new WeakRef(this);
+    const note = (state: HostState, isLast: boolean) => {
+      const session = weak.deref();
+      if (session) session.#note(state, isLast);
+    };
+    const told = () => {
+      const session = weak.deref();
+      if (session) session.#told();
+    };
     const start = ({ life, number }: Stay) =>
-      new RemoteStream(
-        life,
-        (sink) => life.decode(number, options, sink),
-        (state) => this.#note(state),
-      );
+      new RemoteStream(life, (sink) => life.decode(number, options, sink), note, told);
     const { stay } = this.#at;
     return stay.life.end ? this.#decodeLater(start) : start(stay);
   }
@@ -108,7 +126,10 @@ export class RemoteSession implements NativeSession {
     };
   }
 
+  /** Of the answer that was just read: where that went with its host, there is nothing to be taken back. */
   retract(tokens: number): Promise<void> {
+    const { end } = this.#at.stay.life;
+    if (end) return Promise.reject(end());
     return this.#call("retract", [tokens]);
   }
 
@@ -118,6 +139,8 @@ export class RemoteSession implements NativeSession {
 
   async fork(to: NativeSession): Promise<void> {
     const twin = to as RemoteSession;
+    const { life } = twin.#at.stay;
+    if (life !== this.#at.stay.life) throw (life.end ?? this.#at.stay.life.end ?? disposedSession)();
     twin.#stats = await this.#call<NativeSessionStats>("fork", [twin.#at.stay.number]);
   }
 
@@ -136,7 +159,7 @@ export class RemoteSession implements NativeSession {
     parseSpecial: boolean,
     writer: number,
   ): Promise<NativeScores> {
-    return this.#call("score", [prompt, responses, rows, parseSpecial, writer], readers);
+    return this.#call("score", [prompt, responses, rows, parseSpecial, writer], computing);
   }
 
   abort(): void {
@@ -162,20 +185,35 @@ export class RemoteSession implements NativeSession {
     life.forget(number);
     // A host that ends meanwhile has freed the place too.
     if (!life.end) await life.call(number, "dispose", []).catch(() => {});
-    if (this.#isSaved) await rm(this.#place.checkpoint, { force: true });
+    await this.#host.removeCheckpoint(this.#place.checkpoint);
   }
 
   /** Sends before it returns where the session's host lives, so that an abort that follows comes later. */
   #call<Value>(method: string, args: readonly unknown[], options: CallOptions = {}): Promise<Value> {
     if (this.#disposed) return Promise.reject(disposedSession());
-    const noted = { ...options, onState: (state: HostState) => this.#note(state) };
+    const noted = { ...options, onState: (state: HostState) => this.#note(state, changing.has(method)) };
+    const ask = async ({ life, number }: Stay) => {
+      try {
+        return await life.call<Value>(number, method, args, noted);
+      } catch (error) {
+        if (life.end) this.#told();
+        throw error;
+      }
+    };
     const { stay } = this.#at;
-    if (!stay.life.end) return stay.life.call<Value>(stay.number, method, args, noted);
-    return this.#inNextLife(({ life, number }) => life.call<Value>(number, method, args, noted));
+    return stay.life.end ? this.#inNextLife(ask) : ask(stay);
   }
 
-  /** Waits until the session is back, unless the call is aborted before. */
+  /**
+   * Waits until the session is back, unless the call is aborted before. What was done after the last checkpoint is lost: the
+   * first call fails, unless another one has failed by the crash itself.
+   */
   #inNextLife<Value>(work: (stay: Stay) => Value | Promise<Value>): Promise<Value> {
+    const { end } = this.#at.stay.life;
+    if (end && this.#isChanged) {
+      this.#told();
+      return Promise.reject(end());
+    }
     return new Promise((resolve, reject) => {
       const leave = () => reject(new AbortedError("the call was aborted"));
       this.#waiting.push(leave);
@@ -210,9 +248,11 @@ export class RemoteSession implements NativeSession {
     const { checkpoint } = this.#place;
     const opened = await this.#host.openPlace(life, this.#place);
     try {
-      await life.call(opened.stay.number, "restore", [checkpoint], { onState: (state) => this.#note(state) });
+      await life.call(opened.stay.number, "restore", [checkpoint], { onState: (state) => this.#note(state, false) });
     } catch (error) {
       life.tell(opened.stay.number, "dispose");
+      // A file that cannot be read will not be the next time.
+      if (!life.end) this.#isSaved = false;
       throw error;
     }
     this.#at.stay = opened.stay;
@@ -225,12 +265,20 @@ export class RemoteSession implements NativeSession {
     const { life, number } = this.#at.stay;
     life.remember(number, (isSaved) => {
       const session = weak.deref();
-      if (session) session.#isSaved = isSaved;
+      if (!session) return;
+      session.#isSaved = isSaved;
+      session.#isChanged = false;
     });
   }
 
-  #note({ stats }: HostState): void {
+  #note({ stats }: HostState, changes: boolean): void {
     if (stats) this.#stats = stats;
+    if (changes) this.#isChanged = true;
+  }
+
+  /** Some call has failed by the crash. */
+  #told(): void {
+    this.#isChanged = false;
   }
 
   #assertOpen(): void {

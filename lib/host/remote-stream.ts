@@ -26,7 +26,8 @@ interface Waiting {
 export class RemoteStream implements NativeStream, StreamSink {
   readonly #life: HostLife;
   readonly #number: number;
-  readonly #onState: (state: HostState) => void;
+  readonly #onState: (state: HostState, isLast: boolean) => void;
+  readonly #onCrash: () => void;
   #ready: NativeReading[] = [];
   #failure: { readonly error: unknown } | undefined;
   #waiting: Waiting | undefined;
@@ -34,9 +35,19 @@ export class RemoteStream implements NativeStream, StreamSink {
   #nTaken = 0;
   #room = readingsAhead;
 
-  constructor(life: HostLife, start: (sink: StreamSink) => number, onState: (state: HostState) => void) {
+  /**
+   * @param onState called with what each message tells of the session
+   * @param onCrash called where the host ended before the answer did
+   */
+  constructor(
+    life: HostLife,
+    start: (sink: StreamSink) => number,
+    onState: (state: HostState, isLast: boolean) => void,
+    onCrash: () => void,
+  ) {
     this.#life = life;
     this.#onState = onState;
+    this.#onCrash = onCrash;
     this.#number = start(this);
   }
 
@@ -53,7 +64,7 @@ export class RemoteStream implements NativeStream, StreamSink {
 
   take(message: Extract<FromHost, { kind: "readings" }>): void {
     this.#nTaken++;
-    this.#onState(message.state);
+    this.#onState(message.state, message.readings.at(-1)?.result !== undefined);
     this.#ready.push(...message.readings);
     // It waited for its session to be saved.
     if (message.error?.code === "ERR_ABORTED") this.#ready.push(abortedReading);
@@ -62,6 +73,7 @@ export class RemoteStream implements NativeStream, StreamSink {
   }
 
   fail(error: unknown): void {
+    this.#onCrash();
     this.#failure = { error };
     this.#wake();
   }

@@ -51,6 +51,10 @@ export class ServedSession {
     this.#stats = native.stats();
   }
 
+  get isSaving(): boolean {
+    return this.#saving !== undefined;
+  }
+
   async call(method: string, args: readonly unknown[], report: Report): Promise<unknown> {
     const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
     if (!run) throw createError("ERR_INTERNAL", `a session in a host knows no ${method}`, {});

@@ -29,7 +29,8 @@ class parent_process {
     parent_process(const parent_process &) = delete;
     parent_process & operator=(const parent_process &) = delete;
 
-    bool lives() const { return handle_ && WaitForSingleObject(handle_, 0) == WAIT_TIMEOUT; }
+    // A parent that may not be looked at is not watched.
+    bool lives() const { return !handle_ || WaitForSingleObject(handle_, 0) == WAIT_TIMEOUT; }
 
   private:
     HANDLE handle_;

@@ -1,6 +1,7 @@
 /** A host that crashes: what waited for it fails, and the pair comes back. */
 
-import { existsSync, readdirSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import test from "ava";
 import { hostOf } from "../../lib/host/index.js";
 import { OverfillError } from "../../lib/index.js";
@@ -10,7 +11,10 @@ import { openHost } from "./fixtures.js";
 
 const long = { contextLength: 4096, nEmbd: 128, nFf: 256, nLayers: 4 } as const;
 
-test("a crash fails what waits, with how it ended, and the next call has a new host", async (t) => {
+/** Windows has no signals: who is ended from outside there leaves an exit code. */
+const testPosix = process.platform === "win32" ? test.skip : test;
+
+testPosix("a crash fails what waits, with how it ended, and the next call has a new host", async (t) => {
   const { pair, crashes, restarted, pid } = await openHost(t, {
     prefill: long,
     contextSize: 4096,
@@ -45,7 +49,7 @@ test("a crash fails what waits, with how it ended, and the next call has a new h
   t.is(tokens.length, 5);
 });
 
-test("an assertion of llama.cpp's is told with its words", async (t) => {
+testPosix("a signal is told by its name, with the last words before it", async (t) => {
   const { pair, pid, restarted } = await openHost(t);
   const session = await pair.createSession();
   await session.prefill(someTokens(10));
@@ -53,7 +57,8 @@ test("an assertion of llama.cpp's is told with its words", async (t) => {
   process.kill(pid(), "SIGABRT");
   const error = await refusal(t, "ERR_HOST_CRASHED", session.switch());
   t.is(error.details.signal, "SIGABRT");
-  t.true(error.details.log.length > 0);
+  // llama.cpp's own, of the load.
+  t.regex(error.details.log.join("\n"), /llama|ggml/);
   await again;
 });
 
@@ -91,7 +96,6 @@ test("a session with a checkpoint goes on as at the end of its last turn", async
   await refusal(t, "ERR_INVALID_ARGUMENT", session.truncate(1e6));
   await Promise.all([session.dispose(), expected.dispose()]);
   t.deepEqual(readdirSync(checkpointDirectory), ["by-hand.ofs"]);
-  t.true(existsSync(checkpointDirectory));
 });
 
 test("what waits for the next host can be aborted, and an answer that was cut short goes on there", async (t) => {
@@ -108,7 +112,8 @@ test("what waits for the next host can be aborted, and an answer that was cut sh
   for (const one of [session, expected]) await one.generate(someTokens(30), traced(10));
   const wanted = await expected.decode(traced(8)).result;
   const { contextTokens } = expected.stats();
-  await session.truncate(session.stats().contextTokens);
+  // The save of a turn's end comes before the next call of its session.
+  await session.save(join(withTempDir(t), "by-hand.ofs"));
   process.kill(pid(), "SIGKILL");
   await crash;
   const reason = new Error("enough");
@@ -123,6 +128,39 @@ test("what waits for the next host can be aborted, and an answer that was cut sh
   const found = await session.decode(traced(8)).result;
   t.is(found.tokens, wanted.tokens);
   t.is(session.stats().contextTokens, contextTokens);
+});
+
+test("what was done after the last checkpoint is told to be lost, once", async (t) => {
+  let crashed = () => {};
+  const crash = new Promise<void>((resolve) => {
+    crashed = resolve;
+  });
+  const checkpointDirectory = withTempDir(t);
+  const { pair, pid } = await openHost(t, { checkpointDirectory, onCrash: () => crashed() });
+  const session = await pair.createSession();
+  await session.generate(someTokens(30), traced(10));
+  const { contextTokens } = session.stats();
+  await session.prefill(someTokens(20));
+  process.kill(pid(), "SIGKILL");
+  await crash;
+  await refusal(t, "ERR_HOST_CRASHED", session.switch());
+  await session.prefill(someTokens(5));
+  t.true(session.stats().contextTokens < contextTokens + 20);
+  // Without its session or its pair, no file stays.
+  await pair.dispose();
+  t.deepEqual(readdirSync(checkpointDirectory), []);
+});
+
+test("an answer that nobody reads to its end goes with its session", async (t) => {
+  const { pair, crashes } = await openHost(t, { maxSessions: 1, prefill: long, contextSize: 4096 });
+  const session = await pair.createSession();
+  await session.prefill(someTokens(10));
+  await session.switch();
+  await session.decode(traced(4000))[Symbol.asyncIterator]().next();
+  await session.dispose();
+  await using next = await pair.createSession();
+  t.is((await next.generate(someTokens(10), traced(5))).tokens.length, 5);
+  t.deepEqual(crashes, []);
 });
 
 test("without restarts, everything after a crash is refused", async (t) => {
@@ -153,10 +191,8 @@ test("too many crashes in a row end the pair", async (t) => {
   t.is((error.cause as OverfillError).code, "ERR_HOST_CRASHED");
 });
 
-const testPosix = process.platform === "win32" ? test.skip : test;
-
 testPosix("a host that hangs is a crash", async (t) => {
-  const { pair, pid, restarted } = await openHost(t, { stallTimeoutMs: 1500 });
+  const { pair, pid, restarted } = await openHost(t, { stallTimeoutMs: 3000 });
   const session = await pair.createSession();
   const again = restarted();
   process.kill(pid(), "SIGSTOP");
@@ -165,17 +201,18 @@ testPosix("a host that hangs is a crash", async (t) => {
   await again;
 });
 
-test("a host that works for long, or waits for its reader, does not hang", async (t) => {
-  const { pair, crashes } = await openHost(t, { prefill: long, contextSize: 4096, batchSize: 8, stallTimeoutMs: 1500 });
+test("a host that works for longer than that, or waits for its reader, does not hang", async (t) => {
+  const { pair, crashes } = await openHost(t, { prefill: long, contextSize: 4096, batchSize: 1, stallTimeoutMs: 3000 });
   const session = await pair.createSession();
-  await session.prefill(someTokens(1000));
+  await session.prefill(someTokens(10));
   await session.switch();
-  const stream = session.decode({ ...traced(400), logProbs: undefined });
-  const reader = stream[Symbol.asyncIterator]();
+  const reader = session.decode({ ...traced(400), logProbs: undefined })[Symbol.asyncIterator]();
   await reader.next();
-  await new Promise((resolve) => {
-    setTimeout(resolve, 2500);
-  });
+  // The reader is slower than what is taken for a hang, and something else runs all the while.
+  const begin = performance.now();
+  let tokens = 0;
+  while (performance.now() - begin < 3500) tokens = (await pair.tokenizeAsync("the cat sat on the mat")).length;
+  t.true(tokens > 0);
   let last = await reader.next();
   while (!last.done) last = await reader.next();
   t.is(last.value.tokens, 400);

@@ -30,8 +30,8 @@ for (const how of ["idle", "busy"])
     const { app, host } = await startApp(t, how);
     t.true(isAlive(host));
     app.kill("SIGKILL");
+    // Ends by the test's own limit if it does not.
     await gone(host);
-    t.false(isAlive(host));
   });
 
 test("an app that has nothing more to do ends by itself, and its host with it", async (t) => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import test from "ava";
 import { hostOf, loadPairInHost } from "../../lib/host/index.js";
+import { inheritedArguments } from "../../lib/host/launcher.js";
 import { demoPair, demoPrompt, loadPair, OverfillError, Pair } from "../../lib/index.js";
 import { greedy, quiet, refusal, someTokens, traced } from "../engine/fixtures.js";
 import { withTempDir } from "../support/temp-dir.js";
@@ -134,7 +135,7 @@ test("paths as URLs, progress and aborts cross", async (t) => {
   );
 });
 
-test("a load that is aborted leaves no process", async (t) => {
+test("a load that is aborted rejects with the reason", async (t) => {
   const reason = new Error("not now");
   const controller = new AbortController();
   const { path } = await writeTinyModel(join(withTempDir(t), "a.gguf"));
@@ -143,7 +144,7 @@ test("a load that is aborted leaves no process", async (t) => {
   await t.throwsAsync(loading, { is: reason });
 });
 
-test("chats with tools run their tools here", async (t) => {
+test("chats have their messages here", async (t) => {
   await using pair = await loadPairInHost({ ...demoPair, ...quiet });
   await using chat = pair.chat({ template: "chatml" });
   const { text } = await chat.send("Hello", { grammar: 'root ::= "Good day."' }).finished;
@@ -151,6 +152,29 @@ test("chats with tools run their tools here", async (t) => {
   const again = await chat.send("And again", { grammar: 'root ::= "Good night."' }).finished;
   t.is(again.text, "Good night.");
   t.is(chat.messages.length, 4);
+});
+
+test("a session that was forked has a twin that knows where it stands", async (t) => {
+  const { pair } = await openHost(t, { maxSessions: 2 });
+  const session = await pair.createSession();
+  await session.prefill(someTokens(20));
+  const twin = await session.fork();
+  t.like(twin.stats(), { stage: "prefilled", contextTokens: 20 });
+  const [one, other] = await Promise.all(
+    [session, twin].map(async (each) => {
+      await each.switch();
+      return each.decode({ ...traced(10), deterministic: true }).result;
+    }),
+  );
+  t.is(one?.tokens, other?.tokens);
+});
+
+test("a host takes over what says how modules are found, and neither a program nor a debugger's port", (t) => {
+  const given = ["--import=tsx", "-e", "run()", "--inspect=9229", "--inspect-port", "0", "-r", "./a.cjs"];
+  const more = ["--input-type=module", "--print", "1", "--conditions", "dev", "--max-old-space-size=100"];
+  t.deepEqual(inheritedArguments([...given, ...more]), [
+    ...["--import=tsx", "-r", "./a.cjs", "--conditions", "dev", "--max-old-space-size=100"],
+  ]);
 });
 
 test("what llama.cpp logs in the host can be heard", async (t) => {
