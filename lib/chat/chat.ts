@@ -3,7 +3,7 @@
 import type { Pair } from "../engine/pair.js";
 import type { SaveOptions } from "../engine/saved-session-options.js";
 import { checkFile, checkSaveOptions } from "../engine/saved-session-validation.js";
-import { type Session, saveNoted } from "../engine/session.js";
+import { isLost, type Session, saveNoted } from "../engine/session.js";
 import { writerNumber } from "../engine/writers.js";
 import { createError } from "../errors/create-error.js";
 import type { NativeChatRequest } from "../internal/binding-types.js";
@@ -246,17 +246,25 @@ export class Chat implements AsyncDisposable {
   }
 
   /** The chat's session. One that could not be had is asked for again the next time. */
-  #opened(priority: number | undefined, signal: AbortSignal): Promise<Session> {
-    this.#session ??= this.pair.createSession({
-      priority,
-      signal,
-      writer: this.#options.writer,
-      cacheKey: this.#options.cacheKey,
-    });
-    this.#session.catch(() => {
+  async #opened(priority: number | undefined, signal: AbortSignal): Promise<Session> {
+    while (true) {
+      this.#session ??= this.#ask(priority, signal);
+      const asked = this.#session;
+      const session = await asked;
+      if (!isLost(session)) return session;
+      // It went away with its host. In another one everything is read again.
+      if (this.#session === asked) this.#session = undefined;
+      await session.dispose();
+    }
+  }
+
+  #ask(priority: number | undefined, signal: AbortSignal): Promise<Session> {
+    const { writer, cacheKey } = this.#options;
+    const session = this.pair.createSession({ priority, signal, writer, cacheKey });
+    session.catch(() => {
       this.#session = undefined;
     });
-    return this.#session;
+    return session;
   }
 }
 

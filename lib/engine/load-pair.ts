@@ -1,18 +1,17 @@
-/** Loads a pair: checks the options, chooses device and threads, and waits for the native load. */
+/** Loads a pair: checks the options, and waits for the load. */
 
 import { abortable, guardCallback, runJob } from "../internal/abortable.js";
 import type { NativeModelOptions, NativePairInfo } from "../internal/binding-types.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
-import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
 import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides.js";
 import type { InspectOptions, LoadPairOptions } from "./options.js";
+import { type OpenedPair, openNativePair } from "./open-native-pair.js";
 import { makePair, type Pair } from "./pair.js";
-import { toNativePrefixes } from "./prefix-memory.js";
 import type { PairInfo, PairInspection } from "./results.js";
 import { checkInspectOptions } from "./validation.js";
-import { checkPair, refuseNamedWriters } from "./writer-validation.js";
+import { type AskedPair, checkPair, refuseNamedWriters } from "./writer-validation.js";
 import { onlyWriter } from "./writers.js";
 
 /**
@@ -37,45 +36,30 @@ export async function loadPair(options: LoadPairOptions): Promise<Pair> {
 }
 
 async function load(options: LoadPairOptions): Promise<Pair> {
-  const { checked, writers } = checkPair(options);
-  checked.signal?.throwIfAborted();
-  const prefillPath = toPath(checked.prefill.model, "options.prefill.model");
-  for (const { source, parameter } of writers) toPath(source.model, `${parameter}.model`);
-  const binding = loadBinding();
-  const { gpu, threads, modelAt } = chooseComputing(checked, prefillPath);
+  const asked = checkPair(options);
+  asked.checked.signal?.throwIfAborted();
+  return loadBy(openNativePair, asked, options.onProgress);
+}
 
-  const progress = guardCallback(options.onProgress, () => native.abortLoad());
-  const native = binding.loadPair(
-    {
-      prefill: {
-        ...modelAt(prefillPath, checked.prefill),
-        adapters: toNativeAdapters("options.prefill", checked.prefill),
-      },
-      writers: writers.map((writer) => toNativeWriter(writer, modelAt)),
-      ...toNativeCaches(checked),
-      contextSize: checked.contextSize ?? 0,
-      cacheTokens: checked.cacheTokens ?? 0,
-      maxSessions: checked.maxSessions,
-      maxWaiting: checked.queue?.maxWaiting ?? 64,
-      batchSize: checked.batchSize,
-      prefillShare: checked.prefillShare,
-      ...toNativePrefixes(checked.prefixCache),
-      threads,
-      handover: checked.handover,
-      implementation: checked.implementation,
-    },
-    (fraction) => progress.call?.({ fraction }),
-  );
+/** Loads a pair by whatever opens it: the addon, or a host that has one. */
+export async function loadBy(
+  open: (asked: AskedPair, onProgress: (fraction: number) => void) => OpenedPair,
+  asked: AskedPair,
+  onProgress: LoadPairOptions["onProgress"],
+): Promise<Pair> {
+  const { signal, queue } = asked.checked;
+  const progress = guardCallback(onProgress, () => native.abortLoad());
+  const { native, loaded } = open(asked, (fraction) => progress.call?.({ fraction }));
   try {
     const info = await abortable(
-      checked.signal,
+      signal,
       () => native.abortLoad(),
-      () => native.loaded,
+      () => loaded,
     );
     progress.rethrow();
     // A small model may be there before the abort gets through.
-    checked.signal?.throwIfAborted();
-    return makePair(native, { ...info, writers: byName(info.writers), gpu: gpu.kind }, checked.queue?.timeoutMs);
+    signal?.throwIfAborted();
+    return makePair(native, { ...info, writers: byName(info.writers) }, queue?.timeoutMs);
   } catch (error) {
     await native.dispose();
     progress.rethrow();

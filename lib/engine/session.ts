@@ -20,7 +20,7 @@ import type { ForkOptions } from "./place-options.js";
 import type { GeneratedAnswer, GenerateResult, HandoverReport, PrefillResult, SessionStats } from "./results.js";
 import type { SaveOptions } from "./saved-session-options.js";
 import { checkFile, checkSaveOptions } from "./saved-session-validation.js";
-import { type AnswerPlace, writeAnswers } from "./several-answers.js";
+import { type AnswerPlace, seedOf, writeAnswers } from "./several-answers.js";
 import { readAnswer, readPrompt, toReport } from "./stage-results.js";
 import {
   checkDecodeOptions,
@@ -33,9 +33,6 @@ import {
   toNativeDecodeOptions,
 } from "./validation.js";
 import { writerNumber } from "./writers.js";
-
-/** Seeds are below this. */
-const maxSeeds = 2 ** 32 - 1;
 
 /** Makes a session; for {@link Pair.createSession} only. */
 export let makeSession: (pair: Pair, native: NativeSession, writer: string) => Session;
@@ -51,6 +48,9 @@ export let saveNoted: (session: Session, file: string | URL, note: string, optio
 
 /** As {@link Session.decode}; for chats and benchmarks only. */
 export let decodeChat: (session: Session, options: DecodeOptions, chat: ChatDecodeOptions) => DecodeStream;
+
+/** Whether the session went away with its host and does not come back; for chats only. */
+export let isLost: (session: Session) => boolean;
 
 let nSessions = 0;
 
@@ -82,6 +82,7 @@ export class Session implements AsyncDisposable {
     // By `this`: a class that names itself within gets another name where the package is bundled.
     makeSession = (pair, native, writer) => new this(pair, native, writer);
     decodeChat = (session, options, chat) => session.#decode(options, chat);
+    isLost = (session) => session.#native.lost === true;
     saveNoted = (session, file, note, options) => session.#save(file, note, options);
   }
 
@@ -210,7 +211,7 @@ export class Session implements AsyncDisposable {
     const handover = await this.#switch({ signal, writer });
     const { seed } = decodeOptions;
     const write = async (session: Session, index: number, signal: AbortSignal | undefined) => {
-      const asked = seed === undefined ? decodeOptions : { ...decodeOptions, seed: (seed + index) % maxSeeds };
+      const asked = seed === undefined ? decodeOptions : { ...decodeOptions, seed: seedOf(seed, index) };
       const stream = session.#stream(toNativeDecodeOptions(asked), { signal, writer }, site);
       return readAnswer(stream, onChunk && ((chunk) => onChunk(chunk, index)));
     };

@@ -2,6 +2,12 @@
 
 import type { GeneratedAnswer } from "./results.js";
 
+/** Seeds are below this. */
+const maxSeeds = 2 ** 32 - 1;
+
+/** The seed of the answer at `index`, where the first has `seed`. */
+export const seedOf = (seed: number, index: number): number => (seed + index) % maxSeeds;
+
 /** A session that stands right before the answer. */
 export interface AnswerPlace {
   /** Writes the answer of a number. Rejects with `signal.reason` when aborted. */

@@ -57,8 +57,14 @@ function checkNamed(decode: Readonly<Record<string, unknown>>, translator: unkno
   });
 }
 
-/** The options of a load, with all decode models. Without one, the prefill model writes. */
-export function checkPair(options: LoadPairOptions): { readonly checked: Checked; readonly writers: CheckedWriter[] } {
+/** The options of a load, checked, with all decode models. Without one, the prefill model writes. */
+export interface AskedPair {
+  readonly checked: Checked;
+  readonly writers: readonly CheckedWriter[];
+}
+
+/** Throws ERR_INVALID_ARGUMENT. */
+export function checkPair(options: LoadPairOptions): AskedPair {
   const decode: unknown = options?.decode;
   if (decode === prefillWriter)
     return { checked: checkLoadPairOptions({ ...options, decode: undefined }), writers: [] };

@@ -133,6 +133,10 @@ export type QueueError = ErrorOf<CodesOf<"QueueError">>;
 export const InferenceError = classOf("InferenceError");
 export type InferenceError = ErrorOf<CodesOf<"InferenceError">>;
 
+/** The process that a pair runs in cannot do what was asked for, or is gone. */
+export const HostError = classOf("HostError");
+export type HostError = ErrorOf<CodesOf<"HostError">>;
+
 /** The native addon or llama.cpp's libraries cannot be loaded. The message says what to do about it. */
 export const BindingError = classOf("BindingError");
 export type BindingError = ErrorOf<CodesOf<"BindingError">>;
@@ -151,6 +155,7 @@ const classes: Readonly<Record<ErrorName, unknown>> = {
   StageError,
   QueueError,
   InferenceError,
+  HostError,
   BindingError,
 };
 

@@ -183,6 +183,25 @@ export const errorTable = {
     /** A fault of this package; please report it. */
     ERR_INTERNAL: row<{ /** A code that this version does not know. */ readonly code?: string }>(),
   },
+  HostError: {
+    /** The process that a pair ran in has ended. What waited for it failed with this. */
+    ERR_HOST_CRASHED: row<{
+      /**
+       * `exit` and `signal`: by itself, with what it left as `exitCode` or `signal`. `stall` and `memory`: it was ended, since it hung or took
+       * more memory than it may. `closed`: the port to it was closed.
+       */
+      readonly reason: "exit" | "signal" | "stall" | "memory" | "closed";
+      readonly exitCode?: number;
+      /** Such as `SIGABRT`, which is how llama.cpp ends where an assertion fails. */
+      readonly signal?: string;
+      /** The last lines that it wrote to its standard error: llama.cpp's log. */
+      readonly log: readonly string[];
+    }>(),
+    /** The process crashed too often and is not started again. `cause` is the last crash. */
+    ERR_HOST_CRASH_LOOP: row<{ readonly crashes: number; readonly withinMs: number; readonly log: readonly string[] }>(),
+    /** The call answers at once, which a pair in another process cannot. `instead` can be awaited. */
+    ERR_HOST_ASYNC_ONLY: row<{ readonly method: string; readonly instead: string }>(),
+  },
   BindingError: {
     /** No llama.cpp libraries exist for this operating system, processor or C library. */
     ERR_PLATFORM_UNSUPPORTED: row<{ readonly platform: string }>(),

@@ -6,6 +6,7 @@ export {
   ContextOverflowError,
   DisposedError,
   FileError,
+  HostError,
   InferenceError,
   InvalidArgumentError,
   ModelError,
@@ -30,4 +31,5 @@ export type SavedSessionErrorCode = CodesOf<"SavedSessionError">;
 export type StageErrorCode = CodesOf<"StageError">;
 export type QueueErrorCode = CodesOf<"QueueError">;
 export type InferenceErrorCode = CodesOf<"InferenceError">;
+export type HostErrorCode = CodesOf<"HostError">;
 export type BindingErrorCode = CodesOf<"BindingError">;

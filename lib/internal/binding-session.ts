@@ -165,6 +165,8 @@ export interface NativeSessionStats {
 }
 
 export interface NativeSession {
+  /** Whether it is gone with the process that it was in. Only a session of another process has this. */
+  readonly lost?: boolean;
   prefill(
     prompt: string | Int32Array,
     options: NativePrefillOptions,

@@ -64,6 +64,8 @@ export interface NativeBinding {
    * ERR_ABORTED, and nothing new begins.
    */
   endThreads(): void;
+  /** From now on this process ends by force when `parent`, its parent's number, has ended. Once in a process. */
+  endWithParent(parent: number): void;
   /**
    * Calls `onLine` with each line that llama.cpp logs while it works for this package, in any environment, from `level`
    * on: the index in debug, info, warn, error.

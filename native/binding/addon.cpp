@@ -15,6 +15,7 @@
 #include "log_wrapper.h"
 #include "memory_size.h"
 #include "output_paths.h"
+#include "parent_watch.h"
 #include "prune_wrapper.h"
 #include "quantize_wrapper.h"
 #include "version_gate.h"
@@ -45,6 +46,11 @@ static Napi::Value initialize(const Napi::CallbackInfo & info) {
 
 static Napi::Value end_threads(const Napi::CallbackInfo & info) {
     environment::of(info.Env()).end_threads();
+    return info.Env().Undefined();
+}
+
+static Napi::Value begin_parent_watch(const Napi::CallbackInfo & info) {
+    end_with_parent(info[0].As<Napi::Number>().Int64Value());
     return info.Env().Undefined();
 }
 
@@ -121,6 +127,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
 #endif
     set_function<initialize>(exports, "initialize");
     set_function<end_threads>(exports, "endThreads");
+    set_function<begin_parent_watch>(exports, "endWithParent");
     set_function<log_wrapper::listen>(exports, "listenToLog");
     set_function<load_gpu>(exports, "loadGpuBackend");
     set_function<devices>(exports, "devices");

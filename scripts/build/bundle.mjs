@@ -57,7 +57,7 @@ const englishOnly = {
  *
  * @returns the bundle's inputs, and the modules of other rooms whose exports it imports from the library
  */
-async function bundleRoom(name, entry, banner) {
+async function bundleRoom(name, entries, banner) {
   const room = join(lib, name);
   const imported = new Set();
   const otherRooms = {
@@ -76,7 +76,7 @@ async function bundleRoom(name, entry, banner) {
   };
   const { metafile } = await build({
     ...common,
-    entryPoints: { [`${name}/${entry}`]: join(room, `${entry}.ts`) },
+    entryPoints: Object.fromEntries(entries.map((entry) => [`${name}/${entry}`, join(room, `${entry}.ts`)])),
     chunkNames: `${name}/[name]-[hash]`,
     // Loaded where a tool server is named, and not part of the package.
     external: ["@modelcontextprotocol/sdk"],
@@ -133,9 +133,11 @@ function licenceOf(folder) {
 // What an earlier build left.
 for (const file of readdirSync(dist, { recursive: true })) if (file.endsWith(".js")) rmSync(join(dist, file));
 const rooms = [
-  await bundleRoom("cli", "main", requireForCommonJs),
-  await bundleRoom("ai-sdk", "index"),
-  await bundleRoom("server", "index", requireForCommonJs),
+  await bundleRoom("cli", ["main"], requireForCommonJs),
+  await bundleRoom("ai-sdk", ["index"]),
+  // The second is the program of the process that the first one starts.
+  await bundleRoom("host", ["index", "child"]),
+  await bundleRoom("server", ["index"], requireForCommonJs),
 ];
 copyFileSync(join(lib, "server", "config.schema.json"), join(dist, "server", "config.schema.json"));
 const imported = [...new Set(rooms.flatMap((room) => room.imported))].sort();

@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import type { ExecutionContext } from "ava";
+import { loadPairInHost } from "../../lib/host/index.js";
 import {
   type DecodeChunk,
   type DecodeOptions,
@@ -23,6 +24,9 @@ import { withTempDir } from "../support/temp-dir.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
 
 type Teardown = Pick<ExecutionContext, "teardown">;
+
+/** Files of `test/host` run tests of this folder once more, with every pair in a process of its own. */
+export const inHost = process.env.OVERFILL_TEST_PAIRS === "host";
 
 /** One thread: the models are too small for two, and test files run beside each other. */
 export const quiet = { threads: 1, gpu: false } as const;
@@ -50,7 +54,8 @@ export async function openPair(
   { prefill = {}, decode, decodeCache, ...options }: PairRecipe = {},
 ): Promise<Pair> {
   const dir = withTempDir(t);
-  const pair = await loadPair({
+  const load = inHost ? loadPairInHost : loadPair;
+  const pair = await load({
     ...quiet,
     ...forgetful,
     ...options,

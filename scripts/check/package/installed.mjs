@@ -103,7 +103,7 @@ export async function checkInstalled(tarballs, whole) {
     console.log(`   ${megabytes} MB, ${loaded.length} modules, import in ${importCost(project).toFixed(0)} ms`);
     check(bytes <= maximumBytes, `${bytes} bytes are installed, more than ${maximumBytes}`);
     check(loaded.length <= maximumModules, `import "overfill" loads ${loaded.length} modules`);
-    for (const room of ["cli", "ai-sdk", "server"])
+    for (const room of ["cli", "ai-sdk", "host", "server"])
       check(!loaded.some((url) => url.includes(`/dist/${room}/`)), `${room} loads with the package`);
     const [, told, count] =
       /about (\d+) MB in (\w+) packages/.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];

@@ -1,0 +1,206 @@
+/** A session in a host, with the face of one of the addon. */
+
+import { rm } from "node:fs/promises";
+import { resolve as absolutePath } from "node:path";
+import { createError } from "../errors/create-error.js";
+import type {
+  NativeDecodeOptions,
+  NativeHandoverReport,
+  NativePrefillOptions,
+  NativePrefillResult,
+  NativeScores,
+  NativeSession,
+  NativeSessionStats,
+  NativeStream,
+} from "../internal/binding-types.js";
+import type { EngineHost } from "./engine-host.js";
+import type { CallOptions, HostLife } from "./host-life.js";
+import type { HostState } from "./protocol.js";
+import { RemoteStream } from "./remote-stream.js";
+
+/** What opens a session's place again in another life. */
+export interface SessionPlace {
+  readonly writer: number;
+  readonly cacheKey: string;
+  /** Where the host saves the session at turn ends; "": nowhere. */
+  readonly checkpoint: string;
+}
+
+/** Where a session is in one life of its host. */
+export interface Stay {
+  readonly life: HostLife;
+  readonly number: number;
+}
+
+/** Gives back the places of sessions that nobody holds any more. */
+const forgotten = new FinalizationRegistry<{ stay: Stay }>(({ stay }) => {
+  stay.life.forget(stay.number);
+  stay.life.tell(stay.number, "dispose");
+});
+
+const readers = { computes: true } as const;
+
+export class RemoteSession implements NativeSession {
+  readonly #host: EngineHost;
+  readonly #place: SessionPlace;
+  /** Shared with the registry, which must not hold the session itself. */
+  readonly #at: { stay: Stay };
+  #stats: NativeSessionStats;
+  /** Whether the checkpoint's file has the session as the last turn left it. */
+  #isSaved = false;
+  #reviving: Promise<Stay> | undefined;
+  #disposed: Promise<void> | undefined;
+
+  constructor(host: EngineHost, place: SessionPlace, stay: Stay, stats: NativeSessionStats) {
+    this.#host = host;
+    this.#place = place;
+    this.#at = { stay };
+    this.#stats = stats;
+    forgotten.register(this, this.#at, this);
+    this.#watch();
+  }
+
+  /** Whether the session is gone with its host, and nothing can bring it back. */
+  get lost(): boolean {
+    return this.#at.stay.life.end !== undefined && !(this.#isSaved && this.#host.restarts);
+  }
+
+  prefill(
+    prompt: string | Int32Array,
+    options: NativePrefillOptions,
+    onProgress: ((done: number, total: number) => void) | undefined,
+  ): Promise<NativePrefillResult> {
+    return this.#call("prefill", [prompt, options], { ...readers, onReport: onProgress });
+  }
+
+  handOver(writer: number | undefined): Promise<NativeHandoverReport> {
+    return this.#call("handOver", [writer], readers);
+  }
+
+  decode(options: NativeDecodeOptions): NativeStream {
+    this.#assertOpen();
+    const start = ({ life, number }: Stay) =>
+      new RemoteStream(
+        life,
+        (sink) => life.decode(number, options, sink),
+        (state) => this.#note(state),
+      );
+    const { stay } = this.#at;
+    if (!stay.life.end) return start(stay);
+    let stream: Promise<NativeStream> | NativeStream = this.#revived().then((revived) => {
+      stream = start(revived);
+      return stream;
+    });
+    stream.catch(() => {});
+    return { read: () => (stream instanceof Promise ? stream.then((begun) => begun.read()) : stream.read()) };
+  }
+
+  retract(tokens: number): Promise<void> {
+    return this.#call("retract", [tokens]);
+  }
+
+  truncate(nTokens: number): Promise<void> {
+    return this.#call("truncate", [nTokens]);
+  }
+
+  async fork(to: NativeSession): Promise<void> {
+    const twin = to as RemoteSession;
+    twin.#stats = await this.#call<NativeSessionStats>("fork", [twin.#at.stay.number]);
+  }
+
+  save(path: string, note: string, compress: boolean): Promise<void> {
+    return this.#call("save", [absolutePath(path), note, compress]);
+  }
+
+  restore(path: string): Promise<{ readonly writer: string; readonly note: string }> {
+    return this.#call("restore", [absolutePath(path)]);
+  }
+
+  score(
+    prompt: string | Int32Array,
+    responses: readonly (string | Int32Array)[],
+    rows: Int32Array,
+    parseSpecial: boolean,
+    writer: number,
+  ): Promise<NativeScores> {
+    return this.#call("score", [prompt, responses, rows, parseSpecial, writer], readers);
+  }
+
+  abort(): void {
+    const { life, number } = this.#at.stay;
+    life.tell(number, "abort");
+  }
+
+  stats(): NativeSessionStats {
+    this.#assertOpen();
+    return this.#stats;
+  }
+
+  dispose(): Promise<void> {
+    this.#disposed ??= this.#leave();
+    return this.#disposed;
+  }
+
+  async #leave(): Promise<void> {
+    forgotten.unregister(this);
+    await this.#reviving?.catch(() => {});
+    const { life, number } = this.#at.stay;
+    life.forget(number);
+    // A host that ends meanwhile has freed the place too.
+    if (!life.end) await life.call(number, "dispose", []).catch(() => {});
+    if (this.#isSaved) await rm(this.#place.checkpoint, { force: true });
+  }
+
+  /** Sends before it returns where the session's host lives, so that an abort that follows comes later. */
+  #call<Value>(method: string, args: readonly unknown[], options: CallOptions = {}): Promise<Value> {
+    if (this.#disposed) return Promise.reject(disposedSession());
+    const noted = { ...options, onState: (state: HostState) => this.#note(state) };
+    const { stay } = this.#at;
+    if (!stay.life.end) return stay.life.call<Value>(stay.number, method, args, noted);
+    return this.#revived().then(({ life, number }) => life.call<Value>(number, method, args, noted));
+  }
+
+  #revived(): Promise<Stay> {
+    this.#reviving ??= this.#revive().finally(() => {
+      this.#reviving = undefined;
+    });
+    return this.#reviving;
+  }
+
+  /** In the host's next life, from the file that was written as the last turn ended. */
+  async #revive(): Promise<Stay> {
+    const { end } = this.#at.stay.life;
+    if (end && this.lost) throw end();
+    const life = await this.#host.alive();
+    const { checkpoint } = this.#place;
+    const opened = await this.#host.openPlace(life, this.#place);
+    try {
+      await life.call(opened.stay.number, "restore", [checkpoint], { onState: (state) => this.#note(state) });
+    } catch (error) {
+      life.tell(opened.stay.number, "dispose");
+      throw error;
+    }
+    this.#at.stay = opened.stay;
+    this.#watch();
+    return opened.stay;
+  }
+
+  #watch(): void {
+    const weak = new WeakRef(this);
+    const { life, number } = this.#at.stay;
+    life.remember(number, (isSaved) => {
+      const session = weak.deref();
+      if (session) session.#isSaved = isSaved;
+    });
+  }
+
+  #note({ stats }: HostState): void {
+    if (stats) this.#stats = stats;
+  }
+
+  #assertOpen(): void {
+    if (this.#disposed) throw disposedSession();
+  }
+}
+
+const disposedSession = () => createError("ERR_DISPOSED", "the session was disposed", {});

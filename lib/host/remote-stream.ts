@@ -1,0 +1,76 @@
+/** An answer that is written in a host: reads like one of the addon, and holds the model back where its reader is slow. */
+
+import type { NativeReading, NativeStream } from "../internal/binding-types.js";
+import { errorOfHost } from "./error-crossing.js";
+import type { HostLife, StreamSink } from "./host-life.js";
+import type { FromHost, HostState } from "./protocol.js";
+
+/** Messages with readings that may be on their way. The host sends one every few milliseconds at most. */
+export const readingsAhead = 8;
+
+interface Waiting {
+  readonly resolve: (reading: NativeReading) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class RemoteStream implements NativeStream, StreamSink {
+  readonly #life: HostLife;
+  readonly #number: number;
+  readonly #onState: (state: HostState) => void;
+  #ready: NativeReading[] = [];
+  #failure: { readonly error: unknown } | undefined;
+  #waiting: Waiting | undefined;
+  /** Messages that came, and the last one for which the host knows that there is room. */
+  #nTaken = 0;
+  #room = readingsAhead;
+
+  constructor(life: HostLife, start: (sink: StreamSink) => number, onState: (state: HostState) => void) {
+    this.#life = life;
+    this.#onState = onState;
+    this.#number = start(this);
+  }
+
+  read(): NativeReading | Promise<NativeReading> {
+    const reading = this.#ready.shift();
+    if (this.#ready.length === 0) this.#makeRoom();
+    if (reading) return reading;
+    if (this.#failure) throw this.#failure.error;
+    this.#life.awaitReading(this.#number, true);
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+    });
+  }
+
+  take(message: Extract<FromHost, { kind: "readings" }>): void {
+    this.#nTaken++;
+    this.#onState(message.state);
+    this.#ready.push(...message.readings);
+    if (message.error) this.#failure = { error: errorOfHost(message.error) };
+    this.#wake();
+  }
+
+  fail(error: unknown): void {
+    this.#failure = { error };
+    this.#wake();
+  }
+
+  /** What was read is out of the way: half of what may be on its way is told at a time. */
+  #makeRoom(): void {
+    const upTo = this.#nTaken + readingsAhead;
+    if (upTo - this.#room < readingsAhead / 2) return;
+    this.#room = upTo;
+    this.#life.makeRoom(this.#number, upTo);
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    if (!waiting || (this.#ready.length === 0 && !this.#failure)) return;
+    this.#waiting = undefined;
+    this.#life.awaitReading(this.#number, false);
+    try {
+      waiting.resolve(this.read() as NativeReading);
+    } catch (error) {
+      waiting.reject(error);
+    }
+  }
+}

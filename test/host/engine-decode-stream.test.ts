@@ -1,0 +1,3 @@
+import { inHosts } from "./engine-room.js";
+
+await inHosts("decode-stream");
