@@ -37,7 +37,8 @@ try {
   const program = fileURLToPath(new URL("./soak-process.ts", import.meta.url));
   const args = ["--expose-gc", "--import=tsx", program, String(minutes * 60), String(seed), folder.path];
   // glibc raises the size from which it maps memory by itself; what a model took then stays in its heaps for a while.
-  const env = { ...process.env, MALLOC_MMAP_THRESHOLD_: "131072" };
+  // And an arena for every thread, of which workers come and go: what one has left unused is not what is asked for here.
+  const env = { ...process.env, MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_ARENA_MAX: "2" };
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], env });
   const ended = new Promise<string>((resolve) => child.on("close", (code, signal) => resolve(String(signal ?? code))));
   const [printed, end] = await Promise.all([text(child.stdout), ended]);

@@ -14,10 +14,12 @@ const folder = process.argv[4] ?? ".";
 const random = mulberry32(seed);
 const counts = noCounts();
 const atOnce = 6;
+// A session that is forked waits for a second place: one more than the activities, or all might wait for each other.
+const maxSessions = atOnce + 1;
 const roundSeconds = Math.min(5, Math.max(0.5, seconds / 100));
 
 const pair = await loadPair({
-  ...{ ...demoPair, ...quiet, contextSize: 1024, maxSessions: 5, queue: { maxWaiting: 1000 } },
+  ...{ ...demoPair, ...quiet, contextSize: 1024, maxSessions, queue: { maxWaiting: 1000 } },
   prefixCache: { maxBytes: 8e6 },
 });
 const soak: Soak = { pair, random, folder, counts };
@@ -28,7 +30,9 @@ const begin = performance.now();
 const elapsed = () => (performance.now() - begin) / 1000;
 let wrongAnswers = 0;
 
-while (elapsed() < seconds) {
+// A round may take long on a busy machine; fewer say nothing.
+const fewestRounds = 20;
+while (elapsed() < seconds || samples.length < fewestRounds) {
   const end = elapsed() + roundSeconds;
   const rounds = Array.from({ length: atOnce }, async () => {
     while (elapsed() < end) {

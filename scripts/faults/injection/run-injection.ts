@@ -85,16 +85,7 @@ const never = 2 ** 52;
 /** Compiles the library that makes calls fail. Throws if there is no C compiler. */
 export function buildShim(folder: string): string {
   const out = join(folder, "faults-shim.so");
-  execFileSync(process.env["CC"] ?? "cc", [
-    "-O2",
-    "-shared",
-    "-fPIC",
-    "-o",
-    out,
-    here("./shim.c"),
-    "-ldl",
-    "-lpthread",
-  ]);
+  execFileSync(process.env.CC ?? "cc", ["-O2", "-shared", "-fPIC", "-o", out, here("./shim.c"), "-ldl", "-lpthread"]);
   return out;
 }
 
