@@ -51,6 +51,12 @@ function isDisturbed(before: Snapshot, after: Snapshot): boolean {
 }
 
 let tolerant = false;
+let tell: (message: string) => void = () => {};
+
+/** Who waits for a machine that is not quiet is told so: a measurement may wait for minutes before it has anything to show. */
+export function tellOfDisturbance(log: (message: string) => void): void {
+  tell = log;
+}
 
 /** From now on nothing is waited for or repeated, whatever else the machine does: for runs whose figures do not count. */
 export function tolerateDisturbance(): void {
@@ -60,11 +66,15 @@ export function tolerateDisturbance(): void {
 /** Waits until other programs leave the machine alone, for three minutes at most. */
 export async function waitForQuiet(pids: readonly number[] = []): Promise<void> {
   if (tolerant) return;
+  let isTold = false;
   for (const begin = performance.now(); performance.now() - begin < patienceMs; ) {
     const before = snapshot(pids);
     await sleep(windowMs);
     if (!isDisturbed(before, snapshot(pids))) return;
+    if (!isTold) tell(`other programs use the processor: waiting for them, for ${patienceMs / 60_000} minutes at most`);
+    isTold = true;
   }
+  tell("they still do: measuring in spite of them");
 }
 
 /** Measurements that were still disturbed when patience ended, since the start. */
@@ -80,6 +90,7 @@ export async function undisturbed<Result>(pids: readonly number[], work: () => P
       disturbedMeasurements++;
       return result;
     }
+    tell(`other programs disturbed a measurement: once more (${attempt + 1} of ${attempts})`);
     await waitForQuiet(pids);
   }
 }

@@ -1,11 +1,12 @@
 /**
  * `npm run bench`: speed and memory as ratios within one run.
  *
- *     npm run bench -- [--small | --smoke] [--only NAME]... [--out DIR]
+ *     npm run bench -- [--small | --smoke] [--only NAME]... [--llama-server] [--out DIR]
  *
  *     --small      models of a quarter of the size, shorter prompts
  *     --smoke      one short round of everything with the least models: shows that it runs, its figures mean nothing
- *     --only NAME  pair, quantisation, hybrid, batch, quality, sessions, server, demo, switch, translate, memory, prune or library; may be repeated
+ *     --only NAME  pair, quantisation, hybrid, batch, quality, sessions, server, host, demo, switch, translate, memory, prune or library; may be repeated
+ *     --llama-server  builds llama.cpp's server, which takes minutes, and compares the server with it
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
  * Needs a built addon, and a built dist/ for memory, prune and library. The models have random weights, are written on first
@@ -18,10 +19,11 @@ import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chooseThreads } from "../lib/internal/threads.js";
-import type { NativeLoop } from "./contestants/contestant.js";
-import { disturbedMeasurements, tolerateDisturbance } from "./disturbance.js";
+import type { NativeProgram } from "./contestants/contestant.js";
+import { disturbedMeasurements, tellOfDisturbance, tolerateDisturbance } from "./disturbance.js";
 import { measureBatch } from "./measure/batching.js";
 import { measureDemo, measureHybrid, measurePair, measureQuantisation } from "./measure/decoding.js";
+import { measureHosting } from "./measure/hosting.js";
 import { measureLasting } from "./measure/lasting.js";
 import { measureLibrary } from "./measure/library.js";
 import type { Bench, Measurement } from "./measure/measurement.js";
@@ -47,6 +49,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   quality: measureQuality,
   sessions: measureLasting,
   server: measureServing,
+  host: measureHosting,
   switch: measureSwitch,
   translate: measureTranslate,
   memory: measureMemory,
@@ -61,6 +64,7 @@ function readArguments() {
       small: { type: "boolean", default: false },
       smoke: { type: "boolean", default: false },
       only: { type: "string", multiple: true, default: [] },
+      "llama-server": { type: "boolean", default: false },
       out: { type: "string", default: fromHere("./results") },
     },
   });
@@ -70,26 +74,41 @@ function readArguments() {
   return values;
 }
 
-/** Builds the native loop if need be. */
-function buildNativeLoop(): NativeLoop {
-  const program = fromHere("./native-loop/build.mjs");
+/** Builds one of the native programs if need be. */
+function buildNative(folder: string): NativeProgram {
+  const program = fromHere(`./${folder}/build.mjs`);
   const built = spawnSync(process.execPath, [program], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
-  if (built.status !== 0) throw new Error("the native loop was not built");
-  return JSON.parse(built.stdout) as NativeLoop;
+  if (built.status !== 0) throw new Error(`${folder} was not built`);
+  return JSON.parse(built.stdout) as NativeProgram;
 }
 
 async function main(): Promise<void> {
-  const { small, smoke, only, out } = readArguments();
+  const { small, smoke, only, out, "llama-server": withLlamaServer } = readArguments();
   const size = benchSizes[smoke ? "smoke" : small ? "small" : "full"];
   if (smoke) tolerateDisturbance();
   const begin = performance.now();
   const seconds = () => (performance.now() - begin) / 1000;
+  const log = (message: string) => console.error(`${seconds().toFixed(0).padStart(5)} s  ${message}`);
+  tellOfDisturbance(log);
+  const built = new Map<string, NativeProgram>();
+  const native = (folder: string) => {
+    if (!built.has(folder)) log(`building ${folder}, unless it was built before`);
+    const program = built.get(folder) ?? buildNative(folder);
+    built.set(folder, program);
+    return program;
+  };
   const bench: Bench = {
     threads: chooseThreads().threads,
     size,
-    nativeLoop: buildNativeLoop(),
-    model: (spec) => ensureModel(spec, fromHere("../build/bench")),
-    log: (message) => console.error(`${seconds().toFixed(0).padStart(5)} s  ${message}`),
+    // Only some measurements need it, and building it takes a minute or more.
+    get nativeLoop() {
+      return native("native-loop");
+    },
+    get llamaServer() {
+      return withLlamaServer ? native("llama-server") : undefined;
+    },
+    model: (spec) => ensureModel(spec, fromHere("../build/bench"), log),
+    log,
   };
   const machine = describeMachine(bench.threads);
 

@@ -46,12 +46,17 @@ const hasConvolution = (layer: number) => layer % 2 === 0;
 /** Values of a run: a prime number of blocks, so that the rows of a matrix differ. */
 const runValues = 16_381 * 32;
 
-/** The file of a model, written on first use. `folder` keeps them from one run to the next. */
-export async function ensureModel(spec: ModelSpec, folder: string): Promise<ModelFile> {
+/** The file of a model, written on first use, which takes a while. `folder` keeps them from one run to the next. */
+export async function ensureModel(
+  spec: ModelSpec,
+  folder: string,
+  tell: (message: string) => void,
+): Promise<ModelFile> {
   // The name tells the shape apart, so that a changed shape is never taken for the old one.
   const key = namedSeed(seed, JSON.stringify(spec.shape)).toString(16).padStart(8, "0");
   const path = join(folder, `${spec.shape.name}-${spec.weightType}-${key}.gguf`);
   if (!existsSync(path)) {
+    tell(`writing ${path}`);
     await mkdir(folder, { recursive: true });
     const unfinished = `${path}.part`;
     const file = await open(unfinished, "w");

@@ -32,7 +32,7 @@ export interface SingleModelSettings extends ContestantSettings {
 }
 
 /** The native loop's program and the folder of the back ends. */
-export interface NativeLoop {
+export interface NativeProgram {
   readonly program: string;
   readonly libraries: string;
 }
@@ -62,7 +62,7 @@ async function open<Settings>(name: string, url: URL, settings: Settings): Promi
 
 export async function openNativeLoop(
   name: string,
-  loop: NativeLoop,
+  loop: NativeProgram,
   settings: SingleModelSettings,
 ): Promise<Contestant> {
   const { pid, ask, close } = await startNativeLoop(loop, settings);
@@ -77,7 +77,7 @@ export async function openNativeLoop(
 
 /** The native loop's process, which answers each line with milliseconds. */
 export async function startNativeLoop(
-  { program, libraries }: NativeLoop,
+  { program, libraries }: NativeProgram,
   { model, threads, contextSize }: SingleModelSettings,
   sequences = 1,
 ) {

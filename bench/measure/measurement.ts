@@ -1,6 +1,6 @@
 /** What every measurement is given. */
 
-import type { NativeLoop } from "../contestants/contestant.js";
+import type { NativeProgram } from "../contestants/contestant.js";
 import type { ModelFile } from "../models.js";
 import type { Row } from "../row.js";
 import type { ModelSpec } from "../shapes.js";
@@ -9,7 +9,9 @@ import type { BenchSize } from "../sizes.js";
 export interface Bench {
   readonly threads: number;
   readonly size: BenchSize;
-  readonly nativeLoop: NativeLoop;
+  readonly nativeLoop: NativeProgram;
+  /** llama.cpp's server, where it was asked for. */
+  readonly llamaServer: NativeProgram | undefined;
   readonly model: (spec: ModelSpec) => Promise<ModelFile>;
   /** Tells the person who waits. */
   readonly log: (message: string) => void;

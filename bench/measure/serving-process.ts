@@ -3,108 +3,69 @@
  * server share the thread of JavaScript, as they do in an app that serves itself; so what both cost is in the figures.
  */
 
-import { loadPair, type Pair } from "../../lib/index.js";
+import { loadPair, type Session } from "../../lib/index.js";
 import { serve as startServer } from "../../lib/server/index.js";
 import { serve } from "../child-process.js";
+import { type AnswerTimes, askOverHttp, timesOf } from "../http-answer.js";
 
-export interface ServingRequest {
-  readonly prefill: string;
-  readonly decode: string;
-  readonly threads: number;
-  readonly prompt: readonly number[];
-  readonly tokens: number;
-  readonly rounds: number;
-}
+/** First the models, once; then a round, as often as is asked for. */
+export type ServingRequest =
+  | {
+      readonly kind: "load";
+      readonly prefill: string;
+      readonly decode: string;
+      readonly threads: number;
+      readonly contextSize: number;
+      readonly maxSessions: number;
+    }
+  | {
+      readonly kind: "round";
+      /** Nothing of a prompt was read before. */
+      readonly direct: readonly number[];
+      readonly served: readonly number[];
+      readonly tokens: number;
+    };
 
-/** By round: milliseconds to the first token, and for each one after it. */
-export interface AnswerTimes {
-  readonly first: number[];
-  readonly token: number[];
-}
-
-export interface ServingTiming {
+export interface ServingRound {
   readonly direct: AnswerTimes;
   readonly served: AnswerTimes;
 }
 
-serve<ServingRequest, ServingTiming>(async ({ prefill, decode, threads, prompt, tokens, rounds }) => {
-  await using pair = await loadPair({
-    prefill: { model: prefill },
-    decode: { model: decode },
-    contextSize: prompt.length + tokens + 32,
-    maxSessions: 2,
-    threads,
-    gpu: false,
-    prefixCache: false,
-  });
-  await using server = await startServer({ models: { pair }, port: 0 });
-  const direct: AnswerTimes = { first: [], token: [] };
-  const served: AnswerTimes = { first: [], token: [] };
-  // The first round is for graphs and connections that are made.
-  for (let round = -1; round < rounds; round++) {
-    // Nothing of a prompt was read before: its first token is new.
-    const ask = (times: AnswerTimes, which: number, answer: AsyncIterable<number>) =>
-      measure(round < 0 ? { first: [], token: [] } : times, tokens, answer, which);
-    const begun = (which: number) => [300 + 2 * (round + 1) + which, ...prompt.slice(1)];
-    await ask(direct, 0, answerHere(pair, begun(0), tokens));
-    await ask(served, 1, answerOverHttp(server.url, begun(1), tokens));
+/** Where the models are served, or the round. */
+export type ServingAnswer = { readonly url: string } | ServingRound;
+
+/** It lives as long as the process. */
+let opened: { readonly session: Session; readonly url: string } | undefined;
+
+serve<ServingRequest, ServingAnswer>(async (request) => {
+  if (request.kind === "load") {
+    const { prefill, decode, threads, contextSize, maxSessions } = request;
+    const pair = await loadPair({
+      prefill: { model: prefill },
+      decode: { model: decode },
+      // One is this process's own.
+      ...{ contextSize, maxSessions: maxSessions + 1, threads, gpu: false, prefixCache: false },
+    });
+    const { url } = await startServer({ models: { pair }, port: 0 });
+    opened = { session: await pair.createSession(), url };
+    return { url };
   }
-  return { direct, served };
+  if (!opened) throw new Error("no models were loaded");
+  const { direct, served, tokens } = request;
+  const { url, session } = opened;
+  return {
+    direct: await timesOf((prompt, count) => askHere(session, prompt, count), direct, tokens),
+    served: await timesOf((prompt, count) => askOverHttp(url, prompt, count), served, tokens),
+  };
 });
 
-async function measure(
-  times: AnswerTimes,
-  expected: number,
-  answer: AsyncIterable<number>,
-  which: number,
-): Promise<void> {
+/** What the server does for a request. */
+async function askHere(session: Session, prompt: readonly number[], maxTokens: number): Promise<number> {
   const begin = performance.now();
-  let first = 0;
-  let count = 0;
-  for await (const n of answer) {
-    if (count === 0 && n > 0) first = performance.now();
-    count += n;
-  }
-  const end = performance.now();
-  if (count !== expected) throw new Error(`${which === 0 ? "the pair" : "the server"} wrote ${count} tokens`);
-  times.first.push(first - begin);
-  times.token.push((end - first) / (count - 1));
-}
-
-async function* answerHere(pair: Pair, prompt: readonly number[], maxTokens: number): AsyncGenerator<number> {
-  await using session = await pair.createSession();
-  await session.prefill(prompt);
+  await session.prefill(prompt, { replace: true });
   await session.switch();
-  for await (const { tokens } of session.decode({ maxTokens, temperature: 0, ignoreEos: true })) yield tokens.length;
-}
-
-/** Tokens are counted at the end: a piece of text may be of several, and a token may have none yet. */
-async function* answerOverHttp(url: string, prompt: readonly number[], maxTokens: number): AsyncGenerator<number> {
-  const response = await fetch(`${url}/v1/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
-      ...{ prompt, max_tokens: maxTokens, temperature: 0, ignore_eos: true },
-      ...{ stream: true, stream_options: { include_usage: true } },
-    }),
-  });
-  if (!response.ok || !response.body) throw new Error(await response.text());
-  let rest = "";
-  let told = 0;
-  for await (const bytes of response.body.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + bytes).split("\n\n");
-    rest = lines.pop() ?? "";
-    for (const line of lines) {
-      if (!line.startsWith("data: {")) continue;
-      const { usage, choices } = JSON.parse(line.slice("data: ".length)) as {
-        readonly usage: { readonly completion_tokens: number } | null;
-        readonly choices: readonly { readonly text: string }[];
-      };
-      if (usage) yield usage.completion_tokens - told;
-      else if (told === 0 && choices[0]?.text !== "") {
-        told = 1;
-        yield 1;
-      }
-    }
-  }
+  let count = 0;
+  for await (const { tokens } of session.decode({ maxTokens, temperature: 0, ignoreEos: true })) count += tokens.length;
+  if (count !== maxTokens) throw new Error(`the pair wrote ${count} tokens`);
+  return performance.now() - begin;
 }

@@ -6,7 +6,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { NativeLoop } from "../contestants/contestant.js";
+import type { NativeProgram } from "../contestants/contestant.js";
 import { waitForQuiet } from "../disturbance.js";
 import { atLeast, type Row, row, type Target } from "../row.js";
 import { median } from "../statistics.js";
@@ -44,7 +44,7 @@ export async function measureTranslate(bench: Bench): Promise<Row[]> {
     },
   );
   if (built.status !== 0) throw new Error("the timing program was not built");
-  const { program, libraries } = JSON.parse(built.stdout) as NativeLoop;
+  const { program, libraries } = JSON.parse(built.stdout) as NativeProgram;
   await waitForQuiet([]);
   const sizes = [layers, heads, headSize, tokens, bench.threads, bench.size.rounds].map(String);
   const child = spawn(program, [libraries, ...sizes], { stdio: ["ignore", "pipe", "ignore"] });

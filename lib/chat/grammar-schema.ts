@@ -37,12 +37,20 @@ const formats = new Set(["date", "time", "date-time", "uuid", "uuid1", "uuid2", 
 /** llama.cpp's grammars make "without end" of more. */
 const mostRepetitions = 2000;
 
+/** A keyword that no grammar can say, and the place of the schema that has it. */
+export interface UnsayableKeyword {
+  readonly keyword: string;
+  readonly pointer: string;
+}
+
+class Refusal extends Error {
+  constructor(readonly refused: UnsayableKeyword) {
+    super();
+  }
+}
+
 function refuse(keyword: string, pointer: string): never {
-  throw createError(
-    "ERR_SCHEMA_UNSUPPORTED",
-    `the JSON schema's ${JSON.stringify(keyword)} at ${pointer || "/"} cannot be turned into a grammar`,
-    { keyword, pointer },
-  );
+  throw new Refusal({ keyword, pointer });
 }
 
 /** Whole numbers of an answer have at most so many digits where they have bounds: JavaScript's are exact there. */
@@ -69,9 +77,13 @@ function typesOf(schema: JsonSchema, pointer: string): readonly string[] | undef
 }
 
 class Rewriter {
+  /** What was refused: at each place that has no refused place within it, all that can be told at once. */
+  readonly refused: UnsayableKeyword[] = [];
   readonly #root: JsonSchema;
   /** By the name that the converter gives their rules. */
   readonly #references = new Map<string, string>();
+  /** Those that lead to a schema that says something. */
+  readonly #sound = new Set<string>();
 
   constructor(root: JsonSchema) {
     this.#root = root;
@@ -84,12 +96,28 @@ class Rewriter {
     return this.node(schema, keyword === "" ? "" : inside);
   }
 
+  /** A place with something refused is replaced by one that says nothing, and what is around it goes on. */
   node(given: JsonSchema, pointer: string): JsonSchema {
+    const before = this.refused.length;
+    try {
+      return this.#rewritten(given, pointer);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      // What is refused because of what was refused within may be right once that is gone.
+      if (this.refused.length === before) this.refused.push(error.refused);
+      return {};
+    }
+  }
+
+  #rewritten(given: JsonSchema, pointer: string): JsonSchema {
     const out: Draft = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
     // Names are texts anyway; zod's records say so.
     if (JSON.stringify(out.propertyNames) === '{"type":"string"}') delete out.propertyNames;
     for (const keyword of Object.keys(out))
-      if (!annotations.has(keyword) && !composed.has(keyword) && !ofSomeType.has(keyword)) refuse(keyword, pointer);
+      if (!annotations.has(keyword) && !composed.has(keyword) && !ofSomeType.has(keyword)) {
+        this.refused.push({ keyword, pointer });
+        delete out[keyword];
+      }
     for (const keyword of ["$defs", "definitions"])
       if (out[keyword] !== undefined) out[keyword] = this.#map(out[keyword], pointer, keyword);
     const types = typesOf(out, pointer);
@@ -105,9 +133,13 @@ class Rewriter {
 
   #map(value: unknown, pointer: string, keyword: string): JsonSchema {
     if (!isObject(value)) refuse(keyword, pointer);
-    return Object.fromEntries(
-      Object.entries(value).map(([name, inner]) => [name, this.schema(inner, `${pointer}/${keyword}`, name)]),
-    );
+    const inside = `${pointer}/${keyword}`;
+    const schemas = Object.entries(value).flatMap(([name, inner]) => {
+      if (isObject(inner)) return [[name, this.schema(inner, inside, name)] as const];
+      this.refused.push({ keyword: name, pointer: inside });
+      return [];
+    });
+    return Object.fromEntries(schemas);
   }
 
   #list(value: unknown, pointer: string, keyword: string): readonly JsonSchema[] {
@@ -128,18 +160,20 @@ class Rewriter {
     // Two references with one name of a rule would be one.
     const rule = reference.replace(/[^a-zA-Z0-9-]+/g, "-");
     const other = this.#references.get(rule) ?? reference;
-    const seen = new Set<string>();
-    for (let at = reference; ; ) {
+    if (other !== reference) refuse("$ref", pointer);
+    const passed = new Set<string>();
+    for (let at = reference; !this.#sound.has(at); ) {
       const target = at
         .slice(2)
         .split("/")
         .reduce<unknown>((value, key) => (value as Draft | undefined)?.[key], this.#root);
       // A reference that comes back to itself says nothing.
-      if (!isObject(target) || other !== reference || seen.has(at)) refuse("$ref", pointer);
-      seen.add(at);
+      if (!isObject(target) || passed.has(at)) refuse("$ref", pointer);
+      passed.add(at);
       if (typeof target.$ref !== "string") break;
       at = target.$ref;
     }
+    for (const at of passed) this.#sound.add(at);
     this.#references.set(rule, reference);
   }
 
@@ -209,14 +243,14 @@ class Rewriter {
   #object(out: Draft, pointer: string): void {
     const { additionalProperties } = out;
     if (out.properties !== undefined) out.properties = this.#map(out.properties, pointer, "properties");
-    const names = Object.keys((out.properties as JsonSchema | undefined) ?? {});
+    const names = new Set<unknown>(Object.keys((out.properties as JsonSchema | undefined) ?? {}));
     const required = out.required ?? [];
-    if (!Array.isArray(required) || !required.every((name) => names.includes(name))) refuse("required", pointer);
+    if (!Array.isArray(required) || !required.every((name) => names.has(name))) refuse("required", pointer);
     if (isObject(additionalProperties))
       out.additionalProperties = this.schema(additionalProperties, pointer, "additionalProperties");
     else if (additionalProperties !== undefined && typeof additionalProperties !== "boolean")
       refuse("additionalProperties", pointer);
-    if (names.length === 0 || additionalProperties === undefined || additionalProperties === false) return;
+    if (names.size === 0 || additionalProperties === undefined || additionalProperties === false) return;
     // Names beside given ones: the converter's rule for them also makes names that are no JSON. Nothing has to be there.
     if (isObject(additionalProperties) && Object.keys(additionalProperties).length > 0)
       refuse("additionalProperties", pointer);
@@ -297,5 +331,23 @@ function impliedType(schema: JsonSchema): string | undefined {
   return ofText.some((value) => value !== undefined) ? "string" : undefined;
 }
 
+/** The schema for the converter, or what in it no grammar can say: what else there is may be told once that is gone. */
+export function tryGrammarSchema(
+  schema: JsonSchema,
+): { readonly schema: JsonSchema } | { readonly refused: readonly UnsayableKeyword[] } {
+  const rewriter = new Rewriter(schema);
+  const rewritten = rewriter.node(schema, "");
+  return rewriter.refused.length === 0 ? { schema: rewritten } : { refused: rewriter.refused };
+}
+
 /** Throws ERR_SCHEMA_UNSUPPORTED, naming the keyword and its place, for what a grammar cannot say. */
-export const grammarSchema = (schema: JsonSchema): JsonSchema => new Rewriter(schema).node(schema, "");
+export function grammarSchema(schema: JsonSchema): JsonSchema {
+  const tried = tryGrammarSchema(schema);
+  if ("schema" in tried) return tried.schema;
+  const [{ keyword, pointer }] = tried.refused as readonly [UnsayableKeyword];
+  throw createError(
+    "ERR_SCHEMA_UNSUPPORTED",
+    `the JSON schema's ${JSON.stringify(keyword)} at ${pointer || "/"} cannot be turned into a grammar`,
+    { keyword, pointer },
+  );
+}

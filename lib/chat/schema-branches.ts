@@ -54,5 +54,12 @@ function excludeEachOther(first: JsonSchema, second: JsonSchema, root: JsonSchem
   });
 }
 
-export const areDisjoint = (schemas: readonly JsonSchema[], root: JsonSchema): boolean =>
-  schemas.every((one, i) => schemas.slice(i + 1).every((other) => excludeEachOther(one, other, root)));
+export function areDisjoint(schemas: readonly JsonSchema[], root: JsonSchema): boolean {
+  const constants = schemas.map((schema) => constantsOf(resolved(schema, root)));
+  // Lists of constants are long at times, and pairs of them are many.
+  if (constants.every((values) => values !== undefined)) {
+    const all = constants.flatMap((values) => [...new Set(values)]);
+    return new Set(all).size === all.length;
+  }
+  return schemas.every((one, i) => schemas.slice(i + 1).every((other) => excludeEachOther(one, other, root)));
+}

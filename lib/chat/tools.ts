@@ -1,6 +1,6 @@
 /** Tools that a model may call: their description for the template, and the running of calls. */
 
-import { grammarSchema } from "./grammar-schema.js";
+import { tryGrammarSchema, type UnsayableKeyword } from "./grammar-schema.js";
 import type { AnySchema, JsonSchema } from "./json-schema.js";
 import { jsonSchemaOf, validate } from "./json-schema.js";
 import { type ModelMessage, outputText, type ToolCallPart, type ToolResultPart } from "./messages.js";
@@ -37,22 +37,33 @@ export type Tools = Readonly<Record<string, Tool<any, unknown>>>;
 /** The tool as it is, with its types: `execute` gets what `inputSchema` describes. */
 export const tool = <Input, Output>(definition: Tool<Input, Output>): Tool<Input, Output> => definition;
 
+/** What is left after so many looks says too little to be worth another one. */
+const mostPasses = 32;
+
+/** Takes a keyword out of a schema. @returns whether the place was found: a name with a slash in it is not */
+function takeOut(schema: JsonSchema, { keyword, pointer }: UnsayableKeyword): boolean {
+  const keys = pointer.split("/").slice(1);
+  const owners: unknown[] = [schema];
+  for (const key of keys) owners.push((owners.at(-1) as Record<string, unknown> | undefined)?.[key]);
+  const at = owners.at(-1);
+  // Without one of its alternatives a schema says something else: all of them go.
+  if (Array.isArray(at)) return Reflect.deleteProperty(owners.at(-2) as object, keys.at(-1) as string);
+  // Where two places are one object, it is gone from both at once.
+  return typeof at === "object" && at !== null && Reflect.deleteProperty(at, keyword);
+}
+
 /**
  * The schema without what no grammar can say. Schemas of tools often come from elsewhere and describe more than a grammar
- * holds; whoever runs a tool checks its input.
+ * holds; whoever runs a tool checks its input. Where too much is left out, the model learns the description only.
  */
 export function sayable(schema: JsonSchema): JsonSchema {
   const rest = structuredClone(schema);
-  for (;;)
-    try {
-      return grammarSchema(rest);
-    } catch (error) {
-      const { keyword, pointer = "" } = (error as { details?: { keyword?: string; pointer?: string } }).details ?? {};
-      let at: unknown = rest;
-      for (const key of pointer.split("/").slice(1)) at = (at as Record<string, unknown> | undefined)?.[key];
-      // A property with a slash in its name is not found: the model then learns the description only.
-      if (keyword === undefined || !at || !Reflect.deleteProperty(at, keyword)) return { type: "object" };
-    }
+  for (let pass = 0; pass < mostPasses; pass++) {
+    const tried = tryGrammarSchema(rest);
+    if ("schema" in tried) return tried.schema;
+    if (!tried.refused.every((refused) => takeOut(rest, refused))) break;
+  }
+  return { type: "object" };
 }
 
 /** The tools in the form of OpenAI's chat completions; "" without any. */

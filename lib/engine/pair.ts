@@ -198,8 +198,8 @@ export class Pair implements AsyncDisposable {
    * The token ids of a text of up to 16,384 characters; {@link Pair.tokenizeAsync} takes any length. A character that the
    * vocabulary has no tokens for becomes its unknown token.
    *
-   * Throws ERR_DISPOSED, and ERR_INVALID_ARGUMENT: also for a longer text, and for such a character where the vocabulary has
-   * no unknown token.
+   * Throws ERR_DISPOSED, ERR_HOST_ASYNC_ONLY for a pair in a host, and ERR_INVALID_ARGUMENT: also for a longer text, and for such a
+   * character where the vocabulary has no unknown token.
    */
   tokenize(text: string, options: TokenizeOptions = {}): number[] {
     return syncFromCaller(() => {
@@ -229,7 +229,7 @@ export class Pair implements AsyncDisposable {
   /**
    * The text of up to 65,536 token ids; {@link Pair.detokenizeAsync} takes any number. Where they begin with BOS it is
    * without the space that SentencePiece vocabularies put before a text. Throws ERR_INVALID_ARGUMENT for more, and for an id
-   * outside the vocabulary; ERR_DISPOSED.
+   * outside the vocabulary; ERR_DISPOSED, ERR_HOST_ASYNC_ONLY.
    */
   detokenize(tokens: readonly number[] | Int32Array | Uint32Array, options: DetokenizeOptions = {}): string {
     return syncFromCaller(() => {
@@ -297,7 +297,7 @@ export class Pair implements AsyncDisposable {
    *
    * Throws ERR_DATA_INVALID for a record that makes no example or does not fit in a session (also a chat with tools, and a
    * character that the vocabulary has no tokens for), ERR_MODEL_UNSUPPORTED for a chat and a model without a chat template,
-   * ERR_INVALID_ARGUMENT for a value that is not an object and for a longer record.
+   * ERR_INVALID_ARGUMENT for a value that is not an object and for a longer record, ERR_HOST_ASYNC_ONLY.
    */
   encode(record: DataRecord, options: EncodeOptions = {}): EncodedRecord {
     return syncFromCaller(() => {

@@ -198,7 +198,11 @@ export const errorTable = {
       readonly log: readonly string[];
     }>(),
     /** The process crashed too often and is not started again. `cause` is the last crash. */
-    ERR_HOST_CRASH_LOOP: row<{ readonly crashes: number; readonly withinMs: number; readonly log: readonly string[] }>(),
+    ERR_HOST_CRASH_LOOP: row<{
+      readonly crashes: number;
+      readonly withinMs: number;
+      readonly log: readonly string[];
+    }>(),
     /** The call answers at once, which a pair in another process cannot. `instead` can be awaited. */
     ERR_HOST_ASYNC_ONLY: row<{ readonly method: string; readonly instead: string }>(),
   },

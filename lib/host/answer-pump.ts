@@ -12,12 +12,15 @@ const paceMs = 4;
 type Send = (readings: readonly NativeReading[], error: ErrorJson | undefined, isLast: boolean) => void;
 
 export class AnswerPump {
+  /** Whose answer it is. */
+  readonly session: unknown;
   readonly #send: Send;
   #nSent = 0;
   #room = readingsAhead;
   #wake: () => void = () => {};
 
-  constructor(send: Send) {
+  constructor(session: unknown, send: Send) {
+    this.session = session;
     this.#send = send;
   }
 

@@ -240,6 +240,7 @@ export class EngineHost {
     const { stallTimeoutMs } = this.#options;
     clearInterval(this.#watch);
     const look = () => {
+      if (current.life.isIdle) return;
       const patience = current.life.hasSpoken ? stallTimeoutMs : Math.max(stallTimeoutMs, firstWordMs);
       if (current.life.stillMs > patience) this.#kill(current, "stall");
       const bytes = current.launched.residentBytes?.();

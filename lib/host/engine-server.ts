@@ -11,7 +11,7 @@ import { loadBinding } from "../internal/load-binding.js";
 import { AnswerPump } from "./answer-pump.js";
 import type { HostChannel } from "./channel.js";
 import { jsonOf } from "./error-crossing.js";
-import { type FromHost, type HostState, type Outcome, protocolVersion, thePair, type ToHost } from "./protocol.js";
+import { type FromHost, type HostState, type Outcome, protocolVersion, type ToHost, thePair } from "./protocol.js";
 import { ServedSession } from "./served-session.js";
 
 type Call = Extract<ToHost, { readonly kind: "call" }>;
@@ -106,7 +106,9 @@ export class EngineServer {
 
   async #answer(call: Call): Promise<void> {
     const session = this.#sessions.get(call.target);
-    const outcome = await outcomeOf(() => (call.target === thePair ? this.#ofPair(call) : this.#ofSession(call, session)));
+    const outcome = await outcomeOf(() =>
+      call.target === thePair ? this.#ofPair(call) : this.#ofSession(call, session),
+    );
     const state: HostState = { stats: session?.stats(), metrics: this.#metrics() };
     this.#channel.send({ kind: "reply", id: call.id, outcome, state });
   }
@@ -163,10 +165,7 @@ export class EngineServer {
 
   async #ofSession({ id, target, method, args, reports }: Call, session: ServedSession | undefined): Promise<unknown> {
     if (!session) throw createError("ERR_DISPOSED", "the session was disposed", {});
-    if (method === "dispose") {
-      this.#sessions.delete(target);
-      return session.dispose();
-    }
+    if (method === "dispose") return this.#disposeSession(target, session);
     if (method === "fork") {
       const twin = this.#sessions.get(args[0] as number);
       if (!twin) throw createError("ERR_DISPOSED", "the session was disposed", {});
@@ -179,24 +178,30 @@ export class EngineServer {
     return session.call(method, args, report);
   }
 
+  async #disposeSession(target: number, session: ServedSession): Promise<void> {
+    this.#sessions.delete(target);
+    await session.dispose();
+    // An answer whose reader has gone would wait for room for ever.
+    for (const pump of this.#pumps.values()) if (pump.session === session) pump.makeRoom(Number.POSITIVE_INFINITY);
+  }
+
   #tell({ target, method, args }: Tell): void {
     if (target !== thePair) {
       const session = this.#sessions.get(target);
       if (method === "abort") session?.abort();
-      if (method !== "dispose") return;
-      this.#sessions.delete(target);
-      void this.#run(async () => session?.dispose());
+      if (method === "dispose" && session) void this.#run(() => this.#disposeSession(target, session));
       return;
     }
     const number = args[0] as number;
     if (method === "abortLoad") this.#pair?.abortLoad();
     if (method === "forgetParser") this.#parsers.delete(number);
-    if (method === "leaveQueue" && this.#tickets.get(number)) this.#pair?.leaveQueue(this.#tickets.get(number) as number);
+    if (method === "leaveQueue" && this.#tickets.get(number))
+      this.#pair?.leaveQueue(this.#tickets.get(number) as number);
   }
 
   async #decode({ target, stream, options }: Extract<ToHost, { kind: "decode" }>): Promise<void> {
     const session = this.#sessions.get(target);
-    const pump = new AnswerPump((readings, error, isLast) => {
+    const pump = new AnswerPump(session, (readings, error, isLast) => {
       const state: HostState = { stats: session?.stats(), ...(isLast && { metrics: this.#metrics() }) };
       this.#channel.send({ kind: "readings", stream, readings, state, ...(error && { error }) });
     });

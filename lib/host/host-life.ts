@@ -4,7 +4,14 @@ import type { OverfillError } from "../errors/index.js";
 import type { NativeDecodeOptions, NativeLogLevel, NativePairMetrics } from "../internal/binding-types.js";
 import type { HostChannel } from "./channel.js";
 import { errorOfHost } from "./error-crossing.js";
-import { type FromHost, type HostDuties, type HostState, type LoadedValue, protocolVersion, type ToHost } from "./protocol.js";
+import {
+  type FromHost,
+  type HostDuties,
+  type HostState,
+  type LoadedValue,
+  protocolVersion,
+  type ToHost,
+} from "./protocol.js";
 
 /** Why a life ended. */
 export type LifeEnd = () => OverfillError;
@@ -143,9 +150,14 @@ export class HostLife {
     return this.#hasSpoken;
   }
 
-  /** For how many milliseconds nothing has moved that ought to; 0 while nothing is asked for. */
+  /** Whether nothing is asked for. */
+  get isIdle(): boolean {
+    return this.#calls.size === 0 && this.#awaited.size === 0;
+  }
+
+  /** For how many milliseconds nothing has moved that ought to. */
   get stillMs(): number {
-    return this.#calls.size === 0 && this.#awaited.size === 0 ? 0 : performance.now() - this.#signAt;
+    return performance.now() - this.#signAt;
   }
 
   /** The host went away: everything that waits fails. */

@@ -3,7 +3,7 @@
 import { loadBy } from "../engine/load-pair.js";
 import type { LoadPairOptions } from "../engine/options.js";
 import type { Pair } from "../engine/pair.js";
-import { checkPair, type AskedPair, type CheckedWriter } from "../engine/writer-validation.js";
+import { type AskedPair, type CheckedWriter, checkPair } from "../engine/writer-validation.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { isUrl } from "../internal/option-schemas.js";

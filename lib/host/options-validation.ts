@@ -21,7 +21,10 @@ const shape = onFirstUse(
       restartWindowMs: z.withDefault(whole(1), 60_000),
       checkpointDirectory: z.optional(path()),
       stallTimeoutMs: z.withDefault(
-        inWords("a whole number of at least 10, or Infinity", z.union([whole(10), z.literal(Number.POSITIVE_INFINITY)])),
+        inWords(
+          "a whole number of at least 10, or Infinity",
+          z.union([whole(10), z.literal(Number.POSITIVE_INFINITY)]),
+        ),
         600_000,
       ),
       maxMemoryBytes: z.optional(whole(1)),

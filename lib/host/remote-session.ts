@@ -2,7 +2,7 @@
 
 import { rm } from "node:fs/promises";
 import { resolve as absolutePath } from "node:path";
-import { createError } from "../errors/create-error.js";
+import { AbortedError, createError } from "../errors/create-error.js";
 import type {
   NativeDecodeOptions,
   NativeHandoverReport,
@@ -16,7 +16,7 @@ import type {
 import type { EngineHost } from "./engine-host.js";
 import type { CallOptions, HostLife } from "./host-life.js";
 import type { HostState } from "./protocol.js";
-import { RemoteStream } from "./remote-stream.js";
+import { abortedReading, RemoteStream } from "./remote-stream.js";
 
 /** What opens a session's place again in another life. */
 export interface SessionPlace {
@@ -49,6 +49,8 @@ export class RemoteSession implements NativeSession {
   /** Whether the checkpoint's file has the session as the last turn left it. */
   #isSaved = false;
   #reviving: Promise<Stay> | undefined;
+  /** Calls that wait for the host's next life. */
+  readonly #waiting: (() => void)[] = [];
   #disposed: Promise<void> | undefined;
 
   constructor(host: EngineHost, place: SessionPlace, stay: Stay, stats: NativeSessionStats) {
@@ -86,13 +88,24 @@ export class RemoteSession implements NativeSession {
         (state) => this.#note(state),
       );
     const { stay } = this.#at;
-    if (!stay.life.end) return start(stay);
-    let stream: Promise<NativeStream> | NativeStream = this.#revived().then((revived) => {
-      stream = start(revived);
-      return stream;
-    });
-    stream.catch(() => {});
-    return { read: () => (stream instanceof Promise ? stream.then((begun) => begun.read()) : stream.read()) };
+    return stay.life.end ? this.#decodeLater(start) : start(stay);
+  }
+
+  /** An answer in the host's next life. */
+  #decodeLater(start: (stay: Stay) => NativeStream): NativeStream {
+    const begun = this.#inNextLife(start);
+    // Told by the first read.
+    begun.catch(() => {});
+    return {
+      read: async () => {
+        try {
+          return await (await begun).read();
+        } catch (error) {
+          if (error instanceof AbortedError) return abortedReading;
+          throw error;
+        }
+      },
+    };
   }
 
   retract(tokens: number): Promise<void> {
@@ -127,6 +140,7 @@ export class RemoteSession implements NativeSession {
   }
 
   abort(): void {
+    for (const leave of this.#waiting.splice(0)) leave();
     const { life, number } = this.#at.stay;
     life.tell(number, "abort");
   }
@@ -157,7 +171,28 @@ export class RemoteSession implements NativeSession {
     const noted = { ...options, onState: (state: HostState) => this.#note(state) };
     const { stay } = this.#at;
     if (!stay.life.end) return stay.life.call<Value>(stay.number, method, args, noted);
-    return this.#revived().then(({ life, number }) => life.call<Value>(number, method, args, noted));
+    return this.#inNextLife(({ life, number }) => life.call<Value>(number, method, args, noted));
+  }
+
+  /** Waits until the session is back, unless the call is aborted before. */
+  #inNextLife<Value>(work: (stay: Stay) => Value | Promise<Value>): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      const leave = () => reject(new AbortedError("the call was aborted"));
+      this.#waiting.push(leave);
+      const isLeft = () => {
+        const at = this.#waiting.indexOf(leave);
+        if (at >= 0) this.#waiting.splice(at, 1);
+        return at < 0;
+      };
+      this.#revived().then(
+        (stay) => {
+          if (!isLeft()) resolve(work(stay));
+        },
+        (error: unknown) => {
+          if (!isLeft()) reject(error);
+        },
+      );
+    });
   }
 
   #revived(): Promise<Stay> {

@@ -8,6 +8,16 @@ import type { FromHost, HostState } from "./protocol.js";
 /** Messages with readings that may be on their way. The host sends one every few milliseconds at most. */
 export const readingsAhead = 8;
 
+/** The end of an answer that was aborted before it began. */
+export const abortedReading: NativeReading = {
+  text: "",
+  tokens: new Int32Array(0),
+  result: {
+    ...{ reason: "abort", stop: "", writer: "", tokens: 0, decodeSteps: 0, refreshes: 0, refreshedTokens: 0 },
+    ...{ seed: 0, ms: 0, refreshMs: 0 },
+  },
+};
+
 interface Waiting {
   readonly resolve: (reading: NativeReading) => void;
   readonly reject: (error: unknown) => void;
@@ -45,7 +55,9 @@ export class RemoteStream implements NativeStream, StreamSink {
     this.#nTaken++;
     this.#onState(message.state);
     this.#ready.push(...message.readings);
-    if (message.error) this.#failure = { error: errorOfHost(message.error) };
+    // It waited for its session to be saved.
+    if (message.error?.code === "ERR_ABORTED") this.#ready.push(abortedReading);
+    else if (message.error) this.#failure = { error: errorOfHost(message.error) };
     this.#wake();
   }
 

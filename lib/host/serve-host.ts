@@ -1,7 +1,7 @@
 /** A host at the other end of a port, for an app that starts the process itself. */
 
-import { portChannel } from "./channel.js";
 import type { HostPort } from "./channel.js";
+import { portChannel } from "./channel.js";
 import { EngineServer } from "./engine-server.js";
 import type { FromHost, ToHost } from "./protocol.js";
 

@@ -90,9 +90,9 @@ export class ServedSession {
   }
 
   abort(): void {
-    // What is being saved is the host's own concern, and whole calls wait behind it.
-    if (!this.#saving) return this.#native.abort();
-    for (const refuse of this.#waiting.splice(0)) refuse();
+    // The save is the host's own concern; what the app asked for waits behind it.
+    if (this.#saving) for (const refuse of this.#waiting.splice(0)) refuse();
+    else this.#native.abort();
   }
 
   stats(): NativeSessionStats {

@@ -2,6 +2,7 @@
 
 import type { DecodeOptions, DecodeQuality } from "../engine/index.js";
 import { badRequest } from "./api-error.js";
+import type { AnswerDefaults } from "./options.js";
 import type { CompletionBody } from "./request-schemas.js";
 
 type SamplingBody = Omit<CompletionBody, "prompt" | "model" | "logprobs" | "stream" | "stream_options">;
@@ -9,14 +10,26 @@ type SamplingBody = Omit<CompletionBody, "prompt" | "model" | "logprobs" | "stre
 export const withoutUndefined = <Options extends object>(options: Options): Options =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options;
 
-/** A model's defaults beside a quality that its name asked for, which has nothing to refresh. */
-export function defaultsBeside<Defaults extends Pick<DecodeOptions, "refreshInterval" | "refreshBudget">>(
-  defaults: Defaults,
+/**
+ * A model's defaults beside what a request asks for: a quality that its name has, which leaves nothing to refresh; a seed of
+ * -1 and an empty list of stops, which say that there is to be none; JSON of a schema, which a stop would cut off in the
+ * middle and which no other grammar can hold.
+ */
+export function defaultsBeside(
+  defaults: AnswerDefaults,
   quality: DecodeQuality | undefined,
-): Defaults {
-  if (quality === undefined || quality === "fast") return defaults;
-  const { refreshInterval: _interval, refreshBudget: _budget, ...others } = defaults;
-  return others as Defaults;
+  { seed, stop }: Pick<SamplingBody, "seed" | "stop">,
+  hasSchema = false,
+): AnswerDefaults {
+  const left: { -readonly [Name in keyof AnswerDefaults]: AnswerDefaults[Name] } = { ...defaults };
+  if (quality !== undefined && quality !== "fast") {
+    delete left.refreshInterval;
+    delete left.refreshBudget;
+  }
+  if (seed === -1) delete left.seed;
+  if (stop?.length === 0 || hasSchema) delete left.stop;
+  if (hasSchema) delete left.grammar;
+  return left;
 }
 
 /** As OpenAI has it, -100 forbids a token. */

@@ -32,7 +32,7 @@ export async function chatCompletions(exchange: Exchange): Promise<Response> {
   refuseTooMany(body.n ?? 1, exchange.limits.maxChoices, "n");
   const named = exchange.store.resolve(body.model);
   const model = await exchange.take(named);
-  const asked = toChatRequest(body, named, model);
+  const asked = await toChatRequest(body, named, model);
   if (body.stream === true) return eventStream(exchange, chunks(model, asked, exchange, body));
   const answers = await wholeAnswers(model, asked, exchange, body.n ?? 1);
   const usage = joinedUsage(answers.map((answer) => answer.usage));
@@ -40,13 +40,13 @@ export async function chatCompletions(exchange: Exchange): Promise<Response> {
   const texts = new TokenTexts(model.pair);
   return Response.json({
     ...headOf("chat.completion", body.model ?? model.name),
-    choices: answers.map((answer, index) => choiceOf(answer, index, texts)),
+    choices: await Promise.all(answers.map((answer, index) => choiceOf(answer, index, texts))),
     usage: usageBody(usage),
     timings: answers[0] && answerTimings(answers[0]),
   });
 }
 
-function choiceOf(answer: ChatAnswer, index: number, texts: TokenTexts) {
+async function choiceOf(answer: ChatAnswer, index: number, texts: TokenTexts) {
   const { text, reasoning, toolCalls, logProbs } = answer;
   return {
     index,
@@ -57,7 +57,7 @@ function choiceOf(answer: ChatAnswer, index: number, texts: TokenTexts) {
       ...(reasoning !== "" && { reasoning_content: reasoning }),
       ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(callBody) }),
     },
-    logprobs: logProbs ? { content: texts.content(logProbs), refusal: null } : null,
+    logprobs: logProbs ? { content: await texts.content(logProbs), refusal: null } : null,
     finish_reason: finishReason(answer.finishReason),
   };
 }
@@ -119,7 +119,8 @@ async function* chunks(
     const { answer } = event;
     usages.push(answer.usage);
     timings = answerTimings(answer);
-    if (answer.logProbs) yield choice(index, {}, null, { content: texts.content(answer.logProbs), refusal: null });
+    if (answer.logProbs)
+      yield choice(index, {}, null, { content: await texts.content(answer.logProbs), refusal: null });
     const isLast = usages.length === n;
     const ending = [{ index, delta: {}, logprobs: null, finish_reason: finishReason(answer.finishReason) }];
     yield chunk(ending, isLast && !wantsUsage ? { timings } : {});

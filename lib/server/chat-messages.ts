@@ -1,7 +1,7 @@
 /** OpenAI's messages as a chat's. */
 
 import type { AssistantMessage, ModelMessage, ToolResultPart, UserMessage } from "../chat/index.js";
-import { badRequest } from "./api-error.js";
+import { badRequest, unsupported } from "./api-error.js";
 import type { ChatBody } from "./request-schemas.js";
 
 type ApiMessage = ChatBody["messages"][number];
@@ -40,7 +40,7 @@ function assistantContent(
   ];
 }
 
-/** Throws a 400 for results without their calls, and for input that is not JSON. */
+/** Throws a 400 for results without their calls, for input that is not JSON, and for names of who speaks. */
 export function chatMessages(messages: ChatBody["messages"]): ModelMessage[] {
   const out: ModelMessage[] = [];
   /** Names by the ids of the calls of the last assistant's message. */
@@ -48,10 +48,14 @@ export function chatMessages(messages: ChatBody["messages"]): ModelMessage[] {
   let results: ToolResultPart[] | undefined;
   for (const [i, message] of messages.entries()) {
     const place = `messages.${i}`;
+    // A tool's result may name the tool once more; other names no template is shown.
+    if (message.name && message.role !== "tool") throw unsupported(`${place}.name`);
     if (message.role === "tool") {
       const toolName = open.get(message.tool_call_id);
       if (toolName === undefined)
         throw badRequest("expected the id of a call in the assistant's message before it", `${place}.tool_call_id`);
+      if (message.name && message.name !== toolName)
+        throw badRequest("expected the name of the tool that was called", `${place}.name`);
       const part: ToolResultPart = {
         ...{ type: "tool-result", toolCallId: message.tool_call_id, toolName },
         output: textOf(message.content),

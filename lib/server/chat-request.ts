@@ -5,6 +5,7 @@ import { defaultsBeside, samplingOptions, withoutUndefined } from "./answer-opti
 import { badRequest, unsupported } from "./api-error.js";
 import { chatMessages } from "./chat-messages.js";
 import type { LoadedModel, NamedModel } from "./model-store.js";
+import { refuseUnheardReasoning } from "./rendering.js";
 import type { ChatBody } from "./request-schemas.js";
 
 /** What a chat is asked. */
@@ -49,16 +50,25 @@ function schemaOf({
     return { schema: json_schema, param: "json_schema" };
   }
   if (!format || format.type === "text") return undefined;
+  if (format.type === "json_schema" && format.json_schema.description)
+    throw unsupported("response_format.json_schema.description", "the model is not shown it: say it in a message");
   const schema = format.type === "json_object" ? (format.schema ?? { type: "object" }) : format.json_schema.schema;
   return { schema, param: "response_format" };
 }
 
 /** Variables and options of reasoning: the template learns the effort, and switches it off where it can. */
-function reasoningOf(body: ChatBody): { reasoning: ReasoningOption | undefined; variables: Record<string, unknown> } {
+function reasoningOf(
+  body: ChatBody,
+  defaults: ReasoningOption | undefined,
+): { reasoning: ReasoningOption | undefined; variables: Record<string, unknown> } {
   const { reasoning_effort: effort, reasoning_budget: budgetTokens, chat_template_kwargs: given = {} } = body;
   const variables = { ...(effort !== undefined && effort !== "none" && { reasoning_effort: effort }), ...given };
   const isOff = effort === "none" || given.enable_thinking === false;
-  return { reasoning: isOff ? false : budgetTokens === undefined ? undefined : { budgetTokens }, variables };
+  if (isOff) return { reasoning: false, variables };
+  if (budgetTokens !== undefined) return { reasoning: { budgetTokens }, variables };
+  // Who asks for an effort wants reasoning, also where none is the default.
+  const isOn = defaults === false && (effort !== undefined || given.enable_thinking === true);
+  return { reasoning: isOn ? true : undefined, variables };
 }
 
 /** What cannot go together, told before anything runs. */
@@ -104,21 +114,23 @@ function refuseUnanswerable(messages: readonly ModelMessage[]): void {
     throw badRequest("expected one message of the assistant at the end", param);
 }
 
-/** Throws a 400. */
-export function toChatRequest(body: ChatBody, { quality }: NamedModel, model: LoadedModel): ChatRequest {
+/** Rejects with a 400. */
+export async function toChatRequest(body: ChatBody, { quality }: NamedModel, model: LoadedModel): Promise<ChatRequest> {
   const tools = toolsOf(body);
   refuseContradictions(body, tools);
   const messages = chatMessages(body.messages);
   refuseUnanswerable(messages);
-  const { reasoning, variables } = reasoningOf(body);
+  await refuseUnheardReasoning(body, model);
+  const { reasoning, variables } = reasoningOf(body, model.defaults.reasoning);
+  const schema = schemaOf(body)?.schema;
   const options: SendOptions = {
-    ...defaultsBeside(model.defaults, quality),
+    ...defaultsBeside(model.defaults, quality, body, schema !== undefined),
     ...samplingOptions(body),
     ...withoutUndefined({
       maxTokens: body.max_completion_tokens ?? body.max_tokens,
       quality,
       reasoning,
-      schema: schemaOf(body)?.schema,
+      schema,
       tools,
       toolChoice: toolChoiceOf(body, tools),
       parallelToolCalls: body.parallel_tool_calls,

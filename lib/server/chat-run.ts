@@ -88,7 +88,10 @@ export async function* answerEvents(
     for await (const part of stream) channel.push({ index, part });
     channel.push({ index, answer: await stream.finished });
     left--;
-    if (left === 0) channel.end();
+    if (left > 0) return;
+    channel.end();
+    // The model tells the texts of tokens.
+    if (asked.options.logProbs === undefined) exchange.giveBackModel();
   };
   for (let index = 0; index < n; index++)
     run(index).catch((error: unknown) => {

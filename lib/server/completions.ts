@@ -36,7 +36,7 @@ function promptsOf({ prompt }: CompletionBody): readonly Prompt[] {
 
 function decodeOptionsOf(body: CompletionBody, { quality }: NamedModel, model: LoadedModel): DecodeOptions {
   // What only chats know does not concern a prompt that is read as it is.
-  const { reasoning: _reasoning, overflow: _overflow, ...defaults } = defaultsBeside(model.defaults, quality);
+  const { reasoning: _reasoning, overflow: _overflow, ...defaults } = defaultsBeside(model.defaults, quality, body);
   return {
     ...defaults,
     ...samplingOptions(body),
@@ -56,7 +56,10 @@ async function writeAnswer(
   const begin = `raw:${typeof prompt === "string" ? prompt : JSON.stringify([...prompt])}`;
   let written: WrittenAnswer | undefined;
   await model.pool.use({ text: begin, cacheKey, signal }, async (session) => {
-    const prefill = await session.prefill(prompt, { replace: true, signal });
+    const prefill = await session.prefill(prompt, {
+      ...{ replace: true, signal },
+      ...withoutUndefined({ deterministic: options.deterministic, priority: options.priority }),
+    });
     const handover = await session.switch({ signal, writer: options.writer });
     const stream = session.decode({ ...options, seed: seedOf(options.seed, index % n), signal });
     let text = begin;
@@ -84,7 +87,10 @@ async function* completionEvents(asked: Asked, exchange: Exchange): AsyncGenerat
   let left = count;
   const run = async (index: number) => {
     channel.push(await writeAnswer(asked, index, exchange, (chunk) => channel.push({ index, chunk })));
-    if (--left === 0) channel.end();
+    if (--left > 0) return;
+    channel.end();
+    // The model tells the texts of tokens.
+    if (asked.options.logProbs === undefined) exchange.giveBackModel();
   };
   for (let index = 0; index < count; index++)
     run(index).catch((error: unknown) => {
@@ -141,14 +147,15 @@ export async function completions(exchange: Exchange): Promise<Response> {
   }
   exchange.usage = totalUsage(answers, n);
   const tokenTexts = new TokenTexts(model.pair);
+  const choiceOf = async ({ stages }: WrittenAnswer, index: number) => ({
+    index,
+    text: texts[index],
+    logprobs: body.logprobs === undefined ? null : await tokenTexts.legacy(logProbs[index] ?? [], 0),
+    finish_reason: finishReasons[stages.decode.reason],
+  });
   return Response.json({
     ...head,
-    choices: answers.map(({ stages }, index) => ({
-      index,
-      text: texts[index],
-      logprobs: body.logprobs === undefined ? null : tokenTexts.legacy(logProbs[index] ?? [], 0),
-      finish_reason: finishReasons[stages.decode.reason],
-    })),
+    choices: await Promise.all(answers.map(choiceOf)),
     usage: usageBody(exchange.usage),
     timings: answers[0] && timingsBody(answers[0].stages, answers[0].usage),
   });
@@ -174,7 +181,7 @@ async function* chunks(
       const { text, logProbs } = event.chunk;
       const offset = offsets.get(index) ?? 0;
       offsets.set(index, offset + text.length);
-      const logprobs = logProbs ? texts.legacy(logProbs, offset) : null;
+      const logprobs = logProbs ? await texts.legacy(logProbs, offset) : null;
       yield chunk([{ index, text, logprobs, finish_reason: null }]);
       continue;
     }

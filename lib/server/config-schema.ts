@@ -63,6 +63,7 @@ export const configSchema = z
     hosts: z.array(z.string().min(1)).optional(),
     origins: z.array(z.string().min(1)).optional(),
     maxConnections: z.int().min(1).optional(),
+    page: z.boolean().optional().describe("whether a page to chat in is at /; it is if not given"),
     maxModels: z.int().min(1).optional(),
     memory: bytes.optional().describe("for weights and KV caches of all models that are loaded"),
     limits: z
@@ -75,6 +76,7 @@ export const configSchema = z
         slowReaderMs: z.int().optional(),
         maxChoices: z.int().optional(),
         storedResponses: z.int().optional(),
+        storedBytes: z.int().optional(),
       })
       .optional(),
   })

@@ -5,16 +5,15 @@ import type { ChatUsage } from "../chat/index.js";
 import { ApiError, clientClosed } from "./api-error.js";
 import type { Caller } from "./guard.js";
 import type { Lease, LoadedModel, ModelStore, NamedModel } from "./model-store.js";
-import type { ResponseStore } from "./response-store.js";
+import type { ResponseStore, StoredLimits } from "./response-store.js";
 
 /** Limits with their defaults. */
-export interface Limits {
+export interface Limits extends StoredLimits {
   readonly bodyBytes: number;
   readonly bodyMs: number;
   readonly requestMs: number | undefined;
   readonly slowReaderMs: number;
   readonly maxChoices: number;
-  readonly storedResponses: number;
 }
 
 export interface ExchangeParts {
@@ -85,6 +84,11 @@ export class Exchange {
     this.#lease = await this.store.lease(name, this.signal);
     if (this.#ended) this.#lease.release();
     return this.#lease.model;
+  }
+
+  /** All is written, and nothing more is asked of the model: a slow reader does not keep it from others. */
+  giveBackModel(): void {
+    this.#lease?.release();
   }
 
   end(status: number, error?: unknown): void {

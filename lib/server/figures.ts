@@ -83,6 +83,8 @@ export type LogProbs = NonNullable<DecodeChunk["logProbs"]>;
 const impossible = -9999;
 const finite = (logProb: number) => (Number.isFinite(logProb) ? logProb : impossible);
 
+const tokensOf = (logProbs: LogProbs) => logProbs.flatMap(({ token, top }) => [token, ...top.map((one) => one.token)]);
+
 /** The texts of tokens, each looked up once. A piece of a character is not a text, and has no bytes that could be told. */
 export class TokenTexts {
   readonly #pair: Pair;
@@ -92,35 +94,48 @@ export class TokenTexts {
     this.#pair = pair;
   }
 
-  of(token: number): string {
-    const known = this.#texts.get(token) ?? this.#pair.detokenize([token], { special: true });
-    this.#texts.set(token, known);
-    return known;
+  /** In the order of the tokens. */
+  async of(tokens: readonly number[]): Promise<string[]> {
+    await this.#learn(tokens);
+    return tokens.map((token) => this.#known(token));
+  }
+
+  async #learn(tokens: readonly number[]): Promise<void> {
+    const unknown = [...new Set(tokens)].filter((token) => !this.#texts.has(token));
+    const learn = async (token: number) =>
+      this.#texts.set(token, await this.#pair.detokenizeAsync([token], { special: true }));
+    await Promise.all(unknown.map(learn));
+  }
+
+  #known(token: number): string {
+    return this.#texts.get(token) ?? "";
   }
 
   #entry({ token, logProb }: { readonly token: number; readonly logProb: number }) {
-    const text = this.of(token);
+    const text = this.#known(token);
     return { token: text, bytes: text.includes("\uFFFD") ? null : [...Buffer.from(text)], logprob: finite(logProb) };
   }
 
   /** As chat completions have them. */
-  content(logProbs: LogProbs) {
+  async content(logProbs: LogProbs) {
+    await this.#learn(tokensOf(logProbs));
     return logProbs.map((entry) => ({ ...this.#entry(entry), top_logprobs: entry.top.map((one) => this.#entry(one)) }));
   }
 
   /** As completions have them. @param offset of the first token in the text */
-  legacy(logProbs: LogProbs, offset: number) {
+  async legacy(logProbs: LogProbs, offset: number) {
+    await this.#learn(tokensOf(logProbs));
     let at = offset;
     const offsets = logProbs.map(({ token }) => {
       const here = at;
-      at += this.of(token).length;
+      at += this.#known(token).length;
       return here;
     });
     return {
-      tokens: logProbs.map(({ token }) => this.of(token)),
+      tokens: logProbs.map(({ token }) => this.#known(token)),
       token_logprobs: logProbs.map(({ logProb }) => finite(logProb)),
       top_logprobs: logProbs.map(({ top }) =>
-        Object.fromEntries(top.map(({ token, logProb }) => [this.of(token), finite(logProb)])),
+        Object.fromEntries(top.map(({ token, logProb }) => [this.#known(token), finite(logProb)])),
       ),
       text_offset: offsets,
     };

@@ -27,14 +27,25 @@ const limitsOf = (limits: LimitOptions): Limits => ({
   slowReaderMs: limits.slowReaderMs ?? 30_000,
   maxChoices: limits.maxChoices ?? 16,
   storedResponses: limits.storedResponses ?? 256,
+  storedBytes: limits.storedBytes ?? 64 * 2 ** 20,
 });
 
 /** What a client may call its request; anything else gets an id of ours. */
 const requestIdPattern = /^[\w.-]{1,64}$/;
 
 interface Variables {
-  readonly Variables: { cors: Record<string, string>; requestId: string };
+  readonly Variables: {
+    cors: Record<string, string>;
+    requestId: string;
+    /** The endpoint's first path, for figures. */
+    route: string;
+    /** Whether somebody else has told or will tell of the request. */
+    isTold: boolean;
+  };
 }
+
+/** The route of requests that were refused before they came to one: clients could make up any number. */
+const noRoute = "none";
 
 class Server {
   readonly app = new Hono<Variables>();
@@ -58,7 +69,7 @@ class Server {
       maxModels: limits.maxModels ?? Number.POSITIVE_INFINITY,
       memoryBytes: limits.memoryBytes ?? Number.POSITIVE_INFINITY,
     });
-    this.#responses = new ResponseStore(this.#limits.storedResponses);
+    this.#responses = new ResponseStore(this.#limits);
     this.#guard = new Guard(auth);
     this.#needsKey = (auth.keys ?? []).length > 0;
     this.#log = openLog(log);
@@ -95,10 +106,12 @@ class Server {
   #route(): void {
     const { app } = this;
     app.use(async (context, next) => {
+      const begun = performance.now();
       const asked = context.req.header("x-request-id") ?? "";
       context.set("requestId", requestIdPattern.test(asked) ? asked : `req_${randomUUID().replaceAll("-", "")}`);
       context.set("cors", {});
       await next();
+      this.#tellRefusal(context, begun);
       context.header("x-request-id", context.get("requestId"));
       context.header("x-content-type-options", "nosniff");
       for (const [name, value] of Object.entries(context.get("cors"))) context.header(name, value);
@@ -111,9 +124,10 @@ class Server {
       return undefined;
     });
     for (const path of ["/health", "/v1/health"])
-      app.get(path, (context) =>
-        context.json({ status: this.#disposal ? "stopping" : "ok" }, this.#disposal ? 503 : 200),
-      );
+      app.get(path, (context) => {
+        context.set("isTold", true);
+        return context.json({ status: this.#disposal ? "stopping" : "ok" }, this.#disposal ? 503 : 200);
+      });
     app.get("/metrics", (context) => this.#keyed(context, () => this.#metrics.response()));
     app.get("/openapi.json", (context) => this.#keyed(context, () => Response.json(this.openapi())));
     for (const endpoint of endpoints)
@@ -150,7 +164,20 @@ class Server {
     return Response.json(error.body, { status: error.status, headers: error.headers });
   }
 
+  /** Of requests that never became an exchange, those that were refused have a line and a count as well. */
+  #tellRefusal(context: Context<Variables>, begun: number): void {
+    const { status } = context.res;
+    if (context.get("isTold") || status < 400) return;
+    const { method, url } = context.req.raw;
+    this.#metrics.count(context.get("route") ?? noRoute, status, { begun });
+    this.#log.request({
+      ...{ requestId: context.get("requestId"), method, path: new URL(url).pathname, status },
+      ...{ ms: performance.now() - begun, error: context.error },
+    });
+  }
+
   #keyed(context: Context<Variables>, answer: () => Promise<Response> | Response): Promise<Response> | Response {
+    context.set("route", context.req.path);
     this.#guard.authenticate(context.req.raw);
     return answer();
   }
@@ -159,9 +186,11 @@ class Server {
     const { raw: request } = context.req;
     // As it was sent: what is not printable in it stays escaped.
     const path = new URL(request.url).pathname;
+    const [route = path] = endpoint.paths;
+    context.set("route", route);
     const caller = this.#guard.authenticate(request);
     if (this.#disposal) throw overloaded("the server is being stopped", "stopping");
-    const [route = path] = endpoint.paths;
+    context.set("isTold", true);
     const requestId = context.get("requestId");
     const exchange = new Exchange({
       ...{ request, requestId, store: this.#store, responses: this.#responses, limits: this.#limits, caller },

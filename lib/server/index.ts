@@ -16,4 +16,4 @@ export type {
   ServerHandler,
   ServerOptions,
 } from "./options.js";
-export { serve } from "./serve.js";
+export { checkServeOptions, serve } from "./serve.js";

@@ -79,7 +79,11 @@ export class ServerMetrics {
     });
   }
 
-  count(route: string, status: number, { begun, model = "", usage }: Exchange): void {
+  count(
+    route: string,
+    status: number,
+    { begun, model = "", usage }: Pick<Exchange, "begun"> & Partial<Pick<Exchange, "model" | "usage">>,
+  ): void {
     this.#requests.inc({ route, status: String(status) });
     this.#seconds.observe({ route }, (performance.now() - begun) / 1000);
     if (!usage) return;

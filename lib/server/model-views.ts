@@ -2,12 +2,10 @@
 
 import { ApiError } from "./api-error.js";
 import type { Exchange } from "./exchange.js";
-import type { LoadedModel, ModelStore } from "./model-store.js";
+import type { ListedModel, LoadedModel } from "./model-store.js";
 
 /** When this server began; models have no other date. */
 const created = Math.floor(Date.now() / 1000);
-
-type Listed = ReturnType<ModelStore["list"]>[number];
 
 /** What is known of a model's pair once it is loaded. */
 function pairFacts({ pair: { info } }: LoadedModel) {
@@ -27,9 +25,9 @@ function pairFacts({ pair: { info } }: LoadedModel) {
   };
 }
 
-const modelBody = ({ name, aliases, loaded }: Listed) => ({
+const modelBody = ({ name, aliases, loaded, isLoading, waiting }: ListedModel) => ({
   ...{ id: name, object: "model", created, owned_by: "overfill", aliases },
-  status: { value: loaded ? "loaded" : "unloaded" },
+  status: { value: loaded ? "loaded" : isLoading ? "loading" : "unloaded", waiting },
   meta: loaded ? pairFacts(loaded) : null,
 });
 

@@ -61,6 +61,7 @@ const limitSchema = onFirstUse(() =>
     slowReaderMs: z.optional(whole(1, maxMs)),
     maxChoices: z.optional(whole(1, 256)),
     storedResponses: z.optional(whole(0, 1_000_000)),
+    storedBytes: z.optional(between(0, Number.MAX_SAFE_INTEGER)),
     maxModels: z.optional(whole(1, 1_000_000)),
     memoryBytes: z.optional(between(1, Number.MAX_SAFE_INTEGER)),
   } satisfies SchemasOf<LimitOptions>),

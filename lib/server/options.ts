@@ -57,9 +57,15 @@ export interface LimitOptions {
   readonly bodyBytes?: number | undefined;
   /** Milliseconds in which a body has to come. @default 30,000 */
   readonly bodyMs?: number | undefined;
-  /** Requests of a model that wait for a session: 0 or more; one more is told to come later (503). @default 64 */
+  /**
+   * Requests of a model that wait for a session: 0 or more; one more is told to come later (503). As many, but at least one,
+   * may wait for the model to be loaded. @default 64
+   */
   readonly maxWaiting?: number | undefined;
-  /** Milliseconds that a request waits for a session. @default as long as it takes */
+  /**
+   * Milliseconds that a request waits for its model to be loaded, and then for a session. A load that has begun goes on for
+   * those who come later. @default as long as it takes
+   */
   readonly waitMs?: number | undefined;
   /** Milliseconds that a request may take in all. @default as long as it takes */
   readonly requestMs?: number | undefined;
@@ -67,8 +73,10 @@ export interface LimitOptions {
   readonly slowReaderMs?: number | undefined;
   /** Answers to one request (`n`, or prompts in a list): 1 to 256. @default 16 */
   readonly maxChoices?: number | undefined;
-  /** Responses that are kept for `previous_response_id`, the longest unused first to go. @default 256 */
+  /** Responses of a key that are kept for `previous_response_id`, the longest unused first to go. @default 256 */
   readonly storedResponses?: number | undefined;
+  /** Bytes of a key's responses that are kept, each with the conversation that led to it: 0 or more. @default 64 MiB */
+  readonly storedBytes?: number | undefined;
   /** Models that are loaded on demand at a time. @default all */
   readonly maxModels?: number | undefined;
   /** Bytes of weights and KV caches of the models that are loaded on demand. @default as much as there is */

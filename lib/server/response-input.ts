@@ -37,13 +37,18 @@ function messagesOf(input: ResponsesBody["input"]): ApiMessage[] {
   for (const item of input) {
     const part = assistantPart(item);
     if (part) {
-      const goesOn = answer && !(part.content != null && (answer.content != null || answer.tool_calls));
-      if (!answer || !goesOn) {
+      // A text behind calls, and a text or reasoning behind a text, is another answer's. Calls stay together for their results.
+      const hasCalls = answer?.tool_calls !== undefined;
+      const hasText = answer?.content != null;
+      const isNext =
+        part.content != null ? hasText || hasCalls : part.reasoning_content != null && hasText && !hasCalls;
+      if (!answer || isNext) {
         answer = { role: "assistant" };
         messages.push(answer);
       }
       if (part.content != null) answer.content = part.content;
-      if (part.reasoning_content != null) answer.reasoning_content = part.reasoning_content;
+      if (part.reasoning_content != null)
+        answer.reasoning_content = [answer.reasoning_content ?? [], part.reasoning_content].flat().join("\n");
       if (part.tool_calls) answer.tool_calls = [...(answer.tool_calls ?? []), ...part.tool_calls];
       continue;
     }

@@ -1,4 +1,7 @@
-/** Responses that can be gone on with, in memory: of as many as is allowed, those that were used last. */
+/**
+ * Responses that can be gone on with, in memory: of each key those that were used last, within a number and within bytes, so
+ * that no key's requests have another's forgotten.
+ */
 
 import { ApiError } from "./api-error.js";
 import type { ChatBody } from "./request-schemas.js";
@@ -8,40 +11,61 @@ export interface StoredResponse {
   readonly body: Readonly<Record<string, unknown>>;
   /** The conversation with it, without instructions, which are those of one request only. */
   readonly messages: ChatBody["messages"];
-  /** Whose it is. */
-  readonly cacheKey: string | undefined;
 }
 
-export class ResponseStore {
-  readonly #most: number;
-  /** The longest unused first. */
-  readonly #responses = new Map<string, StoredResponse>();
+interface Kept extends StoredResponse {
+  readonly bytes: number;
+}
 
-  constructor(most: number) {
-    this.#most = most;
+/** What one key's responses may take. */
+export interface StoredLimits {
+  readonly storedResponses: number;
+  readonly storedBytes: number;
+}
+
+/** As it would be written; what conversations have in common counts in each. */
+const bytesOf = (response: StoredResponse) => Buffer.byteLength(JSON.stringify(response));
+
+export class ResponseStore {
+  readonly #limits: StoredLimits;
+  /** By their keys; of each, the longest unused first. */
+  readonly #byKey = new Map<string | undefined, { readonly responses: Map<string, Kept>; bytes: number }>();
+
+  constructor(limits: StoredLimits) {
+    this.#limits = limits;
   }
 
-  keep(id: string, response: StoredResponse): void {
-    this.#responses.set(id, response);
-    for (const oldest of this.#responses.keys()) {
-      if (this.#responses.size <= this.#most) break;
-      this.#responses.delete(oldest);
+  keep(id: string, { body, messages }: StoredResponse, cacheKey: string | undefined): void {
+    const own = this.#byKey.get(cacheKey) ?? { responses: new Map<string, Kept>(), bytes: 0 };
+    this.#byKey.set(cacheKey, own);
+    const bytes = bytesOf({ body, messages });
+    own.responses.set(id, { body, messages, bytes });
+    own.bytes += bytes;
+    const { storedResponses, storedBytes } = this.#limits;
+    for (const oldest of own.responses.keys()) {
+      if (own.responses.size <= storedResponses && own.bytes <= storedBytes) break;
+      this.delete(oldest, cacheKey);
     }
   }
 
   /** Throws a 404: also for another key's, which must not learn that it is there. */
   get(id: string, cacheKey: string | undefined, param?: string): StoredResponse {
-    const found = this.#responses.get(id);
-    if (!found || found.cacheKey !== cacheKey)
+    const responses = this.#byKey.get(cacheKey)?.responses;
+    const found = responses?.get(id);
+    if (!responses || !found)
       throw new ApiError(404, `there is no response ${JSON.stringify(id)}`, {
         ...{ type: "not_found_error", code: "response_not_found", param },
       });
-    this.#responses.delete(id);
-    this.#responses.set(id, found);
+    responses.delete(id);
+    responses.set(id, found);
     return found;
   }
 
-  delete(id: string): void {
-    this.#responses.delete(id);
+  delete(id: string, cacheKey: string | undefined): void {
+    const own = this.#byKey.get(cacheKey);
+    const found = own?.responses.get(id);
+    if (!own || !found) return;
+    own.responses.delete(id);
+    own.bytes -= found.bytes;
   }
 }

@@ -78,7 +78,7 @@ export async function responses(exchange: Exchange): Promise<Response> {
   const named = store.resolve(body.model);
   const chatBody = toChatBody(body, before);
   const model = await exchange.take(named);
-  const asked = toChatRequest(chatBody, named, model);
+  const asked = await toChatRequest(chatBody, named, model);
   const begun = emptyResponse(body, body.model ?? model.name);
   const keep = (response: ResponseBody, answer: ChatAnswer) => {
     exchange.usage = answer.usage;
@@ -87,15 +87,16 @@ export async function responses(exchange: Exchange): Promise<Response> {
       ({ role }, i) => !(i === 0 && role === "system" && body.instructions !== undefined),
     );
     const messages: ChatBody["messages"] = [...said, answerMessage(answer)];
-    kept.keep(response.id, { body: response, messages, cacheKey: caller.cacheKey });
+    kept.keep(response.id, { body: response, messages }, caller.cacheKey);
   };
   if (body.stream === true) {
-    const events = responseEvents(begun, answerEvents(model, asked, exchange, 1), keep);
+    const sequence = { next: 0 };
+    const events = responseEvents(begun, answerEvents(model, asked, exchange, 1), sequence, keep);
     return eventStream(exchange, events, (error) => ({
       event: "error",
       data: {
         type: "error",
-        sequence_number: 0,
+        sequence_number: sequence.next++,
         code: error.facts.code ?? null,
         message: error.message,
         param: error.facts.param ?? null,
@@ -113,12 +114,12 @@ export async function responses(exchange: Exchange): Promise<Response> {
 async function* responseEvents(
   begun: ResponseBody,
   events: ReturnType<typeof answerEvents>,
+  sequence: { next: number },
   keep: (response: ResponseBody, answer: ChatAnswer) => void,
 ): AsyncGenerator<ServerEvent, void> {
-  let sequence = 0;
   const event = ({ type, ...rest }: ResponseEvent): ServerEvent => ({
     event: type,
-    data: { type, sequence_number: sequence++, ...rest },
+    data: { type, sequence_number: sequence.next++, ...rest },
   });
   const items = new ResponseItems();
   let isBegun = false;
@@ -146,6 +147,6 @@ export const getResponse = ({ responses: kept, caller }: Exchange, id: string): 
 
 export function deleteResponse({ responses: kept, caller }: Exchange, id: string): Response {
   kept.get(id, caller.cacheKey);
-  kept.delete(id);
+  kept.delete(id, caller.cacheKey);
   return Response.json({ id, object: "response", deleted: true });
 }

@@ -4,11 +4,11 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener } from "@hono/node-server";
 import { createError } from "../errors/create-error.js";
-import { fromCaller } from "../internal/caller-stack.js";
+import { fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { refusedArgument } from "../internal/check-options.js";
 import { createHandler } from "./handler.js";
 import type { RunningServer, ServeOptions, ServerHandler } from "./options.js";
-import { checkListenOptions } from "./options-validation.js";
+import { checkListenOptions, checkServerOptions } from "./options-validation.js";
 
 /** Addresses that no other machine can reach. */
 const isLoopback = (host: string) => host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
@@ -35,6 +35,20 @@ function listen(server: Server, port: number, host: string): Promise<AddressInfo
 }
 
 /**
+ * Throws the ERR_INVALID_ARGUMENT that {@link serve} would reject with, as far as it can be told without listening: for
+ * programs that first load what they serve, whose models can stand here as `load`.
+ */
+export function checkServeOptions(options: ServeOptions): void {
+  syncFromCaller(() => {
+    const { port = 8080, host = "127.0.0.1", maxConnections = 256, ...rest } = options;
+    checkListenOptions({ port, host, maxConnections });
+    checkServerOptions(rest);
+    if (!isLoopback(host) && (rest.auth?.keys ?? []).length === 0)
+      throw refusedArgument("options.auth.keys", `expected keys, since other machines can reach ${host}`, "none");
+  });
+}
+
+/**
  * Serves models on a port of this machine. Only this machine can reach it unless `host` says otherwise, and then keys are
  * needed.
  *
@@ -42,10 +56,8 @@ function listen(server: Server, port: number, host: string): Promise<AddressInfo
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   return fromCaller(async () => {
+    checkServeOptions(options);
     const { port = 8080, host = "127.0.0.1", maxConnections = 256, ...rest } = options;
-    checkListenOptions({ port, host, maxConnections });
-    if (!isLoopback(host) && (rest.auth?.keys ?? []).length === 0)
-      throw refusedArgument("options.auth.keys", `expected keys, since other machines can reach ${host}`, "none");
     const handler = createHandler(rest);
     try {
       return await start(handler, { port, host, maxConnections });

@@ -63,6 +63,10 @@ export class SessionPool {
   readonly #limits: PoolLimits;
   #waiting: Waiting[] = [];
   #uses = 0;
+  /** Of the call that waits for a session that the app has; it ends it. */
+  #wished: AbortController | undefined;
+  /** Where that session would go. */
+  #wishedPlace: Place | undefined;
   readonly #disposal = new AbortController();
 
   constructor(pair: Pair, limits: PoolLimits) {
@@ -74,7 +78,9 @@ export class SessionPool {
   }
 
   get places(): readonly PlaceView[] {
-    return this.#places;
+    return this.#places.map((place) => ({
+      ...{ id: place.id, session: place.session, busy: place.busy && place !== this.#wishedPlace },
+    }));
   }
 
   get waiting(): number {
@@ -108,7 +114,9 @@ export class SessionPool {
     const { signal } = request;
     if (this.#disposal.signal.aborted) return Promise.reject(disposed());
     if (signal.aborted) return Promise.reject(signal.reason);
-    const place = this.#choose(request);
+    // Those that wait go first, also where a place is free that nobody told them of.
+    this.#serveWaiting();
+    const place = this.#waiting.length === 0 ? this.#choose(request) : undefined;
     if (place) return Promise.resolve(this.#occupied(place));
     const { maxWaiting, waitMs } = this.#limits;
     if (this.#waiting.length >= maxWaiting) {
@@ -142,6 +150,7 @@ export class SessionPool {
     const leave = (error: unknown) => {
       this.#waiting = this.#waiting.filter((other) => other !== waiting);
       waiting.reject(error);
+      this.#wish();
     };
     const onAbort = () => leave(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
@@ -151,6 +160,7 @@ export class SessionPool {
         waitMs,
       ).unref();
     this.#waiting.push(waiting);
+    this.#wish();
   }
 
   #occupied(place: Place): Place {
@@ -183,8 +193,11 @@ export class SessionPool {
 
   async #sessionIn(place: Place, { cacheKey, signal }: SessionRequest): Promise<Session> {
     if (place.session && (place.cacheKey !== cacheKey || place.session.disposed)) {
-      await place.session.dispose();
+      const others = place.session;
       place.session = undefined;
+      // It would get what is given back here, and this request would wait.
+      this.#wished?.abort();
+      await others.dispose();
     }
     if (place.session) return place.session;
     const session = await this.pair.createSession({
@@ -197,15 +210,60 @@ export class SessionPool {
     }
     place.session = session;
     place.cacheKey = cacheKey;
+    this.#serveWaiting();
     return session;
   }
 
   #release(place: Place): void {
     place.busy = false;
+    this.#serveWaiting();
+  }
+
+  #serveWaiting(): void {
+    for (let next = this.#waiting[0]; next; next = this.#waiting[0]) {
+      const free = this.#choose(next.request);
+      if (!free) break;
+      this.#waiting.shift();
+      next.resolve(this.#occupied(free));
+    }
+    this.#wish();
+  }
+
+  /**
+   * While requests wait and the app has sessions that this pool has places for, the pool waits for one of them as any other
+   * caller of the pair does: nothing else tells that the app has given one back.
+   */
+  #wish(): void {
     const [next] = this.#waiting;
-    const free = next && this.#choose(next.request);
-    if (!free) return;
-    this.#waiting.shift();
-    next.resolve(this.#occupied(free));
+    if (!next) this.#wished?.abort();
+    if (!next || this.#wished) return;
+    const empty = this.#places.filter(({ session }) => !session);
+    const [place] = empty;
+    // Who is about to open a session goes first.
+    if (!place || empty.some(({ busy }) => busy)) return;
+    const { cacheKey } = next.request;
+    const wished = new AbortController();
+    this.#wished = wished;
+    this.#wishedPlace = place;
+    const signal = AbortSignal.any([wished.signal, this.#disposal.signal]);
+    place.busy = true;
+    const end = () => {
+      this.#wished = undefined;
+      this.#wishedPlace = undefined;
+      place.busy = false;
+    };
+    this.pair.createSession({ cacheKey, signal }).then(
+      (session) => {
+        if (this.#disposal.signal.aborted) return session.dispose();
+        Object.assign(place, { session, cacheKey, text: "" });
+        end();
+        return this.#serveWaiting();
+      },
+      () => {
+        end();
+        // Of a pair that refuses, requests wait for the sessions that the pool has, and it asks again with the next one.
+        if (wished.signal.aborted) this.#serveWaiting();
+      },
+    );
   }
 }

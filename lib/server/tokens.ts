@@ -1,13 +1,10 @@
 /** `/tokenize`, `/detokenize`, `/apply-template` and the count of a chat's tokens: what a model makes of texts. */
 
-import { messagesJson } from "../chat/messages.js";
-import { toolsJson } from "../chat/tools.js";
-import { renderChat } from "../engine/pair.js";
 import { parseBody } from "./body.js";
-import { type ChatRequest, toChatRequest } from "./chat-request.js";
+import { toChatRequest } from "./chat-request.js";
 import type { Exchange } from "./exchange.js";
 import { TokenTexts } from "./figures.js";
-import type { LoadedModel } from "./model-store.js";
+import { render } from "./rendering.js";
 import { chatSchema, detokenizeSchema, refusedInChat, tokenizeSchema } from "./request-schemas.js";
 
 export async function tokenize(exchange: Exchange): Promise<Response> {
@@ -18,8 +15,8 @@ export async function tokenize(exchange: Exchange): Promise<Response> {
     parseSpecial: body.parse_special ?? true,
   });
   if (body.with_pieces !== true) return Response.json({ tokens });
-  const texts = new TokenTexts(pair);
-  return Response.json({ tokens: tokens.map((id) => ({ id, piece: texts.of(id) })) });
+  const pieces = await new TokenTexts(pair).of(tokens);
+  return Response.json({ tokens: tokens.map((id, i) => ({ id, piece: pieces[i] })) });
 }
 
 export async function detokenize(exchange: Exchange): Promise<Response> {
@@ -28,28 +25,11 @@ export async function detokenize(exchange: Exchange): Promise<Response> {
   return Response.json({ content: await pair.detokenizeAsync(body.tokens, { special: true }) });
 }
 
-function render({ pair, template }: LoadedModel, { messages, options, templateVariables }: ChatRequest) {
-  const { tools = {}, toolChoice = "auto", parallelToolCalls = true, reasoning } = options;
-  const named = typeof toolChoice === "object" ? tools[toolChoice.tool] : undefined;
-  const shown = typeof toolChoice === "object" && named ? { [toolChoice.tool]: named } : tools;
-  return renderChat(pair, template ?? "", {
-    messages: messagesJson(messages),
-    tools: toolsJson(shown),
-    schema: "",
-    toolChoice: typeof toolChoice === "object" ? "required" : toolChoice,
-    parallelToolCalls,
-    thinking: reasoning !== false,
-    continuesAnswer: messages.at(-1)?.role === "assistant",
-    variableNames: Object.keys(templateVariables),
-    variableValues: Object.values(templateVariables).map((value) => JSON.stringify(value ?? null)),
-  });
-}
-
 async function rendered(exchange: Exchange) {
   const body = parseBody(chatSchema, exchange.body, refusedInChat);
   const named = exchange.store.resolve(body.model);
   const model = await exchange.take(named);
-  return render(model, toChatRequest(body, named, model));
+  return render(model, await toChatRequest(body, named, model));
 }
 
 export const applyTemplate = async (exchange: Exchange): Promise<Response> =>

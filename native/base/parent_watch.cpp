@@ -7,11 +7,11 @@
 #include <mutex>
 
 #ifdef _WIN32
-#    define NOMINMAX
-#    include <windows.h>
+#define NOMINMAX
+#include <windows.h>
 #else
-#    include <csignal>
-#    include <unistd.h>
+#include <csignal>
+#include <unistd.h>
 #endif
 
 namespace overfill {
@@ -81,8 +81,6 @@ class parent_watch {
 
 }  // namespace
 
-void end_with_parent(int64_t parent) {
-    static parent_watch watch(parent);
-}
+void end_with_parent(int64_t parent) { static parent_watch watch(parent); }
 
 }  // namespace overfill

@@ -1,14 +1,14 @@
-// A process that watches its parent ends with it, even where none of its own threads gets anywhere. Tried where there is
-// fork().
+// A process that watches its parent ends with it, even where none of its own threads gets anywhere. Tried where there
+// is fork().
 #include "check.h"
 #include "parent_watch.h"
 
 #include <cstdint>
 
 #ifndef _WIN32
-#    include <csignal>
-#    include <sys/wait.h>
-#    include <unistd.h>
+#include <csignal>
+#include <sys/wait.h>
+#include <unistd.h>
 
 using namespace overfill;
 
@@ -36,7 +36,8 @@ struct lifeline {
     end_with_parent(parent);
     CHECK(write(line.writer, "r", 1) == 1);
     // An orphan from here on, which does nothing else.
-    for (volatile bool spins = true; spins;) {}
+    for (volatile bool spins = true; spins;) {
+    }
     _exit(0);
 }
 

@@ -2,6 +2,7 @@
 
 import test from "ava";
 import { z } from "zod";
+import { tryGrammarSchema } from "../../lib/chat/grammar-schema.js";
 import { runTool, sayable } from "../../lib/chat/tools.js";
 import { type ModelMessage, type ToolContext, type ToolResultPart, tool } from "../../lib/index.js";
 import { refusal } from "../engine/fixtures.js";
@@ -293,6 +294,25 @@ test("a tool's schema loses what no grammar can say, and keeps the rest", (t) =>
   });
   t.deepEqual(sayable({ type: "object", properties: { "a/b": url } }), { type: "object" });
   t.is(schema.properties.url.format, "uri");
+  const either = { oneOf: [{ type: "string", format: "uri" }, { type: "integer" }] };
+  t.deepEqual(sayable(either), { oneOf: [{ type: "string" }, { type: "integer" }] });
+  t.deepEqual(sayable({ description: "any", anyOf: [{ type: "string" }, 5] }), { description: "any" });
+  t.deepEqual(sayable({ type: "object", properties: { a: 1, b: url }, required: ["a"] }), {
+    type: "object",
+    properties: { b: { type: "string", description: "where" } },
+  });
+});
+
+test("all that no grammar can say is found in one look, however much it is", (t) => {
+  const names = Array.from({ length: 2000 }, (_, i) => `p${i}`);
+  const bad = { type: "string", format: "uri", "x-order": 1 };
+  const schema = { type: "object", properties: Object.fromEntries(names.map((name) => [name, bad])) };
+  const tried = tryGrammarSchema(schema);
+  t.is("refused" in tried && tried.refused.length, 2000);
+  t.deepEqual(sayable(schema), {
+    type: "object",
+    properties: Object.fromEntries(names.map((name) => [name, { type: "string" }])),
+  });
 });
 
 test("a template without a place for tools refuses them, and leaves the session to others", async (t) => {

@@ -78,6 +78,43 @@ test("at SIGTERM a running answer may end within the grace, and is aborted after
   patient.child.kill("SIGTERM");
   t.true((await answer.text()).endsWith("data: [DONE]\n\n"));
   t.is(await patient.ended, 0);
+  const long = await writeModel(t, "long", 65_536);
+  const hasty = await listening(t, [
+    ...["--prefill", long, "--temp", "0", "--threads", "1", "--context", "65536", "--grace", "0.1"],
+  ]);
+  const cut = await post(hasty.url, { messages: user(endless), stream: true });
+  hasty.child.kill("SIGTERM");
+  t.regex(await cut.text(), /"code":"stopping"/);
+  t.is(await hasty.ended, 0);
+});
+
+test("a configuration file and flags go together: keys add up, and what is for a single model is refused", async (t) => {
+  const model = await writeModel(t);
+  const folder = dirname(model);
+  const config = join(folder, "overfill.config.json");
+  writeFileSync(join(folder, "keys.txt"), "key-of-the-config\n");
+  const models = { small: { prefill: "model.gguf", threads: 1 } };
+  writeFileSync(config, JSON.stringify({ models, keysFile: "keys.txt", page: false }));
+  const { url, child, ended, stderr } = await listening(t, ["--config", config], {
+    OVERFILL_API_KEYS: "key-of-environment",
+  });
+  t.regex(stderr(), /with a key/);
+  const statusWith = async (key: string) => {
+    const response = await post(url, { messages: user(greeting), max_tokens: 1 }, { authorization: `Bearer ${key}` });
+    await response.text();
+    return response.status;
+  };
+  t.deepEqual(
+    await Promise.all(["key-of-the-config", "key-of-environment", "wrong-key"].map(statusWith)),
+    [200, 200, 401],
+  );
+  t.is((await fetch(url)).status, 404);
+  child.kill("SIGTERM");
+  t.is(await ended, 0);
+  for (const flags of [["--temp", "1"], ["--alias", "s"], ["--max-sessions", "2"], ["--decode", model], ["--mmap"]]) {
+    const { exitCode, stderr: told } = await runCommand(["serve", "--config", config, ...flags]);
+    t.deepEqual([exitCode, told.includes(flags[0] as string)], [2, true], told);
+  }
 });
 
 test("keys come from the environment and from a file, and others are refused", async (t) => {
@@ -103,6 +140,11 @@ test("what makes no sense is told at once", async (t) => {
   const open = await runCommand(["serve", "--host", "0.0.0.0", "--port", "0", ...chatml]);
   t.is(open.exitCode, 2);
   t.regex(open.stderr, /keys/);
+  // Before a model is loaded, which is not there.
+  const unloaded = await runCommand(["serve", "--prefill", "/nowhere.gguf", "--host", "0.0.0.0", "--port", "0"]);
+  t.deepEqual([unloaded.exitCode, /keys/.test(unloaded.stderr)], [2, true], unloaded.stderr);
+  const wild = await runCommand(["serve", "--prefill", "/nowhere.gguf", "--temp", "-1"]);
+  t.deepEqual([wild.exitCode, wild.stderr.includes("--temp")], [2, true], wild.stderr);
   const both = await runCommand(["serve", "--config", "x.json", "--prefill", "x.gguf"]);
   t.deepEqual([both.exitCode, both.stderr.includes("--config")], [2, true]);
   const one = await runCommand(["serve", "--models-max", "1"]);

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import test from "ava";
 import { demoQuestions } from "../../lib/engine/demo-pair.js";
 import { readServerConfig } from "../../lib/server/index.js";
+import { refusedInChat, refusedInCompletion } from "../../lib/server/request-schemas.js";
+import { refusedInResponses } from "../../lib/server/responses-schema.js";
 import { readPage, runProgram } from "../support/page-program.js";
 import { withTempDir } from "../support/temp-dir.js";
 
@@ -25,4 +27,10 @@ test("the configuration is read as the page says", async (t) => {
   const { models, limits } = await readServerConfig(file);
   t.deepEqual(Object.keys(models), ["large", "tiny"]);
   t.deepEqual(limits, { maxModels: 2, memoryBytes: 12 * 2 ** 30 });
+});
+
+test("all parameters that are known and not supported are in the table of what is refused", (t) => {
+  const [, table = ""] = /## What is refused([\s\S]*?)\n## /.exec(page.text) ?? [];
+  for (const name of [...refusedInChat, ...refusedInCompletion, ...refusedInResponses])
+    t.true(table.includes(`\`${name}\``), name);
 });

@@ -264,7 +264,7 @@ test("chunks read without awaiting one another come in order and are complete", 
 
 test("an answer ends at the end token, which is neither shown nor counted, unless the end is ignored", async (t) => {
   const pair = await openPair(t, { decode });
-  const eos = pair.tokenize("<|end_of_text|>", { parseSpecial: true })[0] ?? 0;
+  const eos = (await pair.tokenizeAsync("<|end_of_text|>", { parseSpecial: true }))[0] ?? 0;
   const logitBias = { [eos]: 1e6 };
   const ended = await answerAlone(pair, prompt, { ...greedy, maxTokens: 10, logitBias });
   t.like(ended, { text: "", tokens: [] });
@@ -306,7 +306,7 @@ test("times, steps and speed of a result fit together", async (t) => {
 
 test("what was written before a failure arrives before it", async (t) => {
   const session = await openSession(t);
-  const [b = -1] = session.tokenize("b");
+  const [b = -1] = await session.tokenizeAsync("b");
   await session.prefill("x");
   await session.switch();
   // The grammar wants a "b" that the bias forbids. The "a" is held back, for it may begin the stop string.

@@ -182,7 +182,7 @@ test("generate passes refresh and parseSpecial on, and reports progress", async 
     onProgress: (step) => progress.push(step),
   });
   t.is(prefill.refreshedTokens, 0);
-  t.is(prefill.promptTokens, session.tokenize("<|end_of_text|>").length);
+  t.is(prefill.promptTokens, (await session.tokenizeAsync("<|end_of_text|>")).length);
   t.deepEqual(progress.at(-1), { tokens: prefill.promptTokens + 1, totalTokens: prefill.promptTokens + 1 });
 });
 
@@ -196,7 +196,7 @@ test("stats tell the stage and add up", async (t) => {
   t.is(stage(), "switched");
   await readAnswer(session.decode(traced(10)));
   t.is(stage(), "paused");
-  const eos = session.tokenize("<|end_of_text|>", { parseSpecial: true })[0] ?? 0;
+  const eos = (await session.tokenizeAsync("<|end_of_text|>", { parseSpecial: true }))[0] ?? 0;
   await readAnswer(session.decode({ ...greedy, logitBias: { [eos]: 1e6 } }));
   t.is(stage(), "ended");
   const { prefillMs, switchMs, decodeMs, ...counts } = session.stats();

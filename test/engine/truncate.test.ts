@@ -116,7 +116,7 @@ test("a session truncated to nothing is empty: a text begins it anew", async (t)
   await refusal(t, "ERR_STAGE_ORDER", session.switch());
   const found = await answer(session, "Another text", traced(8));
   t.deepEqual(found.logProbs, (await answerAlone(pair, "Another text", traced(8))).logProbs);
-  t.is(session.stats().contextTokens, pair.tokenize("Another text", { addSpecial: true }).length + 8);
+  t.is(session.stats().contextTokens, (await pair.tokenizeAsync("Another text", { addSpecial: true })).length + 8);
 });
 
 test("an answer that has ended can be written on after its end is taken away", async (t) => {
@@ -200,7 +200,7 @@ test("an answer truncated inside a character goes on with the whole of it", asyn
   t.is(text, "ab🙂Ü🙂");
   for (let left = 0; left < tokens.length; left++) {
     await session.truncate(60 + left);
-    const shown = pair.detokenize(tokens.slice(0, left)).replace(/\uFFFD+$/, "");
+    const shown = (await pair.detokenizeAsync(tokens.slice(0, left))).replace(/\uFFFD+$/, "");
     const rest = await readAnswer(session.decode({ grammar, temperature: 0 }));
     t.is(shown + rest.text, text);
     t.is(rest.result.reason, "eos");

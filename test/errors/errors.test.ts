@@ -74,6 +74,7 @@ const classesWithCodes = {
   StageError: errors.StageError,
   QueueError: errors.QueueError,
   InferenceError: errors.InferenceError,
+  HostError: errors.HostError,
   BindingError: errors.BindingError,
 };
 

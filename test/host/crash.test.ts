@@ -11,7 +11,12 @@ import { openHost } from "./fixtures.js";
 const long = { contextLength: 4096, nEmbd: 128, nFf: 256, nLayers: 4 } as const;
 
 test("a crash fails what waits, with how it ended, and the next call has a new host", async (t) => {
-  const { pair, crashes, restarted, pid } = await openHost(t, { prefill: long, contextSize: 4096, batchSize: 8, maxSessions: 2 });
+  const { pair, crashes, restarted, pid } = await openHost(t, {
+    prefill: long,
+    contextSize: 4096,
+    batchSize: 8,
+    maxSessions: 2,
+  });
   const [first, second] = [await pair.createSession(), await pair.createSession()];
   await second.prefill(someTokens(10));
   await second.switch();
@@ -87,6 +92,37 @@ test("a session with a checkpoint goes on as at the end of its last turn", async
   await Promise.all([session.dispose(), expected.dispose()]);
   t.deepEqual(readdirSync(checkpointDirectory), ["by-hand.ofs"]);
   t.true(existsSync(checkpointDirectory));
+});
+
+test("what waits for the next host can be aborted, and an answer that was cut short goes on there", async (t) => {
+  let crashed = () => {};
+  const crash = new Promise<void>((resolve) => {
+    crashed = resolve;
+  });
+  const { pair, pid } = await openHost(t, {
+    checkpointDirectory: withTempDir(t),
+    maxSessions: 2,
+    onCrash: () => crashed(),
+  });
+  const [session, expected] = [await pair.createSession(), await pair.createSession()];
+  for (const one of [session, expected]) await one.generate(someTokens(30), traced(10));
+  const wanted = await expected.decode(traced(8)).result;
+  const { contextTokens } = expected.stats();
+  await session.truncate(session.stats().contextTokens);
+  process.kill(pid(), "SIGKILL");
+  await crash;
+  const reason = new Error("enough");
+  const controller = new AbortController();
+  const waits = session.prefill(someTokens(5), { signal: controller.signal });
+  const stream = session.decode({ ...traced(8), signal: controller.signal });
+  const reading = stream[Symbol.asyncIterator]().next();
+  controller.abort(reason);
+  await t.throwsAsync(waits, { is: reason });
+  await t.throwsAsync(reading, { is: reason });
+  t.like(await stream.result, { reason: "abort", tokens: 0 });
+  const found = await session.decode(traced(8)).result;
+  t.is(found.tokens, wanted.tokens);
+  t.is(session.stats().contextTokens, contextTokens);
 });
 
 test("without restarts, everything after a crash is refused", async (t) => {

@@ -34,6 +34,9 @@ export async function openHost(
   const dir = withTempDir(t);
   const events = new EventTarget();
   const crashes: OverfillError[] = [];
+  // A host that nothing is asked of keeps nobody alive, also where a test waits for its end.
+  const awake = setInterval(() => {}, 1000);
+  t.teardown(() => clearInterval(awake));
   const pair = await loadPairInHost({
     ...quiet,
     ...options,
@@ -52,10 +55,7 @@ export async function openHost(
     pair,
     crashes,
     restarted: async () => {
-      // A host that is being started again keeps nobody alive, and the test waits for nothing else.
-      const awake = setInterval(() => {}, 1000);
       await once(events, "restart");
-      clearInterval(awake);
     },
     pid: () => {
       const pid = hostOf(pair)?.pid;

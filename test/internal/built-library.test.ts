@@ -56,6 +56,12 @@ test("importing the package loads two files, and none of the command line's or o
   t.regex(files[1] ?? "", /\/dist\/internal\//);
 });
 
+test("importing overfill/host loads nothing else of the package than the library and what its host shares", async (t) => {
+  const files = await filesOf("host/index.js");
+  t.is(files.length, 4, files.join("\n"));
+  t.is(files.filter((file) => file.includes("/dist/host/")).length, 2);
+});
+
 test("importing a subpath loads its file and the library's two", async (t) => {
   const [, library = ""] = await filesOf("index.js");
   for (const subpath of ["ai-sdk", "server"]) {

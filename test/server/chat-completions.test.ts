@@ -270,6 +270,13 @@ const refused: readonly (readonly [body: unknown, param: string | null])[] = [
   [{ messages, grammar: "root ::= this is (not valid GBNF" }, "grammar"],
   [{ messages, stream_options: { include_usage: true } }, "stream_options"],
   [{ messages, store: true }, "store"],
+  [{ messages: [{ ...messages[0], name: "ann" }] }, "messages.0.name"],
+  [{ messages, reasoning_effort: "low" }, "reasoning_effort"],
+  [{ messages, reasoning_effort: "none", reasoning_budget: 5 }, "reasoning_budget"],
+  [
+    { messages, response_format: { type: "json_schema", json_schema: { name: "x", description: "y", schema: {} } } },
+    "response_format.json_schema.description",
+  ],
 ];
 
 test("what cannot be served is a 400 that names the parameter, and never ignored", async (t) => {

@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from "ava";
 import { configJsonSchema } from "../../lib/server/config-schema.js";
 import { readServerConfig, type ServeOptions, serve } from "../../lib/server/index.js";
 import { quiet, refusal } from "../engine/fixtures.js";
-import { askers, endless, greeting, user, writeModel } from "./fixtures.js";
+import { askers, greeting, user, writeModel } from "./fixtures.js";
 
 const chat = "/v1/chat/completions";
 
@@ -53,19 +53,6 @@ test("requests for more models than fit at once wait for each other, and all are
   );
 });
 
-test("a client that leaves while it waits for a model holds nothing up", async (t) => {
-  const { ask, json } = await openModels(t, { maxModels: 1 });
-  const running = new AbortController();
-  const first = await ask(chat, { messages: user(endless), model: "one", stream: true }, { signal: running.signal });
-  const leaving = new AbortController();
-  const second = ask(chat, { ...said, model: "two" }, { signal: leaving.signal });
-  leaving.abort();
-  await t.throwsAsync(second, { any: true });
-  running.abort();
-  await first.body?.cancel().catch(() => {});
-  t.is((await json(chat, { ...said, model: "three" })).status, 200);
-});
-
 test("a model larger than the memory is told, and one whose file is missing is no crash", async (t) => {
   const { json } = await openModels(t, { memoryBytes: 1000 });
   const { status, body } = await json(chat, said);
@@ -95,11 +82,13 @@ test("a configuration file names models relative to itself, and what is wrong in
     keysFile: "keys.txt",
     memory: "1.5G",
     port: 0,
-    limits: { maxChoices: 2 },
+    page: false,
+    limits: { maxChoices: 2, storedBytes: 1000 },
   });
   const options = await readServerConfig(file);
   t.deepEqual(options.auth?.keys, ["first-secret-key"]);
-  t.like(options.limits, { maxChoices: 2, memoryBytes: 1.5 * 2 ** 30 });
+  t.like(options.limits, { maxChoices: 2, storedBytes: 1000, memoryBytes: 1.5 * 2 ** 30 });
+  t.false(options.page);
   const server = await serve(options);
   t.teardown(() => server.close());
   const headers = { "x-api-key": "first-secret-key" };

@@ -1,7 +1,9 @@
 /** `/v1/responses` by plain requests: the events and their order, items that come back, what is kept and for whom. */
 
 import test from "ava";
-import { endless, greeting, type Json, openServer, user, weather } from "./fixtures.js";
+import { toChatBody } from "../../lib/server/response-input.js";
+import type { InputItem } from "../../lib/server/responses-schema.js";
+import { dataOf, endless, greeting, type Json, openServer, user, weather } from "./fixtures.js";
 
 const path = "/v1/responses";
 const tools = [{ type: "function", ...weather.function }];
@@ -87,6 +89,60 @@ test("what is kept is its key's only, goes with the longest unused, and has no i
   await json(path, { input: greeting }, as(0));
   t.is((await json(`${path}/${first.id}`, undefined, as(0))).status, 404);
   t.is((await json(`${path}/${second.id}`, undefined, as(0))).status, 200);
+});
+
+test("a failure in the midst of a stream is numbered as the events before it", async (t) => {
+  const { ask, server } = await openServer(t);
+  const response = await ask(path, { input: endless, stream: true });
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  let text = (await reader?.read())?.value ?? "";
+  const disposed = server.handler.dispose();
+  for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) text += next.value;
+  await disposed;
+  const told = dataOf(text);
+  t.deepEqual([told.at(-1).type, told.at(-1).code], ["error", "stopping"]);
+  t.deepEqual(
+    told.map(({ sequence_number }) => sequence_number),
+    [...told.keys()],
+  );
+});
+
+test("several items of reasoning before an answer are all its reasoning", async (t) => {
+  const reasoning = (text: string): InputItem => ({
+    ...{ type: "reasoning", summary: [], content: [{ type: "reasoning_text", text }] },
+  });
+  const call = (name: string): InputItem => ({ type: "function_call", call_id: name, name, arguments: "{}" });
+  const messagesOf = (...items: InputItem[]) =>
+    toChatBody({ input: [{ role: "user", content: "x" }, ...items] }, []).messages.slice(1);
+  t.like(messagesOf(reasoning("one"), reasoning("two"), { role: "assistant", content: "said" }), [
+    { reasoning_content: "one\ntwo", content: "said" },
+  ]);
+  t.like(messagesOf(reasoning("one"), call("a"), reasoning("two"), call("b")), [
+    { reasoning_content: "one\ntwo", tool_calls: [{ id: "a" }, { id: "b" }] },
+  ]);
+  const twice = messagesOf(
+    ...[reasoning("one"), { role: "assistant", content: "said" } as const],
+    ...[reasoning("two"), { role: "assistant", content: "more" } as const],
+  );
+  t.like(twice, [
+    { reasoning_content: "one", content: "said" },
+    { reasoning_content: "two", content: "more" },
+  ]);
+});
+
+test("what is kept is bounded by its bytes, and by key", async (t) => {
+  const keys = ["first-secret-key", "second-secret-key"];
+  const { json } = await openServer(t, { auth: { keys }, limits: { storedBytes: 4000 } });
+  const as = (key: number) => ({ headers: { "x-api-key": keys[key] as string } });
+  const ask = async (key: number, input = greeting) => (await json(path, { input }, as(key))).body.id;
+  const found = async (id: string, key: number) => (await json(`${path}/${id}`, undefined, as(key))).status === 200;
+  const [mine, others] = [await ask(0), await ask(1)];
+  t.deepEqual([await found(mine, 0), await found(others, 1)], [true, true]);
+  // Long ones take the place of what was kept before, but only of their own key.
+  const long = await ask(0, `${"word ".repeat(120)}${greeting}`);
+  const longer = await ask(0, `${"words ".repeat(120)}${greeting}`);
+  t.deepEqual([await found(mine, 0), await found(long, 0), await found(others, 1)], [false, false, true]);
+  t.true(await found(longer, 0));
 });
 
 test("what a response cannot do is refused by name", async (t) => {

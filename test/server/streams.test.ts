@@ -11,7 +11,7 @@ import { endless, greeting, openServer, user } from "./fixtures.js";
 const chat = "/v1/chat/completions";
 
 const limits: Omit<Limits, "slowReaderMs"> = {
-  ...{ bodyBytes: 1024, bodyMs: 1000, requestMs: undefined, maxChoices: 1, storedResponses: 1 },
+  ...{ bodyBytes: 1024, bodyMs: 1000, requestMs: undefined, maxChoices: 1, storedResponses: 1, storedBytes: 1024 },
 };
 
 interface Ended {
@@ -28,7 +28,7 @@ function exchangeOf(slowReaderMs = 60_000): { exchange: Exchange; ended: Promise
       ...{
         requestId: "test",
         store: {} as ModelStore,
-        responses: new ResponseStore(1),
+        responses: new ResponseStore(limits),
         limits: { ...limits, slowReaderMs },
       },
       caller: { name: undefined, cacheKey: undefined },

@@ -161,6 +161,41 @@ test("the log has a line a request with its id, and no words of users unless the
   }
 });
 
+test("who is refused before anything is done has a line and a count, too", async (t) => {
+  const lines: string[] = [];
+  const log = { write: (line: string) => void lines.push(line) };
+  const { ask, server } = await openServer(t, { auth: { keys, hosts: ["box.lan"] }, log });
+  const key = { headers: bearer("first-secret-key") };
+  const statuses = [
+    (await ask(chat, { messages: user("x") }, { headers: bearer("wrong-secret-key") })).status,
+    (await ask("/metrics")).status,
+    await raw(`${server.url}/v1/models`, { host: "evil.example" }).then(({ status }) => status),
+    (await ask("/nothing/here", undefined, key)).status,
+    (await ask(chat, undefined, key)).status,
+  ];
+  t.deepEqual(statuses, [401, 401, 403, 404, 405]);
+  await (await ask("/health")).text();
+  t.deepEqual(
+    lines.map((line) => JSON.parse(line)).map(({ status, path }) => [status, path]),
+    [
+      [401, chat],
+      [401, "/metrics"],
+      [403, "/v1/models"],
+      [404, "/nothing/here"],
+      [405, chat],
+    ],
+  );
+  const metrics = await (await ask("/metrics", undefined, key)).text();
+  for (const [route, status] of [
+    [chat, 401],
+    ["/metrics", 401],
+    ["none", 403],
+    ["none", 404],
+    ["none", 405],
+  ])
+    t.true(metrics.includes(`overfill_requests_total{route="${route}",status="${status}"} 1`), metrics);
+});
+
 test("metrics, sessions and the document tell what they should, and nothing that was said", async (t) => {
   const { ask, json } = await openServer(t);
   await json(chat, { messages: user(greeting) });

@@ -133,6 +133,17 @@ export async function checkInstalled(tarballs, whole) {
     check(part?.text === "Good day.", `got ${JSON.stringify(part)}`);
   });
 
+  await step("answers from a process of its own by overfill/host, and ends with it", () => {
+    const text = `import { demoPair, demoPrompt } from "overfill";
+      import { loadPairInHost } from "overfill/host";
+      const pair = await loadPairInHost(demoPair);
+      const session = await pair.createSession();
+      const { tokens } = await session.generate(demoPrompt, { temperature: 0, maxTokens: 8 });
+      console.log(JSON.stringify(tokens.length));
+      await pair.dispose();`;
+    check(evaluate(project, text) === 8, "the host wrote something else than 8 tokens");
+  });
+
   await step("imports overfill/server, which needs nothing else installed, and is asked over HTTP", () => {
     const text = `import { demoPair, demoPrompt, loadPair } from "overfill";
       import { serve } from "overfill/server";

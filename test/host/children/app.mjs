@@ -1,6 +1,7 @@
 // An app with a host: tells its number when the host is at work, and then waits to be ended.
-import { demoPair, demoPrompt } from "../../../dist/index.js";
+
 import { hostOf, loadPairInHost } from "../../../dist/host/index.js";
+import { demoPair, demoPrompt } from "../../../dist/index.js";
 
 const pair = await loadPairInHost({ ...demoPair, gpu: false, threads: 1 });
 const [how] = process.argv.slice(2);

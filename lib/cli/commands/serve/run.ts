@@ -1,11 +1,18 @@
 /** What `overfill serve` does: finds out what to serve, loads it, listens, and stops when it is told to. */
 
 import { basename } from "node:path";
-import { demoPair, loadPair, type Pair } from "../../../engine/index.js";
-import { type RunningServer, readKeys, readServerConfig, type ServeOptions, serve } from "../../../server/index.js";
+import { demoPair, type LoadPairOptions, loadPair, type Pair } from "../../../engine/index.js";
+import {
+  checkServeOptions,
+  type RunningServer,
+  readKeys,
+  readServerConfig,
+  type ServeOptions,
+  serve,
+} from "../../../server/index.js";
 import { readTemplate } from "../../chat-template.js";
 import { UsageError } from "../../exit.js";
-import { given } from "../../flags.js";
+import { flagOfParameter, given } from "../../flags.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
@@ -26,7 +33,27 @@ function nameOf({ name, prefill }: ServeFlags): string {
   return name ?? (prefill === undefined ? "demo" : basename(prefill).replace(/\.gguf$/i, ""));
 }
 
-/** The options of the configuration file, over them those of flags. */
+/** Flags that go together with a configuration file; the others say what a single model is and how it answers. */
+const besideConfig: ReadonlySet<string> = new Set([
+  ...["config", "modelsMax", "memory", "host", "port", "apiKeyFile", "allowedHost", "origin", "maxWaiting", "grace"],
+  ...["logFormat", "logBodies", "quiet", "page", "progress"],
+]);
+
+function refuseContradictions(flags: ServeFlags): void {
+  const { config, prefill, decode, modelsMax, memory } = flags;
+  if (config === undefined) {
+    if (modelsMax !== undefined || memory !== undefined)
+      throw new UsageError("--models-max and --memory are for models that are loaded on demand, which --config names");
+    if (prefill === undefined && decode !== undefined)
+      throw new UsageError("--decode needs --prefill: name the model that reads the prompts");
+    return;
+  }
+  const unused = Object.entries(flags).find(([name, value]) => value !== undefined && !besideConfig.has(name));
+  if (unused)
+    throw new UsageError(`--config names the models and how they answer: give it or ${flagOfParameter(unused[0])}`);
+}
+
+/** The options of the configuration file, over them those of flags. Keys add up, wherever they come from. */
 function withFlags(options: ServeOptions, flags: ServeFlags, keys: readonly string[]): ServeOptions {
   const { allowedHost, origin, maxWaiting, modelsMax, memory, host, port } = flags;
   const log = flags.quiet ? false : { format: flags.logFormat ?? "text", bodies: flags.logBodies === true };
@@ -35,39 +62,39 @@ function withFlags(options: ServeOptions, flags: ServeFlags, keys: readonly stri
     ...given({ host, port }),
     auth: {
       ...options.auth,
-      ...given({ keys: keys.length > 0 ? keys : undefined, hosts: allowedHost, origins: origin }),
+      ...given({ hosts: allowedHost, origins: origin }),
+      keys: [...new Set([...(options.auth?.keys ?? []), ...keys])],
     },
     limits: { ...options.limits, ...given({ maxWaiting, maxModels: modelsMax, memoryBytes: memory }) },
     log,
-    page: flags.page,
+    page: flags.page && options.page !== false,
   };
 }
 
-async function loadOne(flags: ServeFlags, signal: AbortSignal): Promise<{ pair: Pair; template?: string }> {
+/** The one model that flags name, to be loaded. */
+async function modelOf(flags: ServeFlags, signal: AbortSignal) {
+  const load = { ...toLoadOptions(flags, demoPair), maxSessions: flags.maxSessions ?? usualSessions };
+  const facts = {
+    ...(await readTemplate(flags, signal)),
+    ...given({ aliases: flags.alias }),
+    defaults: toDefaults(flags),
+  };
+  return { load, facts };
+}
+
+async function loaded(load: LoadPairOptions, flags: ServeFlags, signal: AbortSignal): Promise<Pair> {
   const progress = await Progress.open(flags.progress && !flags.quiet);
   signal.addEventListener("abort", () => progress.stop());
   try {
-    const template = await readTemplate(flags, signal);
     progress.update("loading", 0, 1);
-    const pair = await loadPair({
-      ...toLoadOptions(flags, demoPair),
-      maxSessions: flags.maxSessions ?? usualSessions,
-      signal,
-      onProgress: ({ fraction }) => progress.update("loading", fraction, 1),
-    });
-    return { pair, ...template };
+    return await loadPair({ ...load, signal, onProgress: ({ fraction }) => progress.update("loading", fraction, 1) });
   } finally {
     progress.stop();
   }
 }
 
 export async function runServe(flags: ServeFlags): Promise<void> {
-  if (flags.config !== undefined && flags.prefill !== undefined)
-    throw new UsageError("--config names the models: give it or --prefill");
-  if (flags.config === undefined && (flags.modelsMax !== undefined || flags.memory !== undefined))
-    throw new UsageError("--models-max and --memory are for models that are loaded on demand, which --config names");
-  if (flags.prefill === undefined && flags.decode !== undefined)
-    throw new UsageError("--decode needs --prefill: name the model that reads the prompts");
+  refuseContradictions(flags);
   const graceMs = (flags.grace ?? usualGraceSeconds) * 1000;
   // A second signal ends the process at once; the first never does, as long as answers have their time.
   const { signal, release } = listenForStop({ graceMs: graceMs + 5000 });
@@ -75,14 +102,19 @@ export async function runServe(flags: ServeFlags): Promise<void> {
   let server: RunningServer | undefined;
   try {
     const keys = await keysOf(flags);
-    if (flags.config !== undefined) server = await serve(withFlags(await readServerConfig(flags.config), flags, keys));
+    let options: ServeOptions;
+    if (flags.config !== undefined) options = withFlags(await readServerConfig(flags.config), flags, keys);
     else {
-      const { pair: loaded, template } = await loadOne(flags, signal);
-      pair = loaded;
-      const model = given({ pair, template, aliases: flags.alias, defaults: toDefaults(flags) });
-      server = await serve(withFlags({ models: { [nameOf(flags)]: model } }, flags, keys));
+      const { load, facts } = await modelOf(flags, signal);
+      const name = nameOf(flags);
+      options = withFlags({ models: { [name]: { load, ...facts } } }, flags, keys);
+      // What makes no sense is told before a model is loaded for nothing.
+      checkServeOptions(options);
+      pair = await loaded(load, flags, signal);
+      options = { ...options, models: { [name]: { pair, ...facts } } };
     }
-    await write(process.stderr, renderListening(server.url, keys.length > 0));
+    server = await serve(options);
+    await write(process.stderr, renderListening(server.url, (options.auth?.keys ?? []).length > 0));
     await stopped(signal);
     await server.close({ graceMs });
   } finally {

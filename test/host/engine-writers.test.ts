@@ -1,3 +1,0 @@
-import { inHosts } from "./engine-room.js";
-
-await inHosts("writers");
