@@ -1,10 +1,10 @@
 #include "staging_folder.h"
 
 #include "file_failure.h"
+#include "folder_listing.h"
 
 #include <algorithm>
 #include <random>
-#include <vector>
 
 namespace overfill {
 
@@ -31,31 +31,29 @@ static bool is_staging_name(const std::string & name) {
                        [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-// The lock goes last, or a removal that is itself cut short would leave a folder that nobody dares to touch.
-static void remove_folder(const fs::path & folder, lock_file & lock) {
-    std::error_code error;
-    std::vector<fs::path> inside;
-    for (fs::directory_iterator i(folder, error), end; !error && i != end; i.increment(error))
-        if (i->path().filename() != lock_name) inside.push_back(i->path());
-    for (const fs::path & path : inside) fs::remove_all(path, error);
+// The lock goes last, and stays where something else does: nobody dares to touch a folder that has things in it and no
+// lock, while whoever writes there next removes one whose lock is free.
+static void remove_folder(const fs::path & path, open_folder & folder, lock_file & lock) noexcept {
+    const bool emptied = folder.remove_files_but(lock_name);
     lock.release();
-    fs::remove(folder / lock_name, error);
-    fs::remove(folder, error);
+    if (!emptied) return;
+    folder.remove_file(lock_name);
+    std::error_code error;
+    fs::remove(path, error);
 }
 
 static void remove_leftovers(const fs::path & parent) {
     std::error_code error;
-    std::vector<fs::path> found;
-    for (fs::directory_iterator i(parent, error), end; !error && i != end; i.increment(error)) {
-        std::error_code own;
-        if (is_staging_name(i->path().filename().u8string()) &&
-            i->symlink_status(own).type() == fs::file_type::directory)
-            found.push_back(i->path());
-    }
-    for (const fs::path & folder : found) {
+    for (const fs::path & folder : entries_of(parent, error)) {
+        if (!is_staging_name(folder.filename().u8string()) ||
+            fs::symlink_status(folder, error).type() != fs::file_type::directory)
+            continue;
         lock_file lock;
         const lock_file::outcome outcome = lock.take(folder / lock_name);
-        if (outcome == lock_file::outcome::held) remove_folder(folder, lock);
+        if (outcome == lock_file::outcome::held) {
+            open_folder inside(folder, error);
+            remove_folder(folder, inside, lock);
+        }
         // Made and not locked yet, or about to be removed: only an empty folder goes, and its maker makes another.
         if (outcome == lock_file::outcome::absent) fs::remove(folder, error);
     }
@@ -68,17 +66,33 @@ staging_folder::staging_folder(const fs::path & output, const std::string & name
     std::error_code error;
     for (int attempt = 0; attempt < n_attempts; attempt++) {
         path_ = parent / new_name();
+        const fs::path lock_path = path_ / lock_name;  // while there is nothing yet to be left behind
         const bool made = fs::create_directory(path_, error);
         if (error) throw write_failure(name, error.message());
         if (!made) continue;
-        if (lock_.make(path_ / lock_name, error) != lock_file::outcome::absent && !error) return;
-        std::error_code ignored;
-        fs::remove(path_, ignored);
+        const lock_file::outcome locked = lock_.make(lock_path, error);
+        if (locked != lock_file::outcome::absent && !error) {
+            try {
+                open_ = std::make_unique<open_folder>(path_, error);
+            } catch (...) {
+                give_up(lock_path);
+                throw;
+            }
+            if (!error) return;
+        }
+        give_up(lock_path);
         if (error) throw write_failure(name, error.message());
     }
     throw write_failure(name, "its temporary folder keeps disappearing");
 }
 
-staging_folder::~staging_folder() { remove_folder(path_, lock_); }
+void staging_folder::give_up(const fs::path & lock_path) noexcept {
+    std::error_code ignored;
+    lock_.release();
+    fs::remove(lock_path, ignored);
+    fs::remove(path_, ignored);
+}
+
+staging_folder::~staging_folder() { remove_folder(path_, *open_, lock_); }
 
 }  // namespace overfill

@@ -6,7 +6,10 @@
 // is writing, and removes it. On a file system without locks nothing is removed.
 #pragma once
 
+#include "folder_listing.h"
+
 #include <filesystem>
+#include <memory>
 #include <string>
 
 namespace overfill {
@@ -52,7 +55,10 @@ class staging_folder {
     const std::filesystem::path & path() const { return path_; }
 
   private:
+    void give_up(const std::filesystem::path & lock_path) noexcept;
+
     std::filesystem::path path_;
+    std::unique_ptr<open_folder> open_;
     lock_file lock_;
 };
 

@@ -2,6 +2,7 @@
 
 #include "entry.h"
 
+#include <new>
 #include <utility>
 
 namespace overfill {
@@ -61,6 +62,12 @@ Napi::Error to_error(Napi::Env env, const failure & error) {
     return Napi::Error(env, value);
 }
 
+// node-addon-api makes plain errors of what a constructor throws, with nothing but its message.
+Napi::Error with_code(Napi::Env env, const Napi::Error & error) {
+    if (error.Message() != std::bad_alloc().what()) return error;
+    return to_error(env, failure(error_code::out_of_memory, "out of memory"));
+}
+
 static void throw_into(napi_env env, const Napi::Error & error) {
     bool pending = false;
     // An ending environment refuses, by a status that differs between runtimes; either way there is nothing to be done.
@@ -72,7 +79,7 @@ void throw_current_into(napi_env env) noexcept {
         try {
             throw;
         } catch (const Napi::Error & error) {
-            throw_into(env, error);
+            throw_into(env, with_code(env, error));
         } catch (...) {
             throw_into(env, to_error(env, current_failure()));
         }

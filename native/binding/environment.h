@@ -55,5 +55,7 @@ struct environment {
 
 // The failure as an instance of the package's error class.
 Napi::Error to_error(Napi::Env env, const failure & error);
+// The error itself, or ERR_OUT_OF_MEMORY for a std::bad_alloc that came through node-addon-api.
+Napi::Error with_code(Napi::Env env, const Napi::Error & error);
 
 }  // namespace overfill

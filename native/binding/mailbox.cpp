@@ -107,7 +107,7 @@ void mailbox::deliver_one(Napi::Env env, const event & item) {
         try {
             call.deferred.Resolve(done->value(env));
         } catch (const Napi::Error & error) {
-            call.deferred.Reject(error.Value());
+            call.deferred.Reject(with_code(env, error).Value());
         } catch (...) {
             call.deferred.Reject(to_error(env, current_failure()).Value());
         }

@@ -27,6 +27,11 @@ void cache_ledger::append(uint32_t n, pair_side by) {
         runs_.push_back({ end, by });
 }
 
+void cache_ledger::make_room() {
+    static constexpr size_t n_least = 4;
+    if (runs_.size() == runs_.capacity()) runs_.reserve(std::max(n_least, 2 * runs_.size()));
+}
+
 void cache_ledger::truncate(uint32_t n) {
     while (!runs_.empty() && (runs_.size() > 1 ? runs_[runs_.size() - 2].end : 0) >= n) runs_.pop_back();
     if (!runs_.empty()) runs_.back().end = std::min(runs_.back().end, n);

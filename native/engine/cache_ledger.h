@@ -38,6 +38,8 @@ class cache_ledger {
 
     // Neighbouring runs of one model are one.
     void append(uint32_t n, pair_side by);
+    // Takes the memory that the next append could need.
+    void make_room();
     // Keeps the first n tokens, or all there are.
     void truncate(uint32_t n);
 

@@ -4,6 +4,7 @@
 #include "no_room.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace overfill {
 
@@ -19,6 +20,7 @@ bool cached_sequence::read(pair_side by, const llama_token * tokens, uint32_t n,
 bool cached_sequence::read_next(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits) {
     const uint32_t at = held_.size();
     if (aside_) throw failure(error_code::internal, "a sequence was to be read on while it was put aside");
+    make_room();
     try {
         if (!pair_.read(by, tokens, n, (llama_pos) at, sequence_, n_logits)) {
             go_back(at);
@@ -37,6 +39,12 @@ bool cached_sequence::read_next(pair_side by, const llama_token * tokens, uint32
     return true;
 }
 
+// Before cells are taken: where memory is missing for the notes on them, they would be there and nobody would know.
+void cached_sequence::make_room() {
+    held_.make_room();
+    wanted_.make_room();
+}
+
 void cached_sequence::took(uint32_t n, pair_side by) {
     n_whole_ = n_whole();
     n_foreign_ = n_foreign();
@@ -49,6 +57,7 @@ void cached_sequence::take_over(const llama_token * text, const prefix_cache::ma
     if (aside_ || (n_owed() > 0 && found.end > wanted_.size()))
         throw failure(error_code::internal, "a sequence was to take something over before what it owes");
     const bool was_whole = n_whole() == at;
+    make_room();
     uint32_t end = at;
     try {
         for (const prefix_cache::piece & piece : found.pieces) {
@@ -73,6 +82,7 @@ void cached_sequence::share(const cached_sequence & other, uint32_t n) {
     if (aside_ || other.aside_ || n_owed() > 0)
         throw failure(error_code::internal, "cells were to be shared of or with a sequence that is not there");
     const bool was_whole = n_whole() == at;
+    make_room();
     pair_.settle(cache_);
     llama_memory_seq_cp(llama_get_memory(cache_), other.sequence_, sequence_, (llama_pos) at, (llama_pos) n);
     took(n - at, pair_side::prefill);
@@ -90,6 +100,7 @@ kept_state cached_sequence::give_state() const {
 
 bool cached_sequence::read_rows(pair & models, const std::vector<batch_row> & rows, uint32_t n_each) {
     std::vector<pair::row> all;
+    for (const batch_row & row : rows) row.cache->make_room();
     for (const batch_row & row : rows)
         all.push_back(
             { row.tokens, row.n, std::max(row.n, n_each), (llama_pos) row.cache->held_.size(), row.cache->sequence_ });
@@ -132,11 +143,12 @@ void cached_sequence::cut(uint32_t n) {
 }
 
 void cached_sequence::copy(const cached_sequence & from) {
-    pair_.copy(cache_, from.sequence_, sequence_);
-    if (!pair_.can_cut()) pair_.copy(cache_, pair_.spare_of(from.sequence_), pair_.spare_of(sequence_));
+    // Notes without cells can be taken back, cells without notes cannot.
     wanted_ = from.wanted_;
     held_ = from.held_;
     marked_ = from.marked_;
+    pair_.copy(cache_, from.sequence_, sequence_);
+    if (!pair_.can_cut()) pair_.copy(cache_, pair_.spare_of(from.sequence_), pair_.spare_of(sequence_));
     n_whole_ = from.n_whole_;
     n_foreign_ = from.n_foreign_;
     distrusted_ = from.distrusted_;
@@ -144,12 +156,13 @@ void cached_sequence::copy(const cached_sequence & from) {
 
 void cached_sequence::mark() {
     if (pair_.can_cut() || marked_ == held_) return;
+    cache_ledger next = held_;
     pair_.settle(cache_);
     const llama_memory_t memory = llama_get_memory(cache_);
     const llama_seq_id spare = pair_.spare_of(sequence_);
     forget(spare, 0);
     llama_memory_seq_cp(memory, sequence_, spare, -1, -1);
-    marked_ = held_;
+    marked_ = std::move(next);
 }
 
 void cached_sequence::forget(llama_seq_id which, uint32_t from) {
@@ -247,8 +260,8 @@ bool cached_sequence::bring_back() {
         }
     }
     const uint32_t n = held_.size();
-    held_ = aside_->held;
-    marked_ = aside_->marked;
+    held_ = std::move(aside_->held);
+    marked_ = std::move(aside_->marked);
     aside_.reset();
     if (n < held_.size()) go_back(n);
     return true;

@@ -122,6 +122,7 @@ class cached_sequence {
 
   private:
     bool read_next(pair_side by, const llama_token * tokens, uint32_t n, uint32_t n_logits);
+    void make_room();
     void took(uint32_t n, pair_side by);
     // Makes the cache hold at most its first n tokens, whatever a read has left behind them: where it cannot be cut,
     // those of the mark if it lies at n or before, else none.

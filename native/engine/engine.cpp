@@ -271,11 +271,6 @@ session_handle::~session_handle() {
     }
 }
 
-void session_handle::start(std::shared_ptr<task> item) {
-    running_ = item;
-    owner_->scheduler_->submit(std::move(item));
-}
-
 // Marks the session as busy, or says why it cannot be used.
 void session_handle::claim() {
     owner_->loaded();
@@ -284,63 +279,82 @@ void session_handle::claim() {
         throw failure(error_code::session_busy, "the session is busy with another stage; await it first");
 }
 
+// A claimed session whose task could not be made, for want of memory, is free again: nobody would ever free it.
+template <class Make> void session_handle::start(const Make & make) {
+    try {
+        std::shared_ptr<task> item = make();
+        running_ = item;
+        owner_->scheduler_->submit(std::move(item));
+    } catch (...) {
+        slot_->busy = false;
+        throw;
+    }
+}
+
 void session_handle::prefill(prompt_input input, const prefill_options & options,
                              std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end) {
     claim();
-    start(std::make_shared<prefill_task>(slot_, owner_->pair_->vocab(), std::move(input), options,
-                                         std::move(on_progress), std::move(end)));
+    start([&] {
+        return std::make_shared<prefill_task>(slot_, owner_->pair_->vocab(), std::move(input), options,
+                                              std::move(on_progress), std::move(end));
+    });
 }
 
 void session_handle::hand_over(completion<handover_report> end, std::optional<pair_side> writer) {
     claim();
-    start(std::make_shared<switch_task>(slot_, writer, std::move(end)));
+    start([&] { return std::make_shared<switch_task>(slot_, writer, std::move(end)); });
 }
 
 std::shared_ptr<token_stream> session_handle::decode(decode_options options, std::function<void()> on_readable) {
     claim();
-    // The reader may outlive the engine, so it holds on to it weakly.
-    std::weak_ptr<engine> owner = owner_;
-    auto stream = std::make_shared<token_stream>(std::move(on_readable), [owner] {
-        if (const auto engine = owner.lock()) engine->scheduler_->wake();
+    std::shared_ptr<token_stream> stream;
+    start([&] {
+        // The reader may outlive the engine, so it holds on to it weakly.
+        std::weak_ptr<engine> owner = owner_;
+        stream = std::make_shared<token_stream>(std::move(on_readable), [owner] {
+            if (const auto engine = owner.lock()) engine->scheduler_->wake();
+        });
+        return std::make_shared<decode_task>(slot_, *owner_->pair_, std::move(options), stream);
     });
-    start(std::make_shared<decode_task>(slot_, *owner_->pair_, std::move(options), stream));
     return stream;
 }
 
 void session_handle::retract(uint32_t n_tokens, completion<bool> end) {
     claim();
-    start(std::make_shared<shorten_task>(slot_, &session::retract, n_tokens, std::move(end)));
+    start([&] { return std::make_shared<shorten_task>(slot_, &session::retract, n_tokens, std::move(end)); });
 }
 
 void session_handle::truncate(uint32_t n_tokens, completion<bool> end) {
     claim();
-    start(std::make_shared<shorten_task>(slot_, &session::truncate, n_tokens, std::move(end)));
+    start([&] { return std::make_shared<shorten_task>(slot_, &session::truncate, n_tokens, std::move(end)); });
 }
 
 void session_handle::fork(session_handle & to, completion<bool> end) {
     claim();
-    try {
+    start([&] {
         to.claim();
-    } catch (...) {
-        slot_->busy = false;
-        throw;
-    }
-    start(std::make_shared<fork_task>(slot_, to.slot_, std::move(end)));
+        try {
+            return std::make_shared<fork_task>(slot_, to.slot_, std::move(end));
+        } catch (...) {
+            to.slot_->busy = false;
+            throw;
+        }
+    });
 }
 
 void session_handle::save(save_options options, completion<bool> end) {
     claim();
-    start(std::make_shared<save_task>(slot_, *owner_->files_, std::move(options), std::move(end)));
+    start([&] { return std::make_shared<save_task>(slot_, *owner_->files_, std::move(options), std::move(end)); });
 }
 
 void session_handle::restore(std::string path, completion<restored_session> end) {
     claim();
-    start(std::make_shared<restore_task>(slot_, *owner_->files_, std::move(path), std::move(end)));
+    start([&] { return std::make_shared<restore_task>(slot_, *owner_->files_, std::move(path), std::move(end)); });
 }
 
 void session_handle::score(score_input input, completion<score_result> end) {
     claim();
-    start(std::make_shared<score_task>(slot_, *owner_->pair_, std::move(input), std::move(end)));
+    start([&] { return std::make_shared<score_task>(slot_, *owner_->pair_, std::move(input), std::move(end)); });
 }
 
 void session_handle::abort() {
@@ -349,15 +363,23 @@ void session_handle::abort() {
 }
 
 void session_handle::dispose(std::function<void()> done) {
-    if (slot_->disposed.exchange(true)) return done();
-    abort();
+    if (slot_->disposed) return done();
     const llama_seq_id sequence = slot_->state.sequence();
     // The engine frees itself only after its last task, so the plain pointer holds for as long as the task lives.
     engine * owner = owner_.get();
-    owner_->scheduler_->submit(std::make_shared<release_task>(slot_, [owner, sequence, done = std::move(done)] {
+    auto item = std::make_shared<release_task>(slot_, [owner, sequence, done] {
         owner->places_.give_back(sequence);
         done();
-    }));
+    });
+    if (slot_->disposed.exchange(true)) return done();
+    abort();
+    try {
+        owner_->scheduler_->submit(std::move(item));
+    } catch (const std::bad_alloc &) {
+        // Another call may have the memory, or the session would keep its place.
+        slot_->disposed = false;
+        throw;
+    }
 }
 
 }  // namespace overfill

@@ -74,7 +74,7 @@ class session_handle {
 
   private:
     void claim();
-    void start(std::shared_ptr<task> item);
+    template <class Make> void start(const Make & make);
 
     std::shared_ptr<engine> owner_;
     slot_ptr slot_;

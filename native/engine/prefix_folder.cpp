@@ -2,6 +2,7 @@
 
 #include "failure.h"
 #include "file_failure.h"
+#include "folder_listing.h"
 #include "output_paths.h"
 
 #include <algorithm>
@@ -78,17 +79,17 @@ struct stored {
 std::map<prefix_key, stored> blocks_in(const fs::path & folder) {
     std::map<prefix_key, stored> out;
     std::error_code error;
-    for (fs::directory_iterator it(folder, error), end; !error && it != end; it.increment(error)) {
-        const std::optional<prefix_place> place = to_place(it->path());
+    for (const fs::path & file : entries_of(folder, error)) {
+        const std::optional<prefix_place> place = to_place(file);
         if (!place) continue;
         std::error_code gone;
-        const uint64_t n_bytes = it->file_size(gone);
+        const uint64_t n_bytes = fs::file_size(file, gone);
         if (gone) continue;
-        const fs::file_time_type used = it->last_write_time(gone);
+        const fs::file_time_type used = fs::last_write_time(file, gone);
         if (gone) continue;
         stored & one = out[place->key];
         one.before = place->before;
-        one.files.push_back(it->path());
+        one.files.push_back(file);
         one.n_bytes += n_bytes;
         one.used = std::max(one.used, used);
     }

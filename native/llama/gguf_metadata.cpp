@@ -12,6 +12,10 @@ gguf_metadata::gguf_metadata(const std::string & path, error_code broken) : path
     const log_capture log;
     gguf_.reset(gguf_init_from_file(path.c_str(), { /*no_alloc*/ true, /*ctx*/ nullptr }));
     if (!gguf_) throw failure(broken, path + " is a broken GGUF file: " + log.errors(), { { "path", path } });
+    // ggml reads it, and ends the process where the entry is copied to another file.
+    for (int64_t i = 0; i < gguf_get_n_kv(gguf_.get()); i++)
+        if (*gguf_get_key(gguf_.get(), i) == '\0')
+            throw failure(broken, path + " is a broken GGUF file: a key begins with a zero", { { "path", path } });
 }
 
 static std::optional<double> element(gguf_type type, const void * data, size_t i) {

@@ -7,6 +7,7 @@
 #include <llama.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -21,6 +22,9 @@ static constexpr size_t max_captured_bytes = 2000, max_line_bytes = 8000;
 
 static thread_local log_capture * current_capture = nullptr;
 static thread_local bool silent = false;
+static thread_local uint64_t n_lost = 0;
+
+uint64_t lost_log_lines() { return n_lost; }
 
 const char * log_level_name(log_level level) {
     switch (level) {
@@ -98,9 +102,8 @@ static void tell_listeners(log_level level, const std::string & line) {
 }
 
 // llama.cpp gives a line in one piece or in several, all but the first of them at the level CONT.
-static void on_own_text(ggml_log_level raw_level, const char * text) {
+static void on_own_text(ggml_log_level raw_level, const char * text, std::string & line) {
     static thread_local log_level level = log_level::info;
-    static thread_local std::string line;
     if (raw_level != GGML_LOG_LEVEL_CONT) level = level_of(raw_level);
     if (level == log_level::error) capture_errors(text);
     const auto to_stderr = log_state::get().to_stderr;
@@ -118,10 +121,13 @@ static void on_own_text(ggml_log_level raw_level, const char * text) {
 static void on_log(ggml_log_level level, const char * text, void *) {
     if (silent) return;
     if (!does_own_work() && !current_capture) return pass_on(level, text);
+    static thread_local std::string line;
     try {
-        on_own_text(level, text);
+        on_own_text(level, text, line);
     } catch (const std::bad_alloc &) {
         // This is inside llama.cpp's C code, which no exception may pass: the line is lost.
+        line.clear();
+        n_lost++;
     }
 }
 

@@ -9,6 +9,7 @@
 // The callback stays installed for as long as the process lives: llama.cpp may call it at any time.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -30,6 +31,9 @@ class log_listener {
 };
 void add_log_listener(const std::shared_ptr<log_listener> & listener);
 void remove_log_listener(const log_listener * listener);
+
+// Lines of the calling thread that did not reach the listeners, in all, for want of memory.
+uint64_t lost_log_lines();
 
 class log_capture {
   public:

@@ -81,13 +81,14 @@ class line_collector final : public log_listener {
     }
 
     const std::vector<std::string> & lines() const {
-        if (incomplete_) throw std::bad_alloc();
+        if (incomplete_ || lost_log_lines() != n_lost_before_) throw std::bad_alloc();
         return lines_;
     }
 
   private:
     std::thread::id thread_ = std::this_thread::get_id();
     std::vector<std::string> lines_;
+    uint64_t n_lost_before_ = lost_log_lines();
     bool incomplete_ = false;
 };
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #if defined(__GNUC__)
 #define OVERFILL_INLINE inline __attribute__((always_inline))
@@ -86,20 +87,34 @@ OVERFILL_INLINE void multiply_tile(const float * a, const float * b, int64_t dep
 #endif
 }
 
+// Null where there is no memory.
+float * thread_panels(size_t n) noexcept {
+    static thread_local std::vector<float> panels;
+    try {
+        panels.resize(n);
+        return panels.data();
+    } catch (const std::bad_alloc &) {
+        return nullptr;
+    }
+}
+
 template <int lanes, int n_vectors, int columns> OVERFILL_INLINE void multiply(const product_part & p) {
     constexpr int64_t width = lanes * n_vectors;
-    static thread_local std::vector<float> panels;
-    panels.resize((size_t) (block_k * (block_a + width + block_b + columns)));
-    float * panel_a = panels.data();
-    float * panel_b = panel_a + block_k * (block_a + width);
+    // ggml, which calls this, lets no exception through. Without memory blocks are a tile each, more slowly, with the
+    // same sums: their order is that of k alone.
+    float little[block_k * 2 * (width + columns)];
+    float * const large = thread_panels((size_t) (block_k * (block_a + width + block_b + columns)));
+    const int64_t step_a = large ? block_a : width, step_b = large ? block_b : columns;
+    float * panel_a = large ? large : little;
+    float * panel_b = panel_a + block_k * (step_a + width);
     float edge[width * columns];
-    for (int64_t jb = p.b_begin; jb < p.b_end; jb += block_b) {
-        const int64_t n_b = std::min(block_b, p.b_end - jb);
+    for (int64_t jb = p.b_begin; jb < p.b_end; jb += step_b) {
+        const int64_t n_b = std::min(step_b, p.b_end - jb);
         for (int64_t k = 0; k < p.n_k; k += block_k) {
             const int64_t depth = std::min(block_k, p.n_k - k);
             pack<columns>(p.b, jb, n_b, k, depth, panel_b);
-            for (int64_t ib = p.a_begin; ib < p.a_end; ib += block_a) {
-                const int64_t n_a = std::min(block_a, p.a_end - ib);
+            for (int64_t ib = p.a_begin; ib < p.a_end; ib += step_a) {
+                const int64_t n_a = std::min(step_a, p.a_end - ib);
                 pack<(int) width>(p.a, ib, n_a, k, depth, panel_a);
                 for (int64_t j = 0; j < n_b; j += columns)
                     for (int64_t i = 0; i < n_a; i += width) {

@@ -1,4 +1,4 @@
-/** Checks that native/ is formatted as .clang-format says, or formats it with --write. */
+/** Checks that the C and C++ of native/ and scripts/ is formatted as .clang-format says, or formats it with --write. */
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const sources = /\.(c|cpp|cu|cuh|h|m|metal|mm)$/;
-const files = readdirSync(join(root, "native"), { recursive: true })
+const files = ["native", "scripts"]
+  .flatMap((folder) => readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)))
   .filter((name) => sources.test(name))
-  .map((name) => join("native", name))
   .sort();
 
 // The npm package brings one fixed version: two versions seldom agree on every line.

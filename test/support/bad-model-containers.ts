@@ -102,6 +102,7 @@ function badMetadata({ metadata }: GgufFile, variant: Variant): BadModelCase[] {
   return [
     withEntry("a metadata key twice", "llama.block_count", u32(2)),
     withEntry("an empty metadata key", "", u32(2)),
+    withEntry("a metadata key that begins with a zero", "\0", u32(2)),
     withEntry("an alignment of 0", "general.alignment", u32(0)),
     withEntry("an alignment of 48", "general.alignment", u32(48)),
     withEntry("an alignment that is a string", "general.alignment", text("32")),
