@@ -1,11 +1,12 @@
 /** The process of {@link measureHosting}: the demo pair's answers from this process and from a host, in turn. */
 
-import { loadPairInHost } from "../../lib/host/index.js";
+import { hostOf, loadPairInHost } from "../../lib/host/index.js";
 import { demoPair, demoPrompt, loadPair, type Pair } from "../../lib/index.js";
 import { serve } from "../child-process.js";
 
 export interface HostingRequest {
   readonly threads: number;
+  /** 0: loads the pairs, and tells the host's process. */
   readonly rounds: number;
   /** In each round, of each pair. */
   readonly answers: number;
@@ -18,20 +19,33 @@ export interface HostingTiming {
   readonly host: { readonly rate: number[]; readonly first: number[] };
   /** Of a chunk that came from the host: processor time of this process, in microseconds. */
   readonly chunkMicroseconds: number[];
+  readonly hostPid: number;
 }
 
 /** What fits behind the demo prompt. */
 const tokens = 400;
 
-serve<HostingRequest, HostingTiming>(async ({ threads, rounds, answers }) => {
+let loaded: { readonly here: Pair; readonly host: Pair } | undefined;
+
+/** They stay until the process ends. */
+async function load(threads: number) {
   const options = { ...demoPair, threads, gpu: false, prefixCache: false } as const;
-  await using here = await loadPair(options);
-  await using host = await loadPairInHost(options);
-  const timing: HostingTiming = { here: { rate: [], first: [] }, host: { rate: [], first: [] }, chunkMicroseconds: [] };
+  return { here: await loadPair(options), host: await loadPairInHost(options) };
+}
+
+serve<HostingRequest, HostingTiming>(async ({ threads, rounds, answers }) => {
+  loaded ??= await load(threads);
+  const timing: HostingTiming = {
+    here: { rate: [], first: [] },
+    host: { rate: [], first: [] },
+    chunkMicroseconds: [],
+    hostPid: hostOf(loaded.host)?.pid ?? 0,
+  };
+  if (rounds === 0) return timing;
   // The first round is for graphs that are made.
   for (let round = -1; round < rounds; round++)
     for (const name of ["here", "host"] as const) {
-      const { rate, first, microseconds } = await measure(name === "here" ? here : host, answers);
+      const { rate, first, microseconds } = await measure(loaded[name], answers);
       if (round < 0) continue;
       timing[name].rate.push(rate);
       timing[name].first.push(first);

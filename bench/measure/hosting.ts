@@ -16,9 +16,12 @@ export async function measureHosting(bench: Bench): Promise<Row[]> {
   bench.log("host: answers of the demo pair from this process and from a host");
   const remote = startProcess<HostingRequest, HostingTiming>(new URL("./hosting-process.ts", import.meta.url));
   try {
-    await waitForQuiet([remote.pid]);
-    const { here, host, chunkMicroseconds } = await undisturbed([remote.pid], () =>
-      remote.ask({ threads: 1, rounds, answers: rounds > 1 ? answersInRound : 1 }),
+    const answers = rounds > 1 ? answersInRound : 1;
+    const { hostPid } = await remote.ask({ threads: 1, rounds: 0, answers });
+    const pids = [remote.pid, hostPid];
+    await waitForQuiet(pids);
+    const { here, host, chunkMicroseconds } = await undisturbed(pids, () =>
+      remote.ask({ threads: 1, rounds, answers }),
     );
     const section = "host";
     const rates = pairwise(host.rate, here.rate);

@@ -6,7 +6,10 @@ const port = new EventEmitter();
 const early = [];
 port.postMessage = (message) => process.send?.(message, undefined, undefined, () => {});
 port.on("newListener", (name) => {
-  if (name === "message") setImmediate(() => early.splice(0).forEach((event) => port.emit("message", event)));
+  if (name !== "message") return;
+  setImmediate(() => {
+    for (const event of early.splice(0)) port.emit("message", event);
+  });
 });
 process.on("message", (data) => {
   const event = { data, ports: [] };
