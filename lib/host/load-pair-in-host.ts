@@ -18,6 +18,9 @@ export type LoadPairInHostOptions = LoadPairOptions & HostOptions;
 
 const hosts = new WeakMap<Pair, EngineHost>();
 
+/** Ends the hosts of pairs that nobody holds any more. */
+const forgottenPairs = new FinalizationRegistry<EngineHost>((host) => void host.dispose());
+
 /**
  * Loads a pair in a host: a process of its own, so that a fault in llama.cpp, a driver or the system's memory costs a call
  * and not the app. What it gives is a {@link Pair}: sessions, chats, evaluation and servers work on it as on any other, with these differences.
@@ -44,6 +47,7 @@ export async function loadPairInHost(options: LoadPairInHostOptions): Promise<Pa
     };
     const pair = await loadBy(open, asked, options.onProgress);
     hosts.set(pair, host);
+    forgottenPairs.register(pair, host);
     return pair;
   });
 }
