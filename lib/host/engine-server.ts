@@ -206,8 +206,11 @@ export class EngineServer {
 
   async #decode({ target, stream, options }: Extract<ToHost, { kind: "decode" }>): Promise<void> {
     const session = this.#sessions.get(target);
+    let isFirst = true;
     const pump = new AnswerPump(session, (readings, error, isLast) => {
-      const state: HostState = { stats: session?.stats(), ...(isLast && { metrics: this.#metrics() }) };
+      // In between they would cost as much as the text.
+      const state: HostState = isFirst || isLast ? { stats: session?.stats(), metrics: this.#metrics() } : {};
+      isFirst = false;
       this.#channel.send({ kind: "readings", stream, readings, state, ...(error && { error }) });
     });
     this.#pumps.set(stream, pump);

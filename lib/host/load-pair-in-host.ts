@@ -25,7 +25,7 @@ const forgottenPairs = new FinalizationRegistry<EngineHost>((host) => void host.
  * Loads a pair in a host: a process of its own, so that a fault in llama.cpp, a driver or the system's memory costs a call
  * and not the app. What it gives is a {@link Pair}: sessions, chats, evaluation and servers work on it as on any other, with these differences.
  * Its `tokenize`, `detokenize` and `encode` throw ERR_HOST_ASYNC_ONLY, since they answer at once: there are `tokenizeAsync`
- * and the others. `metrics()` and {@link Session.stats} are as of the last call that ended, or the last chunk that came.
+ * and the others. `metrics()` and {@link Session.stats} are as of the last call that ended, or the beginning of the answer that is being read.
  *
  * Tools, callbacks and streams run here. The native part is loaded in the host only. Dispose the pair to end its host;
  * a host whose app has gone ends by itself within a second.

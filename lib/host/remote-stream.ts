@@ -6,7 +6,7 @@ import type { HostLife, StreamSink } from "./host-life.js";
 import type { FromHost, HostState } from "./protocol.js";
 
 /** Messages with readings that may be on their way. The host sends one every few milliseconds at most. */
-export const readingsAhead = 8;
+export const readingsAhead = 16;
 
 /** The end of an answer that was aborted before it began. */
 export const abortedReading: NativeReading = {
