@@ -1,17 +1,18 @@
-/** Loads a pair: checks the options, and waits for the load. */
+/** Loads a pair, and looks at files without loading them. */
 
-import { abortable, guardCallback, runJob } from "../internal/abortable.js";
-import type { NativeModelOptions, NativePairInfo } from "../internal/binding-types.js";
+import { runJob } from "../internal/abortable.js";
+import type { NativeModelOptions } from "../internal/binding-types.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { loadBinding } from "../internal/load-binding.js";
+import { loadBy } from "./load-by.js";
 import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides.js";
-import { type OpenedPair, openNativePair } from "./open-native-pair.js";
+import { openNativePair } from "./open-native-pair.js";
 import type { InspectOptions, LoadPairOptions } from "./options.js";
-import { makePair, type Pair } from "./pair.js";
-import type { PairInfo, PairInspection } from "./results.js";
+import type { Pair } from "./pair.js";
+import type { PairInspection } from "./results.js";
 import { checkInspectOptions } from "./validation.js";
-import { type AskedPair, checkPair, refuseNamedWriters } from "./writer-validation.js";
+import { checkPair, refuseNamedWriters } from "./writer-validation.js";
 import { onlyWriter } from "./writers.js";
 
 /**
@@ -41,32 +42,6 @@ async function load(options: LoadPairOptions): Promise<Pair> {
   return loadBy(openNativePair, asked, options.onProgress);
 }
 
-/** Loads a pair by whatever opens it: the addon, or a host that has one. */
-export async function loadBy(
-  open: (asked: AskedPair, onProgress: (fraction: number) => void) => OpenedPair,
-  asked: AskedPair,
-  onProgress: LoadPairOptions["onProgress"],
-): Promise<Pair> {
-  const { signal, queue } = asked.checked;
-  const progress = guardCallback(onProgress, () => native.abortLoad());
-  const { native, loaded } = open(asked, (fraction) => progress.call?.({ fraction }));
-  try {
-    const info = await abortable(
-      signal,
-      () => native.abortLoad(),
-      () => loaded,
-    );
-    progress.rethrow();
-    // A small model may be there before the abort gets through.
-    signal?.throwIfAborted();
-    return makePair(native, { ...info, writers: byName(info.writers) }, queue?.timeoutMs);
-  } catch (error) {
-    await native.dispose();
-    progress.rethrow();
-    throw error;
-  }
-}
-
 /**
  * What one or two models are and whether they pair, without loading their weights. Rejects with the codes of a file and
  * with the loader's codes; two models that do not make a pair are an answer, not an error.
@@ -74,9 +49,6 @@ export async function loadBy(
 export async function inspect(options: InspectOptions): Promise<PairInspection> {
   return fromCaller(() => inspectFiles(options));
 }
-
-const byName = (writers: NativePairInfo["writers"]): PairInfo["writers"] =>
-  Object.fromEntries(writers.map(({ name, ...writer }) => [name, writer]));
 
 const lookedAt = (path: string): NativeModelOptions => ({ path, gpuLayers: 0, mmap: false });
 

@@ -1,6 +1,6 @@
 /** Loads a pair in a process of its own, behind the same face as one in this process. */
 
-import { loadBy } from "../engine/load-pair.js";
+import { loadBy } from "../engine/load-by.js";
 import type { LoadPairOptions } from "../engine/options.js";
 import type { Pair } from "../engine/pair.js";
 import { type AskedPair, type CheckedWriter, checkPair } from "../engine/writer-validation.js";
