@@ -67,6 +67,8 @@ sampler::sampler(const llama_model * model, const sampling_options & options, in
             if (llama_vocab_is_eog(vocab_, token)) add_bias(token, -INFINITY);
 
     plain_greedy_ = greedy_ && steps_.size() == 1 && bias_.empty();
+    greedy_unless_biased_ =
+        greedy_ && steps_.size() == 1 && std::none_of(bias_.begin(), bias_.end(), [](float bias) { return bias > 0; });
     penalties_later_ = has_step("penalties") && steps_[0].name != "penalties";
     mirostat_ = has_step("mirostat") || has_step("mirostat-v2");
     for (const auto & [name, n_last] :
@@ -233,7 +235,7 @@ std::optional<llama_token> sampler::sample(const float * logits) {
     // The argmax refuses logits without a finite number, on which the chain would assert.
     llama_token token = argmax(logits, n_vocab_);
     if (const auto forced = forced_token()) return forced;
-    if (!plain_greedy_) {
+    if (!plain_greedy_ && !(greedy_unless_biased_ && bias_[(size_t) token] == 0)) {
         const size_t n = fill(logits, nullptr);
         if (!may_choose(n, false)) return std::nullopt;
         token = choose(n);

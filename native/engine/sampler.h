@@ -105,6 +105,9 @@ class sampler {
     uint32_t seed_;
     bool greedy_;
     bool plain_greedy_;  // nothing but an argmax over the raw logits
+    // The same where no bias is on the likeliest token, since none raises another one: end tokens that are ignored,
+    // tokens that a model suppresses.
+    bool greedy_unless_biased_;
     float temperature_;
     int32_t n_observed_ = 0;
     random_draws drawn_;

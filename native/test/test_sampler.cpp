@@ -126,6 +126,28 @@ TEST("a bias counts whatever its size and whatever the other options are") {
             }
 }
 
+TEST("greedily, the token with the largest sum of logit and bias comes, whether the biases raise or lower") {
+    const fixture f;
+    std::mt19937 random(5);
+    std::uniform_int_distribution<llama_token> some(0, f.n_vocab - 1);
+    std::uniform_real_distribution<float> size(0, 6);
+    for (const bool raises : { false, true })
+        for (unsigned seed = 0; seed < 200; seed++) {
+            const std::vector<float> logits = f.random_logits(seed);
+            sampling_options options = greedy();
+            std::vector<float> sums = logits;
+            // The likeliest ones too, whose bias counts the most.
+            for (int i = 0; i < 12; i++) {
+                const llama_token token = i < 3 ? argmax(sums.data(), f.n_vocab) : some(random);
+                const float bias = i % 4 == 0 ? -INFINITY : (raises && i % 2 ? 1 : -1) * size(random);
+                options.logit_bias.push_back({ token, bias });
+                sums[(size_t) token] += bias;
+            }
+            sampler s(f.model.get(), options, 64);
+            CHECK_EQUAL(s.sample(logits.data()).value(), argmax(sums.data(), f.n_vocab));
+        }
+}
+
 TEST("two forced tokens share the answer as their own logits say") {
     const fixture f;
     const auto logits = f.random_logits(8);
