@@ -55,11 +55,15 @@ task::turn decode_task::step() {
 }
 
 task::turn decode_task::write() {
-    if (!sampler_ && !begin()) {
-        slot_->busy = false;
-        result_.reason = finish_reason::abort;
-        stream_->finish(result_);
-        return turn::done;
+    if (!sampler_) {
+        if (!begin()) {
+            slot_->busy = false;
+            result_.reason = finish_reason::abort;
+            stream_->finish(result_);
+            return turn::done;
+        }
+        // An answer that goes on reads its first token with those of the others.
+        if (next().row) return turn::again;
     }
     const stopwatch watch;
     const turn next = generate();

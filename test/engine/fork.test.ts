@@ -104,9 +104,10 @@ test("forks draw answers of their own, and the same ones with a seed", async (t)
 });
 
 test("a fork waits for no stage and takes a place of its own", async (t) => {
-  const pair = await openPair(t, { decode, maxSessions: 2 });
+  const pair = await openPair(t, { decode, maxSessions: 2, batchSize: 1 });
   const session = await pair.createSession();
-  const reading = session.prefill(someTokens(200));
+  // In so many batches that it still runs when the fork has a place.
+  const reading = session.prefill(someTokens(400));
   await refusal(t, "ERR_SESSION_BUSY", session.fork());
   await reading;
   t.is(pair.metrics().sessions, 1);
