@@ -184,7 +184,10 @@ export class RemoteSession implements NativeSession {
     const { life, number } = this.#at.stay;
     life.forget(number);
     // A host that ends meanwhile has freed the place too.
-    if (!life.end) await life.call(number, "dispose", []).catch(() => {});
+    if (!life.end)
+      await life.call(number, "dispose", []).catch((error: unknown) => {
+        if (!life.end) throw error;
+      });
     await this.#host.removeCheckpoint(this.#place.checkpoint);
   }
 
