@@ -22,6 +22,8 @@ export interface BenchSize {
   };
   /** Prompt and answer of a race between qualities, and the acceptances that are tried. */
   readonly quality: { readonly prompt: number; readonly decode: number; readonly acceptances: readonly number[] };
+  /** Prompts, ascending, and answer with the package's kernels and ggml's. */
+  readonly kernels: { readonly prompts: readonly number[]; readonly decode: number };
   /** Starts of a fresh process. */
   readonly starts: number;
   /** Tokens of prompt to switch at, ascending. */
@@ -44,6 +46,7 @@ const full: BenchSize = {
   interference: { prompt: 8192, answers: 3, tokens: 150 },
   lasting: { prompt: 8192, turns: 50, chat: { turnTokens: 16, answerTokens: 8 } },
   quality: { prompt: 128, decode: 96, acceptances: [0, 0.6, 0.8, 0.9, 1] },
+  kernels: { prompts: [512, 2048], decode: 24 },
   starts: 7,
   switches: [512, 4096, 16_384],
   translate: { layers: 28, tokens: 16_384 },
@@ -74,6 +77,7 @@ const smoke: BenchSize = {
   interference: { prompt: 256, answers: 2, tokens: 600 },
   lasting: { prompt: 512, turns: 4, chat: { turnTokens: 16, answerTokens: 8 } },
   quality: { prompt: 32, decode: 24, acceptances: [0, 1] },
+  kernels: { prompts: [32], decode: 8 },
   starts: 1,
   switches: [256],
   translate: { layers: 2, tokens: 256 },

@@ -75,6 +75,8 @@ export interface NativeBinding {
   loadGpuBackend(path: string): boolean;
   devices(): NativeDevice[];
   cpuFeatures(): string;
+  /** Tries the kernels on the commonest types of weights, once in a process: a tenth of a second. */
+  tryKernels(): NativeKernels;
 
   /** Reads structure and metadata only. */
   inspect(options: NativeInspectOptions): NativeJob<NativeInspection>;
@@ -132,6 +134,7 @@ export interface NativeModelOptions {
   /** Negative: all. */
   readonly gpuLayers: number;
   readonly mmap: boolean;
+  readonly kernels: boolean;
 }
 
 export interface NativeAdapterOptions {
@@ -258,7 +261,14 @@ export interface NativePairInfo extends NativeInspection {
   readonly kvBytes: number;
   readonly prefixCacheBytes: number;
   readonly flashAttention: boolean;
+  readonly kernels: NativeKernels;
   readonly loadMs: number;
+}
+
+export interface NativeKernels {
+  readonly instructions: string | false;
+  readonly reason: string;
+  readonly speedUps: Readonly<Record<string, { readonly one: number; readonly few: number; readonly many: number }>>;
 }
 
 export interface NativePairMetrics {

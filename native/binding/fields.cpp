@@ -94,7 +94,7 @@ std::vector<float> fields::reals(const char * name) const {
 model_options fields::model(const char * name) const {
     if (!has(name)) return {};
     const fields in = object(name);
-    return { in.text("path"), in.integer("gpuLayers"), in.flag("mmap") };
+    return { in.text("path"), in.integer("gpuLayers"), in.flag("mmap"), in.flag("kernels") };
 }
 
 std::vector<adapter_options> fields::adapters(const char * model) const {
