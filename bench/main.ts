@@ -104,6 +104,9 @@ async function main(): Promise<void> {
     get nativeLoop() {
       return native("native-loop");
     },
+    get speculativeLoop() {
+      return native("speculative");
+    },
     get llamaServer() {
       return withLlamaServer ? native("llama-server") : undefined;
     },
