@@ -72,7 +72,8 @@ void session::begin_newest(uint32_t n) {
 bool session::drop_refreshes(uint32_t n) {
     bool dropped = std::exchange(refresh_begun_, false);
     reads_newest_ = false;
-    for (; !refreshes_.empty() && refreshes_.back() >= n; dropped = true) refreshes_.pop_back();
+    const size_t n_before = n >= n_before_decode_ ? n_refreshes_before_decode_ : 0;
+    for (; refreshes_.size() > n_before && refreshes_.back() >= n; dropped = true) refreshes_.pop_back();
     if (refreshes_.empty() || refreshes_.back() != n_before_refreshed_) n_before_refreshed_ = 0;
     return dropped;
 }
