@@ -1,7 +1,7 @@
 // How many tokens are drafted before the prefill model checks them: as many as give the most tokens for the time, by
 // what was measured of this machine and of this answer. Where none pays, the prefill model writes alone, and a draft is
-// tried at the answer's begin and again now and then: the shortest that pays if all of it is kept. If it is, one of twice
-// the length is tried at once, for where long reads cost little more than short ones, only long drafts pay.
+// tried at the answer's begin and again now and then: the shortest that pays if all of it is kept. If it is, one of
+// twice the length is tried at once, for where long reads cost little more than short ones, only long drafts pay.
 //
 // With each drafted token kept with probability a, a check of k of them gives 1 + a + ... + a^k tokens, one of which is
 // the prefill model's own (Leviathan et al., arXiv 2211.17192, equation 1). It costs k drafted tokens and one read of

@@ -151,9 +151,9 @@ double scheduler::drafts_ms(const round & current) const {
 }
 
 // Checks of several answers in one batch cost little more than one, and come together once they have waited for each
-// other. What is computed meanwhile, the others' drafts, has to be computed in any case. But an answer whose drafts cost
-// nothing, as they are found in the text, would wait for each whole draft of another's: what waiting costs it is bounded
-// by what reading together can save it, the time of its check.
+// other. What is computed meanwhile, the others' drafts, has to be computed in any case. But an answer whose drafts
+// cost nothing, as they are found in the text, would wait for each whole draft of another's: what waiting costs it is
+// bounded by what reading together can save it, the time of its check.
 void scheduler::hold_checks(round & current) {
     const auto is = [](const row_request & request, batch_row::part what) { return request.row.is == what; };
     const auto any = [&](batch_row::part what) {

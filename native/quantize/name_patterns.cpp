@@ -32,7 +32,9 @@ static std::regex compiled(const std::string & pattern) {
 #endif
 }
 
-static bool is_word(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+static bool is_word(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
 
 // Letters, digits and points, which say nothing that would have to be tried in several ways.
 static bool is_plain(const std::string & pattern) {

@@ -15,8 +15,8 @@
 namespace overfill {
 
 // Patterns with the same outcome that are searched for in no time, in the order in which the first that matches counts,
-// each with the number of its rule. Throws ERR_INVALID_ARGUMENT for a pattern that is no regular expression, is too long
-// or matches no tensor; error_code::aborted.
+// each with the number of its rule. Throws ERR_INVALID_ARGUMENT for a pattern that is no regular expression, is too
+// long or matches no tensor; error_code::aborted.
 std::deque<std::pair<std::string, size_t>> simple_patterns(const std::vector<tensor_type_rule> & rules,
                                                            const std::vector<stored_tensor> & tensors,
                                                            const std::atomic<bool> & stop);

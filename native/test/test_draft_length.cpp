@@ -40,9 +40,9 @@ struct machine {
 };
 
 // As measured: a 1B-shaped q8_0 model, and one whose kernels gain nothing from two rows.
-const machine two_cores = {
-    "1B", 0.25, { { 1, 1 }, { 2, 1.14 }, { 3, 1.28 }, { 4, 1.42 }, { 5, 2.05 }, { 8, 2.2 }, { 16, 3.4 } }
-};
+const machine two_cores = { "1B",
+                            0.25,
+                            { { 1, 1 }, { 2, 1.14 }, { 3, 1.28 }, { 4, 1.42 }, { 5, 2.05 }, { 8, 2.2 }, { 16, 3.4 } } };
 const machine dear_pairs = { "dear pairs", 0.35, { { 1, 1 }, { 2, 2.1 }, { 4, 2.67 }, { 8, 3.36 }, { 16, 5.06 } } };
 const machine wide = { "wide", 0.3, { { 1, 1 }, { 16, 1.3 } } };
 const machine bound_by_arithmetic = { "arithmetic", 0.3, { { 1, 1 }, { 16, 14 } } };
@@ -128,8 +128,7 @@ TEST("a trial that fails is not made again soon") {
 }
 
 TEST("where no draft pays, hardly any is made") {
-    for (const double acceptance : { 0.0, 0.1, 0.3 })
-        CHECK(speed_up(with_draft(two_cores, 0.75), acceptance) > 0.97);
+    for (const double acceptance : { 0.0, 0.1, 0.3 }) CHECK(speed_up(with_draft(two_cores, 0.75), acceptance) > 0.97);
     CHECK(speed_up(with_draft(two_cores, 3.75), 1.0) > 0.97);
 }
 

@@ -1,5 +1,5 @@
-// The rows of several answers in one batch: single tokens and longer checks are not mixed, and what was not read is as it
-// was.
+// The rows of several answers in one batch: single tokens and longer checks are not mixed, and what was not read is as
+// it was.
 #include "check.h"
 #include "row_batches.h"
 #include "session.h"
@@ -26,7 +26,8 @@ using logits = std::vector<float>;
 // Sessions on a pair without an engine, each of which has read a prompt; the prefill model reads on.
 class rows_case {
   public:
-    explicit rows_case(uint32_t cache_tokens = 0) : pair_(options(cache_tokens), nullptr, nullptr, [](float) { return true; }) {
+    explicit rows_case(uint32_t cache_tokens = 0)
+        : pair_(options(cache_tokens), nullptr, nullptr, [](float) { return true; }) {
         for (llama_seq_id i = 0; i < 4; i++) {
             sessions_.push_back(std::make_unique<session>(pair_, i));
             session::prefill_run run(*sessions_.back(), some_tokens(20 + (uint32_t) i, (uint32_t) i), {});
@@ -129,11 +130,13 @@ TEST("where a batch of the more does not pay, the others are read") {
 
 TEST("each row's logits are those of its tokens, whatever their lengths") {
     for (const uint32_t pool : { 0u, 512u }) {
-        for (const std::vector<uint32_t> & lengths : { std::vector<uint32_t>{ 4, 1, 3, 2 }, { 1, 4, 1, 1 }, { 2, 2, 5, 5 } }) {
+        for (const std::vector<uint32_t> & lengths :
+             { std::vector<uint32_t>{ 4, 1, 3, 2 }, { 1, 4, 1, 1 }, { 2, 2, 5, 5 } }) {
             rows_case f(pool);
             const read was_read = f.read(lengths);
             std::vector<std::vector<logits>> got;
-            for (size_t i = 0; i < 4; i++) got.push_back(was_read[i] ? f.rows_of(i, lengths[i]) : std::vector<logits>());
+            for (size_t i = 0; i < 4; i++)
+                got.push_back(was_read[i] ? f.rows_of(i, lengths[i]) : std::vector<logits>());
             for (size_t i = 0; i < 4; i++)
                 if (was_read[i]) CHECK(close(got[i], f.alone(i, lengths[i])));
         }
