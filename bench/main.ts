@@ -109,6 +109,9 @@ async function main(): Promise<void> {
     get nativeLimits() {
       return native("native-limits");
     },
+    get speculativeLoop() {
+      return native("speculative");
+    },
     get llamaServer() {
       return withLlamaServer ? native("llama-server") : undefined;
     },
