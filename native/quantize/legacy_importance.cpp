@@ -1,32 +1,27 @@
 #include "legacy_importance.h"
 
 #include "failure.h"
+#include "file_reader.h"
 
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 
 namespace overfill {
 
 static constexpr int32_t most_entries = 1 << 20, longest_name = 4096, most_values = 1 << 28;
 
 bool is_gguf_file(const std::string & path) {
-    std::ifstream file(std::filesystem::u8path(path), std::ios::binary);
+    const file_reader file(path);
     char magic[4] = {};
-    file.read(magic, sizeof magic);
-    return file && std::memcmp(magic, "GGUF", 4) == 0;
+    if (file.size() < sizeof magic) return false;
+    file.read(0, magic, sizeof magic);
+    return std::memcmp(magic, "GGUF", 4) == 0;
 }
 
 namespace {
 
 class legacy_reader {
   public:
-    explicit legacy_reader(const std::string & path)
-        : path_(path), file_(std::filesystem::u8path(path), std::ios::binary) {
-        std::error_code error;
-        n_left_ = std::filesystem::file_size(std::filesystem::u8path(path), error);
-        if (error) n_left_ = 0;
-    }
+    explicit legacy_reader(const std::string & path) : path_(path), file_(path), n_left_(file_.size()) {}
 
     importance_matrix read() {
         importance_matrix out;
@@ -54,7 +49,8 @@ class legacy_reader {
     [[noreturn]] void refuse_kind() const { refuse("is not an importance matrix, or a damaged one"); }
 
     void take(void * data, size_t n_bytes) {
-        if (n_bytes > n_left_ || !file_.read(static_cast<char *>(data), (std::streamsize) n_bytes)) refuse_kind();
+        if (n_bytes > n_left_) refuse_kind();
+        file_.read(file_.size() - n_left_, data, n_bytes);
         n_left_ -= n_bytes;
     }
 
@@ -78,8 +74,8 @@ class legacy_reader {
     }
 
     std::string path_;
-    std::ifstream file_;
-    uint64_t n_left_ = 0;
+    file_reader file_;
+    uint64_t n_left_;
 };
 
 }  // namespace
