@@ -3,11 +3,15 @@
 #include "failure.h"
 #include "file_reader.h"
 
+#include <ggml.h>
+
 #include <cstring>
 
 namespace overfill {
 
-static constexpr int32_t most_entries = 1 << 20, longest_name = 4096, most_values = 1 << 28;
+static constexpr int32_t most_entries = 1 << 20, longest_text = 4096, most_values = 1 << 28;
+// With the newer kind's longest ending (importance_matrix.h), a name that a tensor can have.
+static constexpr size_t longest_name = GGML_MAX_NAME - sizeof ".in_sum2";
 
 bool is_gguf_file(const std::string & path) {
     const file_reader file(path);
@@ -27,7 +31,9 @@ class legacy_reader {
         importance_matrix out;
         const int32_t n_entries = number(1, most_entries);
         for (int32_t i = 0; i < n_entries; i++) {
-            const std::string name = text(number(1, longest_name));
+            const std::string name = text(number(1, longest_text));
+            if (name.empty()) refuse_kind();
+            if (name.size() > longest_name) refuse("has a name that no tensor can have: " + name);
             const int32_t n_samples = number(0, INT32_MAX);
             std::vector<float> values((size_t) fitting(number(1, most_values), sizeof(float)));
             take(values.data(), values.size() * sizeof(float));
@@ -38,7 +44,7 @@ class legacy_reader {
         }
         // What follows was added later.
         if (n_left_ >= sizeof(int32_t)) out.n_samples = (uint64_t) number(0, INT32_MAX);
-        if (n_left_ > sizeof(int32_t)) out.texts.push_back(text(number(0, longest_name)));
+        if (n_left_ > sizeof(int32_t)) out.texts.push_back(text(number(0, longest_text)));
         return out;
     }
 

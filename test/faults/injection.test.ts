@@ -56,7 +56,7 @@ linuxTest("a file that cannot be opened or read is not taken for a damaged one",
     ["load", "quantize", "prune", "heal", "importance-matrix"],
     ["open", "read"],
   ];
-  const { counts, findings } = await inject(t.context.folder, what, 30);
+  const { counts, findings } = await inject(t.context.folder, what, 10);
   t.deepEqual(findings, []);
   const codes = [...new Set(counts.flatMap(({ refused }) => Object.keys(refused)))];
   t.true(codes.includes("ERR_MODEL_LOAD_FAILED"), codes.join());

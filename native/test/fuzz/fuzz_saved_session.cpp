@@ -28,11 +28,11 @@ tiny_model small_model() {
 // Ends with the process: by the time that static objects go, what the engine's threads need has gone.
 engine & the_pair() {
     static const model_path model(small_model());
-    static engine * const pair = [] {
+    static const auto & pair = *new std::shared_ptr<engine>([] {
         pair_options options = options_for(model.str(), model.str());
         options.context_size = 256;
-        return (new std::shared_ptr<engine>(load(options)))->get();
-    }();
+        return load(options);
+    }());
     return *pair;
 }
 
