@@ -17,10 +17,13 @@ struct model_options {
     // Maps the file instead of reading it: less memory and a quicker start, but a file that is cut off while it is
     // mapped ends the process (SIGBUS), and one that is written over changes the weights.
     bool use_mmap = false;
+    // Has our own kernels multiply the weights that the processor multiplies, where that is faster. llama.cpp's
+    // repacking of weights, which takes memory, is left out then.
+    bool use_kernels = true;
 };
 
 struct free_model {
-    void operator()(llama_model * model) const { llama_model_free(model); }
+    void operator()(llama_model * model) const;
 };
 struct free_context {
     void operator()(llama_context * ctx) const { llama_free(ctx); }
