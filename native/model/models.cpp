@@ -88,7 +88,7 @@ model_ptr load_model(const model_options & options, load_depth depth, const std:
 
     // Only the file's structure is read again: if that fails as well, the file is to blame.
     const std::string reason = log.errors();
-    const bool sound = depth == load_depth::weights && model_ptr(load_once(options, load_depth::metadata, nullptr));
+    const bool sound = (bool) model_ptr(load_once(options, load_depth::metadata, nullptr));
     throw failure(sound ? error_code::model_load_failed : error_code::model_invalid,
                   options.path + (sound ? " could not be loaded: " : " is not a model that llama.cpp can run: ") +
                       reason,

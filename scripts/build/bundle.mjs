@@ -67,8 +67,9 @@ async function bundleRoom(name, entries, banner) {
         const target = resolve(resolveDir, path);
         if (kind === "entry-point" || !importer.startsWith(lib + sep) || target.startsWith(room + sep))
           return undefined;
-        // The server is no part of the library: the command line shares the subpath's file.
-        if (target.startsWith(join(lib, "server") + sep)) return { path: "../server/index.js", external: true };
+        // Neither is part of the library: the rooms share the subpath's file.
+        for (const shared of ["server", "host"])
+          if (target.startsWith(join(lib, shared) + sep)) return { path: `../${shared}/index.js`, external: true };
         imported.add(target.replace(/\.js$/, ".ts"));
         return { path: `../${library}.js`, external: true };
       });
