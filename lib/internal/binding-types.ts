@@ -73,6 +73,16 @@ export interface NativeBinding {
   listenToLog(level: number, onLine: (level: NativeLogLevel, line: string) => void): NativeLog;
   /** Loads a GPU back end's library. False: no driver or no device. Throws ERR_GPU_UNAVAILABLE. */
   loadGpuBackend(path: string): boolean;
+  /**
+   * Serves this machine's devices on this thread until the process ends. Throws ERR_BINDING_LOAD_FAILED or
+   * ERR_REMOTE_UNREACHABLE where it cannot begin. `cacheDirectory`: "" for none.
+   */
+  serveRpc(options: {
+    readonly endpoint: string;
+    readonly cacheDirectory: string;
+    readonly threads: number;
+    readonly useGpu: boolean;
+  }): never;
   devices(): NativeDevice[];
   cpuFeatures(): string;
 
@@ -132,6 +142,10 @@ export interface NativeModelOptions {
   /** Negative: all. */
   readonly gpuLayers: number;
   readonly mmap: boolean;
+  /** Servers whose devices the layers lie on, each an IPv4 address with a port that somebody has talked to. */
+  readonly remote?: readonly string[] | undefined;
+  /** Each device's share of the layers. */
+  readonly split?: Float32Array | undefined;
 }
 
 export interface NativeAdapterOptions {

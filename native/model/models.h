@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace overfill {
 
@@ -17,6 +18,10 @@ struct model_options {
     // Maps the file instead of reading it: less memory and a quicker start, but a file that is cut off while it is
     // mapped ends the process (SIGBUS), and one that is written over changes the weights.
     bool use_mmap = false;
+    // Servers whose devices the layers lie on, in place of this machine's GPUs, and each device's share of them: empty
+    // means by free memory.
+    std::vector<std::string> remote = {};
+    std::vector<float> split = {};
 };
 
 struct free_model {

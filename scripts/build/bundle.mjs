@@ -133,10 +133,13 @@ function licenceOf(folder) {
 // What an earlier build left.
 for (const file of readdirSync(dist, { recursive: true })) if (file.endsWith(".js")) rmSync(join(dist, file));
 const rooms = [
-  await bundleRoom("cli", ["main"], requireForCommonJs),
+  // The second is the program of the process that `overfill rpc-server` starts.
+  await bundleRoom("cli", ["main", "rpc-child"], requireForCommonJs),
   await bundleRoom("ai-sdk", ["index"]),
   // The second is the program of the process that the first one starts.
   await bundleRoom("host", ["index", "child"]),
+  // The program of a thread; the rest of the room is part of the library, which loads it where it is needed.
+  await bundleRoom("remote", ["relay-worker"]),
   await bundleRoom("server", ["index"], requireForCommonJs),
 ];
 copyFileSync(join(lib, "server", "config.schema.json"), join(dist, "server", "config.schema.json"));
