@@ -4,7 +4,7 @@
  */
 
 import { onLog } from "../engine/on-log.js";
-import { openNativePair } from "../engine/open-native-pair.js";
+import { linkRemote, openNativePair } from "../engine/open-native-pair.js";
 import { createError } from "../errors/create-error.js";
 import type { NativeAnswerParser, NativeChatRequest, NativePair } from "../internal/binding-types.js";
 import { loadBinding } from "../internal/load-binding.js";
@@ -102,7 +102,9 @@ export class EngineServer {
         this.#stopLog = onLog(({ level, text }) => this.#channel.send({ kind: "log", level, text }), {
           level: logLevel,
         });
-      const opened = openNativePair(asked, (fraction) => this.#channel.send({ kind: "loading", fraction }));
+      const link = await linkRemote(asked);
+      const onProgress = (fraction: number) => this.#channel.send({ kind: "loading", fraction });
+      const opened = openNativePair(asked, onProgress, link);
       this.#pair = opened.native;
       return opened.loaded;
     });
