@@ -46,7 +46,7 @@ function faultOf(error: Error & { readonly code?: string }, server: Server): Ser
   const { code = "" } = error;
   // With another key the server ends the handshake by an alert, and a server without TLS sends none of its words.
   if (server.key !== undefined && (code.startsWith("ERR_SSL") || code === "EPROTO" || code === "ECONNRESET"))
-    return { code: "REFUSED", reason: `the tunnel could not be opened, as with another key: ${error.message}` };
+    return { code: "REFUSED", reason: `the tunnel could not be opened, as with another key: ${error.message.trim()}` };
   return { code: "UNREACHABLE", reason: error.message };
 }
 

@@ -48,6 +48,11 @@ export class Backend {
     return this.#port;
   }
 
+  /** The process; undefined before the first is started. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true;
     const child = this.#child;
@@ -76,7 +81,7 @@ export class Backend {
     });
     let hasEnded = false;
     let isServing = false;
-    child.once("close", () => {
+    child.once("exit", () => {
       hasEnded = true;
       if (!this.#isClosed && isServing) this.#crashed(words.trim());
     });
@@ -103,7 +108,8 @@ export class Backend {
     this.#crashTimes = [...this.#crashTimes.filter((time) => now - time < crashWindowMs), now];
     if (this.#crashTimes.length > mostCrashes) {
       const message = `the server ended ${this.#crashTimes.length} times within a minute: ${words}`;
-      return this.#fail(createError("ERR_REMOTE_UNREACHABLE", message, { address: "127.0.0.1" }));
+      this.#fail(createError("ERR_REMOTE_UNREACHABLE", message, { address: "127.0.0.1" }));
+      return;
     }
     this.#port = this.#start();
     this.#port.catch((error) => this.#fail(error));

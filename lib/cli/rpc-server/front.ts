@@ -17,7 +17,7 @@ const greetingMs = 10_000;
 const mostConnections = 64;
 /** A client opens one connection after another, and another client waits for the first to go. */
 const mostWaiting = 8;
-/** A request without data. */
+/** The head of a request. */
 const firstWordsBytes = 9;
 
 export interface FrontOptions {
@@ -35,7 +35,12 @@ export interface FrontOptions {
 
 export type FrontEvent =
   | { readonly kind: "client"; readonly address: string }
-  | { readonly kind: "end"; readonly address: string; readonly receivedBytes: number; readonly sentBytes: number }
+  | {
+      readonly kind: "end";
+      readonly address: string;
+      readonly receivedBytes: number;
+      readonly sentBytes: number;
+    }
   | { readonly kind: "refused"; readonly address: string; readonly reason: string };
 
 interface Client {
@@ -61,7 +66,7 @@ export class Front {
       tunnel.on("tlsClientError", (error, socket) => {
         const address = addressOf(socket);
         socket.destroy();
-        this.#tell({ kind: "refused", address, reason: error.message });
+        this.#tell({ kind: "refused", address, reason: error.message.trim() });
       });
       this.#server = tunnel;
     }

@@ -13,11 +13,15 @@ export const insecureWarning =
   "overfill: WARNING: --insecure-listen: everybody who reaches this address can read what is computed here, and run\n" +
   "overfill: WARNING: code of theirs on this machine. ggml's RPC has no protection of its own. Use --key instead.\n";
 
+/** llama.cpp opens some connections for a question each before the one that it works on. */
+const questionBytes = 4096;
+
 export function renderEvent(event: FrontEvent): string {
   switch (event.kind) {
     case "client":
-      return `overfill: ${event.address} is served\n`;
+      return "";
     case "end":
+      if (event.receivedBytes < questionBytes) return "";
       return `overfill: ${event.address} has gone: ${event.receivedBytes} bytes received, ${event.sentBytes} sent\n`;
     case "refused":
       return `overfill: ${event.address} was refused: ${event.reason}\n`;
