@@ -18,8 +18,6 @@ export interface LentDevices {
   readonly backend: Backend;
   readonly front: Front;
   readonly events: readonly FrontEvent[];
-  /** Bytes of all connections that have ended. */
-  traffic(): { readonly received: number; readonly sent: number };
   /** Ends the process that serves, as a crash does; another one is started. */
   crash(): void;
   close(): Promise<void>;
@@ -59,13 +57,6 @@ export async function lend(
     backend,
     front,
     events,
-    traffic: () => {
-      const ended = events.flatMap((event) => (event.kind === "end" ? [event] : []));
-      return {
-        received: ended.reduce((sum, { receivedBytes }) => sum + receivedBytes, 0),
-        sent: ended.reduce((sum, { sentBytes }) => sum + sentBytes, 0),
-      };
-    },
     crash: () => process.kill(backend.pid ?? 0, "SIGKILL"),
     close,
   };

@@ -83,7 +83,11 @@ export class Backend {
     let isServing = false;
     child.once("exit", () => {
       hasEnded = true;
-      if (!this.#isClosed && isServing) this.#crashed(words.trim());
+      if (!this.#isClosed && isServing) this.#startAgain();
+    });
+    // With the last words.
+    child.once("close", () => {
+      if (!this.#isClosed && isServing) this.#onCrash(words.trim());
     });
     const deadline = performance.now() + startMs;
     while (!hasEnded && performance.now() < deadline) {
@@ -102,12 +106,11 @@ export class Backend {
     });
   }
 
-  #crashed(words: string): void {
-    this.#onCrash(words);
+  #startAgain(): void {
     const now = performance.now();
     this.#crashTimes = [...this.#crashTimes.filter((time) => now - time < crashWindowMs), now];
     if (this.#crashTimes.length > mostCrashes) {
-      const message = `the server ended ${this.#crashTimes.length} times within a minute: ${words}`;
+      const message = `the server ended ${this.#crashTimes.length} times within a minute`;
       this.#fail(createError("ERR_REMOTE_UNREACHABLE", message, { address: "127.0.0.1" }));
       return;
     }

@@ -52,6 +52,8 @@ export class Front {
   readonly #options: FrontOptions;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  #receivedBytes = 0;
+  #sentBytes = 0;
   #served: Client | undefined;
   #waiting: Client[] = [];
 
@@ -95,6 +97,11 @@ export class Front {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Of all clients so far. */
+  get traffic(): { readonly receivedBytes: number; readonly sentBytes: number } {
+    return { receivedBytes: this.#receivedBytes, sentBytes: this.#sentBytes };
   }
 
   async close(): Promise<void> {
@@ -156,10 +163,12 @@ export class Front {
     backend.once("close", end);
     socket.on("data", (piece) => {
       receivedBytes += piece.length;
+      this.#receivedBytes += piece.length;
       if (receivedBytes >= firstWordsBytes) clearTimeout(late);
     });
     backend.on("data", (piece) => {
       sentBytes += piece.length;
+      this.#sentBytes += piece.length;
     });
     socket.pipe(backend);
     backend.pipe(socket);
