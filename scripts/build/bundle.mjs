@@ -69,6 +69,9 @@ async function bundleRoom(name, entries, banner) {
           return undefined;
         // The server is no part of the library: the command line shares the subpath's file.
         if (target.startsWith(join(lib, "server") + sep)) return { path: "../server/index.js", external: true };
+        // Nor is the host, whose program is found from where its own code is.
+        if (name !== "host" && target.startsWith(join(lib, "host") + sep))
+          return { path: "../host/index.js", external: true };
         imported.add(target.replace(/\.js$/, ".ts"));
         return { path: `../${library}.js`, external: true };
       });
