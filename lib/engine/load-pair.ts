@@ -1,6 +1,6 @@
 /** Loads a pair, and looks at files without loading them. */
 
-import { runJob } from "../internal/abortable.js";
+import { abortable, runJob } from "../internal/abortable.js";
 import type { NativeModelOptions } from "../internal/binding-types.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
@@ -44,10 +44,12 @@ async function load(options: LoadPairOptions): Promise<Pair> {
   const { prefill, remote, signal } = asked.checked;
   signal?.throwIfAborted();
   refuseRemote(prefill, remote);
-  const link = await linkRemote(asked);
-  // Whoever aborted while servers were asked.
-  if (signal?.aborted) await link?.close();
-  signal?.throwIfAborted();
+  const linking = new AbortController();
+  const link = await abortable(
+    signal,
+    () => linking.abort(),
+    () => linkRemote(asked, linking.signal),
+  );
   try {
     return await loadBy((_, onProgress) => openNativePair(asked, onProgress, link), asked, options.onProgress);
   } catch (error) {

@@ -22,12 +22,12 @@ export interface OpenedPair {
 
 /**
  * Leads to the servers that the prefill model is to lie on; undefined where it lies here, and then nothing of it is loaded.
- * Rejects with the codes of RemoteError.
+ * Rejects with the codes of RemoteError, and with ERR_ABORTED where `signal` comes.
  */
-export async function linkRemote({ checked }: AskedPair): Promise<RemoteLink | undefined> {
+export async function linkRemote({ checked }: AskedPair, signal: AbortSignal): Promise<RemoteLink | undefined> {
   if (checked.prefill.devices === undefined) return undefined;
   const { connectRemote } = await import("../remote/connect.js");
-  return connectRemote(checked.prefill, checked.remote);
+  return connectRemote(checked.prefill, checked.remote, signal);
 }
 
 /** The layers that go to the servers of a link. */

@@ -23,6 +23,8 @@ const aliveMs = 250;
 export class EngineServer {
   readonly #channel: HostChannel<FromHost, ToHost>;
   #pair: NativePair | undefined;
+  /** Of what comes before the addon's own load. */
+  readonly #loadAbort = new AbortController();
   readonly #sessions = new Map<number, ServedSession>();
   /** Tickets of calls that may wait for a place, by their numbers. */
   readonly #tickets = new Map<number, number>();
@@ -102,7 +104,7 @@ export class EngineServer {
         this.#stopLog = onLog(({ level, text }) => this.#channel.send({ kind: "log", level, text }), {
           level: logLevel,
         });
-      const link = await linkRemote(asked);
+      const link = await linkRemote(asked, this.#loadAbort.signal);
       const onProgress = (fraction: number) => this.#channel.send({ kind: "loading", fraction });
       const opened = openNativePair(asked, onProgress, link);
       this.#pair = opened.native;
@@ -200,7 +202,10 @@ export class EngineServer {
       return;
     }
     const number = args[0] as number;
-    if (method === "abortLoad") this.#pair?.abortLoad();
+    if (method === "abortLoad") {
+      this.#loadAbort.abort();
+      this.#pair?.abortLoad();
+    }
     if (method === "forgetParser") this.#parsers.delete(number);
     if (method === "leaveQueue" && this.#tickets.get(number))
       this.#pair?.leaveQueue(this.#tickets.get(number) as number);

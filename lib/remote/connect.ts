@@ -19,25 +19,19 @@ export interface RemoteLink {
 /**
  * Asks all servers whether they are there, and opens a relay to each.
  *
- * Rejects with ERR_INVALID_ARGUMENT and the codes of RemoteError.
+ * Rejects with ERR_INVALID_ARGUMENT and the codes of RemoteError, and with ERR_ABORTED.
  */
 export async function connectRemote(
   place: RemotePlace,
-  options: RemoteOptions = {},
-  parameter = "options.prefill",
+  options: RemoteOptions | undefined,
+  signal: AbortSignal,
 ): Promise<RemoteLink> {
-  const { timeoutMs = defaultTimeoutMs, stallTimeoutMs = defaultStallTimeoutMs } = options;
-  const opened = await Promise.allSettled(
-    remoteAddresses(place, parameter).map(({ url, host, port, key }, i) =>
-      openRelay(url, {
-        host,
-        port,
-        keyFile: key === undefined ? undefined : toPath(key, `${parameter}.devices.${i}.key`),
-        timeoutMs,
-        stallTimeoutMs,
-      }),
-    ),
-  );
+  const { timeoutMs = defaultTimeoutMs, stallTimeoutMs = defaultStallTimeoutMs } = options ?? {};
+  const asked = remoteAddresses(place, "options.prefill").map(({ url, key, ...address }, i) => {
+    const keyFile = key === undefined ? undefined : toPath(key, `options.prefill.devices.${i}.key`);
+    return { url, data: { ...address, keyFile, timeoutMs, stallTimeoutMs } };
+  });
+  const opened = await Promise.allSettled(asked.map(({ url, data }) => openRelay(url, data, signal)));
   const relays = opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   const link = linkOf(relays);
   const failed = opened.find((one) => one.status === "rejected");

@@ -1,7 +1,7 @@
 /** Starts the thread that leads to one server, and makes errors of what it finds there. */
 
 import { Worker } from "node:worker_threads";
-import { createError } from "../errors/create-error.js";
+import { AbortedError, createError } from "../errors/create-error.js";
 import type { OverfillError } from "../errors/index.js";
 import type { ServerFault } from "./probe.js";
 import { protocolVersion } from "./wire.js";
@@ -65,23 +65,28 @@ function errorOf(url: string, { code, reason, actual }: ServerFault, timeoutMs: 
   }
 }
 
-/** `url` is for messages. Rejects with the codes of RemoteError. */
-export function openRelay(url: string, asked: Omit<RelayData, "counters">): Promise<Relay> {
+/** `url` is for messages. Rejects with the codes of RemoteError, and with ERR_ABORTED. */
+export function openRelay(url: string, asked: Omit<RelayData, "counters">, signal: AbortSignal): Promise<Relay> {
   const counters = new SharedArrayBuffer(16);
   const sums = new BigUint64Array(counters);
   const worker = new Worker(programUrl(), { workerData: { ...asked, counters } satisfies RelayData });
   // A pair that nobody asks anything of does not keep the process alive.
   worker.unref();
   return new Promise((resolve, reject) => {
-    const fail = (error: OverfillError) => {
+    const fail = (error: OverfillError | AbortedError) => {
+      signal.removeEventListener("abort", abort);
       void worker.terminate();
       reject(error);
     };
+    const abort = () => fail(new AbortedError("the load was aborted"));
+    signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
     // While it is waited for it does.
     worker.ref();
     worker.on("message", (message: RelayMessage) => {
       if (message.kind === "ready") {
         worker.unref();
+        signal.removeEventListener("abort", abort);
         resolve({
           endpoint: `127.0.0.1:${message.port}`,
           devices: message.devices,

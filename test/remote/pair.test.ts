@@ -4,6 +4,7 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { type LoadPairOptions, loadPair, type Pair } from "../../lib/index.js";
 import { answer, distance, greedy, quiet, readAnswer, someTokens, traced } from "../engine/fixtures.js";
+import { runProgram } from "../support/page-program.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
 import { type LentDevices, lend, newKey } from "./fixtures.js";
@@ -155,6 +156,20 @@ test("a pair that is loaded again takes the weights from the server's cache", as
     sent.push(lent.front.traffic.receivedBytes - before);
   }
   t.true((sent[1] ?? 0) < 0.6 * (sent[0] ?? 0), sent.join());
+});
+
+test("a program that ends without a word to its pair ends as it wants", async (t) => {
+  const { url } = await lend(t);
+  const program = `import { demoPair, demoPrompt, loadPair } from "overfill";
+    const prefill = { ...demoPair.prefill, devices: [${JSON.stringify(url)}] };
+    const pair = await loadPair({ ...demoPair, prefill, gpu: false, threads: 1, remote: { inProcess: true } });
+    const session = await pair.createSession();
+    const { text } = await session.generate(demoPrompt, { temperature: 0 });
+    console.log(text);`;
+  for (const end of ["", "process.exit(0);", "session.prefill(demoPrompt).catch(() => {}); process.exit(0);"]) {
+    const { stdout } = await runProgram(withTempDir(t), `${program}\n${end}`);
+    t.regex(stdout, /3 gray lamps/);
+  }
 });
 
 test("a saved session of a remote pair goes on", async (t) => {
