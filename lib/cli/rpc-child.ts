@@ -16,6 +16,9 @@ export interface ServedDevices {
   readonly parentProcess: number;
 }
 
+// A Ctrl-C in the terminal is for the command, which ends this process.
+process.on("SIGINT", () => {});
+
 const { port, gpu, threads, cacheDirectory, parentProcess } = JSON.parse(process.argv[2] ?? "") as ServedDevices;
 try {
   loadBinding().endWithParent(parentProcess);

@@ -4,7 +4,7 @@
  * those of TLS 1.2.
  */
 
-import { timingSafeEqual } from "node:crypto";
+import { constants, timingSafeEqual } from "node:crypto";
 import type { ConnectionOptions, TlsOptions } from "node:tls";
 import type { Key } from "./key.js";
 
@@ -29,6 +29,8 @@ export function serverTunnel(key: Key, handshakeTimeoutMs: number): TlsOptions {
   const own = Buffer.from(key.name);
   return {
     ...common,
+    // Every connection has the whole handshake, and has it once.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
     handshakeTimeout: handshakeTimeoutMs,
     pskCallback: (_socket, identity) => {
       const theirs = Buffer.from(identity);
