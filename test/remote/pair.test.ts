@@ -6,6 +6,7 @@ import { type LoadPairOptions, loadPair, type Pair } from "../../lib/index.js";
 import { answer, distance, greedy, quiet, readAnswer, someTokens, traced } from "../engine/fixtures.js";
 import { runProgram } from "../support/page-program.js";
 import { withTempDir } from "../support/temp-dir.js";
+import { writeTinyAdapter } from "../support/tiny-adapter.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
 import { type LentDevices, lend, newKey } from "./fixtures.js";
 
@@ -35,7 +36,7 @@ async function open(
     prefixCache: false,
     contextSize: 1024,
     ...options,
-    prefill: { model: prefill, ...(lent && { devices: lent.map(({ url }) => url), ...place }) },
+    prefill: { model: prefill, ...(lent && { devices: lent.map(({ url }) => url) }), ...place },
     ...(decode !== undefined && { decode: { model: decode } }),
     ...(lent && { remote: { inProcess: true } }),
   });
@@ -157,6 +158,26 @@ test("a pair that is loaded again takes the weights from the server's cache", as
   }
   t.true((sent[1] ?? 0) < 0.6 * (sent[0] ?? 0), sent.join());
 });
+
+test("exact answers, adapters, forks and scores are the local pair's", async (t) => {
+  const files = await models(t);
+  const adapter = join(withTempDir(t), "adapter.gguf");
+  await writeTinyAdapter(adapter, { model: full });
+  const place = { adapters: [{ file: adapter }] };
+  const all = async (pair: Pair) => {
+    await using session = await pair.createSession();
+    const exact = await answer(session, someTokens(60), { ...traced(10), quality: "exact" });
+    await using twin = await session.fork();
+    const scores = await pair.score(someTokens(30), [someTokens(5, 9)]);
+    const after = await answer(twin, someTokens(8, 4), traced(5));
+    return { tokens: [exact.tokens, after.tokens], scores: JSON.stringify(scores, rounded) };
+  };
+  const options = { handover: "translate", maxSessions: 3, place } as const;
+  const remote = await all(await open(t, files, [await lend(t)], options));
+  t.deepEqual(remote, await all(await open(t, files, undefined, options)));
+});
+
+const rounded = (_: string, value: unknown) => (typeof value === "number" ? Math.round(value * 100) / 100 : value);
 
 test("a program that ends without a word to its pair ends as it wants", async (t) => {
   const { url } = await lend(t);
