@@ -7,6 +7,7 @@ import { loadBinding } from "../internal/load-binding.js";
 import type { RemoteLink } from "../remote/connect.js";
 import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides.js";
 import { toNativePrefixes } from "./prefix-memory.js";
+import { remoteAddresses } from "./remote-validation.js";
 import type { PairInfo } from "./results.js";
 import type { AskedPair } from "./writer-validation.js";
 
@@ -26,8 +27,12 @@ export interface OpenedPair {
  */
 export async function linkRemote({ checked }: AskedPair, signal: AbortSignal): Promise<RemoteLink | undefined> {
   if (checked.prefill.devices === undefined) return undefined;
+  const servers = remoteAddresses(checked.prefill, "options.prefill").map(({ key, ...address }, i) => ({
+    ...address,
+    keyFile: key === undefined ? undefined : toPath(key, `options.prefill.devices.${i}.key`),
+  }));
   const { connectRemote } = await import("../remote/connect.js");
-  return connectRemote(checked.prefill, checked.remote, signal);
+  return connectRemote(servers, checked.remote ?? {}, signal);
 }
 
 /** The layers that go to the servers of a link. */

@@ -1,6 +1,6 @@
 /**
  * The program of the thread that all bytes to and from one server go through: a listener on this machine's loopback, to
- * which llama.cpp connects. It opens the tunnel, counts the bytes, and ends connections on which the server owes an answer
+ * which llama.cpp connects. It opens the tunnel, and ends connections on which the server owes an answer
  * and nothing moves, since llama.cpp would wait for ever. A thread of its own, as the JavaScript thread of a process may
  * wait for the engine, which may wait for the server.
  */
@@ -12,8 +12,7 @@ import { connectTo, probe, type Server, type ServerFault } from "./probe.js";
 import type { RelayData, RelayMessage } from "./relay.js";
 import { Owed } from "./wire.js";
 
-const { host, port, keyFile, timeoutMs, stallTimeoutMs, counters } = workerData as RelayData;
-const sums = new BigUint64Array(counters);
+const { host, port, keyFile, timeoutMs, stallTimeoutMs } = workerData as RelayData;
 /** llama.cpp opens one connection after another; so many are open at no time. */
 const mostConnections = 16;
 
@@ -47,7 +46,6 @@ function relay(server: Server, local: Socket): void {
   local.on("data", (piece) => {
     owed.asked(piece);
     movedAt = performance.now();
-    Atomics.add(sums, 0, BigInt(piece.length));
     if (!remote.write(piece)) local.pause();
   });
   remote.on("drain", () => {
@@ -57,7 +55,6 @@ function relay(server: Server, local: Socket): void {
   remote.on("data", (piece) => {
     owed.answered(piece);
     movedAt = performance.now();
-    Atomics.add(sums, 1, BigInt(piece.length));
     if (!local.write(piece)) remote.pause();
   });
   local.on("drain", () => remote.resume());
@@ -72,12 +69,12 @@ function relay(server: Server, local: Socket): void {
 
 async function begin(): Promise<void> {
   const server: Server = { host, port, key: keyFile === undefined ? undefined : readKey(keyFile) };
-  const devices = await probe(server, timeoutMs);
+  await probe(server, timeoutMs);
   const listener = createServer({ allowHalfOpen: true }, (local) => relay(server, local));
   listener.maxConnections = mostConnections;
   listener.listen(0, "127.0.0.1", () => {
     const address = listener.address();
-    if (typeof address === "object" && address !== null) tell({ kind: "ready", port: address.port, devices });
+    if (typeof address === "object" && address !== null) tell({ kind: "ready", port: address.port });
   });
 }
 

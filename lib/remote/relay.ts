@@ -15,13 +15,11 @@ export interface RelayData {
   readonly timeoutMs: number;
   /** For an answer that the server owes, while nothing moves. */
   readonly stallTimeoutMs: number;
-  /** Two 64-bit numbers: bytes to the server and from it. */
-  readonly counters: SharedArrayBuffer;
 }
 
 /** What the thread tells. */
 export type RelayMessage =
-  | { readonly kind: "ready"; readonly port: number; readonly devices: number }
+  | { readonly kind: "ready"; readonly port: number }
   | { readonly kind: "fault"; readonly fault: ServerFault }
   | { readonly kind: "key"; readonly reason: string }
   | { readonly kind: "lost"; readonly reason: string };
@@ -29,9 +27,6 @@ export type RelayMessage =
 export interface Relay {
   /** Where llama.cpp connects to. */
   readonly endpoint: string;
-  readonly devices: number;
-  /** Since it was opened. */
-  traffic(): { readonly sentBytes: number; readonly receivedBytes: number };
   close(): Promise<void>;
 }
 
@@ -66,10 +61,8 @@ function errorOf(url: string, { code, reason, actual }: ServerFault, timeoutMs: 
 }
 
 /** `url` is for messages. Rejects with the codes of RemoteError, and with ERR_ABORTED. */
-export function openRelay(url: string, asked: Omit<RelayData, "counters">, signal: AbortSignal): Promise<Relay> {
-  const counters = new SharedArrayBuffer(16);
-  const sums = new BigUint64Array(counters);
-  const worker = new Worker(programUrl(), { workerData: { ...asked, counters } satisfies RelayData });
+export function openRelay(url: string, asked: RelayData, signal: AbortSignal): Promise<Relay> {
+  const worker = new Worker(programUrl(), { workerData: asked });
   // A pair that nobody asks anything of does not keep the process alive.
   worker.unref();
   return new Promise((resolve, reject) => {
@@ -89,11 +82,6 @@ export function openRelay(url: string, asked: Omit<RelayData, "counters">, signa
         signal.removeEventListener("abort", abort);
         resolve({
           endpoint: `127.0.0.1:${message.port}`,
-          devices: message.devices,
-          traffic: () => ({
-            sentBytes: Number(Atomics.load(sums, 0)),
-            receivedBytes: Number(Atomics.load(sums, 1)),
-          }),
           close: async () => {
             await worker.terminate();
           },
