@@ -72,6 +72,8 @@ async function bundleRoom(name, entries, banner) {
         // Nor is the host, whose program is found from where its own code is.
         if (name !== "host" && target.startsWith(join(lib, "host") + sep))
           return { path: "../host/index.js", external: true };
+        // What `overfill rpc-server` shares with the way to it is in its own file, as in the relay's.
+        if (name === "cli" && target.startsWith(join(lib, "remote") + sep)) return undefined;
         imported.add(target.replace(/\.js$/, ".ts"));
         return { path: `../${library}.js`, external: true };
       });
@@ -109,11 +111,17 @@ async function bundleLibrary(modules) {
       }));
     },
   };
+  const ownFile = {
+    name: "own-file",
+    setup({ onResolve }) {
+      onResolve({ filter: /^\.\.\/remote\/connect\.js$/ }, ({ path }) => ({ path, external: true }));
+    },
+  };
   const { metafile } = await build({
     ...common,
     entryPoints: { index: join(lib, "index.ts"), [library]: "every-export" },
     chunkNames: `${libraryFolder}/[name]-[hash]`,
-    plugins: [every],
+    plugins: [every, ownFile],
   });
   return Object.keys(metafile.inputs);
 }
@@ -141,8 +149,8 @@ const rooms = [
   await bundleRoom("ai-sdk", ["index"]),
   // The second is the program of the process that the first one starts.
   await bundleRoom("host", ["index", "child"]),
-  // The program of a thread; the rest of the room is part of the library, which loads it where it is needed.
-  await bundleRoom("remote", ["relay-worker"]),
+  // What the engine loads where a model lies on other machines, and the program of the thread that it starts.
+  await bundleRoom("remote", ["connect", "relay-worker"]),
   await bundleRoom("server", ["index"], requireForCommonJs),
 ];
 copyFileSync(join(lib, "server", "config.schema.json"), join(dist, "server", "config.schema.json"));
