@@ -8,6 +8,7 @@
 import { createServer, type Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { KeyFault, readKey } from "./key.js";
+import { isOwnUser } from "./peer-user.js";
 import { connectTo, probe, type Server, type ServerFault } from "./probe.js";
 import type { RelayData, RelayMessage } from "./relay.js";
 import { Owed } from "./wire.js";
@@ -70,7 +71,11 @@ function relay(server: Server, local: Socket): void {
 async function begin(): Promise<void> {
   const server: Server = { host, port, key: keyFile === undefined ? undefined : readKey(keyFile) };
   await probe(server, timeoutMs);
-  const listener = createServer({ allowHalfOpen: true }, (local) => relay(server, local));
+  const listener = createServer({ allowHalfOpen: true }, (local) => {
+    // Others on this machine have no part in the key.
+    if (isOwnUser(local.remotePort ?? 0, local.localPort ?? 0)) relay(server, local);
+    else local.destroy();
+  });
   listener.maxConnections = mostConnections;
   listener.listen(0, "127.0.0.1", () => {
     const address = listener.address();
