@@ -38,12 +38,11 @@ const greets = (port: number) => `
   socket.on("close", () => console.log(bytes));`;
 
 async function bytesFor(port: number, user: number | undefined): Promise<string> {
-  const settings = {
+  const child = spawn(process.execPath, ["-e", greets(port)], {
     stdio: ["ignore", "pipe", "inherit"],
     cwd: "/",
     ...(user !== undefined && { uid: user }),
-  } as const;
-  const child = spawn(process.execPath, ["-e", greets(port)], settings);
+  });
   return (await text(child.stdout)).trim();
 }
 
