@@ -32,12 +32,16 @@ export interface ServerFault {
   readonly actual?: string | undefined;
 }
 
+/** After such a silence the system asks whether the other side is still there, in milliseconds. */
+const keepAliveMs = 10_000;
+
 /** Calls `onOpen` when bytes can be sent. */
 export function connectTo({ host, port, key }: Server, onOpen: () => void): Socket {
-  if (key === undefined) return connect({ host, port, noDelay: true, keepAlive: true }, onOpen);
+  if (key === undefined)
+    return connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }, onOpen);
   const socket = connectTls({ host, port, ...clientTunnel(key) }, onOpen);
   socket.setNoDelay(true);
-  socket.setKeepAlive(true);
+  socket.setKeepAlive(true, keepAliveMs);
   return socket;
 }
 
