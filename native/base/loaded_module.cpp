@@ -29,6 +29,13 @@ static std::wstring path_of(const void * address) {
     return path;
 }
 
+void * find_in_module(const void * address, const char * name) {
+    HMODULE module = nullptr;
+    const DWORD flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
+    if (!GetModuleHandleExW(flags, (LPCWSTR) address, &module)) return nullptr;
+    return reinterpret_cast<void *>(GetProcAddress(module, name));
+}
+
 #else
 
 bool keep_loaded(const void * address) {
@@ -41,6 +48,16 @@ bool keep_loaded(const void * address) {
 static std::string path_of(const void * address) {
     Dl_info info;
     return dladdr(address, &info) && info.dli_fname ? info.dli_fname : "";
+}
+
+void * find_in_module(const void * address, const char * name) {
+    Dl_info info;
+    if (!dladdr(address, &info) || !info.dli_fname) return nullptr;
+    void * module = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+    if (!module) return nullptr;
+    void * found = dlsym(module, name);
+    dlclose(module);
+    return found;
 }
 
 #endif

@@ -1,5 +1,6 @@
 #include "models.h"
 
+#include "cpu_products.h"
 #include "failure.h"
 #include "llama_log.h"
 #include "model_file.h"
@@ -10,6 +11,12 @@
 #include <chrono>
 
 namespace overfill {
+
+void free_model::operator()(llama_model * model) const {
+    // Another buffer may come to lie where one of these was.
+    leave_products_of(host_weights_of(model));
+    llama_model_free(model);
+}
 
 static void check_split(size_t n_shares, size_t n_devices) {
     if (n_shares == n_devices && n_devices <= llama_max_devices()) return;
@@ -38,6 +45,7 @@ static llama_model * load_once(const model_options & options, load_depth depth,
         params.devices = remote.data();
     }
     if (depth == load_depth::metadata) params.no_alloc = true;
+    if (options.use_kernels && depth == load_depth::weights) params.use_extra_bufts = !cpu_products().available;
     const bool map = options.use_mmap && depth == load_depth::weights;
     // AUTO maps where the device gains by it.
     params.load_mode = map ? LLAMA_LOAD_MODE_AUTO : LLAMA_LOAD_MODE_NONE;
@@ -72,6 +80,7 @@ model_ptr load_model(const model_options & options, load_depth depth, const std:
     model_ptr model(load_once(options, depth, &progress));
     if (model) {
         check_layers(model.get(), options.path);
+        if (options.use_kernels && depth == load_depth::weights) take_products_of(host_weights_of(model.get()));
         return model;
     }
     if (stopped) throw failure(error_code::aborted, "the load was aborted");

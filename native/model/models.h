@@ -18,6 +18,9 @@ struct model_options {
     // Maps the file instead of reading it: less memory and a quicker start, but a file that is cut off while it is
     // mapped ends the process (SIGBUS), and one that is written over changes the weights.
     bool use_mmap = false;
+    // Has our own kernels multiply the weights that the processor multiplies, where that is faster. llama.cpp's
+    // repacking of weights, which takes memory, is left out then.
+    bool use_kernels = true;
     // Servers whose devices the layers lie on, in place of this machine's GPUs, and each device's share of them: empty
     // means by free memory.
     std::vector<std::string> remote = {};
@@ -25,7 +28,7 @@ struct model_options {
 };
 
 struct free_model {
-    void operator()(llama_model * model) const { llama_model_free(model); }
+    void operator()(llama_model * model) const;
 };
 struct free_context {
     void operator()(llama_context * ctx) const { llama_free(ctx); }

@@ -121,6 +121,8 @@ TEST("the cells of a prefill model elsewhere are those of one here, to the last 
         pair_options options = f.alone(f.small);
         options.handover = handover_choice::translate;
         options.cache_type_k = options.cache_type_v = type;
+        // The server multiplies as llama.cpp does.
+        options.prefill.use_kernels = false;
         const std::vector<logits_row> here = two_turns(options);
         options.prefill.n_gpu_layers = -1;
         options.prefill.remote = { endpoint(serve()) };

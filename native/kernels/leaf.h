@@ -1,0 +1,63 @@
+// What is written once for each instruction set: making bytes of activations, and multiplying a panel of rows with them.
+// Every number of a product is made in the same order whatever the leaf, the rows beside it, the columns beside it and the
+// threads: group by group, each group's sum exact in integers, then one fused multiply-add. So the same row gives the same
+// bits alone and in any batch, and on any processor that has one of the leaves.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include "weight_format.h"
+
+namespace overfill::kernels {
+
+// Elements of a row that are unpacked and multiplied at once, for all columns. A multiple of every block.
+constexpr int chunk_elements = 256;
+
+// Activations of all columns. Chunk by chunk, and in a chunk column by column, since that is how they are read:
+// q[chunk][column][256], and likewise the rest with as many elements as 256 have groups or blocks.
+struct activations {
+    int columns = 0;
+    // Of a row; the last chunk may be shorter, but has as much room.
+    int elements = 0;
+    std::int8_t * q = nullptr;
+    // Of each activation block.
+    float * scales = nullptr;
+    // Of each group: -zero times the sum of its q.
+    std::int32_t * corrections = nullptr;
+    // Of each group the sum of its q; only of types with minimums.
+    float * sums = nullptr;
+};
+
+// Bytes in memory.
+struct stretch {
+    const std::uint8_t * begin = nullptr;
+    std::size_t size = 0;
+};
+
+// Rows of weights, and where their products go: out[column * out_stride + row].
+struct row_range {
+    const std::uint8_t * rows = nullptr;
+    std::size_t row_stride = 0;
+    int count = 0;
+    float * out = nullptr;
+    std::size_t out_stride = 0;
+    // What will be read next is fetched meanwhile.
+    stretch ahead;
+};
+
+struct leaf {
+    const char * name;
+    // Of a panel. A range's count may be any number up to it.
+    int panel_rows;
+    // Bytes that `multiply` works in; aligned to 64.
+    std::size_t scratch_bytes;
+    void (*fetch)(const stretch & bytes);
+    // Makes bytes of one column's floats, from one chunk to before another.
+    void (*quantize[weight_type_count])(const float * row, int column, int chunk, int end, const activations & to);
+    void (*multiply[weight_type_count])(const row_range & rows, const activations & columns, std::uint8_t * scratch);
+};
+
+// Those that were compiled in and that this processor has, the fastest first; the last one is plain C++.
+const leaf * const * leaves(int * count);
+
+}  // namespace overfill::kernels

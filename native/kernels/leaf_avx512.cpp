@@ -1,0 +1,92 @@
+// AVX-512 with VNNI: 64 products of bytes an instruction. Compiled for these instructions, run only where they are.
+
+#include <immintrin.h>
+#include "leaf_template.h"
+#include "leaves.h"
+#include "vector_convert.h"
+
+namespace overfill::kernels {
+namespace {
+
+struct avx512 {
+    static constexpr int lanes = 16;
+    static constexpr int row_vectors = 2;
+    static constexpr int columns = 6;
+    using ints = __m512i;
+    using floats = __m512;
+    using convert = x86_convert;
+
+    static floats zero() { return _mm512_setzero_ps(); }
+    static floats load(const float * from) { return _mm512_loadu_ps(from); }
+    static void store(float * to, floats value) { _mm512_storeu_ps(to, value); }
+    static floats broadcast(float value) { return _mm512_set1_ps(value); }
+    static ints broadcast(std::int32_t value) { return _mm512_set1_epi32(value); }
+    static ints load_bytes(const std::uint8_t * from) { return _mm512_load_si512(from); }
+    static ints broadcast_bytes(const std::int8_t * from) {
+        std::int32_t four;
+        std::memcpy(&four, from, 4);
+        return _mm512_set1_epi32(four);
+    }
+    static ints dot(ints sum, ints w, ints x) { return _mm512_dpbusd_epi32(sum, w, x); }
+    static floats to_floats(ints value) { return _mm512_cvtepi32_ps(value); }
+    static floats multiply(floats a, floats b) { return _mm512_mul_ps(a, b); }
+    static floats multiply_add(floats a, floats b, floats sum) { return _mm512_fmadd_ps(a, b, sum); }
+    static floats subtract_product(floats a, floats b, floats from) { return _mm512_fnmadd_ps(a, b, from); }
+    static void prefetch(const std::uint8_t * at) { _mm_prefetch(reinterpret_cast<const char *>(at), _MM_HINT_T1); }
+
+    static void transpose(const std::uint8_t * from, int stride, std::uint8_t * to, int to_stride) {
+        __m512i a[16];
+        __m512i b[16];
+        for (int i = 0; i < 16; i++) a[i] = _mm512_load_si512(from + i * stride);
+        for (int i = 0; i < 8; i++) {
+            b[2 * i] = _mm512_unpacklo_epi32(a[2 * i], a[2 * i + 1]);
+            b[2 * i + 1] = _mm512_unpackhi_epi32(a[2 * i], a[2 * i + 1]);
+        }
+        for (int i = 0; i < 4; i++) {
+            a[4 * i] = _mm512_unpacklo_epi64(b[4 * i], b[4 * i + 2]);
+            a[4 * i + 1] = _mm512_unpackhi_epi64(b[4 * i], b[4 * i + 2]);
+            a[4 * i + 2] = _mm512_unpacklo_epi64(b[4 * i + 1], b[4 * i + 3]);
+            a[4 * i + 3] = _mm512_unpackhi_epi64(b[4 * i + 1], b[4 * i + 3]);
+        }
+        // a[4 i + j]: in each 128 bits the quad j of rows 4 i to 4 i + 3; in the next 128 bits quad 4 + j, and so on.
+        for (int j = 0; j < 4; j++) {
+            const __m512i low = _mm512_shuffle_i32x4(a[j], a[4 + j], 0x88);
+            const __m512i high = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0x88);
+            const __m512i low_odd = _mm512_shuffle_i32x4(a[j], a[4 + j], 0xdd);
+            const __m512i high_odd = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0xdd);
+            _mm512_storeu_si512(to + std::size_t(j) * to_stride, _mm512_shuffle_i32x4(low, high, 0x88));
+            _mm512_storeu_si512(to + std::size_t(4 + j) * to_stride, _mm512_shuffle_i32x4(low_odd, high_odd, 0x88));
+            _mm512_storeu_si512(to + std::size_t(8 + j) * to_stride, _mm512_shuffle_i32x4(low, high, 0xdd));
+            _mm512_storeu_si512(to + std::size_t(12 + j) * to_stride, _mm512_shuffle_i32x4(low_odd, high_odd, 0xdd));
+        }
+    }
+
+    static found_extent extent_of(const float * x, int count) {
+        __m512 most = _mm512_set1_ps(0);
+        __m512 least = _mm512_set1_ps(0);
+        __m512 finite = _mm512_set1_ps(0);
+        for (int i = 0; i < count; i += 16) {
+            const __m512 v = _mm512_loadu_ps(x + i);
+            most = _mm512_max_ps(most, v);
+            least = _mm512_min_ps(least, v);
+            finite = _mm512_fmadd_ps(v, _mm512_setzero_ps(), finite);
+        }
+        return extent_from(_mm512_reduce_max_ps(most), _mm512_reduce_min_ps(least), _mm512_reduce_add_ps(finite), x,
+                             count);
+    }
+    static void store_rounded(std::int8_t * to, const float * x, float inverse) {
+        const __m512 scaled = _mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(inverse));
+        const __m512i rounded = _mm512_cvtps_epi32(scaled);
+        _mm_storeu_si128(reinterpret_cast<__m128i *>(to), _mm512_cvtsepi32_epi8(rounded));
+    }
+};
+
+}  // namespace
+
+const leaf & avx512_leaf() {
+    static const leaf made = leaf_of<avx512>("avx512-vnni");
+    return made;
+}
+
+}  // namespace overfill::kernels
+

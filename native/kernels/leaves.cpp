@@ -1,0 +1,74 @@
+#include "leaf.h"
+#include "leaves.h"
+
+#if defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
+#include <immintrin.h>
+#include <intrin.h>
+#endif
+
+namespace overfill::kernels {
+
+namespace {
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c"); }
+bool has_avx_vnni() { return has_avx2() && __builtin_cpu_supports("avxvnni"); }
+bool has_avx512() {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+
+#elif defined(_M_X64)
+
+// Whether the system keeps these registers: bits of XCR0.
+bool keeps(unsigned long long registers) {
+    int basic[4];
+    __cpuid(basic, 1);
+    return (basic[2] >> 27 & 1) && (_xgetbv(0) & registers) == registers;
+}
+bool has_avx2() {
+    int basic[4];
+    int extended[4];
+    __cpuid(basic, 1);
+    __cpuidex(extended, 7, 0);
+    return keeps(6) && (basic[2] >> 12 & 1) && (basic[2] >> 29 & 1) && (extended[1] >> 5 & 1);
+}
+bool has_avx_vnni() {
+    int extended[4];
+    __cpuidex(extended, 7, 1);
+    return has_avx2() && (extended[0] >> 4 & 1);
+}
+bool has_avx512() {
+    int extended[4];
+    __cpuidex(extended, 7, 0);
+    const bool all = (extended[1] >> 16 & 1) && (extended[1] >> 17 & 1) && (extended[1] >> 30 & 1) &&
+                     (extended[1] >> 31 & 1) && (extended[2] >> 11 & 1);
+    return has_avx2() && keeps(0xe6) && all;
+}
+
+#endif
+
+struct found {
+    const leaf * all[4] = {};
+    int count = 0;
+    found() {
+#ifdef OVERFILL_KERNELS_X86
+        if (has_avx512()) all[count++] = &avx512_leaf();
+        if (has_avx_vnni()) all[count++] = &avx_vnni_leaf();
+        if (has_avx2()) all[count++] = &avx2_leaf();
+#endif
+        all[count++] = &plain_leaf();
+    }
+};
+
+}  // namespace
+
+const leaf * const * leaves(int * count) {
+    static const found here;
+    *count = here.count;
+    return here.all;
+}
+
+}  // namespace overfill::kernels

@@ -1,0 +1,178 @@
+// The matrix kernels inside ggml's CPU back end: they compute what was named to them and nothing else, and agree with
+// ggml's own.
+#include "check.h"
+#include "cpu_products.h"
+#include "devices.h"
+
+#include <ggml-backend.h>
+#include <ggml-cpp.h>
+#include <ggml-cpu.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <vector>
+
+using namespace overfill;
+using namespace overfill::test;
+
+namespace {
+
+ggml_backend_t cpu() {
+    static const ggml_backend_ptr made([] {
+        load_cpu_backend(std::getenv("OVERFILL_TEST_BACKENDS") ? std::getenv("OVERFILL_TEST_BACKENDS") : "");
+        return ggml_backend_dev_init(ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU), nullptr);
+    }());
+    return made.get();
+}
+
+void set_threads(int count) {
+    const auto set = (ggml_backend_set_n_threads_t) ggml_backend_reg_get_proc_address(
+        ggml_backend_dev_backend_reg(ggml_backend_get_device(cpu())), "ggml_backend_set_n_threads");
+    set(cpu(), count);
+}
+
+struct shape {
+    ggml_type type = GGML_TYPE_Q8_0;
+    int64_t rows = 96, elements = 512;
+    int64_t columns[3] = { 3, 1, 1 };
+    // Activations in every second row of a larger tensor.
+    bool apart = false;
+};
+
+// A graph of one product, in ggml.
+class product_graph {
+  public:
+    explicit product_graph(const shape & s) : context_(ggml_init({ 1 << 20, nullptr, true })) {
+        weights_ = ggml_new_tensor_2d(context_.get(), s.type, s.elements, s.rows);
+        const int64_t n = s.columns[0] * (s.apart ? 2 : 1);
+        ggml_tensor * x = ggml_new_tensor_4d(context_.get(), GGML_TYPE_F32, s.elements, n, s.columns[1], s.columns[2]);
+        ggml_tensor * read = s.apart ? ggml_view_4d(context_.get(), x, s.elements, s.columns[0], s.columns[1],
+                                                    s.columns[2], 2 * x->nb[1], x->nb[2], x->nb[3], 0)
+                                     : x;
+        out_ = ggml_mul_mat(context_.get(), weights_, read);
+        graph_ = ggml_new_graph(context_.get());
+        ggml_build_forward_expand(graph_, out_);
+        buffer_.reset(ggml_backend_alloc_ctx_tensors(context_.get(), cpu()));
+
+        std::mt19937 random(7);
+        std::normal_distribution<float> draw(0, 1);
+        std::vector<float> values(size_t(s.rows * s.elements));
+        for (float & value : values) value = draw(random);
+        std::vector<char> blocks(ggml_nbytes(weights_));
+        ggml_quantize_chunk(s.type, values.data(), blocks.data(), 0, s.rows, s.elements, nullptr);
+        ggml_backend_tensor_set(weights_, blocks.data(), 0, blocks.size());
+        values.resize(size_t(ggml_nelements(x)));
+        for (float & value : values) value = draw(random);
+        ggml_backend_tensor_set(x, values.data(), 0, values.size() * sizeof(float));
+    }
+    std::vector<float> compute(int threads = 2) {
+        set_threads(threads);
+        CHECK_EQUAL(ggml_backend_graph_compute(cpu(), graph_), GGML_STATUS_SUCCESS);
+        std::vector<float> out(size_t(ggml_nelements(out_)));
+        ggml_backend_tensor_get(out_, out.data(), 0, out.size() * sizeof(float));
+        return out;
+    }
+    std::vector<ggml_backend_buffer_t> buffers() const { return { buffer_.get() }; }
+
+  private:
+    const ggml_context_ptr context_;
+    ggml_backend_buffer_ptr buffer_;
+    ggml_tensor * weights_ = nullptr;
+    ggml_tensor * out_ = nullptr;
+    ggml_cgraph * graph_ = nullptr;
+};
+
+bool same_bits(const std::vector<float> & a, const std::vector<float> & b) {
+    return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+// How far the two are apart, in shares of their size.
+double distance(const std::vector<float> & a, const std::vector<float> & b) {
+    double off = 0;
+    double size = 0;
+    for (size_t i = 0; i < a.size(); i++) {
+        off += (double(a[i]) - b[i]) * (double(a[i]) - b[i]);
+        size += double(b[i]) * b[i];
+    }
+    return std::sqrt(off / size);
+}
+
+bool have_kernels() {
+    cpu();
+    return cpu_products().available;
+}
+
+}  // namespace
+
+TEST("the state tells the leaf, or why there is none") {
+    cpu();
+    const auto & state = cpu_products();
+    CHECK(!state.leaf.empty());
+    CHECK_EQUAL(state.available, state.reason.empty());
+}
+
+TEST("products of a buffer that was named agree with ggml's own, in every type and shape") {
+    if (!have_kernels()) return;
+    for (const ggml_type type : { GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_IQ4_NL, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K,
+                                  GGML_TYPE_Q6_K, GGML_TYPE_Q3_K, GGML_TYPE_Q2_K, GGML_TYPE_IQ4_XS })
+        for (const shape & s : { shape{ type }, shape{ type, 65, 256, { 1, 1, 1 } }, shape{ type, 96, 512, { 40, 1, 1 } },
+                                 shape{ type, 64, 1024, { 3, 2, 2 } }, shape{ type, 64, 512, { 4, 3, 1 }, true } }) {
+            product_graph graph(s);
+            const auto own = graph.compute();
+            CHECK(take_products_of(graph.buffers()));
+            const auto ours = graph.compute();
+            CHECK(distance(ours, own) < 2e-3);
+            for (const int threads : { 1, 3 }) CHECK(same_bits(graph.compute(threads), ours));
+            leave_products_of(graph.buffers());
+            CHECK(same_bits(graph.compute(), own));
+        }
+}
+
+TEST("a column has the same bits in any batch, which ggml's own do not promise") {
+    if (!have_kernels()) return;
+    for (const ggml_type type : { GGML_TYPE_Q8_0, GGML_TYPE_Q4_K }) {
+        std::vector<float> alone;
+        for (const int64_t columns : { 1, 2, 5, 16, 33 }) {
+            product_graph graph({ type, 96, 512, { columns, 1, 1 } });
+            CHECK(take_products_of(graph.buffers()));
+            auto out = graph.compute();
+            leave_products_of(graph.buffers());
+            out.resize(96);
+            if (alone.empty()) alone = out;
+            CHECK(same_bits(out, alone));
+        }
+    }
+}
+
+TEST("a type without a kernel, and a buffer that was not named, stay ggml's") {
+    if (!have_kernels()) return;
+    product_graph other({ GGML_TYPE_Q5_1 });
+    const auto own = other.compute();
+    CHECK(take_products_of(other.buffers()));
+    CHECK(same_bits(other.compute(), own));
+    leave_products_of(other.buffers());
+
+    product_graph named({});
+    product_graph unnamed({});
+    const auto before = unnamed.compute();
+    CHECK(take_products_of(named.buffers()));
+    CHECK(same_bits(unnamed.compute(), before));
+    leave_products_of(named.buffers());
+}
+
+TEST("more buffers than there are places for are refused and change nothing") {
+    if (!have_kernels()) return;
+    std::vector<char> places(1000);
+    std::vector<ggml_backend_buffer_t> many;
+    for (char & place : places) many.push_back((ggml_backend_buffer_t) &place);
+    CHECK(!take_products_of(many));
+    product_graph graph({});
+    const auto own = graph.compute();
+    for (int i = 0; i < 2000; i++) {
+        CHECK(take_products_of(graph.buffers()));
+        leave_products_of(graph.buffers());
+    }
+    CHECK(same_bits(graph.compute(), own));
+}
