@@ -5,7 +5,7 @@
  *
  *     --small      models of a quarter of the size, shorter prompts
  *     --smoke      one short round of everything with the least models: shows that it runs, its figures mean nothing
- *     --only NAME  pair, quantisation, hybrid, batch, quality, kernels, sessions, server, host, demo, switch, translate, memory, prune or library; may be repeated
+ *     --only NAME  pair, quantisation, hybrid, batch, quality, kernels, sessions, server, host, remote, demo, switch, translate, memory, prune or library; may be repeated
  *     --llama-server  builds llama.cpp's server, which takes minutes, and compares the server with it
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
@@ -31,6 +31,7 @@ import type { Bench, Measurement } from "./measure/measurement.js";
 import { measureMemory } from "./measure/memory.js";
 import { measurePrune } from "./measure/pruning.js";
 import { measureQuality } from "./measure/quality.js";
+import { measureRemote } from "./measure/remote.js";
 import { measureServing } from "./measure/serving.js";
 import { measureSwitch } from "./measure/switching.js";
 import { measureTranslate } from "./measure/translating.js";
@@ -52,6 +53,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   sessions: measureLasting,
   server: measureServing,
   host: measureHosting,
+  remote: measureRemote,
   switch: measureSwitch,
   translate: measureTranslate,
   memory: measureMemory,

@@ -45,6 +45,9 @@ if(OVERFILL_LLAMA STREQUAL "source")
   set(BUILD_SHARED_LIBS OFF CACHE BOOL "" FORCE)
   set(GGML_NATIVE OFF CACHE BOOL "" FORCE)
   set(GGML_OPENMP OFF CACHE BOOL "" FORCE)
+  # Remote devices (native/rpc), over TCP alone.
+  set(GGML_RPC ON CACHE BOOL "" FORCE)
+  set(GGML_RPC_RDMA OFF CACHE BOOL "" FORCE)
   # The source is a release's, and calls itself so, as the version gate wants it.
   set(LLAMA_BUILD_IS_DEV OFF CACHE BOOL "" FORCE)
   set(LLAMA_BUILD_COMMON ON CACHE BOOL "" FORCE)

@@ -254,6 +254,7 @@ const otherNames: Readonly<Record<string, string>> = {
   batchSize: "--batch",
   layers: "--layer-map",
   maxPartBytes: "--max-part-size",
+  devices: "--remote",
 };
 
 /** The same, where a command has a word of its own for an option, or for one inside it. */

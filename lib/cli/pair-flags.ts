@@ -1,8 +1,9 @@
 /** Flags of the commands that answer with a pair, and what they mean to the API: which pair, where to compute, how to sample. */
 
 import type { Command, OptionValues } from "@commander-js/extra-typings";
-import type { DecodeOptions, ModelSource, OnePairOptions, PrefillSource } from "../engine/index.js";
+import type { DecodeOptions, ModelSource, OnePairOptions, PrefillSource, RemoteDevice } from "../engine/index.js";
 import { adapterFlags, decodeFileOf } from "./adapter-flags.js";
+import { UsageError } from "./exit.js";
 import {
   addFlags,
   appendLogitBias,
@@ -92,6 +93,12 @@ const addComputing = (command: Command) =>
     cacheFlags(
       computingFlags(command)
         .addOption(decodeGpuLayersFlag())
+        .option(
+          "--remote <url>",
+          "server whose devices the prefill model lies on, such as rpcs://HOST:50052; repeatable",
+          appendText,
+        )
+        .option("--remote-key <file>", "key of those servers (overfill rpc-key)")
         .option("--context <tokens>", "room for prompt and answer (default: as trained, at most 4096)", parseNumber)
         .option("--batch <tokens>", "prompt tokens read at once (default: 512)", parseNumber),
     ),
@@ -112,6 +119,13 @@ export const samplingFlags = <Args extends unknown[], Own extends OptionValues>(
 export const pairComputingFlags = <Args extends unknown[], Own extends OptionValues>(command: Command<Args, Own>) =>
   addFlags(command, addComputing);
 
+/** Servers with the key, which `rpcs:` ones need. */
+function toDevices({ remote, remoteKey }: PairFlags): readonly RemoteDevice[] | undefined {
+  if (remote === undefined && remoteKey !== undefined)
+    throw new UsageError("--remote-key is for servers that --remote names");
+  return remote?.map((url) => (remoteKey === undefined ? url : { url, key: remoteKey }));
+}
+
 /** Options of `loadPair`; with no model named, those of the demo pair. */
 export function toLoadOptions(
   flags: PairFlags,
@@ -125,6 +139,7 @@ export function toLoadOptions(
       gpuLayers: flags.gpuLayers,
       mmap: flags.mmap,
       adapters: flags.prefillAdapter,
+      devices: toDevices(flags),
     }),
     decode: decode === undefined ? undefined : toDecodeSource(decode, flags),
     contextSize: flags.context,

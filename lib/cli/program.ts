@@ -14,6 +14,8 @@ import { addInspectCommand } from "./commands/inspect/flags.js";
 import { addPadCommand } from "./commands/pad/flags.js";
 import { addPruneCommand } from "./commands/prune/flags.js";
 import { addQuantizeCommand } from "./commands/quantize/flags.js";
+import { addRpcKeyCommand } from "./commands/rpc-key/flags.js";
+import { addRpcServerCommand } from "./commands/rpc-server/flags.js";
 import { addRunCommand } from "./commands/run/flags.js";
 import { addServeCommand } from "./commands/serve/flags.js";
 import { describeFailure } from "./failure.js";
@@ -44,6 +46,10 @@ export function makeProgram(): Command {
   addRunCommand(program).action(async (flags) => (await import("./commands/run/run.js")).run(flags));
   addChatCommand(program).action(async (flags) => (await import("./commands/chat/run.js")).runChat(flags));
   addServeCommand(program).action(async (flags) => (await import("./commands/serve/run.js")).runServe(flags));
+  addRpcServerCommand(program).action(async (flags) =>
+    (await import("./commands/rpc-server/run.js")).runRpcServer(flags),
+  );
+  addRpcKeyCommand(program).action(async (flags) => (await import("./commands/rpc-key/run.js")).runRpcKey(flags));
   addInspectCommand(program).action(async (prefill, decode, flags) =>
     (await import("./commands/inspect/run.js")).inspectFiles(prefill, decode, flags),
   );

@@ -1,15 +1,16 @@
 /** Loads a pair, and looks at files without loading them. */
 
-import { runJob } from "../internal/abortable.js";
+import { abortable, runJob } from "../internal/abortable.js";
 import type { NativeModelOptions } from "../internal/binding-types.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { loadBinding } from "../internal/load-binding.js";
 import { loadBy } from "./load-by.js";
 import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides.js";
-import { openNativePair } from "./open-native-pair.js";
+import { linkRemote, openNativePair } from "./open-native-pair.js";
 import type { InspectOptions, LoadPairOptions } from "./options.js";
 import type { Pair } from "./pair.js";
+import { refuseRemote } from "./remote-validation.js";
 import type { PairInspection } from "./results.js";
 import { checkInspectOptions } from "./validation.js";
 import { checkPair, refuseNamedWriters } from "./writer-validation.js";
@@ -27,6 +28,8 @@ import { onlyWriter } from "./writers.js";
  * - ERR_TRANSLATOR_INVALID or ERR_TRANSLATOR_MISMATCH for a translator that is broken or made for other models;
  * - ERR_FILE_WRITE_FAILED for a `directory` of the prefix cache that cannot be made or written into;
  * - ERR_GPU_UNAVAILABLE for a device that was asked for by name; ERR_OUT_OF_MEMORY;
+ * - ERR_REMOTE_NEEDS_HOST for remote devices ({@link RemoteOptions.inProcess}); ERR_REMOTE_UNREACHABLE, ERR_REMOTE_TIMEOUT,
+ *   ERR_REMOTE_REFUSED, ERR_REMOTE_INCOMPATIBLE or ERR_REMOTE_KEY_INVALID for a server;
  * - the loader's codes (ERR_PLATFORM_PACKAGE_MISSING, ...) if the native part cannot be loaded;
  * - `signal.reason` when aborted.
  *
@@ -38,8 +41,21 @@ export async function loadPair(options: LoadPairOptions): Promise<Pair> {
 
 async function load(options: LoadPairOptions): Promise<Pair> {
   const asked = checkPair(options);
-  asked.checked.signal?.throwIfAborted();
-  return loadBy(openNativePair, asked, options.onProgress);
+  const { prefill, remote, signal } = asked.checked;
+  signal?.throwIfAborted();
+  refuseRemote(prefill, remote);
+  const linking = new AbortController();
+  const link = await abortable(
+    signal,
+    () => linking.abort(),
+    () => linkRemote(asked, linking.signal),
+  );
+  try {
+    return await loadBy((_, onProgress) => openNativePair(asked, onProgress, link), asked, options.onProgress);
+  } catch (error) {
+    await link?.close();
+    throw error;
+  }
 }
 
 /**

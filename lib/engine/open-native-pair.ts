@@ -4,8 +4,10 @@ import type { NativePair, NativePairInfo } from "../internal/binding-types.js";
 import { toPath } from "../internal/check-options.js";
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
+import type { RemoteLink } from "../remote/connect.js";
 import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides.js";
 import { toNativePrefixes } from "./prefix-memory.js";
+import { remoteAddresses } from "./remote-validation.js";
 import type { PairInfo } from "./results.js";
 import type { AskedPair } from "./writer-validation.js";
 
@@ -19,8 +21,47 @@ export interface OpenedPair {
   readonly loaded: Promise<LoadedPair>;
 }
 
+/**
+ * Leads to the servers that the prefill model is to lie on; undefined where it lies here, and then nothing of it is loaded.
+ * Rejects with the codes of RemoteError, and with ERR_ABORTED where `signal` comes.
+ */
+export async function linkRemote({ checked }: AskedPair, signal: AbortSignal): Promise<RemoteLink | undefined> {
+  if (checked.prefill.devices === undefined) return undefined;
+  const servers = remoteAddresses(checked.prefill, "options.prefill").map(({ key, ...address }, i) => ({
+    ...address,
+    keyFile: key === undefined ? undefined : toPath(key, `options.prefill.devices.${i}.key`),
+  }));
+  const { connectRemote } = await import("../remote/connect.js");
+  return connectRemote(servers, checked.remote ?? {}, signal);
+}
+
+/** The layers that go to the servers of a link. */
+function placeRemotely({ gpuLayers, split }: AskedPair["checked"]["prefill"], link: RemoteLink | undefined) {
+  if (!link) return {};
+  return {
+    gpuLayers: gpuLayers === undefined || gpuLayers === "all" ? -1 : gpuLayers,
+    remote: link.endpoints,
+    ...(split && { split: Float32Array.from(split) }),
+  };
+}
+
+/** Closes the link when the pair is freed: until then llama.cpp would end the process where it cannot talk to a server. */
+function closingLink(native: NativePair, link: RemoteLink | undefined): NativePair {
+  if (!link) return native;
+  const dispose = native.dispose.bind(native);
+  native.dispose = async () => {
+    await dispose();
+    await link.close();
+  };
+  return native;
+}
+
 /** Throws ERR_INVALID_ARGUMENT, and the loader's codes. */
-export function openNativePair({ checked, writers }: AskedPair, onProgress: (fraction: number) => void): OpenedPair {
+export function openNativePair(
+  { checked, writers }: AskedPair,
+  onProgress: (fraction: number) => void,
+  link?: RemoteLink,
+): OpenedPair {
   const prefillPath = toPath(checked.prefill.model, "options.prefill.model");
   for (const { source, parameter } of writers) toPath(source.model, `${parameter}.model`);
   const binding = loadBinding();
@@ -29,6 +70,7 @@ export function openNativePair({ checked, writers }: AskedPair, onProgress: (fra
     {
       prefill: {
         ...modelAt(prefillPath, checked.prefill),
+        ...placeRemotely(checked.prefill, link),
         adapters: toNativeAdapters("options.prefill", checked.prefill),
       },
       writers: writers.map((writer) => toNativeWriter(writer, modelAt)),
@@ -39,12 +81,14 @@ export function openNativePair({ checked, writers }: AskedPair, onProgress: (fra
       maxWaiting: checked.queue?.maxWaiting ?? 64,
       batchSize: checked.batchSize,
       prefillShare: checked.prefillShare,
-      ...toNativePrefixes(checked.prefixCache),
+      // What is kept here of what was read there would cross the network, as often as the handover does.
+      ...toNativePrefixes(checked.prefixCache ?? (link ? false : undefined)),
       threads,
       handover: checked.handover,
       implementation: checked.implementation,
     },
     onProgress,
   );
+  closingLink(native, link);
   return { native, loaded: native.loaded.then((info) => ({ ...info, gpu: gpu.kind })) };
 }

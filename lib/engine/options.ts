@@ -4,6 +4,7 @@ import type { GpuOption, KernelOption, ModelSource } from "../internal/model-sou
 import type { PoolOptions, QueueOptions } from "./place-options.js";
 import type { PrefixOptions } from "./prefix-options.js";
 import type { QualityOptions } from "./quality-options.js";
+import type { RemoteOptions, RemotePlace } from "./remote-options.js";
 import type { WriterOption } from "./writer-options.js";
 
 export type { GpuOption, KernelOption, ModelSource } from "../internal/model-source.js";
@@ -23,7 +24,7 @@ export interface AdapterSource {
 }
 
 /** The prefill model, with its adapters. */
-export interface PrefillSource extends ModelSource {
+export interface PrefillSource extends ModelSource, RemotePlace {
   /** At most 64, which add up; none may be named twice. @default none */
   readonly adapters?: readonly AdapterSource[] | undefined;
 }
@@ -142,6 +143,8 @@ export interface LoadPairOptions extends PoolOptions, PrefixOptions {
    * @default "auto"
    */
   readonly gpu?: GpuOption | undefined;
+  /** Of a prefill model with {@link RemotePlace.devices} on other machines. */
+  readonly remote?: RemoteOptions | undefined;
   /** Called while the models load. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
   /** Stops the load; the call then rejects with `signal.reason`. */

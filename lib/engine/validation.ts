@@ -50,6 +50,7 @@ import type { ForkOptions } from "./place-options.js";
 import { queueSchema } from "./place-validation.js";
 import { prefixCacheSchema } from "./prefix-validation.js";
 import { toNativeQuality, withoutRefreshes } from "./quality-validation.js";
+import { remotePlaceShape, remoteSchema } from "./remote-validation.js";
 import type { OnePairOptions } from "./writer-options.js";
 
 const cacheType = onFirstUse(() => z.oneOf(["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]));
@@ -110,7 +111,11 @@ const loadPairSchema = onFirstUse(() =>
   z.strictObject({
     prefill: inWords(
       "an object with a model",
-      z.strictObject({ ...modelSourceShape(), adapters: adapters() } satisfies SchemasOf<PrefillSource>),
+      z.strictObject({
+        ...modelSourceShape(),
+        ...remotePlaceShape(),
+        adapters: adapters(),
+      } satisfies SchemasOf<PrefillSource>),
     ),
     decode: z.optional(
       z.strictObject({
@@ -132,6 +137,7 @@ const loadPairSchema = onFirstUse(() =>
     handover: z.withDefault(z.oneOf(["auto", "share", "translate"]), "auto"),
     implementation: z.withDefault(z.oneOf(["auto", "cpu", "graph", "cuda", "metal"]), "auto"),
     gpu: z.withDefault(gpu(), "auto"),
+    remote: z.optional(remoteSchema()),
     onProgress: z.optional(callback<NonNullable<LoadPairOptions["onProgress"]>>()),
     signal: z.optional(signal()),
   } satisfies SchemasOf<OnePairOptions>),

@@ -3,6 +3,7 @@
 import { check, refusedArgument } from "../internal/check-options.js";
 import { isUrl } from "../internal/option-schemas.js";
 import type { LoadPairOptions } from "./options.js";
+import { remoteAddresses } from "./remote-validation.js";
 import { checkLoadPairOptions, writerSchema } from "./validation.js";
 import type { OnePairOptions } from "./writer-options.js";
 import { onlyWriter, prefillWriter } from "./writers.js";
@@ -65,6 +66,12 @@ export interface AskedPair {
 
 /** Throws ERR_INVALID_ARGUMENT. */
 export function checkPair(options: LoadPairOptions): AskedPair {
+  const asked = checkWriters(options);
+  remoteAddresses(asked.checked.prefill, "options.prefill");
+  return asked;
+}
+
+function checkWriters(options: LoadPairOptions): AskedPair {
   const decode: unknown = options?.decode;
   if (decode === prefillWriter)
     return { checked: checkLoadPairOptions({ ...options, decode: undefined }), writers: [] };

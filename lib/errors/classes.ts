@@ -137,6 +137,10 @@ export type InferenceError = ErrorOf<CodesOf<"InferenceError">>;
 export const HostError = classOf("HostError");
 export type HostError = ErrorOf<CodesOf<"HostError">>;
 
+/** Another machine's devices cannot be used: not there, not the right ones, or not with this key. */
+export const RemoteError = classOf("RemoteError");
+export type RemoteError = ErrorOf<CodesOf<"RemoteError">>;
+
 /** The native addon or llama.cpp's libraries cannot be loaded. The message says what to do about it. */
 export const BindingError = classOf("BindingError");
 export type BindingError = ErrorOf<CodesOf<"BindingError">>;
@@ -156,6 +160,7 @@ const classes: Readonly<Record<ErrorName, unknown>> = {
   QueueError,
   InferenceError,
   HostError,
+  RemoteError,
   BindingError,
 };
 

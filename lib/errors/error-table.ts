@@ -206,6 +206,27 @@ export const errorTable = {
     /** The call answers at once, which a pair in another process cannot. `instead` can be awaited. */
     ERR_HOST_ASYNC_ONLY: row<{ readonly method: string; readonly instead: string }>(),
   },
+  RemoteError: {
+    /** No connection to a server can be made, or one that was to be started cannot listen. */
+    ERR_REMOTE_UNREACHABLE: row<{ readonly address: string }>(),
+    /** A server did not answer in time: it is not there, hangs, or serves another client. */
+    ERR_REMOTE_TIMEOUT: row<{ readonly address: string; readonly timeoutMs: number }>(),
+    /** What answers is no server of ggml's RPC, one of another version, or one without devices. */
+    ERR_REMOTE_INCOMPATIBLE: row<{
+      readonly address: string;
+      /** Versions of the protocol. */
+      readonly expected?: string;
+      readonly actual?: string;
+    }>(),
+    /** No tunnel could be opened: the server has another key, or none. */
+    ERR_REMOTE_REFUSED: row<{ readonly address: string }>(),
+    /** The file is no key, or others than its owner may use it. */
+    ERR_REMOTE_KEY_INVALID: row<WithPath>(),
+    /** A pair with remote devices was to be loaded in the app's own process. */
+    ERR_REMOTE_NEEDS_HOST: row(),
+    /** A server went away or stopped answering while a pair used it. It is the `cause` of ERR_HOST_CRASHED. */
+    ERR_REMOTE_LOST: row(),
+  },
   BindingError: {
     /** No llama.cpp libraries exist for this operating system, processor or C library. */
     ERR_PLATFORM_UNSUPPORTED: row<{ readonly platform: string }>(),

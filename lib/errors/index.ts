@@ -14,6 +14,7 @@ export {
   PairError,
   PruneError,
   QueueError,
+  RemoteError,
   SavedSessionError,
   StageError,
   TrainingError,
@@ -32,4 +33,5 @@ export type StageErrorCode = CodesOf<"StageError">;
 export type QueueErrorCode = CodesOf<"QueueError">;
 export type InferenceErrorCode = CodesOf<"InferenceError">;
 export type HostErrorCode = CodesOf<"HostError">;
+export type RemoteErrorCode = CodesOf<"RemoteError">;
 export type BindingErrorCode = CodesOf<"BindingError">;

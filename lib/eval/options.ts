@@ -37,6 +37,7 @@ export type Loading = Omit<
   | "prefillShare"
   | "prefixCache"
   | "onProgress"
+  | "remote"
   | "signal"
 >;
 

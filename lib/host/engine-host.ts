@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { LoadedPair } from "../engine/open-native-pair.js";
 import type { AskedPair } from "../engine/writer-validation.js";
 import { createError } from "../errors/create-error.js";
-import type { OverfillError } from "../errors/index.js";
+import { type OverfillError, RemoteError } from "../errors/index.js";
 import type { ErrorDetails } from "../errors/types.js";
 import type { NativePairMetrics, NativeSessionStats } from "../internal/binding-types.js";
 import { HostLife } from "./host-life.js";
@@ -36,7 +36,17 @@ const endings: Readonly<Record<CrashDetails["reason"], (details: CrashDetails) =
 function crashOf(details: CrashDetails): OverfillError {
   const last = details.log.at(-1);
   const message = endings[details.reason](details);
-  return createError("ERR_HOST_CRASHED", last === undefined ? message : `${message}. Its last words: ${last}`, details);
+  const whole = last === undefined ? message : `${message}. Its last words: ${last}`;
+  return createError("ERR_HOST_CRASHED", whole, details, lostServer(details.log));
+}
+
+/** What llama.cpp, or the relay before it, says where a server goes away. It ends the process then. */
+const lostWords = /Remote RPC server crashed|the server owed an answer|Failed to connect to|RPC handshake failed/;
+
+function lostServer(log: readonly string[]): OverfillError | undefined {
+  const words = log.find((line) => lostWords.test(line));
+  const message = `a server whose devices the pair uses was lost: ${words}`;
+  return words === undefined ? undefined : createError("ERR_REMOTE_LOST", message, {});
 }
 
 const disposedPair = () => createError("ERR_DISPOSED", "the pair was disposed", {});
@@ -58,6 +68,8 @@ export class EngineHost {
   #isLoaded = false;
   /** Whether it ever was: a first load that crashes is not tried again. */
   #hasLoaded = false;
+  /** Why there is no life, where servers were not there for a new one. The next call tries again. */
+  #away: OverfillError | undefined;
   /** Nothing comes after. */
   #end: (() => OverfillError) | undefined;
   #disposal: Promise<void> | undefined;
@@ -100,7 +112,9 @@ export class EngineHost {
       if (this.#end) throw this.#end();
       const { life } = this;
       if (life) return life;
+      if (this.#away) this.#restart();
       await this.#begun;
+      if (this.#away) throw this.#away;
     }
   }
 
@@ -240,6 +254,7 @@ export class EngineHost {
 
   #restart(): void {
     this.#isLoaded = false;
+    this.#away = undefined;
     this.#nRestarts++;
     // Not before what waits has failed, which the crash calls for next.
     const begin = async () => {
@@ -253,10 +268,22 @@ export class EngineHost {
     this.#begun = begin().catch((error: OverfillError) => {
       // A crash has been dealt with; a model that cannot be loaded any more ends it all.
       if (error.code === "ERR_HOST_CRASHED") return;
+      if (RemoteError.isInstance(error)) {
+        this.#leave(error);
+        return;
+      }
       this.#end ??= () => error;
       clearInterval(this.#watch);
       this.#current?.launched.kill();
     });
+  }
+
+  /** Ends a life that could not begin for want of a server. */
+  #leave(error: OverfillError): void {
+    this.#away = error;
+    clearInterval(this.#watch);
+    this.#current?.life.finish(() => error);
+    this.#current?.launched.kill();
   }
 
   #startWatching(current: Life): void {

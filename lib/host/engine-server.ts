@@ -4,7 +4,7 @@
  */
 
 import { onLog } from "../engine/on-log.js";
-import { openNativePair } from "../engine/open-native-pair.js";
+import { linkRemote, openNativePair } from "../engine/open-native-pair.js";
 import { createError } from "../errors/create-error.js";
 import type { NativeAnswerParser, NativeChatRequest, NativePair } from "../internal/binding-types.js";
 import { loadBinding } from "../internal/load-binding.js";
@@ -23,6 +23,8 @@ const aliveMs = 250;
 export class EngineServer {
   readonly #channel: HostChannel<FromHost, ToHost>;
   #pair: NativePair | undefined;
+  /** Of what comes before the addon's own load. */
+  readonly #loadAbort = new AbortController();
   readonly #sessions = new Map<number, ServedSession>();
   /** Tickets of calls that may wait for a place, by their numbers. */
   readonly #tickets = new Map<number, number>();
@@ -102,7 +104,9 @@ export class EngineServer {
         this.#stopLog = onLog(({ level, text }) => this.#channel.send({ kind: "log", level, text }), {
           level: logLevel,
         });
-      const opened = openNativePair(asked, (fraction) => this.#channel.send({ kind: "loading", fraction }));
+      const link = await linkRemote(asked, this.#loadAbort.signal);
+      const onProgress = (fraction: number) => this.#channel.send({ kind: "loading", fraction });
+      const opened = openNativePair(asked, onProgress, link);
       this.#pair = opened.native;
       return opened.loaded;
     });
@@ -198,7 +202,10 @@ export class EngineServer {
       return;
     }
     const number = args[0] as number;
-    if (method === "abortLoad") this.#pair?.abortLoad();
+    if (method === "abortLoad") {
+      this.#loadAbort.abort();
+      this.#pair?.abortLoad();
+    }
     if (method === "forgetParser") this.#parsers.delete(number);
     if (method === "leaveQueue" && this.#tickets.get(number))
       this.#pair?.leaveQueue(this.#tickets.get(number) as number);

@@ -30,6 +30,9 @@ const forgottenPairs = new FinalizationRegistry<EngineHost>((host) => void host.
  * Tools, callbacks and streams run here. The native part is loaded in the host only. Dispose the pair to end its host;
  * a host whose app has gone ends by itself within a second.
  *
+ * A pair whose prefill model lies on other machines' devices ({@link RemotePlace.devices}) is loaded so: where a server is
+ * lost, the crash has ERR_REMOTE_LOST as its `cause`, and while it is away calls reject with the codes of RemoteError.
+ *
  * Rejects with what {@link loadPair} rejects with, and with ERR_HOST_CRASHED. Where the host crashes later, every call that
  * waits for it rejects with ERR_HOST_CRASHED; {@link HostOptions.restart} says how it goes on. After too many crashes all
  * calls reject with ERR_HOST_CRASH_LOOP.

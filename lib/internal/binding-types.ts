@@ -73,6 +73,16 @@ export interface NativeBinding {
   listenToLog(level: number, onLine: (level: NativeLogLevel, line: string) => void): NativeLog;
   /** Loads a GPU back end's library. False: no driver or no device. Throws ERR_GPU_UNAVAILABLE. */
   loadGpuBackend(path: string): boolean;
+  /**
+   * Serves this machine's devices on this thread until the process ends. Throws ERR_BINDING_LOAD_FAILED or
+   * ERR_REMOTE_UNREACHABLE where it cannot begin. `cacheDirectory`: "" for none.
+   */
+  serveRpc(options: {
+    readonly endpoint: string;
+    readonly cacheDirectory: string;
+    readonly threads: number;
+    readonly useGpu: boolean;
+  }): never;
   devices(): NativeDevice[];
   cpuFeatures(): string;
   /** Tries the kernels on the commonest types of weights, once in a process: a tenth of a second. */
@@ -135,6 +145,10 @@ export interface NativeModelOptions {
   readonly gpuLayers: number;
   readonly mmap: boolean;
   readonly kernels: boolean;
+  /** Servers whose devices the layers lie on, each an IPv4 address with a port that somebody has talked to. */
+  readonly remote?: readonly string[] | undefined;
+  /** Each device's share of the layers. */
+  readonly split?: Float32Array | undefined;
 }
 
 export interface NativeAdapterOptions {

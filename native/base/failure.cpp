@@ -42,6 +42,8 @@ const char * error_code_name(error_code code) {
     case error_code::llama_version_mismatch: return "ERR_LLAMA_VERSION_MISMATCH";
     case error_code::binding_load_failed: return "ERR_BINDING_LOAD_FAILED";
     case error_code::gpu_unavailable: return "ERR_GPU_UNAVAILABLE";
+    case error_code::remote_unreachable: return "ERR_REMOTE_UNREACHABLE";
+    case error_code::remote_incompatible: return "ERR_REMOTE_INCOMPATIBLE";
     case error_code::internal: return "ERR_INTERNAL";
     }
     return "ERR_INTERNAL";

@@ -48,6 +48,8 @@ enum class error_code {
     llama_version_mismatch,
     binding_load_failed,
     gpu_unavailable,
+    remote_unreachable,
+    remote_incompatible,
     internal,
 };
 

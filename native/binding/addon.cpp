@@ -18,6 +18,7 @@
 #include "parent_watch.h"
 #include "prune_wrapper.h"
 #include "quantize_wrapper.h"
+#include "rpc_backend.h"
 #include "version_gate.h"
 #include "wrappers.h"
 
@@ -41,6 +42,7 @@ static Napi::Value initialize(const Napi::CallbackInfo & info) {
     std::call_once(once, [] { llama_backend_init(); });
     load_cpu_backend(options.text("backendDirectory"));
     data.cuda_library = find_cuda_library(options.text("addonDirectory"));
+    set_rpc_directory(options.text("addonDirectory"));
     return info.Env().Undefined();
 }
 
@@ -56,6 +58,14 @@ static Napi::Value begin_parent_watch(const Napi::CallbackInfo & info) {
 
 static Napi::Value load_gpu(const Napi::CallbackInfo & info) {
     return Napi::Boolean::New(info.Env(), load_gpu_backend(info[0].As<Napi::String>().Utf8Value()));
+}
+
+// Blocks this thread for good: it is the process's only work.
+static Napi::Value serve_rpc(const Napi::CallbackInfo & info) {
+    const fields options(info[0]);
+    run_rpc_server(
+        { options.text("endpoint"), options.text("cacheDirectory"), options.size("threads"), options.flag("useGpu") });
+    return info.Env().Undefined();
 }
 
 static Napi::Value devices(const Napi::CallbackInfo & info) { return from_devices(info.Env(), list_devices()); }
@@ -134,6 +144,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     set_function<begin_parent_watch>(exports, "endWithParent");
     set_function<log_wrapper::listen>(exports, "listenToLog");
     set_function<load_gpu>(exports, "loadGpuBackend");
+    set_function<serve_rpc>(exports, "serveRpc");
     set_function<devices>(exports, "devices");
     set_function<try_kernels>(exports, "tryKernels");
     set_function<features>(exports, "cpuFeatures");

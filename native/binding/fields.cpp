@@ -94,7 +94,10 @@ std::vector<float> fields::reals(const char * name) const {
 model_options fields::model(const char * name) const {
     if (!has(name)) return {};
     const fields in = object(name);
-    return { in.text("path"), in.integer("gpuLayers"), in.flag("mmap"), in.flag("kernels") };
+    model_options out{ in.text("path"), in.integer("gpuLayers"), in.flag("mmap"), in.flag("kernels") };
+    if (in.has("remote")) out.remote = in.texts("remote");
+    if (in.has("split")) out.split = in.reals("split");
+    return out;
 }
 
 std::vector<adapter_options> fields::adapters(const char * model) const {

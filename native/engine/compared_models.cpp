@@ -59,7 +59,7 @@ class pair_load {
   private:
     // One file's weights are loaded once, unless they go to other devices the second time.
     static bool same_weights(const model_options & a, const model_options & b) {
-        return same_file(a.path, b.path) && a.n_gpu_layers == b.n_gpu_layers;
+        return same_file(a.path, b.path) && a.n_gpu_layers == b.n_gpu_layers && a.remote == b.remote;
     }
 
     // A missing file is found before the long load begins. The sizes weigh the progress of the loads.

@@ -5,6 +5,7 @@
 #include "llama_log.h"
 #include "model_file.h"
 #include "model_traits.h"
+#include "rpc_backend.h"
 
 #include <algorithm>
 #include <chrono>
@@ -17,12 +18,32 @@ void free_model::operator()(llama_model * model) const {
     llama_model_free(model);
 }
 
+static void check_split(size_t n_shares, size_t n_devices) {
+    if (n_shares == n_devices && n_devices <= llama_max_devices()) return;
+    throw failure(error_code::invalid_argument,
+                  "options.prefill.split: expected a share for each of the servers' " + std::to_string(n_devices) +
+                      " devices, got " + std::to_string(n_shares),
+                  { { "parameter", "options.prefill.split" }, { "actual", std::to_string(n_shares) } });
+}
+
 static llama_model * load_once(const model_options & options, load_depth depth,
                                const std::function<bool(float)> * on_progress) {
     llama_model_params params = llama_model_default_params();
     ggml_backend_dev_t none[] = { nullptr };
     params.n_gpu_layers = options.n_gpu_layers;
     if (options.n_gpu_layers == 0) params.devices = none;
+    std::vector<ggml_backend_dev_t> remote;
+    std::vector<float> split(llama_max_devices());
+    if (!options.remote.empty() && depth == load_depth::weights) {
+        remote = remote_devices(options.remote);
+        if (!options.split.empty()) {
+            check_split(options.split.size(), remote.size());
+            std::copy(options.split.begin(), options.split.end(), split.begin());
+            params.tensor_split = split.data();
+        }
+        remote.push_back(nullptr);
+        params.devices = remote.data();
+    }
     if (depth == load_depth::metadata) params.no_alloc = true;
     if (options.use_kernels && !options.writes && depth == load_depth::weights)
         params.use_extra_bufts = !cpu_products().replaces_repacking;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 namespace overfill {
 
@@ -24,6 +25,10 @@ struct model_options {
     // Whether it writes answers, a token at a time. llama.cpp's repacking of some types takes memory once more and is
     // the fastest for that; for a model that only reads, our kernels are faster without.
     bool writes = true;
+    // Servers whose devices the layers lie on, in place of this machine's GPUs, and each device's share of them: empty
+    // means by free memory.
+    std::vector<std::string> remote = {};
+    std::vector<float> split = {};
 };
 
 struct free_model {

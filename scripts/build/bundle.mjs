@@ -67,9 +67,13 @@ async function bundleRoom(name, entries, banner) {
         const target = resolve(resolveDir, path);
         if (kind === "entry-point" || !importer.startsWith(lib + sep) || target.startsWith(room + sep))
           return undefined;
-        // Neither is part of the library: the rooms share the subpath's file.
-        for (const shared of ["server", "host"])
-          if (target.startsWith(join(lib, shared) + sep)) return { path: `../${shared}/index.js`, external: true };
+        // The server is no part of the library: the command line shares the subpath's file.
+        if (target.startsWith(join(lib, "server") + sep)) return { path: "../server/index.js", external: true };
+        // Nor is the host, whose program is found from where its own code is.
+        if (name !== "host" && target.startsWith(join(lib, "host") + sep))
+          return { path: "../host/index.js", external: true };
+        // What `overfill rpc-server` shares with the way to it is in its own file, as in the relay's.
+        if (name === "cli" && target.startsWith(join(lib, "remote") + sep)) return undefined;
         imported.add(target.replace(/\.js$/, ".ts"));
         return { path: `../${library}.js`, external: true };
       });
@@ -107,11 +111,17 @@ async function bundleLibrary(modules) {
       }));
     },
   };
+  const ownFile = {
+    name: "own-file",
+    setup({ onResolve }) {
+      onResolve({ filter: /^\.\.\/remote\/connect\.js$/ }, ({ path }) => ({ path, external: true }));
+    },
+  };
   const { metafile } = await build({
     ...common,
     entryPoints: { index: join(lib, "index.ts"), [library]: "every-export" },
     chunkNames: `${libraryFolder}/[name]-[hash]`,
-    plugins: [every],
+    plugins: [every, ownFile],
   });
   return Object.keys(metafile.inputs);
 }
@@ -134,10 +144,13 @@ function licenceOf(folder) {
 // What an earlier build left.
 for (const file of readdirSync(dist, { recursive: true })) if (file.endsWith(".js")) rmSync(join(dist, file));
 const rooms = [
-  await bundleRoom("cli", ["main"], requireForCommonJs),
+  // The second is the program of the process that `overfill rpc-server` starts.
+  await bundleRoom("cli", ["main", "rpc-child"], requireForCommonJs),
   await bundleRoom("ai-sdk", ["index"]),
   // The second is the program of the process that the first one starts.
   await bundleRoom("host", ["index", "child"]),
+  // What the engine loads where a model lies on other machines, and the program of the thread that it starts.
+  await bundleRoom("remote", ["connect", "relay-worker"]),
   await bundleRoom("server", ["index"], requireForCommonJs),
 ];
 copyFileSync(join(lib, "server", "config.schema.json"), join(dist, "server", "config.schema.json"));

@@ -82,11 +82,18 @@ function hashOfSources(mode, version, { OVERFILL_SANITIZE, OVERFILL_CUDA }) {
   return hash.digest("hex");
 }
 
+/** ggml's RPC back end, which the addon loads from beside itself. A build from source has it linked in. */
+export function rpcLibrary(platform = process.platform) {
+  if (platform === "win32") return "overfill-ggml-rpc.dll";
+  return platform === "darwin" ? "liboverfill-ggml-rpc.dylib" : "liboverfill-ggml-rpc.so";
+}
+
 /** Whether `folder` holds an addon that was built of what is here now. */
 export function isCurrentAddon(folder) {
   const description = join(folder, "overfill.json");
   if (!existsSync(description) || !existsSync(join(folder, "overfill.node"))) return false;
   const { mode, version, definitions } = readConfiguration();
+  if (mode === "prebuilt" && !existsSync(join(folder, rpcLibrary()))) return false;
   const { sources } = readManifest(folder, "overfill.json");
   return definitions.OVERFILL_CUDA === "OFF" && sources === hashOfSources(mode, version, definitions);
 }
@@ -129,6 +136,10 @@ export function buildAddon(output = join(root, "build", "Release")) {
 
   mkdirSync(output, { recursive: true });
   place(join(tree, "Release", "overfill.node"), join(output, "overfill.node"));
+  if (mode === "prebuilt") {
+    build("overfill_ggml_rpc");
+    place(join(tree, rpcLibrary()), join(output, rpcLibrary()));
+  }
   if (definitions.OVERFILL_CUDA === "ON") {
     build("overfill_cuda");
     const library = process.platform === "win32" ? "overfill-cuda.dll" : "liboverfill-cuda.so";

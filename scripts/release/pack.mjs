@@ -11,6 +11,7 @@ import { spawnSync } from "node:child_process";
 import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { rpcLibrary } from "../build/native.mjs";
 import { fail, isProgram, readManifest, root } from "../build/package-root.mjs";
 import { platforms } from "./platforms.mjs";
 
@@ -53,7 +54,7 @@ function platformManifest(platform) {
     cpu: [cpu],
     // An addon with llama.cpp linked in fits the C library that it was built with.
     libc: libc && !isFromSource(platform) ? [libc] : undefined,
-    files: ["overfill.node", "overfill.json"],
+    files: ["overfill.node", "overfill.json", rpcLibrary(os)],
     preferUnplugged: true,
     // An addon with llama.cpp linked in needs no libraries.
     dependencies: isFromSource(platform) ? undefined : { [libraries]: libraryVersion },
@@ -108,6 +109,11 @@ export function packRelease({ output = join(root, "build", "release"), required 
     copyFileSync(addon, join(folder, "overfill.node"));
     const description = addon.replace(/node$/, "json");
     if (existsSync(description)) copyFileSync(description, join(folder, "overfill.json"));
+    // ggml's RPC back end, which an addon with llama.cpp linked in has in itself.
+    const [os] = platform.split("-");
+    const remote = join(addon, "..", rpcLibrary(os));
+    if (existsSync(remote)) copyFileSync(remote, join(folder, rpcLibrary(os)));
+    else if (!isFromSource(platform)) fail(`${remote} is missing beside ${addon}`);
     copyFileSync(join(root, "LICENSE"), join(folder, "LICENSE"));
     writeFileSync(
       join(folder, "README.md"),

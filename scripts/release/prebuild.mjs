@@ -5,9 +5,9 @@
  * node-gyp, empties build/).
  */
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { buildAddon, isCurrentAddon } from "../build/native.mjs";
+import { buildAddon, isCurrentAddon, rpcLibrary } from "../build/native.mjs";
 import { fail, root } from "../build/package-root.mjs";
 import { thisPlatform } from "./platforms.mjs";
 
@@ -15,14 +15,16 @@ const folder = join(root, "prebuilds", thisPlatform);
 const built = join(root, "build", "Release");
 if (isCurrentAddon(built)) {
   mkdirSync(folder, { recursive: true });
-  for (const name of ["overfill.node", "overfill.json"]) copyFileSync(join(built, name), join(folder, name));
+  const names = ["overfill.node", "overfill.json", rpcLibrary()].filter((name) => existsSync(join(built, name)));
+  for (const name of names) copyFileSync(join(built, name), join(folder, name));
 } else {
   buildAddon(folder);
 }
 if (process.platform !== "win32") {
-  const file = join(folder, "overfill.node");
   const flags = process.platform === "darwin" ? ["-Sx"] : ["--strip-all"];
-  const { status, stderr, error } = spawnSync("strip", [...flags, file], { encoding: "utf8" });
-  if (status !== 0) fail(`strip ${flags} ${file} failed: ${stderr ?? error}`);
+  for (const file of [join(folder, "overfill.node"), join(folder, rpcLibrary())].filter(existsSync)) {
+    const { status, stderr, error } = spawnSync("strip", [...flags, file], { encoding: "utf8" });
+    if (status !== 0) fail(`strip ${flags} ${file} failed: ${stderr ?? error}`);
+  }
 }
 console.log(`overfill: ${folder} holds the addon for ${thisPlatform}`);

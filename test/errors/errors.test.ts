@@ -40,6 +40,13 @@ const classes: Readonly<Record<OverfillErrorCode, errors.OverfillError["name"]>>
   ERR_HOST_CRASHED: "HostError",
   ERR_HOST_CRASH_LOOP: "HostError",
   ERR_HOST_ASYNC_ONLY: "HostError",
+  ERR_REMOTE_UNREACHABLE: "RemoteError",
+  ERR_REMOTE_TIMEOUT: "RemoteError",
+  ERR_REMOTE_INCOMPATIBLE: "RemoteError",
+  ERR_REMOTE_REFUSED: "RemoteError",
+  ERR_REMOTE_KEY_INVALID: "RemoteError",
+  ERR_REMOTE_NEEDS_HOST: "RemoteError",
+  ERR_REMOTE_LOST: "RemoteError",
   ERR_STAGE_ORDER: "StageError",
   ERR_SESSION_BUSY: "StageError",
   ERR_STREAM_CONSUMED: "StageError",
@@ -75,6 +82,7 @@ const classesWithCodes = {
   QueueError: errors.QueueError,
   InferenceError: errors.InferenceError,
   HostError: errors.HostError,
+  RemoteError: errors.RemoteError,
   BindingError: errors.BindingError,
 };
 

@@ -103,7 +103,7 @@ export async function checkInstalled(tarballs, whole) {
     console.log(`   ${megabytes} MB, ${loaded.length} modules, import in ${importCost(project).toFixed(0)} ms`);
     check(bytes <= maximumBytes, `${bytes} bytes are installed, more than ${maximumBytes}`);
     check(loaded.length <= maximumModules, `import "overfill" loads ${loaded.length} modules`);
-    for (const room of ["cli", "ai-sdk", "host", "server"])
+    for (const room of ["cli", "ai-sdk", "host", "server", "remote"])
       check(!loaded.some((url) => url.includes(`/dist/${room}/`)), `${room} loads with the package`);
     const [, told, count] =
       /about (\d+) MB in (\w+) packages/.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
@@ -142,6 +142,29 @@ export async function checkInstalled(tarballs, whole) {
       console.log(JSON.stringify(tokens.length));
       await pair.dispose();`;
     check(evaluate(project, text) === 8, "the host wrote something else than 8 tokens");
+  });
+
+  await step("lends its devices by `overfill rpc-server`, and reads a prompt on them through the tunnel", () => {
+    const text = `import { spawn, spawnSync } from "node:child_process";
+      import { on } from "node:events";
+      import { demoPair, demoPrompt } from "overfill";
+      import { loadPairInHost } from "overfill/host";
+      const command = "node_modules/overfill/dist/cli/main.js";
+      spawnSync(process.execPath, [command, "rpc-key", "-o", "packed.key"]);
+      const args = [command, "rpc-server", "--listen", "127.0.0.1:0", "--key", "packed.key", "--gpu", "off"];
+      const server = spawn(process.execPath, args, { stdio: ["ignore", "ignore", "pipe"] });
+      let told = "";
+      for await (const [data] of on(server.stderr, "data", { close: ["end"] })) if (/rpcs:/.test((told += data))) break;
+      const [url] = /rpcs:[^ ]+/.exec(told) ?? [];
+      const prefill = { ...demoPair.prefill, devices: [{ url, key: "packed.key" }] };
+      const pair = await loadPairInHost({ ...demoPair, prefill, gpu: false });
+      const session = await pair.createSession();
+      const { text } = await session.generate(demoPrompt, { temperature: 0 });
+      await pair.dispose();
+      server.kill();
+      console.log(JSON.stringify(text));`;
+    const answer = evaluate(project, text);
+    check(answer?.startsWith(" 3 gray lamps"), `got ${answer}`);
   });
 
   await step("imports overfill/server, which needs nothing else installed, and is asked over HTTP", () => {

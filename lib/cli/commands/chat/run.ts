@@ -1,10 +1,11 @@
 /** What `overfill chat` does: looks at what can be refused without a model, starts the servers, loads the pair, converses. */
 
 import { checkChatOptions, checkSendOptions } from "../../../chat/validation.js";
-import { demoPair, loadPair } from "../../../engine/index.js";
+import { demoPair } from "../../../engine/index.js";
 import { toChatOptions } from "../../chat-flags.js";
 import { readTemplate } from "../../chat-template.js";
 import { UsageError } from "../../exit.js";
+import { openPair } from "../../open-pair.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
@@ -34,7 +35,7 @@ export async function runChat(flags: ChatCommandFlags): Promise<void> {
     checkSendOptions(send);
     await using servers = await ToolServers.open(flags.toolServer ?? [], signal);
     progress.update("loading", 0, 1);
-    await using pair = await loadPair({
+    await using pair = await openPair({
       ...toLoadOptions(flags, demoPair),
       signal,
       onProgress: ({ fraction }) => progress.update("loading", fraction, 1),

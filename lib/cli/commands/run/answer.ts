@@ -1,6 +1,7 @@
 /** One answer from a pair: the three stages one after the other, the text on stdout as it comes. */
 
-import { type DecodeOptions, type DecodeResult, loadPair, type OnePairOptions } from "../../../engine/index.js";
+import type { DecodeOptions, DecodeResult, OnePairOptions } from "../../../engine/index.js";
+import { openPair } from "../../open-pair.js";
 import type { Progress } from "../../progress.js";
 import { type StageResults, stageSummary } from "../../stage-summary.js";
 import { isOneOutput, styleOf, write } from "../../terminal.js";
@@ -31,7 +32,7 @@ export async function answer(options: AnswerOptions): Promise<void> {
   signal.addEventListener("abort", tidy);
   try {
     progress.update("loading", 0, 1);
-    await using pair = await loadPair({
+    await using pair = await openPair({
       ...load,
       signal,
       onProgress: ({ fraction }) => progress.update("loading", fraction, 1),

@@ -1,8 +1,8 @@
 /** One answer of a chat: the prompt as a message of the user, the text on stdout as it comes, or JSON once it is whole. */
 
 import type { ChatAnswer, ChatOptions, SendOptions } from "../../../chat/index.js";
-import { loadPair } from "../../../engine/index.js";
 import { exitCodes, QuietExit } from "../../exit.js";
+import { openPair } from "../../open-pair.js";
 import { describeEnding } from "../../stage-summary.js";
 import { write } from "../../terminal.js";
 import { Transcript } from "../../transcript.js";
@@ -26,7 +26,7 @@ export async function answerChat(options: ChatAnswerOptions): Promise<void> {
   signal.addEventListener("abort", tidy);
   try {
     progress.update("loading", 0, 1);
-    await using pair = await loadPair({
+    await using pair = await openPair({
       ...load,
       signal,
       onProgress: ({ fraction }) => progress.update("loading", fraction, 1),

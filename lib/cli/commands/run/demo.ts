@@ -3,13 +3,8 @@
  * beside it stands what the decode model answers when it has to read the story itself. Then the same for other questions.
  */
 
-import {
-  type DecodeOptions,
-  demoQuestions,
-  type GenerateResult,
-  loadPair,
-  type OnePairOptions,
-} from "../../../engine/index.js";
+import { type DecodeOptions, demoQuestions, type GenerateResult, type OnePairOptions } from "../../../engine/index.js";
+import { openPair } from "../../open-pair.js";
 import { write } from "../../terminal.js";
 import { toJson, visible } from "../../visible.js";
 import { filesOf } from "./answer.js";
@@ -44,7 +39,7 @@ export async function runDemo({ load, decode, signal, json }: DemoOptions): Prom
 }
 
 async function answerAll(load: OnePairOptions, options: DecodeOptions): Promise<Outcome> {
-  await using pair = await loadPair(load);
+  await using pair = await openPair(load);
   const ask = async (prompt: string) => {
     await using session = await pair.createSession();
     // Awaited here: the session goes away with this block.

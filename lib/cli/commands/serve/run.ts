@@ -1,7 +1,7 @@
 /** What `overfill serve` does: finds out what to serve, loads it, listens, and stops when it is told to. */
 
 import { basename } from "node:path";
-import { demoPair, type LoadPairOptions, loadPair, type Pair } from "../../../engine/index.js";
+import { demoPair, type LoadPairOptions, type Pair } from "../../../engine/index.js";
 import {
   checkServeOptions,
   type RunningServer,
@@ -13,6 +13,7 @@ import {
 import { readTemplate } from "../../chat-template.js";
 import { UsageError } from "../../exit.js";
 import { flagOfParameter, given } from "../../flags.js";
+import { openPair } from "../../open-pair.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
@@ -88,7 +89,7 @@ async function loaded(options: LoadPairOptions, flags: ServeFlags, signal: Abort
   signal.addEventListener("abort", () => progress.stop());
   try {
     progress.update("loading", 0, 1);
-    const load = flags.hostProcess ? (await import("../../../host/index.js")).loadPairInHost : loadPair;
+    const load = flags.hostProcess ? (await import("../../../host/index.js")).loadPairInHost : openPair;
     return await load({ ...options, signal, onProgress: ({ fraction }) => progress.update("loading", fraction, 1) });
   } finally {
     progress.stop();

@@ -1,0 +1,10 @@
+/** Loads a command's pair: here, or in a process of its own where its prefill model lies on another machine. */
+
+import { type LoadPairOptions, loadPair, type Pair } from "../engine/index.js";
+
+/** Rejects with what `loadPair` and `loadPairInHost` reject with. */
+export async function openPair(options: LoadPairOptions): Promise<Pair> {
+  if (options.prefill.devices === undefined) return loadPair(options);
+  const { loadPairInHost } = await import("../host/index.js");
+  return loadPairInHost(options);
+}

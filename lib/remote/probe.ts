@@ -1,0 +1,113 @@
+/**
+ * Opens connections to a server, and asks it within a time limit whether it is one: llama.cpp, which asks next, ends the
+ * process where it is not.
+ */
+
+import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import type { Key } from "./key.js";
+import { clientTunnel } from "./tunnel.js";
+import {
+  deviceCountAnswerBytes,
+  deviceCountRequest,
+  devicesOf,
+  helloAnswerBytes,
+  helloRequest,
+  protocolVersion,
+  versionOf,
+} from "./wire.js";
+
+export interface Server {
+  readonly host: string;
+  readonly port: number;
+  /** Without one the connection is plain. */
+  readonly key?: Key | undefined;
+}
+
+/** What is wrong with a server, as plain data that crosses threads; the code's last word. */
+export interface ServerFault {
+  readonly code: "UNREACHABLE" | "TIMEOUT" | "INCOMPATIBLE" | "REFUSED";
+  readonly reason: string;
+  /** The version that it speaks, where it speaks another. */
+  readonly actual?: string | undefined;
+}
+
+/** After such a silence the system asks whether the other side is still there, in milliseconds. */
+const keepAliveMs = 10_000;
+
+/** Calls `onOpen` when bytes can be sent. */
+export function connectTo({ host, port, key }: Server, onOpen: () => void): Socket {
+  if (key === undefined)
+    return connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveMs }, onOpen);
+  const socket = connectTls({ host, port, ...clientTunnel(key) }, onOpen);
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, keepAliveMs);
+  return socket;
+}
+
+/** Takes a server's end of a handshake for what it says of the key. */
+function faultOf(error: Error & { readonly code?: string }, server: Server): ServerFault {
+  const { code = "" } = error;
+  // With another key the server ends the handshake by an alert, and a server without TLS sends none of its words.
+  if (server.key !== undefined && (code.startsWith("ERR_SSL") || code === "EPROTO" || code === "ECONNRESET"))
+    return { code: "REFUSED", reason: `the tunnel could not be opened, as with another key: ${error.message.trim()}` };
+  return { code: "UNREACHABLE", reason: error.message };
+}
+
+/** How many devices the server has. Rejects with a {@link ServerFault}. */
+export function probe(server: Server, timeoutMs: number): Promise<number> {
+  return new Promise((resolve, reject: (fault: ServerFault) => void) => {
+    let isOpen = false;
+    let received = Buffer.alloc(0);
+    let isGreeted = false;
+    const socket = connectTo(server, () => {
+      isOpen = true;
+      socket.write(helloRequest());
+    });
+    const end = (settle: () => void) => {
+      clearTimeout(late);
+      socket.destroy();
+      settle();
+    };
+    const fail = (fault: ServerFault) => end(() => reject(fault));
+    const late = setTimeout(() => {
+      const reason = isOpen
+        ? "it takes connections but does not answer; another client may be using it"
+        : "no connection was made";
+      fail({ code: "TIMEOUT", reason });
+    }, timeoutMs);
+    socket.on("error", (error) => fail(faultOf(error, server)));
+    socket.on("close", () => {
+      if (isOpen)
+        fail({
+          code: "INCOMPATIBLE",
+          reason: "it ended the connection at the greeting, as a server of another version does",
+        });
+      else fail(faultOf(new Error("the connection was closed"), server));
+    });
+    socket.on("data", (piece) => {
+      received = Buffer.concat([received, piece]);
+      if (!isGreeted) {
+        if (received.length < 8) return;
+        if (received.readBigUInt64LE(0) !== BigInt(helloAnswerBytes - 8))
+          return fail({ code: "INCOMPATIBLE", reason: "what it answers is not ggml's RPC" });
+        if (received.length < helloAnswerBytes) return;
+        const actual = versionOf(received);
+        if (actual !== protocolVersion)
+          return fail({
+            code: "INCOMPATIBLE",
+            reason: `it speaks version ${actual} of ggml's RPC, and llama.cpp here version ${protocolVersion}`,
+            actual,
+          });
+        isGreeted = true;
+        received = received.subarray(helloAnswerBytes);
+        socket.write(deviceCountRequest());
+      }
+      if (received.length < deviceCountAnswerBytes) return;
+      const devices = devicesOf(received);
+      if (devices === undefined || devices === 0 || devices > 64)
+        return fail({ code: "INCOMPATIBLE", reason: `it has ${devices ?? "no number of"} devices` });
+      end(() => resolve(devices));
+    });
+  });
+}

@@ -1,0 +1,35 @@
+/** The example of docs/remote.md answers, and its commands are such. */
+
+import test from "ava";
+import { demoPair, demoPrompt, loadPair } from "../../lib/index.js";
+import { runCommand } from "../cli/command-process.js";
+import { quiet } from "../engine/fixtures.js";
+import { lend } from "../remote/fixtures.js";
+import { readPage, runProgram } from "../support/page-program.js";
+import { withTempDir } from "../support/temp-dir.js";
+
+const page = readPage("docs/remote.md");
+
+test("the program reads on the server that it names", async (t) => {
+  const [program = "", ...others] = page.programs;
+  t.is(others.length, 0);
+  const { url } = await lend(t);
+  const { stdout } = await runProgram(withTempDir(t), program.replace("rpc://127.0.0.1:50052", url));
+  await using pair = await loadPair({ ...demoPair, ...quiet });
+  await using session = await pair.createSession();
+  const { text } = await session.generate(demoPrompt, { temperature: 0 });
+  t.is(stdout, `translate ${text}\n`);
+});
+
+test("the commands and flags that it names are there", async (t) => {
+  for (const [command, flags] of [
+    ["rpc-server", ["--listen", "--key", "--insecure-listen", "--cache"]],
+    ["rpc-key", ["--out"]],
+    ["run", ["--remote", "--remote-key"]],
+    ["chat", ["--remote", "--remote-key"]],
+    ["serve", ["--remote", "--remote-key"]],
+  ] as const) {
+    const { stdout } = await runCommand([command, "--help"]);
+    for (const flag of flags) t.true(stdout.includes(`${flag} `), `${command} ${flag}`);
+  }
+});

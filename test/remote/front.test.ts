@@ -1,0 +1,193 @@
+/** Who reaches a server with a key, and who does not: nothing is served to them, and nothing ends by them. */
+
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
+import test, { type ExecutionContext } from "ava";
+import type { Key } from "../../lib/remote/key.js";
+import { probe } from "../../lib/remote/probe.js";
+import { clientTunnel } from "../../lib/remote/tunnel.js";
+import { helloRequest } from "../../lib/remote/wire.js";
+import { fakeServer, type LentDevices, lend, newKey } from "./fixtures.js";
+
+const isServed = async (t: ExecutionContext, { port }: LentDevices, key?: Key) =>
+  t.is(await probe({ host: "127.0.0.1", port, key }, 20_000), 1);
+
+/** Resolves when the server has closed it, with what came before. */
+async function closed(socket: Socket): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  socket.on("error", () => {});
+  socket.on("data", (piece) => pieces.push(piece));
+  await new Promise<void>((resolve) => {
+    if (socket.closed) resolve();
+    else socket.once("close", () => resolve());
+  });
+  return Buffer.concat(pieces);
+}
+
+const plain = (port: number) => connect({ host: "127.0.0.1", port });
+
+test("who has the key is served", async (t) => {
+  const { key } = newKey(t);
+  await isServed(t, await lend(t, { key }), key);
+});
+
+test("who has no key, or another one, is not", async (t) => {
+  const { key } = newKey(t);
+  const lent = await lend(t, { key });
+  const server = { host: "127.0.0.1", port: lent.port };
+  t.like(await t.throwsAsync(Promise.reject(await probe(server, 5000).catch((fault) => fault)), { any: true }), {
+    code: "INCOMPATIBLE",
+  });
+  const others: readonly Key[] = [
+    newKey(t).key,
+    { name: key.name, secret: randomBytes(32) },
+    { name: newKey(t).key.name, secret: key.secret },
+    { name: `${key.name}0`, secret: key.secret },
+  ];
+  for (const other of others) {
+    const fault = await probe({ ...server, key: other }, 5000).catch((error) => error);
+    t.is(fault.code, "REFUSED", JSON.stringify(fault));
+  }
+  t.deepEqual(
+    lent.events.filter(({ kind }) => kind !== "refused"),
+    [],
+  );
+  await isServed(t, lent, key);
+});
+
+test("a tunnel of another kind of TLS is not opened", async (t) => {
+  const { key } = newKey(t);
+  const lent = await lend(t, { key });
+  for (const settings of [
+    { rejectUnauthorized: false },
+    { ...clientTunnel(key), ciphers: "PSK-AES256-GCM-SHA384" },
+    { ...clientTunnel(key), minVersion: "TLSv1.3", maxVersion: "TLSv1.3" } as const,
+  ]) {
+    const socket = connectTls({ host: "127.0.0.1", port: lent.port, ...settings });
+    t.is((await closed(socket)).length, 0);
+  }
+  await isServed(t, lent, key);
+});
+
+test("random bytes, a greeting without a tunnel, and half a handshake serve nobody", async (t) => {
+  const { key } = newKey(t);
+  const lent = await lend(t, { key, greetingMs: 500 });
+  const words = [
+    randomBytes(10_000),
+    helloRequest(),
+    Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3]),
+    Buffer.alloc(0),
+  ];
+  const sockets = words.map((bytes) => {
+    const socket = plain(lent.port);
+    socket.write(bytes);
+    return closed(socket);
+  });
+  for (const answer of await Promise.all(sockets)) t.true(answer.length < 20);
+  await isServed(t, lent, key);
+});
+
+test("what was recorded opens nothing a second time", async (t) => {
+  const { key } = newKey(t);
+  const lent = await lend(t, { key, greetingMs: 2000 });
+  const recorded: Buffer[] = [];
+  const between = await fakeServer(t, (socket) => {
+    const on = plain(lent.port);
+    on.on("error", () => {});
+    socket.on("data", (piece) => {
+      recorded.push(piece);
+      on.write(piece);
+    });
+    on.pipe(socket);
+    socket.once("close", () => on.destroy());
+  });
+  t.is(await probe({ host: "127.0.0.1", port: between, key }, 5000), 1);
+  const before = lent.events.filter(({ kind }) => kind === "client").length;
+  const again = plain(lent.port);
+  again.write(Buffer.concat(recorded));
+  await closed(again);
+  t.is(lent.events.filter(({ kind }) => kind === "client").length, before);
+});
+
+test("a stream that is cut or changed on the way ends its connection alone", async (t) => {
+  const { key } = newKey(t);
+  const lent = await lend(t, { key, greetingMs: 2000 });
+  for (const change of ["cut", "flip"] as const) {
+    let seen = 0;
+    const between = await fakeServer(t, (socket) => {
+      const on = plain(lent.port);
+      on.on("error", () => {});
+      socket.on("data", (piece) => {
+        seen++;
+        // The handshake passes: it is the third piece that holds the greeting.
+        if (seen < 3) on.write(piece);
+        else if (change === "cut") on.end(piece.subarray(0, piece.length - 5));
+        else on.write(piece.map((byte, i) => (i === piece.length - 1 ? byte ^ 1 : byte)));
+      });
+      on.pipe(socket);
+      on.once("close", () => socket.destroy());
+    });
+    const fault = await probe({ host: "127.0.0.1", port: between, key }, 5000).catch((error) => error);
+    t.is(typeof fault?.code, "string");
+  }
+  await isServed(t, lent, key);
+});
+
+test("hundreds of connections without a key shut nobody out for longer than a greeting", async (t) => {
+  const { key } = newKey(t);
+  const lent = await lend(t, { key, greetingMs: 1000 });
+  const many = Array.from({ length: 300 }, () => closed(plain(lent.port)));
+  for (const answer of await Promise.all(many)) t.true(answer.length < 20);
+  await isServed(t, lent, key);
+});
+
+test("a client that says nothing makes room for the next", async (t) => {
+  const lent = await lend(t, { greetingMs: 300 });
+  const silent = plain(lent.port);
+  const ended = closed(silent);
+  await isServed(t, lent);
+  await ended;
+});
+
+test("one client is served at a time, and the next when it has gone", async (t) => {
+  const lent = await lend(t);
+  const first = plain(lent.port);
+  first.write(helloRequest());
+  await once(first, "data");
+  const fault = await probe({ host: "127.0.0.1", port: lent.port }, 300).catch((error) => error);
+  t.is(fault.code, "TIMEOUT");
+  const next = isServed(t, lent);
+  first.destroy();
+  await next;
+});
+
+test("nonsense behind a good greeting ends at most the process that serves, and another follows", async (t) => {
+  const lent = await lend(t);
+  for (const words of [
+    Buffer.from([200]),
+    Buffer.concat([Buffer.from([10]), Buffer.alloc(8, 255)]),
+    randomBytes(5000),
+  ]) {
+    const socket = plain(lent.port);
+    socket.write(Buffer.concat([helloRequest(), words]));
+    const ended = closed(socket);
+    socket.end();
+    await ended;
+  }
+  await t.notThrowsAsync(probeUntilServed(lent));
+  lent.crash();
+  await t.notThrowsAsync(probeUntilServed(lent));
+});
+
+/** The process that follows takes a moment to start, in which connections wait or are ended. */
+async function probeUntilServed({ port }: LentDevices): Promise<number> {
+  while (true) {
+    try {
+      return await probe({ host: "127.0.0.1", port }, 20_000);
+    } catch (fault) {
+      if ((fault as { readonly code?: string }).code === "TIMEOUT") throw fault;
+    }
+  }
+}
