@@ -1,10 +1,11 @@
-/** The process of {@link measureKernels}: one model with the package's kernels and with ggml's, in turn. */
+/** The process of {@link measureKernels}: a pair with the package's kernels and with ggml's, in turn. */
 
 import { loadPair, type Pair, type Session } from "../../lib/index.js";
 import { serve } from "../child-process.js";
 
 export interface KernelsRequest {
-  readonly model: string;
+  readonly prefill: string;
+  readonly decode: string;
   readonly threads: number;
   readonly rounds: number;
   /** Prompts to read, by tokens. */
@@ -12,15 +13,16 @@ export interface KernelsRequest {
   /** Tokens of one session that are read at once. */
   readonly reads: readonly number[];
   /** Tokens of an answer. */
-  readonly decode: number;
+  readonly answer: number;
   readonly tokens: readonly number[];
 }
 
-/** Milliseconds by round: of each prompt, of each read, and of a token of an answer. */
+/** Milliseconds by round: of each prompt, of each read, and of a token that the decode and the prefill model write. */
 export interface KernelTimes {
   readonly prompts: readonly (readonly number[])[];
   readonly reads: readonly (readonly number[])[];
   readonly decode: readonly number[];
+  readonly alone: readonly number[];
 }
 
 export interface KernelsTiming {
@@ -40,10 +42,11 @@ serve<KernelsRequest, KernelsTiming>(async (request) => {
   return { instructions, reason, ours: contestants[0].times, ggml: contestants[1].times };
 });
 
-async function open({ model, threads, prompts, decode }: KernelsRequest, kernels: "auto" | false) {
+async function open({ prefill, decode, threads, prompts, answer }: KernelsRequest, kernels: "auto" | false) {
   const pair = await loadPair({
-    prefill: { model },
-    contextSize: Math.max(...prompts) + decode + 64,
+    prefill: { model: prefill },
+    decode: { model: decode },
+    contextSize: Math.max(...prompts) + answer + 64,
     threads,
     gpu: false,
     prefixCache: false,
@@ -54,7 +57,12 @@ async function open({ model, threads, prompts, decode }: KernelsRequest, kernels
 }
 
 class Contestant {
-  readonly times = { prompts: [] as number[][], reads: [] as number[][], decode: [] as number[] };
+  readonly times = {
+    prompts: [] as number[][],
+    reads: [] as number[][],
+    decode: [] as number[],
+    alone: [] as number[],
+  };
 
   constructor(
     readonly pair: Pair,
@@ -62,7 +70,7 @@ class Contestant {
   ) {}
 
   /** The first round is for graphs that are made. */
-  async run({ prompts, reads, decode, tokens }: KernelsRequest, keep: boolean): Promise<void> {
+  async run({ prompts, reads, answer, tokens }: KernelsRequest, keep: boolean): Promise<void> {
     const { session, times } = this;
     const note = (lists: number[][], i: number, ms: number) => {
       lists[i] ??= [];
@@ -81,9 +89,15 @@ class Contestant {
     }
     await session.prefill(tokens.slice(0, 1));
     await session.switch();
-    const stream = session.decode({ temperature: 0, maxTokens: decode, ignoreEos: true });
-    for await (const _ of stream);
-    const { ms, tokens: written } = await stream.result;
-    if (keep) times.decode.push(ms / (written - 1));
+    for (const [writer, list] of [
+      ["decode", times.decode],
+      ["prefill", times.alone],
+    ] as const) {
+      const stream = session.decode({ writer, temperature: 0, maxTokens: answer, ignoreEos: true });
+      for await (const _ of stream);
+      const { ms, tokens: written } = await stream.result;
+      if (keep) list.push(ms / (written - 1));
+      await session.truncate(short + 1);
+    }
   }
 }
