@@ -5,7 +5,7 @@
  *
  *     --small      models of a quarter of the size, shorter prompts
  *     --smoke      one short round of everything with the least models: shows that it runs, its figures mean nothing
- *     --only NAME  pair, quantisation, hybrid, batch, quality, sessions, server, host, remote, demo, switch, translate, memory, prune or library; may be repeated
+ *     --only NAME  pair, quantisation, hybrid, batch, quality, kernels, sessions, server, host, remote, demo, switch, translate, memory, prune or library; may be repeated
  *     --llama-server  builds llama.cpp's server, which takes minutes, and compares the server with it
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
@@ -24,6 +24,7 @@ import { disturbedMeasurements, tellOfDisturbance, tolerateDisturbance } from ".
 import { measureBatch } from "./measure/batching.js";
 import { measureDemo, measureHybrid, measurePair, measureQuantisation } from "./measure/decoding.js";
 import { measureHosting } from "./measure/hosting.js";
+import { measureKernels } from "./measure/kernels.js";
 import { measureLasting } from "./measure/lasting.js";
 import { measureLibrary } from "./measure/library.js";
 import type { Bench, Measurement } from "./measure/measurement.js";
@@ -48,6 +49,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   hybrid: measureHybrid,
   batch: measureBatch,
   quality: measureQuality,
+  kernels: measureKernels,
   sessions: measureLasting,
   server: measureServing,
   host: measureHosting,
@@ -105,6 +107,12 @@ async function main(): Promise<void> {
     // Only some measurements need it, and building it takes a minute or more.
     get nativeLoop() {
       return native("native-loop");
+    },
+    get nativeLimits() {
+      return native("native-limits");
+    },
+    get speculativeLoop() {
+      return native("speculative");
     },
     get llamaServer() {
       return withLlamaServer ? native("llama-server") : undefined;

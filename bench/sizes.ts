@@ -21,7 +21,15 @@ export interface BenchSize {
     readonly chat: { readonly turnTokens: number; readonly answerTokens: number };
   };
   /** Prompt and answer of a race between qualities, and the acceptances that are tried. */
-  readonly quality: { readonly prompt: number; readonly decode: number; readonly acceptances: readonly number[] };
+  readonly quality: {
+    readonly prompt: number;
+    readonly decode: number;
+    readonly acceptances: readonly number[];
+    /** Of the drafts of llama.cpp's own loop, ascending: it gets the one that is best for it. */
+    readonly draftLengths: readonly number[];
+  };
+  /** Prompts, ascending, and answer with the package's kernels and ggml's. */
+  readonly kernels: { readonly prompts: readonly number[]; readonly decode: number };
   /** Starts of a fresh process. */
   readonly starts: number;
   /** Tokens of prompt to switch at, ascending. */
@@ -43,7 +51,13 @@ const full: BenchSize = {
   sessions: [1, 2, 4, 8, 16],
   interference: { prompt: 8192, answers: 3, tokens: 150 },
   lasting: { prompt: 8192, turns: 50, chat: { turnTokens: 16, answerTokens: 8 } },
-  quality: { prompt: 128, decode: 96, acceptances: [0, 0.6, 0.8, 0.9, 1] },
+  quality: {
+    prompt: 128,
+    decode: 96,
+    acceptances: [0, 0.6, 0.8, 0.9, 1],
+    draftLengths: [1, 2, 3, 4, 5, 6, 7, 8, 11, 15],
+  },
+  kernels: { prompts: [512, 2048], decode: 24 },
   starts: 7,
   switches: [512, 4096, 16_384],
   translate: { layers: 28, tokens: 16_384 },
@@ -73,7 +87,8 @@ const smoke: BenchSize = {
   // More tokens than are written before a slow reader comes: some are left to be written beside the prompt.
   interference: { prompt: 256, answers: 2, tokens: 600 },
   lasting: { prompt: 512, turns: 4, chat: { turnTokens: 16, answerTokens: 8 } },
-  quality: { prompt: 32, decode: 24, acceptances: [0, 1] },
+  quality: { prompt: 32, decode: 24, acceptances: [0, 1], draftLengths: [1, 3] },
+  kernels: { prompts: [32], decode: 8 },
   starts: 1,
   switches: [256],
   translate: { layers: 2, tokens: 256 },

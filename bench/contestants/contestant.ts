@@ -1,9 +1,7 @@
 /** Who is measured: one process each, all doing the same two things. */
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createInterface } from "node:readline";
 import { type RemoteProcess, startProcess } from "../child-process.js";
+import { startLineProcess } from "../line-process.js";
 
 /** Answers in wall-clock milliseconds, as the contestant's own caller sees them. */
 export interface Contestant {
@@ -31,7 +29,7 @@ export interface SingleModelSettings extends ContestantSettings {
   readonly model: string;
 }
 
-/** The native loop's program and the folder of the back ends. */
+/** A native program and the folder of the back ends. */
 export interface NativeProgram {
   readonly program: string;
   readonly libraries: string;
@@ -81,27 +79,7 @@ export async function startNativeLoop(
   { model, threads, contextSize }: SingleModelSettings,
   sequences = 1,
 ) {
-  const child = spawn(program, [model, libraries, String(threads), String(contextSize), String(sequences)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  const answer = async () => {
-    const { value, done } = await lines.next();
-    if (done) throw new Error("the native loop has ended");
-    return value;
-  };
-  const ask = async (request: string) => {
-    child.stdin.write(`${request}\n`);
-    return Number(await answer());
-  };
-  await answer();
-  return {
-    pid: child.pid ?? process.pid,
-    ask,
-    async close() {
-      const exit = once(child, "exit");
-      child.stdin.end();
-      await exit;
-    },
-  };
+  const args = [model, libraries, String(threads), String(contextSize), String(sequences)];
+  const { pid, ask, close } = await startLineProcess(program, args);
+  return { pid, ask: async (request: string) => Number(await ask(request)), close };
 }

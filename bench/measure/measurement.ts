@@ -10,6 +10,9 @@ export interface Bench {
   readonly threads: number;
   readonly size: BenchSize;
   readonly nativeLoop: NativeProgram;
+  readonly nativeLimits: NativeProgram;
+  /** llama.cpp's own way of speculative decoding. */
+  readonly speculativeLoop: NativeProgram;
   /** llama.cpp's server, where it was asked for. */
   readonly llamaServer: NativeProgram | undefined;
   readonly model: (spec: ModelSpec) => Promise<ModelFile>;

@@ -1,36 +1,58 @@
-/** The process of {@link measureQuality}: answers of the prefill model alone and with drafts of a given acceptance, in turn. */
+/** The process of {@link measureQuality}: answers of the prefill model alone and with drafts of a given acceptance. */
 
-import { decodeChat, type Session } from "../../lib/engine/session.js";
-import { type DecodeResult, loadPair } from "../../lib/index.js";
+import { decodeChat } from "../../lib/engine/session.js";
+import { loadPair, type Pair, type Session } from "../../lib/index.js";
 import { serve } from "../child-process.js";
 
-export interface QualityRequest {
+export interface QualitySettings {
   readonly prefill: string;
   readonly decode: string;
   readonly threads: number;
   readonly contextSize: number;
   readonly prompt: readonly number[];
-  readonly tokens: number;
-  readonly rounds: number;
-  readonly acceptances: readonly number[];
-  /** Tokens of the reads whose cost is measured. */
-  readonly reads: readonly number[];
 }
 
-export interface QualityTiming {
-  /** Milliseconds a token, by round: the prefill model alone, the decode model alone, and with drafts, by acceptance. */
-  readonly alone: readonly number[];
-  readonly fast: readonly number[];
-  readonly checked: readonly (readonly number[])[];
-  /** Drafted tokens and checks of the last round, by acceptance. */
-  readonly drafted: readonly (readonly [tokens: number, checks: number])[];
-  /** Milliseconds of a read of so many tokens, by `reads` and round. */
-  readonly readMs: readonly (readonly number[])[];
+export type QualityRequest =
+  | { readonly verb: "open"; readonly settings: QualitySettings }
+  | {
+      readonly verb: "write";
+      /** With an acceptance, an exact answer whose drafts are the decode model's. */
+      readonly writer: "prefill" | "decode";
+      readonly acceptance?: number;
+      readonly tokens: number;
+      readonly seed: number;
+    }
+  /** Behind the prompt, as a check of a draft reads. */
+  | { readonly verb: "read"; readonly tokens: number };
+
+export interface QualityAnswer {
+  /** Of a written answer: of each token after the first one. */
+  readonly ms: number;
+  readonly draftedTokens: number;
+  readonly checks: number;
 }
 
-serve<QualityRequest, QualityTiming>(async (request) => {
-  const { prefill, decode, threads, contextSize, prompt, rounds, acceptances, reads } = request;
-  await using pair = await loadPair({
+let open: { pair: Pair; writes: Session; reads: Session; prompt: readonly number[] } | undefined;
+
+serve<QualityRequest, QualityAnswer>(async (request) => {
+  if (request.verb === "open") open = await load(request.settings);
+  if (!open) throw new Error("no pair was opened");
+  const { writes, reads, prompt } = open;
+  switch (request.verb) {
+    case "open":
+      return { ms: open.pair.info.loadMs, draftedTokens: 0, checks: 0 };
+    case "write":
+      return write(writes, prompt, request);
+    case "read": {
+      const { ms } = await reads.prefill(prompt.slice(0, request.tokens), { refresh: false });
+      await reads.truncate(prompt.length);
+      return { ms, draftedTokens: 0, checks: 0 };
+    }
+  }
+});
+
+async function load({ prefill, decode, threads, contextSize, prompt }: QualitySettings) {
+  const pair = await loadPair({
     prefill: { model: prefill },
     decode: { model: decode },
     contextSize,
@@ -39,39 +61,20 @@ serve<QualityRequest, QualityTiming>(async (request) => {
     gpu: false,
     prefixCache: false,
   });
-  await using session = await pair.createSession();
-  await session.prefill(prompt);
-  await session.switch();
-  await using reader = await pair.createSession();
-  await reader.prefill(prompt);
-  const alone: number[] = [];
-  const fast: number[] = [];
-  const checked: number[][] = acceptances.map(() => []);
-  const drafted: [number, number][] = acceptances.map(() => [0, 0]);
-  const readMs: number[][] = reads.map(() => []);
-  // The first round is for graphs that are made, and for costs that are not known yet.
-  for (let round = -1; round < rounds; round++) {
-    const keep = (list: number[], ms: number) => round >= 0 && list.push(ms);
-    keep(alone, msPerToken(await write(session, request, { writer: "prefill" })));
-    keep(fast, msPerToken(await write(session, request, { writer: "decode" })));
-    for (const [i, acceptance] of acceptances.entries()) {
-      const result = await write(session, request, { writer: "decode", acceptance });
-      keep(checked[i] ?? [], msPerToken(result));
-      drafted[i] = [result.verification?.draftedTokens ?? 0, result.verification?.checks ?? 0];
-    }
-    for (const [i, n] of reads.entries()) keep(readMs[i] ?? [], await readCost(reader, prompt, n));
-  }
-  return { alone, fast, checked, drafted, readMs };
-});
-
-const msPerToken = ({ ms, tokens }: DecodeResult) => ms / (tokens - 1);
+  const writes = await pair.createSession();
+  await writes.prefill(prompt);
+  await writes.switch();
+  const reads = await pair.createSession();
+  await reads.prefill(prompt);
+  return { pair, writes, reads, prompt };
+}
 
 async function write(
   session: Session,
-  { tokens, prompt }: QualityRequest,
-  { writer, acceptance }: { readonly writer: string; readonly acceptance?: number },
-): Promise<DecodeResult> {
-  const options = { writer, temperature: 0, maxTokens: tokens, ignoreEos: true } as const;
+  prompt: readonly number[],
+  { writer, acceptance, tokens, seed }: QualityRequest & { verb: "write" },
+): Promise<QualityAnswer> {
+  const options = { writer, temperature: 0, maxTokens: tokens, ignoreEos: true, seed } as const;
   const stream =
     acceptance === undefined
       ? session.decode(options)
@@ -79,12 +82,6 @@ async function write(
   for await (const _ of stream);
   const result = await stream.result;
   await session.truncate(prompt.length);
-  return result;
-}
-
-/** Behind the prompt, as a check of a draft reads. */
-async function readCost(session: Session, prompt: readonly number[], n: number): Promise<number> {
-  const { ms } = await session.prefill(prompt.slice(0, n), { refresh: false });
-  await session.truncate(prompt.length);
-  return ms;
+  const { draftedTokens = 0, checks = 0 } = result.verification ?? {};
+  return { ms: result.ms / (result.tokens - 1), draftedTokens, checks };
 }

@@ -66,7 +66,7 @@ export async function inspect(options: InspectOptions): Promise<PairInspection> 
   return fromCaller(() => inspectFiles(options));
 }
 
-const lookedAt = (path: string): NativeModelOptions => ({ path, gpuLayers: 0, mmap: false });
+const lookedAt = (path: string): NativeModelOptions => ({ path, gpuLayers: 0, mmap: false, kernels: false });
 
 async function inspectFiles(options: InspectOptions): Promise<PairInspection> {
   refuseNamedWriters(options?.decode);

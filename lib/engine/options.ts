@@ -1,13 +1,13 @@
 /** What callers may ask for: the options of every public call, with units, ranges and defaults. */
 
-import type { GpuOption, ModelSource } from "../internal/model-source.js";
+import type { GpuOption, KernelOption, ModelSource } from "../internal/model-source.js";
 import type { PoolOptions, QueueOptions } from "./place-options.js";
 import type { PrefixOptions } from "./prefix-options.js";
 import type { QualityOptions } from "./quality-options.js";
 import type { RemoteOptions, RemotePlace } from "./remote-options.js";
 import type { WriterOption } from "./writer-options.js";
 
-export type { GpuOption, ModelSource } from "../internal/model-source.js";
+export type { GpuOption, KernelOption, ModelSource } from "../internal/model-source.js";
 
 /** The type in which the KV cache stores K or V. Quantised types need a head size that is a multiple of 32. */
 export type CacheType = "f32" | "f16" | "bf16" | "q8_0" | "q5_1" | "q5_0" | "q4_1" | "q4_0" | "iq4_nl";
@@ -106,6 +106,13 @@ export interface LoadPairOptions extends PoolOptions, PrefixOptions {
    * @default the cores this process may use, by its affinity and its cgroup's quota; fewer for a model under 4 MiB a thread
    */
   readonly threads?: number | undefined;
+  /**
+   * Matrix kernels of the package for what the processor computes: weights of q8_0, q4_0, the K types, iq4_nl and iq4_xs are
+   * multiplied as they lie in the file, prompts at a multiple of ggml's speed. `"auto"` tries them on each type of weights
+   * once in a process, and uses them where they are faster; `pair.info.kernels` tells what was found.
+   * @default "auto"
+   */
+  readonly kernels?: KernelOption | undefined;
   /** @default "f16" */
   readonly cacheTypeK?: CacheType | undefined;
   /** A quantised type needs flash attention. @default "f16" */

@@ -26,7 +26,8 @@ export interface QueueOptions {
    */
   readonly maxWaiting?: number | undefined;
   /**
-   * Milliseconds that each may wait, 1 to 2,147,483,647; it then fails with ERR_QUEUE_TIMEOUT.
+   * Milliseconds that each may wait, 1 to 2,147,483,647; it then fails with ERR_QUEUE_TIMEOUT. Of a pair in a host also the
+   * time in which the host is started again.
    * @default as long as it takes
    */
   readonly timeoutMs?: number | undefined;

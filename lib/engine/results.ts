@@ -93,6 +93,18 @@ export interface WriterInfo {
   readonly runsApart: boolean;
 }
 
+/** Which matrix kernels a pair uses on the processor, and why. */
+export interface KernelUse {
+  /** The instructions of the package's own kernels, such as "avx512-vnni"; `false`: ggml's own kernels are used. */
+  readonly instructions: string | false;
+  readonly reason: string;
+  /**
+   * By type of weights, as in `"q8_0"`: how many times as fast as ggml's the package's kernels were when they were tried, a
+   * thread each, with one column (a token), a few (a batch of tokens) and many (a prompt).
+   */
+  readonly speedUps: Readonly<Record<string, { readonly one: number; readonly few: number; readonly many: number }>>;
+}
+
 /** A loaded pair. `decode` and `plan` are those of its first decode model. */
 export interface PairInfo extends PairInspection {
   /** The decode models by their names; a single one without a name is `decode`. */
@@ -109,6 +121,8 @@ export interface PairInfo extends PairInspection {
   /** At most so many bytes of what was read are kept ({@link LoadPairOptions.prefixCache}); 0: nothing is. */
   readonly prefixCacheBytes: number;
   readonly flashAttention: boolean;
+  /** What multiplies weights on the processor. */
+  readonly kernels: KernelUse;
   /** The GPU back end in use, or `false`. */
   readonly gpu: "cuda" | "metal" | "vulkan" | false;
   readonly loadMs: number;

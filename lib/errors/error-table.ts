@@ -68,7 +68,7 @@ export const errorTable = {
     ERR_MODEL_UNSUPPORTED: row<
       Partial<WithPath> & { readonly architecture?: string; readonly tensor?: string; readonly memory?: string }
     >(),
-    /** llama.cpp refused the model although its structure is sound. */
+    /** llama.cpp refused the model although its structure is sound, or the system would not give the file. */
     ERR_MODEL_LOAD_FAILED: row<WithPath>(),
     /** The LoRA adapter was made for another model. `details` names what differs, and the file as `path`. */
     ERR_ADAPTER_MISMATCH: row<Differences>(),
@@ -188,9 +188,9 @@ export const errorTable = {
     ERR_HOST_CRASHED: row<{
       /**
        * `exit` and `signal`: by itself, with what it left as `exitCode` or `signal`. `stall` and `memory`: it was ended, since it hung or took
-       * more memory than it may. `closed`: the port to it was closed.
+       * more memory than it may. `start`: the system would not start it, for the reason in `log`. `closed`: the port to it was closed.
        */
-      readonly reason: "exit" | "signal" | "stall" | "memory" | "closed";
+      readonly reason: "exit" | "signal" | "stall" | "memory" | "start" | "closed";
       readonly exitCode?: number;
       /** Such as `SIGABRT`, which is how llama.cpp ends where an assertion fails. */
       readonly signal?: string;

@@ -48,6 +48,7 @@ const loadingNames = [
   "translator",
   "batchSize",
   "threads",
+  "kernels",
   "cacheTypeK",
   "cacheTypeV",
   "flashAttention",

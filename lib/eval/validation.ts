@@ -59,6 +59,7 @@ const evaluateSchema = onFirstUse(() =>
       signal: z.optional(signal()),
       contextSize: z.optional(whole(1, 16_777_216)),
       threads: z.optional(threads()),
+      kernels: passedOn<"kernels">(),
       gpu: z.optional(gpu()),
       translator: passedOn<"translator">(),
       batchSize: passedOn<"batchSize">(),

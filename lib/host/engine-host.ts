@@ -29,6 +29,7 @@ const endings: Readonly<Record<CrashDetails["reason"], (details: CrashDetails) =
   signal: ({ signal }) => `the host was ended by ${signal}`,
   stall: () => "the host did nothing for stallTimeoutMs and was ended",
   memory: () => "the host took more than maxMemoryBytes and was ended",
+  start: () => "the host could not be started",
   closed: () => "the host's channel was closed",
 };
 

@@ -215,8 +215,13 @@ export class EngineServer {
     const session = this.#sessions.get(target);
     let isFirst = true;
     const pump = new AnswerPump(session, (readings, error, isLast) => {
-      // In between they would cost as much as the text.
+      // In between it would cost as much as the text.
       const state: HostState = isFirst || isLast ? { stats: session?.stats(), metrics: this.#metrics() } : {};
+      const [reading] = readings;
+      if (!isFirst && !isLast && reading && !reading.logProbs) {
+        this.#channel.send([stream, reading.text, ...reading.tokens]);
+        return;
+      }
       isFirst = false;
       this.#channel.send({ kind: "readings", stream, readings, state, ...(error && { error }) });
     });

@@ -9,6 +9,7 @@ import {
   type HostDuties,
   type HostState,
   type LoadedValue,
+  type PlainReading,
   protocolVersion,
   type ToHost,
 } from "./protocol.js";
@@ -16,9 +17,13 @@ import {
 /** Why a life ended. */
 export type LifeEnd = () => OverfillError;
 
+/** A message with a name. */
+type NamedMessage = Exclude<FromHost, PlainReading>;
+
 /** Takes what an answer brings. */
 export interface StreamSink {
-  take(message: Extract<FromHost, { readonly kind: "readings" }>): void;
+  takePlain(reading: PlainReading): void;
+  take(message: Extract<NamedMessage, { readonly kind: "readings" }>): void;
   /** The host went away. */
   fail(error: unknown): void;
 }
@@ -182,6 +187,13 @@ export class HostLife {
   receive(message: FromHost): void {
     if (this.#end) return;
     this.#hasSpoken = true;
+    if (Array.isArray(message)) {
+      this.#signAt = performance.now();
+      this.#streams.get(message[0])?.takePlain(message);
+    } else this.#receiveNamed(message);
+  }
+
+  #receiveNamed(message: NamedMessage): void {
     if (message.kind !== "alive" || message.steps !== this.#steps || this.#nComputing === 0)
       this.#signAt = performance.now();
     switch (message.kind) {
@@ -215,7 +227,7 @@ export class HostLife {
     }
   }
 
-  #take(message: Extract<FromHost, { kind: "readings" }>): void {
+  #take(message: Extract<NamedMessage, { kind: "readings" }>): void {
     const sink = this.#streams.get(message.stream);
     this.#metrics = message.state.metrics ?? this.#metrics;
     if (message.error || message.readings.at(-1)?.result) {
@@ -225,7 +237,7 @@ export class HostLife {
     sink?.take(message);
   }
 
-  #settle(id: number, { outcome, state }: Extract<FromHost, { kind: "loaded" | "reply" }>): void {
+  #settle(id: number, { outcome, state }: Extract<NamedMessage, { kind: "loaded" | "reply" }>): void {
     const call = this.#calls.get(id);
     if (!call) return;
     this.#calls.delete(id);

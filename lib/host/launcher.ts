@@ -73,7 +73,27 @@ export function chooseLauncher(options: CheckedHostOptions): Launcher {
   if (port !== undefined) return () => launchPort(port);
   const electron = utilityProcess ?? ownUtilityProcess();
   const cwd = process.cwd();
-  return electron ? () => launchUtility(electron, cwd, options) : () => launchFork(cwd, options);
+  const launch = electron ? () => launchUtility(electron, cwd, options) : () => launchFork(cwd, options);
+  return () => {
+    try {
+      return launch();
+    } catch (error) {
+      // Some reasons of the system are thrown at once (ENOMEM), others told later (EAGAIN).
+      return notLaunched(error as Error);
+    }
+  };
+}
+
+const startEnding = ({ message }: Error): Ending => ({ reason: "start", log: [message] });
+
+/** A host that ended before it began. */
+function notLaunched(error: Error): LaunchedHost {
+  const nothing = () => {};
+  return {
+    channel: { send: nothing, listen: nothing, hold: nothing, close: nothing },
+    ...{ pid: undefined, isChild: false, ended: Promise.resolve(startEnding(error)) },
+    ...{ kill: nothing, lose: nothing, leave: nothing },
+  };
 }
 
 /** Electron's, in its main process. */
@@ -107,7 +127,9 @@ function launchFork(cwd: string, options: CheckedHostOptions): LaunchedHost {
       const late = setTimeout(end, lastMs);
       words.ended.then(end);
     });
-    child.once("error", (error) => resolve({ reason: "exit", log: [error.message] }));
+    child.once("error", (error) =>
+      resolve(child.pid === undefined ? startEnding(error) : { reason: "exit", log: [error.message] }),
+    );
   });
   const kill = () => {
     child.kill("SIGKILL");

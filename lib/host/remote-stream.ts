@@ -3,10 +3,13 @@
 import type { NativeReading, NativeStream } from "../internal/binding-types.js";
 import { errorOfHost } from "./error-crossing.js";
 import type { HostLife, StreamSink } from "./host-life.js";
-import type { FromHost, HostState } from "./protocol.js";
+import type { FromHost, HostState, PlainReading } from "./protocol.js";
 
-/** Messages with readings that may be on their way. The host sends one every few milliseconds at most. */
-export const readingsAhead = 16;
+/**
+ * Messages with readings that may be on their way. The host sends one every few milliseconds at most: a quarter of a second
+ * and more, so that word of new room is seldom needed.
+ */
+export const readingsAhead = 64;
 
 /** The end of an answer that was aborted before it began. */
 export const abortedReading: NativeReading = {
@@ -60,6 +63,14 @@ export class RemoteStream implements NativeStream, StreamSink {
     return new Promise((resolve, reject) => {
       this.#waiting = { resolve, reject };
     });
+  }
+
+  takePlain(message: PlainReading): void {
+    this.#nTaken++;
+    const tokens = new Int32Array(message.length - 2);
+    for (let i = 0; i < tokens.length; i++) tokens[i] = message[i + 2] as number;
+    this.#ready.push({ text: message[1], tokens });
+    this.#wake();
   }
 
   take(message: Extract<FromHost, { kind: "readings" }>): void {

@@ -85,6 +85,8 @@ export interface NativeBinding {
   }): never;
   devices(): NativeDevice[];
   cpuFeatures(): string;
+  /** Tries the kernels on the commonest types of weights, once in a process: a tenth of a second. */
+  tryKernels(): NativeKernels;
 
   /** Reads structure and metadata only. */
   inspect(options: NativeInspectOptions): NativeJob<NativeInspection>;
@@ -142,6 +144,7 @@ export interface NativeModelOptions {
   /** Negative: all. */
   readonly gpuLayers: number;
   readonly mmap: boolean;
+  readonly kernels: boolean;
   /** Servers whose devices the layers lie on, each an IPv4 address with a port that somebody has talked to. */
   readonly remote?: readonly string[] | undefined;
   /** Each device's share of the layers. */
@@ -272,7 +275,14 @@ export interface NativePairInfo extends NativeInspection {
   readonly kvBytes: number;
   readonly prefixCacheBytes: number;
   readonly flashAttention: boolean;
+  readonly kernels: NativeKernels;
   readonly loadMs: number;
+}
+
+export interface NativeKernels {
+  readonly instructions: string | false;
+  readonly reason: string;
+  readonly speedUps: Readonly<Record<string, { readonly one: number; readonly few: number; readonly many: number }>>;
 }
 
 export interface NativePairMetrics {

@@ -3,7 +3,7 @@
 import { statSync } from "node:fs";
 import type { NativeModelOptions } from "./binding-types.js";
 import { type GpuChoice, loadGpu } from "./load-binding.js";
-import type { GpuOption, ModelSource } from "./model-source.js";
+import type { GpuOption, KernelOption, ModelSource } from "./model-source.js";
 import { chooseThreads, threadsForWeights } from "./threads.js";
 
 const allLayers = -1;
@@ -27,7 +27,11 @@ export interface Computing {
  * @throws BindingError ERR_GPU_UNAVAILABLE, and what `loadBinding` throws
  */
 export function chooseComputing(
-  asked: { readonly gpu: GpuOption; readonly threads?: number | undefined },
+  asked: {
+    readonly gpu: GpuOption;
+    readonly threads?: number | undefined;
+    readonly kernels?: KernelOption | undefined;
+  },
   path: string,
 ): Computing {
   const gpu = loadGpu(asked.gpu);
@@ -38,6 +42,7 @@ export function chooseComputing(
       path: file,
       gpuLayers: gpu.kind === false ? 0 : gpuLayers === "all" ? allLayers : gpuLayers,
       mmap,
+      kernels: asked.kernels !== false,
     }),
   };
 }

@@ -3,6 +3,9 @@
 /** A device family to run on, `"auto"` for the best one that is installed, or `false` for the CPU alone. */
 export type GpuOption = "auto" | "cuda" | "metal" | "vulkan" | false;
 
+/** `"auto"` for the package's own matrix kernels where they are faster, `false` for ggml's alone. */
+export type KernelOption = "auto" | false;
+
 /** Where one model comes from and where it runs. */
 export interface ModelSource {
   /** Path or `file:` URL of a GGUF file (for a sharded model: of its first shard). */

@@ -1,6 +1,6 @@
 /** Schemas that the public rooms build theirs from, each with its words, and those of the options that rooms share. */
 import { inWords } from "./expectations.js";
-import type { GpuOption } from "./model-source.js";
+import type { GpuOption, KernelOption } from "./model-source.js";
 import * as z from "./schema.js";
 
 /**
@@ -83,6 +83,9 @@ export const threads = onFirstUse(() => whole(1, 512));
 export const gpu = onFirstUse(
   () =>
     z.union([z.oneOf(["auto", "cuda", "metal", "vulkan"]), z.literal(false)]) satisfies z.Schema<GpuOption, GpuOption>,
+);
+export const kernels = onFirstUse(
+  () => z.union([z.literal("auto"), z.literal(false)]) satisfies z.Schema<KernelOption, KernelOption>,
 );
 export const tokenList = onFirstUse(() =>
   z.union([

@@ -17,7 +17,9 @@ export interface QuantizeOptions extends Pick<ModelOutputOptions, "out" | "maxPa
   readonly importance?: string | URL | undefined;
   /**
    * Types of tensors by patterns: regular expressions, looked for anywhere in a tensor's name, of which the first that
-   * matches counts: `{ "blk\\.0\\.": "q8_0", "ffn_down": "q6_k" }`. Each must match a tensor. For quantised types only.
+   * matches counts: `{ "blk\\.0\\.": "q8_0", "ffn_down": "q6_k" }`. Each must match a tensor; none refers to what it found
+   * before (`\\1`), and none is a whole number beside others, since objects put these first: write `"(12)"`. For
+   * quantised types only.
    */
   readonly tensorTypes?: Readonly<Record<string, TensorType>> | undefined;
   /** Type of `output.weight`. @default as the rules of `type` say */

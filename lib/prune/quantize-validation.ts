@@ -52,7 +52,14 @@ function contradiction(
 ): { path: string[]; message: string } | undefined {
   const { type, tensorTypes: byPattern = {}, outputTensorType, tokenEmbeddingType, keepOutputTensor } = options;
   const isFloat = type === "f32" || type === "f16" || type === "bf16";
-  if (Object.keys(byPattern).length > 0 && (isFloat || type === "copy"))
+  const patterns = Object.keys(byPattern);
+  const number = patterns.length > 1 ? patterns.find((pattern) => /^(0|[1-9]\d{0,9})$/.test(pattern)) : undefined;
+  if (number !== undefined)
+    return {
+      path: ["tensorTypes", number],
+      message: `expected no whole number beside other patterns, since objects put these first; write (${number})`,
+    };
+  if (patterns.length > 0 && (isFloat || type === "copy"))
     return { path: ["tensorTypes"], message: `expected no types of single tensors with the type ${type}` };
   if (outputTensorType !== undefined && (keepOutputTensor || type === "copy"))
     return { path: ["outputTensorType"], message: "expected no type of a tensor that stays as it is" };

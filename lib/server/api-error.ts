@@ -93,6 +93,9 @@ const toClient: Partial<Record<OverfillErrorCode, (error: OverfillError, details
   ERR_QUEUE_FULL: (error) => overloaded(error.message, "queue_full", error),
   ERR_QUEUE_TIMEOUT: (error) => overloaded(error.message, "queue_timeout", error),
   ERR_DISPOSED: (error) => overloaded("the server or its model is being stopped", "stopping", error),
+  // What the process said last is not the client's to know.
+  ERR_HOST_CRASHED: (error) => overloaded("the model's process crashed; it is started again", "host_crashed", error),
+  ERR_HOST_CRASH_LOOP: (error) => overloaded("the model's process crashed too often", "host_crash_loop", error),
   ERR_OUT_OF_MEMORY: (error) => overloaded(error.message, "out_of_memory", error),
   ERR_GRAMMAR_INVALID: (error) => badRequest(error.message, "grammar"),
   ERR_SCHEMA_UNSUPPORTED: (error) => badRequest(error.message, "response_format"),

@@ -64,6 +64,7 @@ export const configSchema = z
     origins: z.array(z.string().min(1)).optional(),
     maxConnections: z.int().min(1).optional(),
     page: z.boolean().optional().describe("whether a page to chat in is at /; it is if not given"),
+    hostProcess: z.boolean().optional().describe("whether each model gets a process of its own"),
     maxModels: z.int().min(1).optional(),
     memory: bytes.optional().describe("for weights and KV caches of all models that are loaded"),
     limits: z

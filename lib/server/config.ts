@@ -120,10 +120,10 @@ export async function readServerConfig(file: string | URL): Promise<ServeOptions
     const config = parse(await readText(path), path);
     const models: Record<string, LoadedOnDemand> = {};
     for (const [name, model] of Object.entries(config.models)) models[name] = await modelOf(model, at);
-    const { keysFile, hosts, origins, maxModels, memory, host, port, maxConnections, page } = config;
+    const { keysFile, hosts, origins, maxModels, memory, host, port, maxConnections, page, hostProcess } = config;
     const keys = keysFile === undefined ? undefined : await readKeys(at(keysFile));
     return withoutUndefined({
-      ...{ models, host, port, maxConnections, page },
+      ...{ models, host, port, maxConnections, page, hostProcess },
       auth: withoutUndefined({ keys, hosts, origins }),
       limits: withoutUndefined({ ...config.limits, maxModels, memoryBytes: toBytes(memory) }),
     });

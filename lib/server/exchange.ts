@@ -4,6 +4,7 @@ import { setMaxListeners } from "node:events";
 import type { ChatUsage } from "../chat/index.js";
 import { ApiError, clientClosed } from "./api-error.js";
 import type { Caller } from "./guard.js";
+import { isGivenUp } from "./model-loading.js";
 import type { Lease, LoadedModel, ModelStore, NamedModel } from "./model-store.js";
 import type { ResponseStore, StoredLimits } from "./response-store.js";
 
@@ -96,6 +97,7 @@ export class Exchange {
     this.#ended = true;
     clearTimeout(this.#timer);
     this.request.signal.removeEventListener("abort", this.#forward);
+    if (isGivenUp(error)) this.#lease?.discard();
     this.#lease?.release();
     this.#onEnd(this, status, error);
   }

@@ -61,13 +61,14 @@ class Server {
   #wakeEmpty: (() => void) | undefined;
   #disposal: Promise<void> | undefined;
 
-  constructor({ models, auth = {}, limits = {}, log = false, page = true }: ServerOptions) {
+  constructor({ models, auth = {}, limits = {}, log = false, page = true, hostProcess = false }: ServerOptions) {
     this.#limits = limitsOf(limits);
     this.#store = new ModelStore(models, {
       maxWaiting: limits.maxWaiting ?? 64,
       waitMs: limits.waitMs,
       maxModels: limits.maxModels ?? Number.POSITIVE_INFINITY,
       memoryBytes: limits.memoryBytes ?? Number.POSITIVE_INFINITY,
+      hostProcess,
     });
     this.#responses = new ResponseStore(this.#limits);
     this.#guard = new Guard(auth);

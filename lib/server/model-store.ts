@@ -4,8 +4,9 @@
  * many as have to.
  */
 
-import { type DecodeQuality, type LoadPairOptions, loadPair, type Pair } from "../engine/index.js";
+import type { DecodeQuality, LoadPairOptions, Pair } from "../engine/index.js";
 import { ApiError, overloaded } from "./api-error.js";
+import { loadModel } from "./model-loading.js";
 import { type FileBytes, fileBytes, loadedBytes } from "./model-memory.js";
 import type { AnswerDefaults, ServedModel } from "./options.js";
 import { type PoolLimits, SessionPool } from "./session-pool.js";
@@ -24,11 +25,15 @@ export interface LoadedModel {
 export interface Lease {
   readonly model: LoadedModel;
   release(): void;
+  /** The model has failed for good: it is loaded again for whoever asks next, where the server may. */
+  discard(): void;
 }
 
 export interface StoreLimits extends PoolLimits {
   readonly maxModels: number;
   readonly memoryBytes: number;
+  /** Whether each model that is loaded gets a process of its own. */
+  readonly hostProcess: boolean;
 }
 
 /** A request that waits for its model. */
@@ -56,6 +61,8 @@ interface Entry {
   abandon: AbortController;
   /** It makes room as soon as nobody uses it; who asks for it now waits until it is loaded again. */
   isLeaving: boolean;
+  /** What is loaded has failed for good, and goes as soon as nobody uses it. */
+  isBroken: boolean;
   leases: number;
   lastUse: number;
 }
@@ -131,7 +138,7 @@ export class ModelStore {
   async lease(name: string, signal: AbortSignal): Promise<Lease> {
     const entry = this.#byName.get(name) as Entry;
     const model =
-      entry.loaded && !entry.isLeaving && entry.change === undefined
+      entry.loaded && !entry.isLeaving && !entry.isBroken && entry.change === undefined
         ? this.#taken(entry, entry.loaded)
         : await this.#wait(entry, signal);
     let open = true;
@@ -142,7 +149,10 @@ export class ModelStore {
       entry.lastUse = ++this.#uses;
       this.#schedule();
     };
-    return { model, release };
+    const discard = () => {
+      if (entry.loaded === model && entry.load) entry.isBroken = true;
+    };
+    return { model, release, discard };
   }
 
   /** Ends what runs, and gives up what was loaded here. */
@@ -165,7 +175,8 @@ export class ModelStore {
     const loaded = pair && { name, pair, pool: new SessionPool(pair, this.#limits), ...facts };
     return {
       ...{ name, aliases, load, facts, loaded, waiting: new Set(), abandon: new AbortController() },
-      ...{ files: undefined, takenBytes: undefined, change: undefined, isLeaving: false, leases: 0, lastUse: 0 },
+      ...{ files: undefined, takenBytes: undefined, change: undefined, isLeaving: false, isBroken: false },
+      ...{ leases: 0, lastUse: 0 },
     };
   }
 
@@ -219,7 +230,11 @@ export class ModelStore {
    */
   #schedule(): void {
     if (this.#disposal.signal.aborted) return;
-    for (const entry of this.#entries) entry.isLeaving = false;
+    for (const entry of this.#entries) {
+      entry.isLeaving = false;
+      if (entry.isBroken && entry.leases === 0 && !entry.change)
+        this.#change(entry, "unload", () => this.#givenUp(entry));
+    }
     const turnOf = ({ waiting }: Entry) => (waiting.values().next().value as Waiter).turn;
     const wanted = this.#entries
       .filter(({ waiting, loaded, change }) => waiting.size > 0 && !loaded && change?.kind !== "load")
@@ -227,7 +242,7 @@ export class ModelStore {
     for (const entry of wanted) if (!entry.files && !entry.change) this.#measure(entry);
     for (const entry of wanted) if (!this.#begun(entry)) break;
     for (const entry of this.#entries)
-      if (entry.loaded && entry.change === undefined && !entry.isLeaving)
+      if (entry.loaded && entry.change === undefined && !entry.isLeaving && !entry.isBroken)
         for (const { resolve } of entry.waiting) resolve(this.#taken(entry, entry.loaded));
   }
 
@@ -306,7 +321,7 @@ export class ModelStore {
   async #load(entry: Entry): Promise<void> {
     const { signal } = entry.abandon;
     try {
-      const pair = await loadPair({ ...(entry.load as LoadPairOptions), signal });
+      const pair = await loadModel({ ...(entry.load as LoadPairOptions), signal }, this.#limits.hostProcess);
       entry.loaded = { name: entry.name, pair, pool: new SessionPool(pair, this.#limits), ...entry.facts };
       entry.takenBytes = loadedBytes(pair.info) + (entry.files?.adapters ?? 0);
       for (const { resolve } of entry.waiting) resolve(this.#taken(entry, entry.loaded));
@@ -322,6 +337,7 @@ export class ModelStore {
     const { loaded, load } = entry;
     if (!loaded) return;
     entry.loaded = undefined;
+    entry.isBroken = false;
     await loaded.pool.dispose();
     if (load) await loaded.pair.dispose();
   }

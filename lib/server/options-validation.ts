@@ -86,6 +86,7 @@ const optionsSchema = onFirstUse(() =>
     limits: z.optional(limitSchema()),
     log: z.optional(z.union([z.literal(false), logSchema()])),
     page: z.optional(z.boolean()),
+    hostProcess: z.optional(z.boolean()),
   }),
 );
 
@@ -101,10 +102,12 @@ const factsShape = onFirstUse(() => ({
 const isPair = (value: unknown) =>
   typeof value === "object" && value !== null && "info" in value && "createSession" in value;
 
+const loadOptions = onFirstUse(() => kind<object>("options of loadPair", isPlain));
+
 const modelSchema = onFirstUse(() =>
   z.union([
-    z.strictObject({ pair: kind<object>("a pair", isPair), ...factsShape() }),
-    z.strictObject({ load: kind<object>("options of loadPair", isPlain), ...factsShape() }),
+    z.strictObject({ pair: kind<object>("a pair", isPair), load: z.optional(loadOptions()), ...factsShape() }),
+    z.strictObject({ load: loadOptions(), ...factsShape() }),
   ]),
 );
 

@@ -17,9 +17,15 @@ interface ServedModelFacts extends Pick<ChatOptions, "template" | "templateVaria
   readonly defaults?: AnswerDefaults | undefined;
 }
 
-/** A pair that is loaded already; it stays the caller's to dispose. */
+/** A pair that is loaded already; it stays the caller's to dispose, unless the server may load it again. */
 export interface LoadedModelOptions extends ServedModelFacts {
   readonly pair: Pair;
+  /**
+   * As for `loadPair`: how the model is loaded again where the pair is in a host that crashed too often. The server disposes
+   * the pair then, and may give it up for others.
+   * @default it is not
+   */
+  readonly load?: LoadedOnDemand["load"] | undefined;
 }
 
 /** A pair that the server loads when it is first asked for, and gives up when others need its memory. */
@@ -105,6 +111,11 @@ export interface ServerOptions {
   readonly log?: LogOptions | false | undefined;
   /** Whether a page to chat in is at `/`. It needs no key; what it asks for does. @default true */
   readonly page?: boolean | undefined;
+  /**
+   * Whether each model that the server loads gets a process of its own (`loadPairInHost`): what ends that process costs the
+   * requests that it had (503), and the model comes back. @default false
+   */
+  readonly hostProcess?: boolean | undefined;
 }
 
 /** What a server answers requests with: a function of the web's `Request` and `Response`. */

@@ -6,6 +6,7 @@
  */
 
 import type { Pair, Session } from "../engine/index.js";
+import { isLost } from "../engine/session.js";
 import { createError } from "../errors/create-error.js";
 
 /** What a request is about to have read, and for whom. */
@@ -192,7 +193,7 @@ export class SessionPool {
   }
 
   async #sessionIn(place: Place, { cacheKey, signal }: SessionRequest): Promise<Session> {
-    if (place.session && (place.cacheKey !== cacheKey || place.session.disposed)) {
+    if (place.session && (place.cacheKey !== cacheKey || place.session.disposed || isLost(place.session))) {
       const others = place.session;
       place.session = undefined;
       // It would get what is given back here, and this request would wait.

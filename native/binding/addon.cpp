@@ -70,6 +70,10 @@ static Napi::Value serve_rpc(const Napi::CallbackInfo & info) {
 
 static Napi::Value devices(const Napi::CallbackInfo & info) { return from_devices(info.Env(), list_devices()); }
 
+static Napi::Value try_kernels(const Napi::CallbackInfo & info) {
+    return from_kernels(info.Env(), common_kernel_use());
+}
+
 static Napi::Value features(const Napi::CallbackInfo & info) { return Napi::String::New(info.Env(), cpu_features()); }
 
 // Structure and metadata of one or two models.
@@ -142,6 +146,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     set_function<load_gpu>(exports, "loadGpuBackend");
     set_function<serve_rpc>(exports, "serveRpc");
     set_function<devices>(exports, "devices");
+    set_function<try_kernels>(exports, "tryKernels");
     set_function<features>(exports, "cpuFeatures");
     set_function<inspect>(exports, "inspect");
     set_function<inspect_translator>(exports, "inspectTranslator");

@@ -280,6 +280,25 @@ Napi::Value from_inspection(Napi::Env env, const pair_info & info) {
     return out;
 }
 
+Napi::Value from_kernels(Napi::Env env, const kernel_use & use) {
+    Napi::Object out = Napi::Object::New(env);
+    if (use.leaf.empty())
+        out.Set("instructions", false);
+    else
+        out.Set("instructions", use.leaf);
+    out.Set("reason", use.reason);
+    Napi::Object speed_ups = Napi::Object::New(env);
+    for (const product_trial & trial : use.trials) {
+        Napi::Object one = Napi::Object::New(env);
+        one.Set("one", trial.one);
+        one.Set("few", trial.few);
+        one.Set("many", trial.many);
+        speed_ups.Set(ggml_type_name(trial.type), one);
+    }
+    out.Set("speedUps", speed_ups);
+    return out;
+}
+
 Napi::Value from_pair_info(Napi::Env env, const pair_info & info) {
     Napi::Object out = from_inspection(env, info).As<Napi::Object>();
     Napi::Array writers = Napi::Array::New(env);
@@ -300,6 +319,7 @@ Napi::Value from_pair_info(Napi::Env env, const pair_info & info) {
     out.Set("kvBytes", (double) info.kv_bytes);
     out.Set("prefixCacheBytes", (double) info.prefix_cache_bytes);
     out.Set("flashAttention", info.flash_attn);
+    out.Set("kernels", from_kernels(env, info.kernels));
     out.Set("loadMs", info.load_ms);
     return out;
 }

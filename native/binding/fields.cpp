@@ -94,7 +94,7 @@ std::vector<float> fields::reals(const char * name) const {
 model_options fields::model(const char * name) const {
     if (!has(name)) return {};
     const fields in = object(name);
-    model_options out{ in.text("path"), in.integer("gpuLayers"), in.flag("mmap") };
+    model_options out{ in.text("path"), in.integer("gpuLayers"), in.flag("mmap"), in.flag("kernels") };
     if (in.has("remote")) out.remote = in.texts("remote");
     if (in.has("split")) out.split = in.reals("split");
     return out;

@@ -34,7 +34,7 @@ class fields {
     // Of a plain array or of an Int32Array.
     std::vector<int32_t> integers(const char * name) const;
     std::vector<float> reals(const char * name) const;
-    // { path, gpuLayers, mmap, remote?, split? }; an empty one where the field is undefined.
+    // { path, gpuLayers, mmap, kernels, remote?, split? }; an empty one where the field is undefined.
     model_options model(const char * name) const;
     std::vector<adapter_options> adapters(const char * model) const;
 

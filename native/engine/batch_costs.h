@@ -3,6 +3,7 @@
 // batch of two as for one token, and gain from eight on.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -28,6 +29,13 @@ class batch_costs {
         }
         if (!knows(n) || ms_[n] < alone) return true;
         return ++n_refused_ % 64 == 0;
+    }
+
+    // Of so many tokens, or of the most below that were measured; 0: nothing was.
+    double at_least(size_t n_tokens) const {
+        for (size_t n = std::min(n_tokens + 1, ms_.size()); n-- > 0;)
+            if (ms_[n] > 0) return ms_[n];
+        return 0;
     }
 
   private:

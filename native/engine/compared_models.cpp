@@ -44,7 +44,10 @@ class pair_load {
 
     compared_models run() {
         look_at_files();
-        out_.prefill = load(options_.prefill, bytes_);
+        model_options prefill = options_.prefill;
+        prefill.writes = false;
+        for (size_t i = 0; i < writers_.size(); i++) prefill.writes = prefill.writes || is_prefill(i);
+        out_.prefill = load(prefill, bytes_);
         out_.prefill_traits = traits_at(out_.prefill.get(), depth_, options_.prefill.path);
         out_.prefill_adapters =
             load_adapters(out_.prefill.get(), options_.prefill_adapters, "prefill", depth_, {}, still_wanted());

@@ -76,6 +76,9 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
     hooks.read_rows = [raw](std::vector<scheduler::row_request> & rows) {
         if (raw->pair_) read_rows(*raw->pair_, rows);
     };
+    hooks.read_ms = [raw](pair_side by, size_t n_tokens) {
+        return raw->pair_ ? raw->pair_->costs(by).at_least(n_tokens) : 0;
+    };
     hooks.before_piece = [raw](std::optional<double> answers_ms) {
         if (raw->pair_) raw->pair_->begin_piece(answers_ms);
     };

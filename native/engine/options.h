@@ -111,6 +111,7 @@ struct pair_info {
     uint64_t kv_bytes = 0;            // all caches together; one when shared
     uint64_t prefix_cache_bytes = 0;  // at most; 0: there is none
     bool flash_attn = true;
+    kernel_use kernels;  // of the prefill model, or of the first decode model that has them
     double load_ms = 0;
 };
 

@@ -141,6 +141,12 @@ void pair::set_info(const pair_options & options) {
     }
     info_.n_threads = options.n_threads;
     info_.flash_attn = uses_flash_attention(prefill_.get());
+    info_.kernels = kernel_use_of(models_.prefill.get(), options.prefill.use_kernels);
+    for (size_t i = 0; info_.kernels.leaf.empty() && i < writers_.size(); i++) {
+        if (!models_.writers[i].model) continue;
+        const kernel_use use = kernel_use_of(models_.writers[i].model.get(), options.prefill.use_kernels);
+        if (!use.leaf.empty()) info_.kernels = use;
+    }
     info_.kv_bytes_per_token =
         kv_bytes_per_token(models_.prefill_traits, { options.cache_type_k, options.cache_type_v, !info_.flash_attn });
     info_.kv_bytes = memory_bytes(prefill_.get());

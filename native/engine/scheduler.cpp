@@ -136,8 +136,24 @@ scheduler::round scheduler::next_round(bool beside) {
 // Rounds that a check waits at most. Drafts are no longer.
 static constexpr uint32_t most_held = 16;
 
+// What this round's drafts take. Those of one model are read at once.
+double scheduler::drafts_ms(const round & current) const {
+    if (!hooks_.read_ms) return 0;
+    double sum = 0;
+    for (const row_request & request : current.rows) {
+        if (request.row.is != batch_row::part::draft) continue;
+        const auto n = std::count_if(current.rows.begin(), current.rows.end(), [&](const row_request & other) {
+            return other.row.is == batch_row::part::draft && other.row.by == request.row.by;
+        });
+        sum += hooks_.read_ms(request.row.by, (size_t) n) / (double) n;
+    }
+    return sum;
+}
+
 // Checks of several answers in one batch cost little more than one, and come together once they have waited for each
-// other. What is computed meanwhile, the others' drafts, has to be computed in any case.
+// other. What is computed meanwhile, the others' drafts, has to be computed in any case. But an answer whose drafts
+// cost nothing, as they are found in the text, would wait for each whole draft of another's: what waiting costs it is
+// bounded by what reading together can save it, the time of its check.
 void scheduler::hold_checks(round & current) {
     const auto is = [](const row_request & request, batch_row::part what) { return request.row.is == what; };
     const auto any = [&](batch_row::part what) {
@@ -145,10 +161,17 @@ void scheduler::hold_checks(round & current) {
     };
     if (!any(batch_row::part::check)) return;
     const bool drafts = any(batch_row::part::draft);
+    const double round_ms = drafts_ms(current);
+    const auto pays = [&](const row_request & check) {
+        const double alone_ms = hooks_.read_ms ? hooks_.read_ms(check.row.by, check.row.n) : 0;
+        return alone_ms <= 0 || check.by->held_ms_ + round_ms <= alone_ms;
+    };
     size_t n_left = 0;
     for (const row_request & request : current.rows) {
-        const bool holds = is(request, batch_row::part::check) && drafts && request.by->n_held_ < most_held;
+        const bool holds =
+            is(request, batch_row::part::check) && drafts && request.by->n_held_ < most_held && pays(request);
         request.by->n_held_ = holds ? request.by->n_held_ + 1 : 0;
+        request.by->held_ms_ = holds ? request.by->held_ms_ + round_ms : 0;
         if (!holds) {
             current.rows[n_left++] = request;
             continue;

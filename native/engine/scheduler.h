@@ -37,7 +37,7 @@ struct batch_row {
     uint32_t n;
     pair_side by;
     // A draft that is checked later, or that check. Checks wait for the drafts that others are about to complete, so
-    // that they are read together.
+    // that they are read together, but no longer than each would take by itself.
     enum class part { token, draft, check } is = part::token;
 };
 
@@ -100,6 +100,7 @@ class task {
     std::atomic<bool> aborted_{ false };
     uint64_t arrived_ = 0;  // counted by the scheduler
     uint32_t n_held_ = 0;   // rounds that its row has waited for others
+    double held_ms_ = 0;    // what was read in these
 };
 
 class scheduler {
@@ -122,6 +123,8 @@ class scheduler {
         // Reads the rows of several tasks and gives each its own; of each context one batch at most. Where it fails it
         // gives nothing, and the tasks read by themselves.
         std::function<void(std::vector<row_request> &)> read_rows;
+        // What reading so many tokens at once takes that model, about; 0: not known.
+        std::function<double(pair_side by, size_t n_tokens)> read_ms;
         // Around the step that reads a piece. `answers_ms`: what the tokens of the round took; nothing if no answer is
         // being written.
         std::function<void(std::optional<double> answers_ms)> before_piece;
@@ -170,6 +173,7 @@ class scheduler {
     bool any_beside() const;
     round next_round(bool beside);
     void hold_checks(round & current);
+    double drafts_ms(const round & current) const;
     void put_back_unread(round & current);
     void run_round(round & current, std::unique_lock<std::mutex> & lock);
     void run_piece(tasks & piece, const std::optional<double> & answers_ms, std::unique_lock<std::mutex> & lock);

@@ -71,6 +71,7 @@ void session::fork_from(const session & other) {
     unfinished_text_ = other.unfinished_text_;
     unfinished_text_before_ = other.unfinished_text_before_;
     n_before_decode_ = other.n_before_decode_;
+    n_refreshes_before_decode_ = other.n_refreshes_before_decode_;
     scope_ = other.scope_;
     trace_ = other.trace_;
     trace_.part_ways();
@@ -168,6 +169,7 @@ void session::begin_decode(std::optional<pair_side> writer) {
         if (writers_cache().size() == tokens_.size() && !has_kept_logits())
             cache_of(writer_).cut((uint32_t) tokens_.size() - 1);
         n_before_decode_ = tokens_.size();
+        n_refreshes_before_decode_ = refreshes_.size();
         unfinished_text_before_ = unfinished_text_;
         return;
     case session_stage::prefilled: throw wrong_stage("decode comes after switch", session_stage::prefilled);
@@ -246,8 +248,8 @@ void session::retract(uint32_t n) {
     // Where the last decode began, the answer may have been cut inside a character.
     unfinished_text_ = tokens_.size() == n_before_decode_ ? unfinished_text_before_ : "";
     const uint32_t n_left = (uint32_t) tokens_.size();
-    const bool all_gone = n_left == n_before_answer_, has_logits = all_gone;
-    const bool undo_refresh = drop_refreshes(n_left);
+    const bool all_gone = n_left == n_before_answer_, undo_refresh = drop_refreshes(n_left);
+    const bool has_logits = has_kept_logits();
     n_checked_ = std::min(n_checked_, has_logits ? n_left : n_left - 1);
     // The answer begins again from the prefill's logits, or goes on from those of the last refresh, or when the decode
     // model has read its last token anew.

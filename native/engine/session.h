@@ -168,7 +168,8 @@ class session {
     uint32_t refreshed_at() const {
         return std::max(refreshes_.empty() ? n_before_answer_ : refreshes_.back(), n_checked_);
     }
-    // Forgets the refreshes that no token of the first n came of; whether there were any. The cells are the caller's.
+    // Forgets the refreshes that no token of the first n came of, but for those that were there before the last decode;
+    // whether there were any. The cells are the caller's.
     bool drop_refreshes(uint32_t n);
     void remember_logits(std::vector<float> & logits);
     void distrust_caches();
@@ -189,7 +190,7 @@ class session {
     uint32_t n_before_refreshed_ = 0;          // the tokens that they follow; 0: none
     std::string unfinished_text_;
     std::string unfinished_text_before_;  // as it was when the last decode began, at n_before_decode_ tokens
-    size_t n_before_decode_ = 0;
+    size_t n_before_decode_ = 0, n_refreshes_before_decode_ = 0;
     bool deterministic_ = false;
     std::string scope_;
     answer_trace trace_;

@@ -59,6 +59,8 @@ void session::adopt(session_image image) {
     unfinished_text_ = std::move(image.unfinished_text);
     unfinished_text_before_ = std::move(image.unfinished_text_before);
     n_before_decode_ = (size_t) image.n_before_decode;
+    n_refreshes_before_decode_ = (size_t) std::count_if(refreshes_.begin(), refreshes_.end(),
+                                                        [this](uint32_t at) { return at <= n_before_decode_; });
     scope_ = std::move(image.scope);
     trace_ = std::move(image.trace);
     set_stage(image.stage);

@@ -29,7 +29,8 @@ refresh_step session::refresh_some() {
     if (n_left == 0 || cache_.read(pair_side::prefill, &tokens_[cache_.size()], n, last ? 1 : 0)) {
         step.n_tokens = n;
         refresh_begun_ = true;
-        if (last && n_left > 0) remember_logits(refreshed_logits_);
+        // Where nothing is written yet, the prompt was read behind cells that are now the prefill model's.
+        if (last && n_left > 0) remember_logits(tokens_.size() == n_before_answer_ ? first_logits_ : refreshed_logits_);
     } else {
         step.aborted = true;
     }
@@ -45,7 +46,7 @@ refresh_step session::refresh_some() {
         cache_.mark();
         refreshes_.push_back(cache_.size());
         refresh_begun_ = reads_newest_ = false;
-        n_before_refreshed_ = cache_.size();
+        n_before_refreshed_ = cache_.size() == n_before_answer_ ? 0 : cache_.size();
     }
     step.milliseconds = watch.milliseconds();
     return step;
@@ -72,7 +73,8 @@ void session::begin_newest(uint32_t n) {
 bool session::drop_refreshes(uint32_t n) {
     bool dropped = std::exchange(refresh_begun_, false);
     reads_newest_ = false;
-    for (; !refreshes_.empty() && refreshes_.back() >= n; dropped = true) refreshes_.pop_back();
+    const size_t n_before = n >= n_before_decode_ ? n_refreshes_before_decode_ : 0;
+    for (; refreshes_.size() > n_before && refreshes_.back() >= n; dropped = true) refreshes_.pop_back();
     if (refreshes_.empty() || refreshes_.back() != n_before_refreshed_) n_before_refreshed_ = 0;
     return dropped;
 }

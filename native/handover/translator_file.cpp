@@ -213,15 +213,7 @@ class translator_reader {
 
 }  // namespace
 
-bool is_translator_file(const std::string & path) {
-    std::error_code error;
-    if (!std::filesystem::is_regular_file(std::filesystem::u8path(path), error)) return false;
-    try {
-        return gguf_metadata(path).text("general.type") == file_type;
-    } catch (const failure &) {
-        return false;  // what is wrong with the file is told by whoever wants to use it
-    }
-}
+bool is_translator_file(const std::string & path) { return is_gguf_of_type(path, file_type); }
 
 translator read_translator(const std::string & path, translator_file_info * info) {
     const uint64_t n_bytes = check_input_file(path, model_codes);

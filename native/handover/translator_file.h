@@ -38,7 +38,7 @@ struct translator_file_info {
     ggml_type weight_type = GGML_TYPE_F32;  // of the first linear map
 };
 
-// Whether the file is a GGUF file that says it is a translator; false for what cannot be read.
+// Whether the file is a GGUF file that says it is a translator (is_gguf_of_type).
 bool is_translator_file(const std::string & path);
 
 // Weights come as f32. Throws ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, or ERR_TRANSLATOR_INVALID with what is wrong.

@@ -1,12 +1,13 @@
-// What is written once for each instruction set: making bytes of activations, and multiplying a panel of rows with them.
-// Every number of a product is made in the same order whatever the leaf, the rows beside it, the columns beside it and the
-// threads: group by group, each group's sum exact in integers, then one fused multiply-add. So the same row gives the same
-// bits alone and in any batch, and on any processor that has one of the leaves.
+// What is written once for each instruction set: making bytes of activations, and multiplying a panel of rows with
+// them. Every number of a product is made in the same order whatever the leaf, the rows beside it, the columns beside
+// it and the threads: group by group, each group's sum exact in integers, then one fused multiply-add. So the same row
+// gives the same bits alone and in any batch, and on any processor that has one of the leaves.
 #pragma once
+
+#include "weight_format.h"
 
 #include <cstddef>
 #include <cstdint>
-#include "weight_format.h"
 
 namespace overfill::kernels {
 
@@ -41,6 +42,10 @@ struct row_range {
     int count = 0;
     float * out = nullptr;
     std::size_t out_stride = 0;
+    // If given, each column's products go to a place of its own instead: outs[column][row].
+    float * const * outs = nullptr;
+    // Of the product the row that the range begins with.
+    int first = 0;
     // What will be read next is fetched meanwhile.
     stretch ahead;
 };
@@ -55,6 +60,8 @@ struct leaf {
     // Makes bytes of one column's floats, from one chunk to before another.
     void (*quantize[weight_type_count])(const float * row, int column, int chunk, int end, const activations & to);
     void (*multiply[weight_type_count])(const row_range & rows, const activations & columns, std::uint8_t * scratch);
+    // If there is one: a column alone, whose products are in `out`.
+    void (*multiply_alone[weight_type_count])(const row_range & rows, const activations & column);
 };
 
 // Those that were compiled in and that this processor has, the fastest first; the last one is plain C++.

@@ -1,9 +1,11 @@
 // AVX-512 with VNNI: 64 products of bytes an instruction. Compiled for these instructions, run only where they are.
 
-#include <immintrin.h>
+#include "leaf_avx512_rows.h"
 #include "leaf_template.h"
 #include "leaves.h"
 #include "vector_convert.h"
+
+#include <immintrin.h>
 
 namespace overfill::kernels {
 namespace {
@@ -72,7 +74,7 @@ struct avx512 {
             finite = _mm512_fmadd_ps(v, _mm512_setzero_ps(), finite);
         }
         return extent_from(_mm512_reduce_max_ps(most), _mm512_reduce_min_ps(least), _mm512_reduce_add_ps(finite), x,
-                             count);
+                           count);
     }
     static void store_rounded(std::int8_t * to, const float * x, float inverse) {
         const __m512 scaled = _mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(inverse));
@@ -84,9 +86,12 @@ struct avx512 {
 }  // namespace
 
 const leaf & avx512_leaf() {
-    static const leaf made = leaf_of<avx512>("avx512-vnni");
+    static const leaf made = [] {
+        leaf all = leaf_of<avx512>("avx512-vnni");
+        add_avx512_rows(all);
+        return all;
+    }();
     return made;
 }
 
 }  // namespace overfill::kernels
-

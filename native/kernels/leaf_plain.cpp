@@ -1,8 +1,9 @@
 // The leaf in plain C++, without a processor's own vectors: what the others are compared with.
-#include <cmath>
 #include "extent.h"
 #include "leaf_template.h"
 #include "leaves.h"
+
+#include <cmath>
 
 namespace overfill::kernels {
 namespace {
@@ -12,8 +13,10 @@ struct plain_convert {
         const int exponent = value >> 10 & 31;
         const int fraction = value & 1023;
         float magnitude = std::ldexp(float(fraction), -24);
-        if (exponent == 31) magnitude = fraction ? NAN : INFINITY;
-        else if (exponent > 0) magnitude = std::ldexp(float(fraction + 1024), exponent - 25);
+        if (exponent == 31)
+            magnitude = fraction ? NAN : INFINITY;
+        else if (exponent > 0)
+            magnitude = std::ldexp(float(fraction + 1024), exponent - 25);
         return value & 0x8000 ? -magnitude : magnitude;
     }
     // To the nearest, ties to even.
@@ -34,6 +37,23 @@ struct plain_convert {
         for (int i = 0; i < 16; i++) low[i] = nibbles[i] & 15;
         for (int i = 0; i < 16; i++) high[i] = nibbles[i] >> 4;
     }
+    struct bytes_32 {
+        std::uint8_t at[32];
+    };
+    static bytes_32 load_32(const std::uint8_t * from) {
+        bytes_32 made;
+        std::memcpy(made.at, from, 32);
+        return made;
+    }
+    static void store_32(std::uint8_t * to, const bytes_32 & value) { std::memcpy(to, value.at, 32); }
+    static bytes_32 either(bytes_32 a, const bytes_32 & b) {
+        for (int i = 0; i < 32; i++) a.at[i] |= b.at[i];
+        return a;
+    }
+    static bytes_32 bits(bytes_32 from, int shift, int mask, int up) {
+        for (std::uint8_t & byte : from.at) byte = std::uint8_t((byte >> shift & mask) << up);
+        return from;
+    }
     static void look_up(const std::uint8_t * table, const std::uint8_t * nibbles, std::uint8_t * to) {
         for (int i = 0; i < 16; i++) to[i] = table[nibbles[i] & 15];
         for (int i = 0; i < 16; i++) to[16 + i] = table[nibbles[i] >> 4];
@@ -52,19 +72,24 @@ struct plain {
     };
     using convert = plain_convert;
 
-    template <typename Value, typename Of>
-    static Value each(Of of) {
+    template <typename Value, typename Of> static Value each(Of of) {
         Value made;
         for (int i = 0; i < 4; i++) made.at[i] = of(i);
         return made;
     }
     static floats zero() { return broadcast(0.0f); }
-    static floats load(const float * from) { return each<floats>([&](int i) { return from[i]; }); }
+    static floats load(const float * from) {
+        return each<floats>([&](int i) { return from[i]; });
+    }
     static void store(float * to, const floats & value) {
         for (int i = 0; i < 4; i++) to[i] = value.at[i];
     }
-    static floats broadcast(float value) { return each<floats>([&](int) { return value; }); }
-    static ints broadcast(std::int32_t value) { return each<ints>([&](int) { return value; }); }
+    static floats broadcast(float value) {
+        return each<floats>([&](int) { return value; });
+    }
+    static ints broadcast(std::int32_t value) {
+        return each<ints>([&](int) { return value; });
+    }
     static ints load_bytes(const std::uint8_t * from) {
         ints made;
         std::memcpy(&made, from, sizeof made);
@@ -86,7 +111,9 @@ struct plain {
             return total;
         });
     }
-    static floats to_floats(const ints & value) { return each<floats>([&](int i) { return float(value.at[i]); }); }
+    static floats to_floats(const ints & value) {
+        return each<floats>([&](int i) { return float(value.at[i]); });
+    }
     static floats multiply(const floats & a, const floats & b) {
         return each<floats>([&](int i) { return a.at[i] * b.at[i]; });
     }

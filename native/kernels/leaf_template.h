@@ -1,6 +1,6 @@
 // The leaf, written once: `V` are a processor's vectors. `V::lanes` rows go side by side in a vector of sums, four
-// neighbouring elements of each in its 32 bits, and `V::row_vectors` of these times `V::columns` columns are summed up in
-// registers.
+// neighbouring elements of each in its 32 bits, and `V::row_vectors` of these times `V::columns` columns are summed up
+// in registers.
 #pragma once
 
 #include "extent.h"
@@ -10,8 +10,7 @@
 namespace overfill::kernels {
 namespace {
 
-template <typename V>
-struct panel {
+template <typename V> struct panel {
     static constexpr int rows = V::lanes * V::row_vectors;
     static constexpr int quads = chunk_elements / 4;
     static constexpr int most_groups = chunk_elements / 16;
@@ -28,8 +27,7 @@ struct panel {
 };
 
 // Reads ahead a little at a time, so that fetching keeps pace with computing.
-template <typename V>
-struct reading_ahead {
+template <typename V> struct reading_ahead {
     const std::uint8_t * at;
     const std::uint8_t * end;
     void next(std::size_t bytes) {
@@ -39,8 +37,7 @@ struct reading_ahead {
 
 // Four bytes at a time, those of a vector's rows from `first` on: to[quad][row]. `quads` is rounded up to what a vector
 // takes, for which there is room.
-template <typename V>
-void lay_side_by_side(const void * rows, int row_bytes, int quads, void * to, int first) {
+template <typename V> void lay_side_by_side(const void * rows, int row_bytes, int quads, void * to, int first) {
     const auto * from = static_cast<const std::uint8_t *>(rows) + first * row_bytes;
     auto * place = static_cast<std::uint8_t *>(to) + 4 * first;
     constexpr int place_bytes = 4 * panel<V>::rows;
@@ -48,26 +45,20 @@ void lay_side_by_side(const void * rows, int row_bytes, int quads, void * to, in
         V::transpose(from + 4 * quad, row_bytes, place + std::size_t(quad) * place_bytes, place_bytes);
 }
 
+// Unpacks a chunk of the rows, and lays their scales side by side.
 template <weight_type type, typename V>
-void pack(const row_range & range, int chunk, int elements, panel<V> & to, reading_ahead<V> & ahead) {
+void unpack_rows(const row_range & range, int chunk, int elements, panel<V> & to, reading_ahead<V> & ahead) {
     constexpr weight_format format = format_of(type);
     const int groups = elements / format.group;
     const std::size_t chunk_bytes = std::size_t(chunk_elements / format.block) * format.bytes;
-    for (int r = 0; r < panel<V>::rows; r++) {
+    for (int r = 0; r < range.count; r++) {
         std::uint8_t * values = to.unpacked + r * chunk_elements;
-        float * scales = to.row_scales + r * panel<V>::most_groups;
-        float * minimums = to.row_minimums + r * panel<V>::most_groups;
-        if (r < range.count) {
-            const std::uint8_t * row = range.rows + r * range.row_stride + chunk * chunk_bytes;
-            unpacker<type, typename V::convert>::run(row, elements, values, scales, minimums);
-            ahead.next(chunk_bytes);
-        } else {
-            std::memset(values, 0, std::size_t(elements));
-            for (int g = 0; g < groups; g++) scales[g] = minimums[g] = 0;
-        }
+        const std::uint8_t * row = range.rows + r * range.row_stride + chunk * chunk_bytes;
+        unpacker<type, typename V::convert>::run(row, elements, values, to.row_scales + r * panel<V>::most_groups,
+                                                 to.row_minimums + r * panel<V>::most_groups);
+        ahead.next(chunk_bytes);
     }
     for (int first = 0; first < panel<V>::rows; first += V::lanes) {
-        lay_side_by_side<V>(to.unpacked, chunk_elements, elements / 4, to.values, first);
         lay_side_by_side<V>(to.row_scales, 4 * panel<V>::most_groups, groups, to.scales, first);
         if (format.has_minimum)
             lay_side_by_side<V>(to.row_minimums, 4 * panel<V>::most_groups, groups, to.minimums, first);
@@ -110,7 +101,8 @@ void multiply_tile(const panel<V> & weights, const activations & x, int chunk, i
         const std::int8_t * x_values = q + g * format.group;
         for (int k = 0; k < quads; k++) {
             typename V::ints w[V::row_vectors];
-            for (int v = 0; v < V::row_vectors; v++) w[v] = V::load_bytes(values + 4 * (k * panel<V>::rows + v * V::lanes));
+            for (int v = 0; v < V::row_vectors; v++)
+                w[v] = V::load_bytes(values + 4 * (k * panel<V>::rows + v * V::lanes));
             for (int c = 0; c < columns; c++) {
                 const auto four = V::broadcast_bytes(x_values + c * chunk_elements + 4 * k);
                 for (int v = 0; v < V::row_vectors; v++) sum[v][c] = V::dot(sum[v][c], w[v], four);
@@ -121,7 +113,8 @@ void multiply_tile(const panel<V> & weights, const activations & x, int chunk, i
         for (int v = 0; v < V::row_vectors; v++) {
             const auto scale = V::load(scales + v * V::lanes);
             for (int c = 0; c < columns; c++) {
-                const auto s = format.activation_block == 32 ? V::multiply(scale, V::broadcast(x_scales[c * blocks + g])) : scale;
+                const auto s =
+                    format.activation_block == 32 ? V::multiply(scale, V::broadcast(x_scales[c * blocks + g])) : scale;
                 total[v][c] = V::multiply_add(V::to_floats(sum[v][c]), s, total[v][c]);
             }
             if (format.has_minimum) {
@@ -159,10 +152,10 @@ void multiply_tiles(const panel<V> & weights, const activations & x, int chunk, 
     }
 }
 
-template <typename V>
-struct scratch {
+template <typename V> struct scratch {
     panel<V> weights;
-    // Where the rows of the range do not fill the panel: [column][row]. Behind it there is room for all columns.
+    // Where the rows of the range do not fill the panel, or columns go to places of their own: [column][row]. Behind it
+    // there is room for all columns.
     alignas(64) float part[1];
 };
 
@@ -170,19 +163,22 @@ template <weight_type type, typename V>
 void multiply_range(const row_range & range, const activations & x, std::uint8_t * memory) {
     auto & work = *reinterpret_cast<scratch<V> *>(memory);
     constexpr int rows = panel<V>::rows;
-    const bool whole = range.count == rows;
+    const bool whole = range.count == rows && !range.outs;
     float * out = whole ? range.out : work.part;
     const std::size_t stride = whole ? range.out_stride : rows;
     reading_ahead<V> ahead{ range.ahead.begin, range.ahead.begin + range.ahead.size };
     for (int chunk = 0; chunk * chunk_elements < x.elements; chunk++) {
         const int left = x.elements - chunk * chunk_elements;
         const int elements = left < chunk_elements ? left : chunk_elements;
-        pack<type, V>(range, chunk, elements, work.weights, ahead);
+        unpack_rows<type, V>(range, chunk, elements, work.weights, ahead);
+        for (int first = 0; first < panel<V>::rows; first += V::lanes)
+            lay_side_by_side<V>(work.weights.unpacked, chunk_elements, elements / 4, work.weights.values, first);
         multiply_tiles<type, V>(work.weights, x, chunk, elements, 0, out, stride);
     }
     if (whole) return;
     for (int c = 0; c < x.columns; c++) {
-        for (int r = 0; r < range.count; r++) range.out[c * range.out_stride + r] = work.part[c * rows + r];
+        float * to = range.outs ? range.outs[c] + range.first : range.out + c * range.out_stride;
+        std::memcpy(to, work.part + c * rows, std::size_t(range.count) * sizeof(float));
     }
 }
 
@@ -221,20 +217,17 @@ void quantize_row(const float * row, int column, int chunk, int end, const activ
     }
 }
 
-template <typename V, weight_type type>
-void add_type(leaf & to) {
+template <typename V, weight_type type> void add_type(leaf & to) {
     to.quantize[int(type)] = quantize_row<type, V>;
     to.multiply[int(type)] = multiply_range<type, V>;
 }
 
-template <typename V>
-void fetch(const stretch & bytes) {
+template <typename V> void fetch(const stretch & bytes) {
     reading_ahead<V>{ bytes.begin, bytes.begin + bytes.size }.next(bytes.size);
 }
 
-template <typename V>
-leaf leaf_of(const char * name) {
-    leaf made{ name, panel<V>::rows, sizeof(scratch<V>), fetch<V>, {}, {} };
+template <typename V> leaf leaf_of(const char * name) {
+    leaf made{ name, panel<V>::rows, sizeof(scratch<V>), fetch<V>, {}, {}, {} };
     add_type<V, weight_type::q8_0>(made);
     add_type<V, weight_type::q4_0>(made);
     add_type<V, weight_type::iq4_nl>(made);

@@ -1,29 +1,19 @@
-// One row's next elements, unpacked: values of a byte each, a scale (and a minimum) for each group. Plain loops, which each
-// leaf has compiled for its own instructions: so all is in an unnamed namespace, and nothing of the standard library's
-// inline functions is used, of which the linker would keep one leaf's copy for all.
+// One row's next elements, unpacked: values of a byte each, a scale (and a minimum) for each group. Plain loops, which
+// each leaf has compiled for its own instructions: so all is in an unnamed namespace, and nothing of the standard
+// library's inline functions is used, of which the linker would keep one leaf's copy for all.
 #pragma once
 
-#include <cstring>
 #include "weight_format.h"
+
+#include <cstring>
 
 namespace overfill::kernels {
 namespace {
 
-// Of each of 32 bytes the bits of `mask` behind `shift`, put at `up`. Eight bytes at a time: what comes over from a
-// neighbour is masked away.
-inline void take_bits(const std::uint8_t * from, int shift, std::uint8_t mask, int up, std::uint64_t * to) {
-    const std::uint64_t each = 0x0101010101010101u * mask;
-    std::uint64_t words[4];
-    std::memcpy(words, from, sizeof words);
-    for (int i = 0; i < 4; i++) to[i] |= (words[i] >> shift & each) << up;
-}
+// `Convert` is a leaf's way with halves of floats and with parts of bytes.
+template <weight_type type, typename Convert> struct unpacker;
 
-// `Convert` is a leaf's way with halves of floats and of bytes.
-template <weight_type type, typename Convert>
-struct unpacker;
-
-template <typename Convert>
-struct unpacker<weight_type::q8_0, Convert> {
+template <typename Convert> struct unpacker<weight_type::q8_0, Convert> {
     static void run(const std::uint8_t * __restrict row, int elements, std::uint8_t * __restrict values,
                     float * __restrict scales, float *) {
         const auto * blocks = reinterpret_cast<const q8_0_block *>(row);
@@ -34,8 +24,7 @@ struct unpacker<weight_type::q8_0, Convert> {
     }
 };
 
-template <typename Convert>
-struct unpacker<weight_type::q4_0, Convert> {
+template <typename Convert> struct unpacker<weight_type::q4_0, Convert> {
     static void run(const std::uint8_t * __restrict row, int elements, std::uint8_t * __restrict values,
                     float * __restrict scales, float *) {
         const auto * blocks = reinterpret_cast<const q4_0_block *>(row);
@@ -46,8 +35,7 @@ struct unpacker<weight_type::q4_0, Convert> {
     }
 };
 
-template <typename Convert>
-struct unpacker<weight_type::iq4_nl, Convert> {
+template <typename Convert> struct unpacker<weight_type::iq4_nl, Convert> {
     static void run(const std::uint8_t * __restrict row, int elements, std::uint8_t * __restrict values,
                     float * __restrict scales, float *) {
         const auto * blocks = reinterpret_cast<const q4_0_block *>(row);
@@ -80,8 +68,7 @@ void k_scales(half_bits d, half_bits dmin, const std::uint8_t * __restrict packe
     for (int i = 0; i < 8; i++) minimums[i] = minimum * float(m[i]);
 }
 
-template <typename Convert>
-struct unpacker<weight_type::q4_k, Convert> {
+template <typename Convert> struct unpacker<weight_type::q4_k, Convert> {
     static void run(const std::uint8_t * __restrict row, int, std::uint8_t * __restrict values,
                     float * __restrict scales, float * __restrict minimums) {
         const auto & block = *reinterpret_cast<const q4_k_block *>(row);
@@ -93,25 +80,23 @@ struct unpacker<weight_type::q4_k, Convert> {
     }
 };
 
-template <typename Convert>
-struct unpacker<weight_type::q5_k, Convert> {
+template <typename Convert> struct unpacker<weight_type::q5_k, Convert> {
     static void run(const std::uint8_t * __restrict row, int, std::uint8_t * __restrict values,
                     float * __restrict scales, float * __restrict minimums) {
         const auto & block = *reinterpret_cast<const q5_k_block *>(row);
         for (int j = 0; j < 4; j++) {
-            std::uint64_t all[8] = {};
-            take_bits(block.q + 32 * j, 0, 15, 0, all);
-            take_bits(block.q + 32 * j, 4, 15, 0, all + 4);
-            take_bits(block.high, 2 * j, 1, 4, all);
-            take_bits(block.high, 2 * j + 1, 1, 4, all + 4);
-            std::memcpy(values + 64 * j, all, sizeof all);
+            const auto q = Convert::load_32(block.q + 32 * j);
+            const auto high = Convert::load_32(block.high);
+            Convert::store_32(values + 64 * j,
+                              Convert::either(Convert::bits(q, 0, 15, 0), Convert::bits(high, 2 * j, 1, 4)));
+            Convert::store_32(values + 64 * j + 32,
+                              Convert::either(Convert::bits(q, 4, 15, 0), Convert::bits(high, 2 * j + 1, 1, 4)));
         }
         k_scales<Convert>(block.d, block.dmin, block.scales, scales, minimums);
     }
 };
 
-template <typename Convert>
-struct unpacker<weight_type::q6_k, Convert> {
+template <typename Convert> struct unpacker<weight_type::q6_k, Convert> {
     static void run(const std::uint8_t * __restrict row, int, std::uint8_t * __restrict values,
                     float * __restrict scales, float *) {
         const auto & block = *reinterpret_cast<const q6_k_block *>(row);
@@ -129,18 +114,16 @@ struct unpacker<weight_type::q6_k, Convert> {
     }
 };
 
-template <typename Convert>
-struct unpacker<weight_type::q3_k, Convert> {
+template <typename Convert> struct unpacker<weight_type::q3_k, Convert> {
     static void run(const std::uint8_t * __restrict row, int, std::uint8_t * __restrict values,
                     float * __restrict scales, float *) {
         const auto & block = *reinterpret_cast<const q3_k_block *>(row);
         for (int half = 0; half < 2; half++) {
             const std::uint8_t * q = block.q + 32 * half;
             for (int j = 0; j < 4; j++) {
-                std::uint64_t all[4] = {};
-                take_bits(q, 2 * j, 3, 0, all);
-                take_bits(block.high, 4 * half + j, 1, 2, all);
-                std::memcpy(values + 128 * half + 32 * j, all, sizeof all);
+                const auto low = Convert::bits(Convert::load_32(q), 2 * j, 3, 0);
+                const auto high = Convert::bits(Convert::load_32(block.high), 4 * half + j, 1, 2);
+                Convert::store_32(values + 128 * half + 32 * j, Convert::either(low, high));
             }
         }
         const float d = Convert::of(block.d);
@@ -152,17 +135,14 @@ struct unpacker<weight_type::q3_k, Convert> {
     }
 };
 
-template <typename Convert>
-struct unpacker<weight_type::q2_k, Convert> {
+template <typename Convert> struct unpacker<weight_type::q2_k, Convert> {
     static void run(const std::uint8_t * __restrict row, int, std::uint8_t * __restrict values,
                     float * __restrict scales, float * __restrict minimums) {
         const auto & block = *reinterpret_cast<const q2_k_block *>(row);
         for (int half = 0; half < 2; half++) {
             const std::uint8_t * q = block.q + 32 * half;
             for (int j = 0; j < 4; j++) {
-                std::uint64_t all[4] = {};
-                take_bits(q, 2 * j, 3, 0, all);
-                std::memcpy(values + 128 * half + 32 * j, all, sizeof all);
+                Convert::store_32(values + 128 * half + 32 * j, Convert::bits(Convert::load_32(q), 2 * j, 3, 0));
             }
         }
         const float d = Convert::of(block.d);
@@ -172,8 +152,7 @@ struct unpacker<weight_type::q2_k, Convert> {
     }
 };
 
-template <typename Convert>
-struct unpacker<weight_type::iq4_xs, Convert> {
+template <typename Convert> struct unpacker<weight_type::iq4_xs, Convert> {
     static void run(const std::uint8_t * __restrict row, int, std::uint8_t * __restrict values,
                     float * __restrict scales, float *) {
         const auto & block = *reinterpret_cast<const iq4_xs_block *>(row);

@@ -1,9 +1,10 @@
 // What the leaves of x86 processors have in common. To be included where AVX2 and F16C may be used.
 #pragma once
 
-#include <immintrin.h>
 #include "extent.h"
 #include "weight_format.h"
+
+#include <immintrin.h>
 
 namespace overfill::kernels {
 namespace {
@@ -16,6 +17,18 @@ struct x86_convert {
         const __m128i mask = _mm_set1_epi8(15);
         _mm_storeu_si128(reinterpret_cast<__m128i *>(low), _mm_and_si128(both, mask));
         _mm_storeu_si128(reinterpret_cast<__m128i *>(high), _mm_and_si128(_mm_srli_epi16(both, 4), mask));
+    }
+    static __m256i load_32(const std::uint8_t * from) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
+    }
+    static void store_32(std::uint8_t * to, __m256i value) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), value);
+    }
+    static __m256i either(__m256i a, __m256i b) { return _mm256_or_si256(a, b); }
+    // Of each byte the bits of `mask` behind `shift`, put at `up`. What comes over from a neighbour is masked away.
+    static __m256i bits(__m256i from, int shift, int mask, int up) {
+        const __m256i low = _mm256_srl_epi16(from, _mm_cvtsi32_si128(shift));
+        return _mm256_sll_epi16(_mm256_and_si256(low, _mm256_set1_epi8(char(mask))), _mm_cvtsi32_si128(up));
     }
     // 16 bytes of two nibbles: the low ones first.
     static void look_up(const std::uint8_t * table, const std::uint8_t * nibbles, std::uint8_t * to) {

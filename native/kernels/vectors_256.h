@@ -1,16 +1,15 @@
 // Vectors of 256 bits, for AVX2 alone and with VNNI: `Dot` multiplies bytes and adds each four products to a sum.
 #pragma once
 
-#include <immintrin.h>
-
 #include "leaf_template.h"
 #include "vector_convert.h"
+
+#include <immintrin.h>
 
 namespace overfill::kernels {
 namespace {
 
-template <typename Dot>
-struct vectors_256 {
+template <typename Dot> struct vectors_256 {
     static constexpr int lanes = 8;
     static constexpr int row_vectors = 1;
     static constexpr int columns = 4;

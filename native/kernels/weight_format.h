@@ -1,5 +1,5 @@
-// The weights that this room multiplies, as they lie in a GGUF file: blocks of small integers with scales. The layouts are
-// ggml's, told again here so that the leaves need no header of ggml's; the tests compare the two.
+// The weights that this room multiplies, as they lie in a GGUF file: blocks of small integers with scales. The layouts
+// are ggml's, told again here so that the leaves need no header of ggml's; the tests compare the two.
 #pragma once
 
 #include <cstdint>
@@ -62,8 +62,8 @@ struct iq4_xs_block {
     std::uint8_t q[128];
 };
 
-// How a type is unpacked: weight = scale * (value - zero) - minimum, with a value of 0 to 255, a scale and perhaps a minimum
-// for each `group` elements.
+// How a type is unpacked: weight = scale * (value - zero) - minimum, with a value of 0 to 255, a scale and perhaps a
+// minimum for each `group` elements.
 struct weight_format {
     // Elements and bytes of a block in the file.
     int block;
@@ -77,17 +77,17 @@ struct weight_format {
 
 constexpr weight_format format_of(weight_type type) {
     switch (type) {
-        case weight_type::q8_0: return { 32, sizeof(q8_0_block), 32, 128, false, 32 };
-        case weight_type::q4_0: return { 32, sizeof(q4_0_block), 32, 8, false, 32 };
-        case weight_type::iq4_nl: return { 32, sizeof(q4_0_block), 32, 128, false, 32 };
-        case weight_type::q4_k: return { 256, sizeof(q4_k_block), 32, 0, true, 256 };
-        case weight_type::q5_k: return { 256, sizeof(q5_k_block), 32, 0, true, 256 };
-        case weight_type::q6_k: return { 256, sizeof(q6_k_block), 16, 32, false, 256 };
-        case weight_type::q3_k: return { 256, sizeof(q3_k_block), 16, 4, false, 256 };
-        case weight_type::q2_k: return { 256, sizeof(q2_k_block), 16, 0, true, 256 };
-        case weight_type::iq4_xs: return { 256, sizeof(iq4_xs_block), 32, 128, false, 256 };
-        case weight_type::f16: return { 1, 2, 1, 0, false, 1 };
-        case weight_type::bf16: return { 1, 2, 1, 0, false, 1 };
+    case weight_type::q8_0: return { 32, sizeof(q8_0_block), 32, 128, false, 32 };
+    case weight_type::q4_0: return { 32, sizeof(q4_0_block), 32, 8, false, 32 };
+    case weight_type::iq4_nl: return { 32, sizeof(q4_0_block), 32, 128, false, 32 };
+    case weight_type::q4_k: return { 256, sizeof(q4_k_block), 32, 0, true, 256 };
+    case weight_type::q5_k: return { 256, sizeof(q5_k_block), 32, 0, true, 256 };
+    case weight_type::q6_k: return { 256, sizeof(q6_k_block), 16, 32, false, 256 };
+    case weight_type::q3_k: return { 256, sizeof(q3_k_block), 16, 4, false, 256 };
+    case weight_type::q2_k: return { 256, sizeof(q2_k_block), 16, 0, true, 256 };
+    case weight_type::iq4_xs: return { 256, sizeof(iq4_xs_block), 32, 128, false, 256 };
+    case weight_type::f16: return { 1, 2, 1, 0, false, 1 };
+    case weight_type::bf16: return { 1, 2, 1, 0, false, 1 };
     }
     return {};
 }

@@ -1,9 +1,10 @@
 // A product of weights with rows of activations, shared out among the threads of a team that somebody else owns.
 #pragma once
 
+#include "leaf.h"
+
 #include <cstddef>
 #include <cstdint>
-#include "leaf.h"
 
 namespace overfill::kernels {
 

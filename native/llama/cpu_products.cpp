@@ -1,11 +1,11 @@
 #include "cpu_products.h"
 
-#include "loaded_module.h"
-#include "weight_product.h"
-
+#include "expert_product.h"
 #include "ggml-backend-impl.h"
 #include "ggml-cpu/ggml-cpu-impl.h"
 #include "llama-model.h"
+#include "loaded_module.h"
+#include "weight_product.h"
 #ifdef OVERFILL_LLAMA_SOURCE
 #include "ggml-cpu/traits.h"
 #endif
@@ -57,6 +57,7 @@ struct cpu_library {
 
 cpu_library library;
 const kernels::leaf * leaf = nullptr;
+bool takes_all = false;
 
 // Asked for every operation by every thread, so without a lock. Freed places are used again.
 std::array<std::atomic<ggml_backend_buffer_t>, 512> taken;
@@ -84,19 +85,87 @@ std::optional<kernels::weight_type> kernel_type(ggml_type type) {
     }
 }
 
+// A column alone is bound by reading the weights. Panels cost more than that, and ggml's own kernels keep up with the
+// memory for all types that it does not repack; for those there is another way here.
+int64_t least_columns(ggml_type type) { return leaf->multiply_alone[int(*kernel_type(type))] ? 1 : 2; }
+
 bool is_ours(const ggml_tensor * op) {
-    if (op->op != GGML_OP_MUL_MAT) return false;
+    if (op->op != GGML_OP_MUL_MAT && op->op != GGML_OP_MUL_MAT_ID) return false;
     const ggml_tensor * weights = op->src[0];
     const ggml_tensor * x = op->src[1];
     const ggml_tensor * whole = weights->view_src ? weights->view_src : weights;
-    return whole->buffer && is_taken(whole->buffer) && suits_products(weights) && x->type == GGML_TYPE_F32 &&
-           op->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) && ggml_is_contiguous(op);
+    if (!whole->buffer || !(takes_all ? ggml_backend_buffer_is_host(whole->buffer) : is_taken(whole->buffer)))
+        return false;
+    const bool has_experts = op->op == GGML_OP_MUL_MAT_ID;
+    if (!has_experts && weights->ne[2] != 1) return false;
+    if (!suits_products(weights)) return false;
+    if (has_experts ? x->ne[2] < 2 : ggml_nrows(x) < least_columns(weights->type)) return false;
+    return x->type == GGML_TYPE_F32 && op->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) && ggml_is_contiguous(op);
+}
+
+kernels::team_member member_of(const ggml_compute_params * params) {
+    kernels::team_member member;
+    member.index = params->ith;
+    member.size = params->nth;
+    member.team = params->threadpool;
+    member.wait = [](void * team) { library.barrier(static_cast<ggml_threadpool *>(team)); };
+    member.set_next = [](void * team, int value) { library.set_chunk(static_cast<ggml_threadpool *>(team), value); };
+    member.take_next = [](void * team) { return library.add_chunk(static_cast<ggml_threadpool *>(team), 1); };
+    return member;
+}
+
+kernels::weight_product product_of(const ggml_tensor * op) {
+    const ggml_tensor * weights = op->src[0];
+    const ggml_tensor * x = op->src[1];
+    kernels::weight_product product;
+    product.type = *kernel_type(weights->type);
+    product.weights = static_cast<const std::uint8_t *>(weights->data);
+    product.row_stride = weights->nb[1];
+    product.rows = int(weights->ne[1]);
+    product.elements = int(weights->ne[0]);
+    product.x = static_cast<const std::uint8_t *>(x->data);
+    for (int i = 0; i < 3; i++) {
+        product.counts[i] = int(x->ne[i + 1]);
+        product.strides[i] = x->nb[i + 1];
+    }
+    product.out = static_cast<float *>(op->data);
+    product.out_stride = size_t(op->ne[0]);
+    return product;
+}
+
+kernels::expert_product expert_product_of(const ggml_tensor * op) {
+    const ggml_tensor * weights = op->src[0];
+    const ggml_tensor * x = op->src[1];
+    const ggml_tensor * ids = op->src[2];
+    kernels::expert_product product;
+    product.type = *kernel_type(weights->type);
+    product.weights = static_cast<const std::uint8_t *>(weights->data);
+    product.row_stride = weights->nb[1];
+    product.expert_stride = weights->nb[2];
+    product.rows = int(weights->ne[1]);
+    product.elements = int(weights->ne[0]);
+    product.experts = int(weights->ne[2]);
+    product.slots = int(ids->ne[0]);
+    product.tokens = int(ids->ne[1]);
+    product.x = static_cast<const std::uint8_t *>(x->data);
+    product.x_slots = int(x->ne[1]);
+    product.x_slot_stride = x->nb[1];
+    product.x_token_stride = x->nb[2];
+    product.ids = static_cast<const std::uint8_t *>(ids->data);
+    product.id_slot_stride = ids->nb[0];
+    product.id_token_stride = ids->nb[1];
+    product.out = static_cast<std::uint8_t *>(op->data);
+    product.out_slot_stride = op->nb[1];
+    product.out_token_stride = op->nb[2];
+    return product;
 }
 
 class products : public tensor_traits {
   public:
     bool work_size(int n_threads, const ggml_tensor * op, size_t & size) override {
-        size = kernels::work_bytes(*leaf, *kernel_type(op->src[0]->type), op->src[0]->ne[0], ggml_nrows(op), n_threads);
+        size = op->op == GGML_OP_MUL_MAT_ID ? kernels::work_bytes(*leaf, expert_product_of(op), n_threads)
+                                            : kernels::work_bytes(*leaf, *kernel_type(op->src[0]->type),
+                                                                  op->src[0]->ne[0], ggml_nrows(op), n_threads);
         return true;
     }
 
@@ -104,29 +173,11 @@ class products : public tensor_traits {
     bool compute_forward(ggml_compute_params * params, ggml_tensor * op) override {
         size_t needed = 0;
         if (params->use_ref || !work_size(params->nth, op, needed) || params->wsize < needed) return false;
-        const ggml_tensor * weights = op->src[0];
-        const ggml_tensor * x = op->src[1];
-        kernels::weight_product product;
-        product.type = *kernel_type(weights->type);
-        product.weights = static_cast<const std::uint8_t *>(weights->data);
-        product.row_stride = weights->nb[1];
-        product.rows = int(weights->ne[1]);
-        product.elements = int(weights->ne[0]);
-        product.x = static_cast<const std::uint8_t *>(x->data);
-        for (int i = 0; i < 3; i++) {
-            product.counts[i] = int(x->ne[i + 1]);
-            product.strides[i] = x->nb[i + 1];
-        }
-        product.out = static_cast<float *>(op->data);
-        product.out_stride = size_t(op->ne[0]);
-        kernels::team_member member;
-        member.index = params->ith;
-        member.size = params->nth;
-        member.team = params->threadpool;
-        member.wait = [](void * team) { library.barrier(static_cast<ggml_threadpool *>(team)); };
-        member.set_next = [](void * team, int value) { library.set_chunk(static_cast<ggml_threadpool *>(team), value); };
-        member.take_next = [](void * team) { return library.add_chunk(static_cast<ggml_threadpool *>(team), 1); };
-        kernels::multiply(*leaf, product, member, params->wdata);
+        const kernels::team_member member = member_of(params);
+        if (op->op == GGML_OP_MUL_MAT_ID)
+            kernels::multiply(*leaf, expert_product_of(op), member, params->wdata);
+        else
+            kernels::multiply(*leaf, product_of(op), member, params->wdata);
         return true;
     }
 };
@@ -162,13 +213,15 @@ cpu_products_state set_up() {
         state.reason = "OVERFILL_KERNELS is off";
         return state;
     }
+    takes_all = state.takes_all = wish && std::string(wish) == "on";
     if (count == 1) {
         state.reason = "there are none for this processor's instructions";
         return state;
     }
     ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
     ggml_backend_reg_t registry = device ? ggml_backend_dev_backend_reg(device) : nullptr;
-    void * inside = registry ? ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts") : nullptr;
+    void * inside =
+        registry ? ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts") : nullptr;
     if (!inside) {
         state.reason = "ggml's CPU back end has no list of buffer types";
         return state;
@@ -199,7 +252,8 @@ cpu_products_state set_up() {
     const char * extra_name = "_Z39ggml_backend_cpu_get_extra_buffer_typesv";
 #endif
     if (!find(library.extra_buffer_types, extra_name) || !find(library.barrier, "ggml_barrier") ||
-        !find(library.set_chunk, "ggml_threadpool_chunk_set") || !find(library.add_chunk, "ggml_threadpool_chunk_add")) {
+        !find(library.set_chunk, "ggml_threadpool_chunk_set") ||
+        !find(library.add_chunk, "ggml_threadpool_chunk_add")) {
         state.reason = "ggml's CPU back end does not give out what they need";
         return state;
     }
@@ -211,6 +265,7 @@ cpu_products_state set_up() {
     auto & types = library.extra_buffer_types();
     types.insert(types.begin(), &type);
     state.available = true;
+    state.replaces_repacking = state.leaf == "avx512-vnni";
     return state;
 }
 
@@ -225,8 +280,8 @@ const cpu_products_state & cpu_products() {
 
 bool suits_products(const ggml_tensor * weight) {
     const auto type = kernel_type(weight->type);
-    return type && weight->ne[2] == 1 && weight->ne[3] == 1 && kernels::fits(*type, weight->ne[0]) &&
-           weight->ne[1] >= 64 && weight->nb[0] == ggml_type_size(weight->type);
+    return type && weight->ne[3] == 1 && kernels::fits(*type, weight->ne[0]) && weight->ne[1] >= 64 &&
+           weight->nb[0] == ggml_type_size(weight->type);
 }
 
 bool take_products_of(const std::vector<ggml_backend_buffer_t> & buffers) {
@@ -256,12 +311,15 @@ void leave_products_of(const std::vector<ggml_backend_buffer_t> & buffers) {
     }
 }
 
-std::vector<ggml_backend_buffer_t> host_weights_of(const llama_model * model) {
-    std::vector<ggml_backend_buffer_t> out;
+host_weights host_weights_of(const llama_model * model) {
+    host_weights out;
+    const auto add = [](auto & to, const auto & value) {
+        if (std::find(to.begin(), to.end(), value) == to.end()) to.push_back(value);
+    };
     for (const auto & [name, tensor] : model->tensors_by_name) {
-        ggml_backend_buffer_t buffer = tensor->buffer;
-        if (!buffer || !ggml_backend_buffer_is_host(buffer)) continue;
-        if (std::find(out.begin(), out.end(), buffer) == out.end()) out.push_back(buffer);
+        if (!tensor->buffer || !ggml_backend_buffer_is_host(tensor->buffer)) continue;
+        add(out.buffers, tensor->buffer);
+        if (suits_products(tensor)) add(out.types, tensor->type);
     }
     return out;
 }

@@ -1,5 +1,5 @@
-// Our matrix kernels (native/kernels) inside ggml's CPU back end: they compute products of the weights of models that were
-// named to them, in ggml's own threads, on the weights as they lie. How they come there: docs/decisions/0020.
+// Our matrix kernels (native/kernels) inside ggml's CPU back end: they compute products of the weights of models that
+// were named to them, in ggml's own threads, on the weights as they lie. How they come there: docs/decisions/0020.
 #pragma once
 
 #include <ggml-backend.h>
@@ -10,25 +10,36 @@
 
 namespace overfill {
 
-// Whether the kernels can be had in this process, and why not.
+// Whether the kernels can be had in this process, and why not. The variable OVERFILL_KERNELS of the environment says
+// `off` for none at all, and `on` for all products of weights in the processor's memory, whoever's they are, without a
+// trial: then llama.cpp itself computes as a pair does, and the two can be compared.
 struct cpu_products_state {
     bool available = false;
+    bool takes_all = false;
     std::string leaf;    // instructions that are used, such as "avx512-vnni"
     std::string reason;  // if they cannot be had, a sentence without a full stop
+    // They read prompts and batches faster than ggml's do with weights that were repacked, which takes memory.
+    bool replaces_repacking = false;
 };
 
 // The CPU back end must be loaded. The first call sets everything up.
 const cpu_products_state & cpu_products();
 
-// From now on products of these buffers are computed by the kernels; buffers that do not lie in the processor's plain
-// memory are left out. Returns false where there is no room for more, or there are no kernels.
+// From now on products of these buffers with weights of types that there are kernels for are computed by the kernels;
+// buffers that do not lie in the processor's plain memory are left out. Returns false where there is no room for more,
+// or there are no kernels.
 bool take_products_of(const std::vector<ggml_backend_buffer_t> & buffers);
 void leave_products_of(const std::vector<ggml_backend_buffer_t> & buffers);
 
-// The buffers of the model's weights that lie in the processor's plain memory.
-std::vector<ggml_backend_buffer_t> host_weights_of(const llama_model * model);
+// The model's weights that lie in the processor's plain memory: their buffers, and the types among them that there are
+// kernels for.
+struct host_weights {
+    std::vector<ggml_backend_buffer_t> buffers;
+    std::vector<ggml_type> types;
+};
+host_weights host_weights_of(const llama_model * model);
 
-// Whether a product of this weight with so many columns would be computed by the kernels, if its buffer were named.
+// Whether products of this weight would be computed by the kernels if its buffer were named.
 bool suits_products(const ggml_tensor * weight);
 
 }  // namespace overfill

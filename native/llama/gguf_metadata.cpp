@@ -1,16 +1,70 @@
 #include "gguf_metadata.h"
 
+#include "file_reader.h"
 #include "llama_log.h"
 
+#include <algorithm>
 #include <cstring>
+#include <exception>
 #include <filesystem>
-#include <fstream>
 
 namespace overfill {
 
-gguf_metadata::gguf_metadata(const std::string & path, error_code broken) : path_(path) {
+namespace {
+
+// Gives ggml a file, of which it asks for a few bytes at a time. What fails is kept: to ggml it is the end of the file.
+class gguf_source {
+  public:
+    explicit gguf_source(const std::string & path) : file_(path) {}
+
+    gguf_context * read() {
+        gguf_context * gguf =
+            gguf_init_from_callback(give, this, 0, file_.size(), { /*no_alloc*/ true, /*ctx*/ nullptr });
+        if (error_) {
+            gguf_free(gguf);
+            std::rethrow_exception(error_);
+        }
+        return gguf;
+    }
+
+  private:
+    static size_t give(void * self, void * to, uint64_t offset, size_t n_bytes) noexcept {
+        auto & source = *static_cast<gguf_source *>(self);
+        try {
+            return source.copy(static_cast<uint8_t *>(to), offset, n_bytes);
+        } catch (...) {
+            source.error_ = std::current_exception();
+            return 0;
+        }
+    }
+
+    size_t copy(uint8_t * to, uint64_t offset, size_t n_bytes) {
+        const uint64_t n_file = file_.size();
+        if (offset >= n_file) return 0;
+        n_bytes = (size_t) std::min<uint64_t>(n_bytes, n_file - offset);
+        if (offset < begin_ || n_bytes > buffer_.size() || offset - begin_ > buffer_.size() - n_bytes) {
+            buffer_.resize((size_t) std::min<uint64_t>(std::max(n_bytes, n_ahead), n_file - offset));
+            begin_ = offset;
+            file_.read(begin_, buffer_.data(), buffer_.size());
+        }
+        std::memcpy(to, buffer_.data() + (offset - begin_), n_bytes);
+        return n_bytes;
+    }
+
+    static constexpr size_t n_ahead = 256 << 10;
+
+    file_reader file_;
+    std::vector<uint8_t> buffer_;  // what lies at `begin_`
+    uint64_t begin_ = 0;
+    std::exception_ptr error_;
+};
+
+}  // namespace
+
+gguf_metadata::gguf_metadata(const std::string & path, error_code broken)
+    : path_(path), codes_(broken == error_code::model_invalid ? model_codes : data_codes) {
     const log_capture log;
-    gguf_.reset(gguf_init_from_file(path.c_str(), { /*no_alloc*/ true, /*ctx*/ nullptr }));
+    gguf_.reset(with_codes(codes_, [&] { return gguf_source(path).read(); }));
     if (!gguf_) throw failure(broken, path + " is a broken GGUF file: " + log.errors(), { { "path", path } });
     // ggml reads it, and ends the process where the entry is copied to another file.
     for (int64_t i = 0; i < gguf_get_n_kv(gguf_.get()); i++)
@@ -104,11 +158,19 @@ std::vector<uint8_t> gguf_metadata::tensor_bytes(int64_t tensor) const {
     const uint64_t n_file = std::filesystem::file_size(path, error);
     if (error || begin > n_file || n > n_file - begin) return {};
     std::vector<uint8_t> bytes(n);
-    std::ifstream file(path, std::ios::binary);
-    file.seekg((std::streamoff) begin);
-    file.read(reinterpret_cast<char *>(bytes.data()), (std::streamsize) n);
-    if (!file) return {};
+    with_codes(codes_, [&] { file_reader(path_).read(begin, bytes.data(), bytes.size()); });
     return bytes;
+}
+
+bool is_gguf_of_type(const std::string & path, const char * type) {
+    std::error_code error;
+    if (!std::filesystem::is_regular_file(std::filesystem::u8path(path), error)) return false;
+    try {
+        return gguf_metadata(path).text("general.type") == type;
+    } catch (const failure & error) {
+        if (error.code() == error_code::model_invalid) return false;
+        throw;
+    }
 }
 
 }  // namespace overfill

@@ -2,17 +2,17 @@
 
 #include "architectures.h"
 #include "failure.h"
+#include "file_reader.h"
 #include "gguf_metadata.h"
 #include "input_file.h"
 #include "whole_number.h"
 
 #include <ggml.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <string_view>
 #include <unordered_set>
 
@@ -56,13 +56,13 @@ class inspection {
 
     uint64_t check_file() const {
         const uint64_t n_bytes = check_input_file(path_, model_codes);
-        std::ifstream file(std::filesystem::u8path(path_), std::ios::binary);
-        char magic[4] = {};
-        uint32_t version = 0;
-        file.read(magic, sizeof magic);
-        file.read(reinterpret_cast<char *>(&version), sizeof version);
         if (n_bytes == 0) refuse("is empty");
-        if (std::memcmp(magic, "GGUF", 4) != 0) refuse("is not a GGUF file");
+        char head[8] = {};
+        with_codes(model_codes,
+                   [&] { file_reader(path_).read(0, head, (size_t) std::min<uint64_t>(n_bytes, sizeof head)); });
+        if (std::memcmp(head, "GGUF", 4) != 0) refuse("is not a GGUF file");
+        uint32_t version = 0;
+        std::memcpy(&version, head + 4, sizeof version);
         if (version < 2 || version > 3)
             refuse("has GGUF version " + std::to_string(version) + "; 2 and 3 are supported");
         return n_bytes;

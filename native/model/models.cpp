@@ -14,7 +14,7 @@ namespace overfill {
 
 void free_model::operator()(llama_model * model) const {
     // Another buffer may come to lie where one of these was.
-    leave_products_of(host_weights_of(model));
+    leave_products_of(host_weights_of(model).buffers);
     llama_model_free(model);
 }
 
@@ -45,7 +45,8 @@ static llama_model * load_once(const model_options & options, load_depth depth,
         params.devices = remote.data();
     }
     if (depth == load_depth::metadata) params.no_alloc = true;
-    if (options.use_kernels && depth == load_depth::weights) params.use_extra_bufts = !cpu_products().available;
+    if (options.use_kernels && !options.writes && depth == load_depth::weights)
+        params.use_extra_bufts = !cpu_products().replaces_repacking;
     const bool map = options.use_mmap && depth == load_depth::weights;
     // AUTO maps where the device gains by it.
     params.load_mode = map ? LLAMA_LOAD_MODE_AUTO : LLAMA_LOAD_MODE_NONE;
@@ -58,6 +59,26 @@ static llama_model * load_once(const model_options & options, load_depth depth,
         params.progress_callback_user_data = const_cast<std::function<bool(float)> *>(on_progress);
     }
     return llama_model_load_from_file(options.path.c_str(), params);
+}
+
+static kernel_use use_by_trials(const std::vector<ggml_type> & types) {
+    const auto & state = cpu_products();
+    if (!state.available) return { "", state.reason, {} };
+    if (types.empty())
+        return { "", "no weights on the processor are of a type and size that there are kernels for", {} };
+    const auto trials = try_products(types);
+    const bool won = std::all_of(trials.begin(), trials.end(), [](const auto & trial) { return trial.is_won(); });
+    if (state.takes_all) return { state.leaf, "OVERFILL_KERNELS is on", trials };
+    return { won ? state.leaf : "", won ? "they are faster than ggml's here" : "ggml's own are as fast here", trials };
+}
+
+kernel_use common_kernel_use() {
+    return use_by_trials({ GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K });
+}
+
+kernel_use kernel_use_of(const llama_model * model, bool wanted) {
+    if (!wanted) return { "", "they were not wanted", {} };
+    return use_by_trials(host_weights_of(model).types);
 }
 
 // llama.cpp asserts some things as it makes a context.
@@ -80,14 +101,15 @@ model_ptr load_model(const model_options & options, load_depth depth, const std:
     model_ptr model(load_once(options, depth, &progress));
     if (model) {
         check_layers(model.get(), options.path);
-        if (options.use_kernels && depth == load_depth::weights) take_products_of(host_weights_of(model.get()));
+        if (depth == load_depth::weights && !kernel_use_of(model.get(), options.use_kernels).leaf.empty())
+            take_products_of(host_weights_of(model.get()).buffers);
         return model;
     }
     if (stopped) throw failure(error_code::aborted, "the load was aborted");
 
     // Only the file's structure is read again: if that fails as well, the file is to blame.
     const std::string reason = log.errors();
-    const bool sound = depth == load_depth::weights && model_ptr(load_once(options, load_depth::metadata, nullptr));
+    const bool sound = (bool) model_ptr(load_once(options, load_depth::metadata, nullptr));
     throw failure(sound ? error_code::model_load_failed : error_code::model_invalid,
                   options.path + (sound ? " could not be loaded: " : " is not a model that llama.cpp can run: ") +
                       reason,

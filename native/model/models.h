@@ -1,6 +1,8 @@
 // Loads a llama.cpp model with progress and abort, and tells a broken file from a failed load.
 #pragma once
 
+#include "product_trials.h"
+
 #include <llama.h>
 
 #include <cstdint>
@@ -18,9 +20,11 @@ struct model_options {
     // Maps the file instead of reading it: less memory and a quicker start, but a file that is cut off while it is
     // mapped ends the process (SIGBUS), and one that is written over changes the weights.
     bool use_mmap = false;
-    // Has our own kernels multiply the weights that the processor multiplies, where that is faster. llama.cpp's
-    // repacking of weights, which takes memory, is left out then.
+    // Has our own kernels multiply the weights that the processor multiplies, where that is faster.
     bool use_kernels = true;
+    // Whether it writes answers, a token at a time. llama.cpp's repacking of some types takes memory once more and is
+    // the fastest for that; for a model that only reads, our kernels are faster without.
+    bool writes = true;
     // Servers whose devices the layers lie on, in place of this machine's GPUs, and each device's share of them: empty
     // means by free memory.
     std::vector<std::string> remote = {};
@@ -40,6 +44,16 @@ enum class load_depth {
     weights,   // all of it
     metadata,  // no tensor data: for inspection
 };
+
+// What computes products of a model's weights on the processor.
+struct kernel_use {
+    std::string leaf;    // "" where ggml's own kernels do
+    std::string reason;  // why, a sentence without a full stop
+    std::vector<product_trial> trials;
+};
+kernel_use kernel_use_of(const llama_model * model, bool wanted);
+// The same for models of the commonest types.
+kernel_use common_kernel_use();
 
 // `on_progress` gets 0..1 and returns false to stop; the load then ends with error_code::aborted. Throws the codes of
 // check_model_file, ERR_MODEL_INVALID if llama.cpp refuses the file, ERR_MODEL_LOAD_FAILED if the file is sound but did

@@ -1,6 +1,7 @@
 #include "block_writer.h"
 
 #include "failure.h"
+#include "finite_rows.h"
 #include "quantize_q8_0.h"
 
 #include <algorithm>
@@ -170,7 +171,7 @@ void block_writer::make_rows(const tensor_cut & tensor, int64_t first_row, int64
     // Before any conversion: integers are made of the values, for which NaN and infinity are undefined.
     if (ggml_is_quantized(tensor.type) && !all_finite(own.gathered)) refuse_values(tensor);
     from_floats(tensor.type, own.gathered.data(), out, n_rows, n_out);
-    if (!ggml_validate_row_data(tensor.type, out, (size_t) n_rows * out_bytes)) refuse_values(tensor);
+    if (!are_finite_rows(tensor.type, out, (size_t) n_rows * out_bytes)) refuse_values(tensor);
 }
 
 }  // namespace overfill

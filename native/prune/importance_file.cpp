@@ -164,15 +164,7 @@ class importance_reader {
 
 }  // namespace
 
-bool is_importance_file(const std::string & path) {
-    std::error_code error;
-    if (!fs::is_regular_file(fs::u8path(path), error)) return false;
-    try {
-        return gguf_metadata(path).text("general.type") == file_type;
-    } catch (const failure &) {
-        return false;  // what is wrong with the file is told by whoever wants to use it
-    }
-}
+bool is_importance_file(const std::string & path) { return is_gguf_of_type(path, file_type); }
 
 importance read_importance(const std::string & path) {
     check_input_file(path, data_codes);

@@ -1,38 +1,39 @@
 #include "legacy_importance.h"
 
 #include "failure.h"
+#include "file_reader.h"
+
+#include <ggml.h>
 
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 
 namespace overfill {
 
-static constexpr int32_t most_entries = 1 << 20, longest_name = 4096, most_values = 1 << 28;
+static constexpr int32_t most_entries = 1 << 20, longest_text = 4096, most_values = 1 << 28;
+// With the newer kind's longest ending (importance_matrix.h), a name that a tensor can have.
+static constexpr size_t longest_name = GGML_MAX_NAME - sizeof ".in_sum2";
 
 bool is_gguf_file(const std::string & path) {
-    std::ifstream file(std::filesystem::u8path(path), std::ios::binary);
+    const file_reader file(path);
     char magic[4] = {};
-    file.read(magic, sizeof magic);
-    return file && std::memcmp(magic, "GGUF", 4) == 0;
+    if (file.size() < sizeof magic) return false;
+    file.read(0, magic, sizeof magic);
+    return std::memcmp(magic, "GGUF", 4) == 0;
 }
 
 namespace {
 
 class legacy_reader {
   public:
-    explicit legacy_reader(const std::string & path)
-        : path_(path), file_(std::filesystem::u8path(path), std::ios::binary) {
-        std::error_code error;
-        n_left_ = std::filesystem::file_size(std::filesystem::u8path(path), error);
-        if (error) n_left_ = 0;
-    }
+    explicit legacy_reader(const std::string & path) : path_(path), file_(path), n_left_(file_.size()) {}
 
     importance_matrix read() {
         importance_matrix out;
         const int32_t n_entries = number(1, most_entries);
         for (int32_t i = 0; i < n_entries; i++) {
-            const std::string name = text(number(1, longest_name));
+            const std::string name = text(number(1, longest_text));
+            if (name.empty()) refuse_kind();
+            if (name.size() > longest_name) refuse("has a name that no tensor can have: " + name);
             const int32_t n_samples = number(0, INT32_MAX);
             std::vector<float> values((size_t) fitting(number(1, most_values), sizeof(float)));
             take(values.data(), values.size() * sizeof(float));
@@ -43,7 +44,7 @@ class legacy_reader {
         }
         // What follows was added later.
         if (n_left_ >= sizeof(int32_t)) out.n_samples = (uint64_t) number(0, INT32_MAX);
-        if (n_left_ > sizeof(int32_t)) out.texts.push_back(text(number(0, longest_name)));
+        if (n_left_ > sizeof(int32_t)) out.texts.push_back(text(number(0, longest_text)));
         return out;
     }
 
@@ -54,7 +55,8 @@ class legacy_reader {
     [[noreturn]] void refuse_kind() const { refuse("is not an importance matrix, or a damaged one"); }
 
     void take(void * data, size_t n_bytes) {
-        if (n_bytes > n_left_ || !file_.read(static_cast<char *>(data), (std::streamsize) n_bytes)) refuse_kind();
+        if (n_bytes > n_left_) refuse_kind();
+        file_.read(file_.size() - n_left_, data, n_bytes);
         n_left_ -= n_bytes;
     }
 
@@ -78,8 +80,8 @@ class legacy_reader {
     }
 
     std::string path_;
-    std::ifstream file_;
-    uint64_t n_left_ = 0;
+    file_reader file_;
+    uint64_t n_left_;
 };
 
 }  // namespace

@@ -8,9 +8,10 @@
 
 namespace overfill {
 
+// Throws ERR_FILE_READ_FAILED.
 bool is_gguf_file(const std::string & path);
 
-// Throws ERR_IMPORTANCE_INVALID for a file that is none.
+// Throws ERR_FILE_READ_FAILED, or ERR_IMPORTANCE_INVALID for a file that is none.
 importance_matrix read_legacy_importance(const std::string & path);
 
 }  // namespace overfill

@@ -56,7 +56,11 @@ class quantizing {
     void read_importance() {
         if (options_.importance_path.empty()) return;
         matrix_ = std::make_unique<importance_matrix>(read_importance_matrix(options_.importance_path));
-        for (const auto & [name, entry] : matrix_->entries) importance_.emplace(name, mean_squares(entry));
+        for (auto & [name, entry] : matrix_->entries) {
+            importance_.emplace(name, mean_squares(entry));
+            // In memory once. How many there were is told in the file.
+            entry = {};
+        }
     }
 
     void choose_parts() {

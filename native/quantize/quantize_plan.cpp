@@ -3,28 +3,19 @@
 #include "failure.h"
 #include "model_file.h"
 #include "models.h"
+#include "name_patterns.h"
 #include "quantization.h"
 #include "type_decisions.h"
 
 #include <llama.h>
 
 #include <algorithm>
-#include <regex>
+#include <deque>
+#include <utility>
 
 namespace overfill {
 
 namespace {
-
-// Longer ones take std::regex more stack than a thread may have.
-constexpr size_t longest_pattern = 512;
-// A repeat is as many states, and each takes stack as well. Names of tensors have fewer than 64 characters.
-constexpr int most_repeated = 64;
-
-bool repeats_too_often(const std::string & pattern) {
-    static const std::regex counts("\\{[^}]*[0-9]{3,}|\\{[^}]*(6[5-9]|[7-9][0-9])");
-    static_assert(most_repeated == 64, "the expression says so");
-    return std::regex_search(pattern, counts);
-}
 
 [[noreturn]] void refuse(const std::string & option, const std::string & why) {
     throw failure(error_code::invalid_argument, "options." + option + ": " + why,
@@ -72,7 +63,7 @@ class planning {
 
     quantize_plan run(const std::atomic<bool> & stop) {
         set_parameters();
-        check_patterns();
+        name_tensors(stop);
         check_named_types();
         const auto turn = wait_for_load_turn([&](float) { return !stop; });
         // What llama.cpp cannot load is told before hours of work; the dry run looks at little of a model.
@@ -104,33 +95,18 @@ class planning {
             params_.output_tensor_type = type_of("outputTensorType", options_.output_type);
         if (!options_.embedding_type.empty())
             params_.token_embedding_type = type_of("tokenEmbeddingType", options_.embedding_type);
-        for (const tensor_type_rule & rule : options_.tensor_types)
-            overrides_.push_back({ rule.pattern.c_str(), type_of("tensorTypes", rule.type) });
-        overrides_.push_back({ nullptr, GGML_TYPE_COUNT });
-        if (!options_.tensor_types.empty()) params_.tt_overrides = overrides_.data();
+        for (const tensor_type_rule & rule : options_.tensor_types) type_of("tensorTypes", rule.type);
         // Only whether there is one, and that all of it is finite, counts in a dry run.
         if (importance_) params_.imatrix = any_importance_;
     }
 
-    // llama.cpp takes a pattern that matches nothing for granted; it is a slip of the pen.
-    void check_patterns() const {
-        for (const tensor_type_rule & rule : options_.tensor_types) {
-            if (rule.pattern.size() > longest_pattern)
-                refuse("tensorTypes", "a pattern has at most " + std::to_string(longest_pattern) + " characters");
-            if (repeats_too_often(rule.pattern))
-                refuse("tensorTypes",
-                       "a pattern repeats something at most " + std::to_string(most_repeated) + " times");
-            try {
-                const std::regex pattern(rule.pattern);
-                const auto matches = [&](const stored_tensor & tensor) {
-                    return std::regex_search(tensor.name, pattern);
-                };
-                if (std::none_of(model_.all().begin(), model_.all().end(), matches))
-                    refuse("tensorTypes", "no tensor of the model has a name with '" + rule.pattern + "' in it");
-            } catch (const std::regex_error & error) {
-                refuse("tensorTypes", "'" + rule.pattern + "' is not a regular expression: " + error.what());
-            }
-        }
+    void name_tensors(const std::atomic<bool> & stop) {
+        if (options_.tensor_types.empty()) return;
+        patterns_ = simple_patterns(options_.tensor_types, model_.all(), stop);
+        for (const auto & [pattern, rule] : patterns_)
+            overrides_.push_back({ pattern.c_str(), type_of("tensorTypes", options_.tensor_types[rule].type) });
+        overrides_.push_back({ nullptr, GGML_TYPE_COUNT });
+        params_.tt_overrides = overrides_.data();
     }
 
     // These two are taken without a look at the shape, and a row that does not fit aborts the process.
@@ -233,6 +209,7 @@ class planning {
     const float one_ = 1;
     const llama_model_imatrix_data any_importance_[2] = { { "", &one_, 1 }, { nullptr, nullptr, 0 } };
     llama_model_quantize_params params_{};
+    std::deque<std::pair<std::string, size_t>> patterns_;
     std::vector<llama_model_tensor_override> overrides_;
     quantize_plan plan_;
 };

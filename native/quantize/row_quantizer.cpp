@@ -1,6 +1,7 @@
 #include "row_quantizer.h"
 
 #include "failure.h"
+#include "finite_rows.h"
 
 #include <algorithm>
 #include <cmath>
@@ -94,16 +95,16 @@ void row_quantizer::make_rows(const quantized_tensor & tensor, int64_t first_row
     const size_t n_in = (size_t) n_rows * in_bytes;
     if (tensor.is_copy()) {
         model_.read(*tensor.source, (uint64_t) first_row * in_bytes, out, n_in);
-        if (!ggml_validate_row_data(from, out, n_in)) refuse_values(tensor, "");
+        if (!are_finite_rows(from, out, n_in)) refuse_values(tensor, "");
         return;
     }
     own.raw.resize(n_in);
     model_.read(*tensor.source, (uint64_t) first_row * in_bytes, own.raw.data(), n_in);
-    if (!ggml_validate_row_data(from, own.raw.data(), n_in)) refuse_values(tensor, "");
+    if (!are_finite_rows(from, own.raw.data(), n_in)) refuse_values(tensor, "");
     own.values.resize((size_t) (n_rows * tensor.n_columns()));
     to_floats(from, own.raw.data(), own.values.data(), (int64_t) own.values.size());
     quantize_rows(tensor, first_row, n_rows, own.values.data(), out);
-    if (!ggml_validate_row_data(tensor.type, out, (size_t) n_rows * ggml_row_size(tensor.type, tensor.n_columns())))
+    if (!are_finite_rows(tensor.type, out, (size_t) n_rows * ggml_row_size(tensor.type, tensor.n_columns())))
         refuse_values(tensor, std::string(" as ") + ggml_type_name(tensor.type));
 }
 

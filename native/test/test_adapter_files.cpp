@@ -118,11 +118,12 @@ TEST("tensors that do not fit the model are refused before a graph asserts it") 
                                ggml_set_name(t[1], "blk.7.attn_q.weight.lora_b");
                            })),
                    "which the model does not have"));
-    for (const auto & [a_in, a_out, b_in, b_out] : std::vector<std::array<int64_t, 4>>{
+    // No names for the four: what they name cannot be captured.
+    for (const auto & shape : std::vector<std::array<int64_t, 4>>{
              { 32, 4, 4, 256 }, { 64, 4, 4, 128 }, { 64, 4, 8, 256 }, { 4, 64, 4, 256 } })
         CHECK(contains(refusal(foreign, with([=](ggml_context * ctx, list & t) {
-                                   replace(ctx, t[0], GGML_TYPE_F32, a_in, a_out);
-                                   replace(ctx, t[1], GGML_TYPE_F32, b_in, b_out);
+                                   replace(ctx, t[0], GGML_TYPE_F32, shape[0], shape[1]);
+                                   replace(ctx, t[1], GGML_TYPE_F32, shape[2], shape[3]);
                                })),
                        "the model's matrix is 64 x 256"));
     // A matrix for each of two experts, where the model has one matrix.

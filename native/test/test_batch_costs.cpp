@@ -40,3 +40,15 @@ TEST("checks of several tokens are compared with what each costs alone") {
     // Nobody knows what five cost.
     CHECK(costs.pays(12, { 5, 4, 3 }));
 }
+
+TEST("a batch that was never measured takes at least what a smaller one does") {
+    batch_costs costs;
+    CHECK_EQUAL(costs.at_least(3), 0.0);
+    costs.saw(2, 15);
+    costs.saw(8, 40);
+    CHECK_EQUAL(costs.at_least(1), 0.0);
+    CHECK_EQUAL(costs.at_least(2), 15.0);
+    CHECK_EQUAL(costs.at_least(7), 15.0);
+    CHECK_EQUAL(costs.at_least(8), 40.0);
+    CHECK_EQUAL(costs.at_least(900), 40.0);
+}

@@ -3,11 +3,13 @@
 #include "check.h"
 #include "cpu_products.h"
 #include "devices.h"
+#include "product_trials.h"
 
 #include <ggml-backend.h>
 #include <ggml-cpp.h>
 #include <ggml-cpu.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -41,6 +43,13 @@ struct shape {
     bool apart = false;
 };
 
+struct expert_shape {
+    ggml_type type;
+    int64_t experts, slots, tokens;
+    // One row of activations for all experts of a token, or one for each.
+    bool shared;
+};
+
 // A graph of one product, in ggml.
 class product_graph {
   public:
@@ -56,16 +65,26 @@ class product_graph {
         ggml_build_forward_expand(graph_, out_);
         buffer_.reset(ggml_backend_alloc_ctx_tensors(context_.get(), cpu()));
 
-        std::mt19937 random(7);
-        std::normal_distribution<float> draw(0, 1);
-        std::vector<float> values(size_t(s.rows * s.elements));
-        for (float & value : values) value = draw(random);
-        std::vector<char> blocks(ggml_nbytes(weights_));
-        ggml_quantize_chunk(s.type, values.data(), blocks.data(), 0, s.rows, s.elements, nullptr);
-        ggml_backend_tensor_set(weights_, blocks.data(), 0, blocks.size());
-        values.resize(size_t(ggml_nelements(x)));
-        for (float & value : values) value = draw(random);
-        ggml_backend_tensor_set(x, values.data(), 0, values.size() * sizeof(float));
+        fill(x);
+    }
+    explicit product_graph(const expert_shape & s) : context_(ggml_init({ 1 << 20, nullptr, true })) {
+        weights_ = ggml_new_tensor_3d(context_.get(), s.type, 512, 96, s.experts);
+        ggml_tensor * x = ggml_new_tensor_3d(context_.get(), GGML_TYPE_F32, 512, s.shared ? 1 : s.slots, s.tokens);
+        ggml_tensor * ids = ggml_new_tensor_2d(context_.get(), GGML_TYPE_I32, s.slots, s.tokens);
+        out_ = ggml_mul_mat_id(context_.get(), weights_, x, ids);
+        graph_ = ggml_new_graph(context_.get());
+        ggml_build_forward_expand(graph_, out_);
+        buffer_.reset(ggml_backend_alloc_ctx_tensors(context_.get(), cpu()));
+        fill(x);
+        std::vector<int32_t> given(size_t(s.slots * s.tokens));
+        std::vector<int32_t> all(size_t(s.experts));
+        for (size_t i = 0; i < all.size(); i++) all[i] = int32_t(i);
+        std::mt19937 random(8);
+        for (int64_t token = 0; token < s.tokens; token++) {
+            std::shuffle(all.begin(), all.end(), random);
+            std::copy_n(all.begin(), s.slots, given.begin() + token * s.slots);
+        }
+        ggml_backend_tensor_set(ids, given.data(), 0, given.size() * sizeof(int32_t));
     }
     std::vector<float> compute(int threads = 2) {
         set_threads(threads);
@@ -77,6 +96,20 @@ class product_graph {
     std::vector<ggml_backend_buffer_t> buffers() const { return { buffer_.get() }; }
 
   private:
+    void fill(ggml_tensor * x) {
+        std::mt19937 random(7);
+        std::normal_distribution<float> draw(0, 1);
+        std::vector<float> values(size_t(ggml_nelements(weights_)));
+        for (float & value : values) value = draw(random);
+        std::vector<char> blocks(ggml_nbytes(weights_));
+        ggml_quantize_chunk(weights_->type, values.data(), blocks.data(), 0, ggml_nrows(weights_), weights_->ne[0],
+                            nullptr);
+        ggml_backend_tensor_set(weights_, blocks.data(), 0, blocks.size());
+        values.resize(size_t(ggml_nelements(x)));
+        for (float & value : values) value = draw(random);
+        ggml_backend_tensor_set(x, values.data(), 0, values.size() * sizeof(float));
+    }
+
     const ggml_context_ptr context_;
     ggml_backend_buffer_ptr buffer_;
     ggml_tensor * weights_ = nullptr;
@@ -117,8 +150,9 @@ TEST("products of a buffer that was named agree with ggml's own, in every type a
     if (!have_kernels()) return;
     for (const ggml_type type : { GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_IQ4_NL, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K,
                                   GGML_TYPE_Q6_K, GGML_TYPE_Q3_K, GGML_TYPE_Q2_K, GGML_TYPE_IQ4_XS })
-        for (const shape & s : { shape{ type }, shape{ type, 65, 256, { 1, 1, 1 } }, shape{ type, 96, 512, { 40, 1, 1 } },
-                                 shape{ type, 64, 1024, { 3, 2, 2 } }, shape{ type, 64, 512, { 4, 3, 1 }, true } }) {
+        for (const shape & s :
+             { shape{ type }, shape{ type, 65, 256, { 1, 1, 1 } }, shape{ type, 96, 512, { 40, 1, 1 } },
+               shape{ type, 64, 1024, { 3, 2, 2 } }, shape{ type, 64, 512, { 4, 3, 1 }, true } }) {
             product_graph graph(s);
             const auto own = graph.compute();
             CHECK(take_products_of(graph.buffers()));
@@ -130,12 +164,28 @@ TEST("products of a buffer that was named agree with ggml's own, in every type a
         }
 }
 
-TEST("a column has the same bits in any batch, which ggml's own do not promise") {
+TEST("products of experts agree with ggml's own, whoever is given what") {
+    if (!have_kernels()) return;
+    for (const ggml_type type : { GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K })
+        for (const expert_shape & s : { expert_shape{ type, 4, 2, 7, true }, expert_shape{ type, 4, 2, 7, false },
+                                        expert_shape{ type, 8, 8, 1, false }, expert_shape{ type, 16, 1, 40, true } }) {
+            product_graph graph(s);
+            const auto own = graph.compute();
+            CHECK(take_products_of(graph.buffers()));
+            const auto ours = graph.compute();
+            CHECK(distance(ours, own) < 2e-3);
+            for (const int threads : { 1, 3 }) CHECK(same_bits(graph.compute(threads), ours));
+            leave_products_of(graph.buffers());
+            CHECK(same_bits(graph.compute(), own));
+        }
+}
+
+TEST("a column has the same bits in any batch of two or more, which ggml's own do not promise") {
     if (!have_kernels()) return;
     for (const ggml_type type : { GGML_TYPE_Q8_0, GGML_TYPE_Q4_K }) {
         std::vector<float> alone;
-        for (const int64_t columns : { 1, 2, 5, 16, 33 }) {
-            product_graph graph({ type, 96, 512, { columns, 1, 1 } });
+        for (const int64_t columns : { 2, 3, 5, 16, 33 }) {
+            product_graph graph(shape{ type, 96, 512, { columns, 1, 1 } });
             CHECK(take_products_of(graph.buffers()));
             auto out = graph.compute();
             leave_products_of(graph.buffers());
@@ -148,18 +198,35 @@ TEST("a column has the same bits in any batch, which ggml's own do not promise")
 
 TEST("a type without a kernel, and a buffer that was not named, stay ggml's") {
     if (!have_kernels()) return;
-    product_graph other({ GGML_TYPE_Q5_1 });
+    product_graph other(shape{ GGML_TYPE_Q5_1 });
     const auto own = other.compute();
     CHECK(take_products_of(other.buffers()));
     CHECK(same_bits(other.compute(), own));
     leave_products_of(other.buffers());
 
-    product_graph named({});
-    product_graph unnamed({});
+    product_graph named(shape{});
+    product_graph unnamed(shape{});
     const auto before = unnamed.compute();
     CHECK(take_products_of(named.buffers()));
     CHECK(same_bits(unnamed.compute(), before));
     leave_products_of(named.buffers());
+}
+
+TEST("a trial tells for each type how much faster than ggml's the kernels are, and is held once") {
+    if (!have_kernels()) return;
+    const auto trials = try_products({ GGML_TYPE_Q8_0, GGML_TYPE_Q4_K });
+    CHECK_EQUAL(trials.size(), 2u);
+    for (const auto & trial : trials) CHECK(trial.one > 0 && trial.few > 0 && trial.many > 0);
+    CHECK_EQUAL(trials[1].type, GGML_TYPE_Q4_K);
+    CHECK_EQUAL(try_products({ GGML_TYPE_Q8_0 })[0].many, trials[0].many);
+
+    const auto is_won = [](double one, double few, double many) {
+        return product_trial{ GGML_TYPE_Q8_0, one, few, many }.is_won();
+    };
+    CHECK(is_won(1, 2, 3));
+    CHECK(!is_won(0.8, 3, 3));
+    CHECK(!is_won(1, 1, 1));
+    CHECK(!is_won(0, 0, 0));
 }
 
 TEST("more buffers than there are places for are refused and change nothing") {
@@ -168,7 +235,7 @@ TEST("more buffers than there are places for are refused and change nothing") {
     std::vector<ggml_backend_buffer_t> many;
     for (char & place : places) many.push_back((ggml_backend_buffer_t) &place);
     CHECK(!take_products_of(many));
-    product_graph graph({});
+    product_graph graph(shape{});
     const auto own = graph.compute();
     for (int i = 0; i < 2000; i++) {
         CHECK(take_products_of(graph.buffers()));

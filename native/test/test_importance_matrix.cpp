@@ -33,15 +33,15 @@ importance_matrix some_matrix() {
 }
 
 // As the former llama-imatrix wrote it.
-std::string legacy_bytes() {
+std::string legacy_bytes(const std::vector<std::string> & names = { "blk.0.attn_q.weight", "blk.1.attn_q.weight" }) {
     std::string bytes;
     const auto number = [&](int32_t value) { bytes.append(reinterpret_cast<const char *>(&value), sizeof value); };
     const auto text = [&](const std::string & value) {
         number((int32_t) value.size());
         bytes += value;
     };
-    number(2);
-    for (const char * name : { "blk.0.attn_q.weight", "blk.1.attn_q.weight" }) {
+    number((int32_t) names.size());
+    for (const std::string & name : names) {
         text(name);
         number(3);
         number(4);
@@ -216,6 +216,19 @@ TEST("files that are cut off or changed are refused, or have sound values") {
                 CHECK(error.code() == error_code::importance_invalid);
             }
         }
+    }
+}
+
+TEST("names of the older kind that no tensor can have are refused") {
+    const temp_folder folder;
+    const std::string path = folder.file("m.dat");
+    const std::string longest(55, 'a');
+    put_bytes(path, legacy_bytes({ longest }));
+    write_importance_matrix(folder.file("m.gguf"), read_importance_matrix(path));
+    CHECK(read_importance_matrix(folder.file("m.gguf")).entries.count(longest) == 1);
+    for (const std::string & name : { longest + "a", std::string("\0b", 2) }) {
+        put_bytes(path, legacy_bytes({ name }));
+        CHECK_FAILURE(error_code::importance_invalid, read_importance_matrix(path));
     }
 }
 

@@ -94,6 +94,25 @@ TEST("patterns that are none, or match nothing, are refused") {
     }
 }
 
+TEST("a pattern that could be searched for without end is searched for in no time") {
+    quantize_case test;
+    // Every way to divide a name would be tried.
+    test.options.tensor_types = { { "^(([a-z0-9._]+)+)+#", "q8_0" } };
+    CHECK(has(test.refused(error_code::invalid_argument), "no tensor"));
+    test.options.tensor_types = { { "^(([a-z0-9._]+)+)+#|ffn_(down|up)", "q8_0" }, { "ffn", "q5_k" } };
+    quantize_now(test.options);
+    const std::string written = bytes_of(test.options.out_path);
+    test.options.tensor_types = { { "ffn_down", "q8_0" }, { "ffn_up", "q8_0" }, { "ffn", "q5_k" } };
+    quantize_now(test.options);
+    CHECK(bytes_of(test.options.out_path) == written);
+    const gguf_metadata metadata(test.options.out_path);
+    const auto type_of = [&](const char * name) {
+        return gguf_get_tensor_type(metadata.get(), gguf_find_tensor(metadata.get(), name));
+    };
+    CHECK_EQUAL(type_of("blk.0.ffn_down.weight"), GGML_TYPE_Q8_0);
+    CHECK_EQUAL(type_of("blk.0.ffn_gate.weight"), GGML_TYPE_Q5_K);
+}
+
 TEST("types that need an importance matrix are refused without one, whatever asks for them") {
     quantize_case test;
     for (const char * type : { "iq1_s", "iq1_m", "iq2_xxs", "iq2_xs", "iq2_s", "iq2_m", "iq3_xxs", "q2_k_s" }) {

@@ -176,9 +176,10 @@ TEST("a line that is no record says what is wrong with it") {
         { R"({"messages": [{"role": "user", "content": 1}]})", "neither a string nor a list" },
         { R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})", "is not text" },
     };
-    for (const auto & [line, reason] : cases) {
-        const std::string message = CHECK_FAILURE(error_code::data_invalid, parse_data_record(line));
-        CHECK_EQUAL(message.find(reason) != std::string::npos ? reason : message.c_str(), std::string(reason));
+    for (const auto & one : cases) {
+        const std::string message = CHECK_FAILURE(error_code::data_invalid, parse_data_record(one.first));
+        const std::string reason = one.second;
+        CHECK_EQUAL(message.find(reason) != std::string::npos ? reason : message, reason);
     }
     // Nesting that would overflow the stack of a recursive reader.
     CHECK_FAILURE(error_code::data_invalid, parse_data_record(std::string(1000000, '[')));

@@ -1,5 +1,5 @@
-// The matrix kernels by themselves: every type, leaf and shape against plain arithmetic in double precision, against each
-// other bit for bit, and at the end of a page.
+// The matrix kernels by themselves: every type, leaf and shape against plain arithmetic in double precision, against
+// each other bit for bit, and at the end of a page.
 #include "check.h"
 #include "leaf.h"
 #include "weight_product.h"
@@ -143,7 +143,22 @@ std::string told(const some_case & c) {
            std::to_string(c.elements) + ", " + std::to_string(c.columns) + " columns";
 }
 
-void check_case(bool ok, const some_case & c, const std::string & what) { report(ok, __FILE__, __LINE__, told(c) + ": " + what); }
+// Whether the leaf has a way of its own with a column alone, whose sums are added in another order.
+bool is_alone(const leaf & by, const some_case & c) { return c.columns == 1 && by.multiply_alone[int(c.type.type)]; }
+
+bool nearly_same(const std::vector<float> & a, const std::vector<float> & b) {
+    double off = 0;
+    double size = 0;
+    for (size_t i = 0; i < a.size(); i++) {
+        off += (double(a[i]) - b[i]) * (double(a[i]) - b[i]);
+        size += double(b[i]) * b[i];
+    }
+    return a.size() == b.size() && off <= 1e-10 * size;
+}
+
+void check_case(bool ok, const some_case & c, const std::string & what) {
+    report(ok, __FILE__, __LINE__, told(c) + ": " + what);
+}
 
 // Of a column the largest error of its activations' bytes, which is half a step, times what the weights make of it.
 double error_allowed(const some_case & c, const std::vector<float> & row, int column) {
@@ -189,7 +204,7 @@ TEST("a product is that of double precision, within half a step of the activatio
     }
 }
 
-TEST("every leaf gives the bits of the plain one, whatever the rows, elements and columns") {
+TEST("every leaf gives the bits of the plain one, whatever the rows, elements and columns, but for a column alone") {
     std::mt19937 random(2);
     for (const auto & type : all_types) {
         const int step = std::max(format_of(type.type).block, format_of(type.type).activation_block);
@@ -199,24 +214,31 @@ TEST("every leaf gives the bits of the plain one, whatever the rows, elements an
                     if (rows * columns > 400 && elements > 512) continue;
                     const auto c = make(random, type, rows, elements, columns);
                     const auto expected = product_of(plain(), c);
-                    for (const leaf * by : all_leaves()) check_case(same_bits(product_of(*by, c), expected), c, by->name);
+                    for (const leaf * by : all_leaves()) {
+                        const auto out = product_of(*by, c);
+                        check_case(is_alone(*by, c) ? nearly_same(out, expected) : same_bits(out, expected), c,
+                                   by->name);
+                    }
                 }
     }
 }
 
-TEST("a column has the same bits alone and among others, with any number of threads") {
+TEST("a column has the same bits among any others and with any number of threads, and nearly the same alone") {
     std::mt19937 random(3);
     for (const leaf * by : all_leaves())
         for (const auto & type : all_types) {
             const auto c = make(random, type, 200, 512, 9);
             const auto expected = product_of(*by, c);
-            for (const int threads : { 2, 3, 8 }) check_case(same_bits(product_of(*by, c, threads), expected), c, "threads");
+            for (const int threads : { 2, 3, 8 })
+                check_case(same_bits(product_of(*by, c, threads), expected), c, "threads");
             for (const int column : { 0, 4, 8 }) {
                 some_case one = c;
                 one.columns = 1;
                 one.x.assign(c.x.begin() + column * c.elements, c.x.begin() + (column + 1) * c.elements);
-                const std::vector<float> own(expected.begin() + column * c.rows, expected.begin() + (column + 1) * c.rows);
-                check_case(same_bits(product_of(*by, one, 2), own), c, "a column alone");
+                const std::vector<float> own(expected.begin() + column * c.rows,
+                                             expected.begin() + (column + 1) * c.rows);
+                const auto alone = product_of(*by, one, 2);
+                check_case(is_alone(*by, one) ? nearly_same(alone, own) : same_bits(alone, own), c, "a column alone");
             }
         }
 }
@@ -245,12 +267,17 @@ TEST("activations that are not finite make no finite product") {
     std::mt19937 random(5);
     for (const leaf * by : all_leaves())
         for (const auto & type : all_types)
-            for (const float bad : { std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity() }) {
+            for (const float bad :
+                 { std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity() }) {
+                auto one = make(random, type, 64, 512, 1);
+                one.x[300] = bad;
+                for (const float value : product_of(*by, one)) check_case(!std::isfinite(value), one, by->name);
                 auto c = make(random, type, 64, 512, 2);
                 c.x[700] = bad;
                 const auto out = product_of(*by, c);
                 bool right = true;
-                for (int r = 0; r < c.rows; r++) right = right && std::isfinite(out[r]) && !std::isfinite(out[c.rows + r]);
+                for (int r = 0; r < c.rows; r++)
+                    right = right && std::isfinite(out[r]) && !std::isfinite(out[c.rows + r]);
                 check_case(right, c, by->name);
             }
 }
@@ -262,16 +289,18 @@ TEST("weights that end where their memory ends are not read past their end") {
     const size_t page = size_t(sysconf(_SC_PAGESIZE));
     for (const leaf * by : all_leaves())
         for (const auto & type : all_types) {
-            const auto c = make(random, type, 45, 768, 4);
-            const size_t pages = (c.weights.size() + page - 1) / page * page;
-            auto * memory = static_cast<std::uint8_t *>(
-                mmap(nullptr, pages + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-            CHECK(memory != MAP_FAILED);
-            mprotect(memory + pages, page, PROT_NONE);
-            std::uint8_t * weights = memory + pages - c.weights.size();
-            std::memcpy(weights, c.weights.data(), c.weights.size());
-            check_case(same_bits(product_of(*by, c, 2, weights), product_of(*by, c)), c, by->name);
-            munmap(memory, pages + page);
+            for (const int columns : { 1, 4 }) {
+                const auto c = make(random, type, 45, 768, columns);
+                const size_t pages = (c.weights.size() + page - 1) / page * page;
+                auto * memory = static_cast<std::uint8_t *>(
+                    mmap(nullptr, pages + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+                CHECK(memory != MAP_FAILED);
+                mprotect(memory + pages, page, PROT_NONE);
+                std::uint8_t * weights = memory + pages - c.weights.size();
+                std::memcpy(weights, c.weights.data(), c.weights.size());
+                check_case(same_bits(product_of(*by, c, 2, weights), product_of(*by, c)), c, by->name);
+                munmap(memory, pages + page);
+            }
         }
 }
 

@@ -2,6 +2,7 @@
 #include "checkpoint_layout.h"
 #include "checkpoint_state.h"
 #include "failure.h"
+#include "file_reader.h"
 #include "gguf_metadata.h"
 #include "input_file.h"
 #include "whole_number.h"
@@ -9,8 +10,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 
 namespace overfill {
 
@@ -45,21 +44,22 @@ class checkpoint_reader {
     }
 
     void check_hash() {
-        const uint64_t n_bytes = check_input_file(path_, data_codes);
-        std::ifstream in(std::filesystem::u8path(path_), std::ios::binary);
+        check_input_file(path_, data_codes);
+        const file_reader in(path_);
         uint64_t expected = 0;
-        if (n_bytes < sizeof expected || n_bytes % sizeof expected != 0) refuse("is not a checkpoint, or is damaged");
+        if (in.size() < sizeof expected || in.size() % sizeof expected != 0)
+            refuse("is not a checkpoint, or is damaged");
         word_hash hash;
         std::vector<char> piece((size_t) 1 << 20);
-        for (uint64_t rest = n_bytes - sizeof expected; rest > 0;) {
-            const size_t n = (size_t) std::min<uint64_t>(rest, piece.size());
-            in.read(piece.data(), (std::streamsize) n);
-            if ((size_t) in.gcount() != n) refuse("changed while it was read");
+        const uint64_t n_hashed = in.size() - sizeof expected;
+        for (uint64_t at = 0; at < n_hashed;) {
+            const size_t n = (size_t) std::min<uint64_t>(n_hashed - at, piece.size());
+            in.read(at, piece.data(), n);
             hash.add(piece.data(), n);
-            rest -= n;
+            at += n;
         }
-        in.read(reinterpret_cast<char *>(&expected), sizeof expected);
-        if (!in || hash.value() != expected) refuse("is not a checkpoint, or is damaged");
+        in.read(n_hashed, &expected, sizeof expected);
+        if (hash.value() != expected) refuse("is not a checkpoint, or is damaged");
     }
 
     void check_facts(const run_facts & facts) const {

@@ -75,7 +75,9 @@ export class WatchedProcess<Request extends object, Answer> {
     onStart?.();
     const node = [process.execPath, "--import=tsx", path, ...args];
     const limits = `ulimit -c 0; ulimit -d ${Math.floor(memoryBytes / 1024)}; exec "$0" "$@"`;
-    const [command = "", ...rest] = process.platform === "linux" ? ["sh", "-c", limits, ...node] : node;
+    // A sanitizer has terabytes of addresses for itself.
+    const isLimited = process.platform === "linux" && process.env.ASAN_OPTIONS === undefined;
+    const [command = "", ...rest] = isLimited ? ["sh", "-c", limits, ...node] : node;
     const child = spawn(command, rest, {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       env: { ...process.env, ...env },

@@ -5,6 +5,7 @@ import { on } from "node:events";
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test, { type ExecutionContext } from "ava";
+import { hostsOf } from "../host/fixtures.js";
 import { endless, greeting, user, writeModel } from "../server/fixtures.js";
 import { runCommand, startCommand } from "./command-process.js";
 
@@ -35,6 +36,10 @@ async function untilUrl(child: ChildProcess, add: (text: string) => void): Promi
     if (url) return url;
   }
   throw new Error(`it never listened: ${text}`);
+}
+
+interface Answer {
+  readonly choices: readonly { readonly message: { readonly content: string } }[];
 }
 
 const post = (url: string, body: object, headers: Record<string, string> = {}) =>
@@ -68,6 +73,24 @@ test("it serves two models, tells of requests without their words, and stops at 
   t.is(await ended, 0);
   t.regex(stderr(), /POST \/v1\/chat\/completions 200 \d+ ms full req_/);
   t.false(stderr().includes(greeting));
+});
+
+const linuxTest = process.platform === "linux" ? test : test.skip;
+
+linuxTest("with --host-process, the end of the model's process is not the end of the server", async (t) => {
+  const flags = ["--prefill", await writeModel(t, "full"), "--temp", "0", "--threads", "1", "--host-process"];
+  const { child, url, ended } = await listening(t, flags);
+  const said = { messages: user(greeting) };
+  const first = (await (await post(url, said)).json()) as Answer;
+  t.is(first.choices[0]?.message.content, "Good day.");
+  const [host = 0] = hostsOf(child.pid ?? 0);
+  process.kill(host, "SIGKILL");
+  // Only who asks before the server knows is told of it.
+  let answer = await post(url, said);
+  while (answer.status === 503) answer = await post(url, said);
+  t.is(((await answer.json()) as Answer).choices[0]?.message.content, "Good day.");
+  child.kill("SIGTERM");
+  t.is(await ended, 0);
 });
 
 test("at SIGTERM a running answer may end within the grace, and is aborted after it", async (t) => {

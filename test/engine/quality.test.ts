@@ -99,6 +99,34 @@ test("an exact answer leaves nothing for the next turn to refresh, and later tur
   t.true(apart(wanted, got) < 1e-3);
 });
 
+for (const [title, recipe] of [
+  ["a shared cache", models],
+  ["a copied cache", { ...models, handover: "translate" }],
+  ["a recurrent state", { prefill: { architecture: "mamba" }, decode: { architecture: "mamba", seed: 2 } }],
+] as const)
+  test(`with ${title}, behind a prompt without a refresh an exact answer is exact from its first token on`, async (t) => {
+    const pair = await openPair(t, { ...recipe, maxSessions: 2 });
+    for (let seed = 1; seed <= 4; seed++) {
+      await using session = await pair.createSession();
+      await session.prefill(someTokens(20, seed));
+      await session.switch();
+      const { tokens } = await readAnswer(session.decode(traced(6)));
+      await session.prefill(someTokens(3, 50), { refresh: false });
+      await session.switch();
+      const text = [...someTokens(20, seed), ...tokens, ...someTokens(3, 50)];
+      const wanted = await alone(pair, text, traced(5));
+      const exact = { ...traced(5), quality: "exact" } as const;
+      for await (const _ of session.decode({ ...exact, maxTokens: 30 })) break;
+      await session.truncate(text.length);
+      for (const attempt of ["left and truncated", "and again"]) {
+        const got = await readAnswer(session.decode(exact));
+        t.deepEqual(got.tokens, wanted.tokens, attempt);
+        t.true(apart(wanted, got) < 1e-3);
+        await session.truncate(text.length);
+      }
+    }
+  });
+
 test("a reader that leaves an exact answer early leaves the session where it stopped", async (t) => {
   const pair = await openPair(t, models);
   const wanted = await alone(pair, someTokens(20), traced(70));

@@ -3,7 +3,17 @@
 import { join } from "node:path";
 import test from "ava";
 import { withTempDir } from "../support/temp-dir.js";
-import { answerAlone, openPair, type PairRecipe, readAnswer, refusal, someTokens, traced } from "./fixtures.js";
+import {
+  answerAlone,
+  cut,
+  deep,
+  openPair,
+  type PairRecipe,
+  readAnswer,
+  refusal,
+  someTokens,
+  traced,
+} from "./fixtures.js";
 
 const narrow = { seed: 2, nEmbd: 32, nFf: 64 } as const;
 const precise = { cacheTypeK: "f32", cacheTypeV: "f32", flashAttention: false } as const;
@@ -14,6 +24,10 @@ const fixed = { ...traced(60), deterministic: true } as const;
 const recipes: readonly (readonly [title: string, recipe: PairRecipe])[] = [
   ["a shared cache", { decode: narrow, ...precise }],
   ["a copied cache", { decode: narrow, handover: "translate", ...precise }],
+  [
+    "a shared cache of a depth-pruned model",
+    { prefill: deep, decode: cut, translator: { layers: [1, 3, 4] }, ...precise },
+  ],
   ["a recurrent state", { prefill: { architecture: "mamba" }, decode: { architecture: "mamba", seed: 2 } }],
 ];
 for (const [title, recipe] of recipes)
@@ -36,13 +50,26 @@ for (const [title, recipe] of recipes)
     t.deepEqual(little.logProbs, plain.logProbs);
   });
 
-test("what is measured keeps to the budget, on any machine", async (t) => {
-  const pair = await openPair(t, { decode: narrow });
-  for (const refreshBudget of [0.1, 1]) {
-    const { result } = await answerAlone(pair, prompt, { ...traced(200), refreshBudget });
-    t.is(result.tokens, 200);
-    // One at most is paid for by a guess.
-    t.true(result.refreshShare < 2 * refreshBudget + 1);
+for (const [title, recipe] of recipes.filter(([title]) => title !== "a shared cache"))
+  test(`with ${title}, where a refresh cannot be of the newest tokens alone, each is read again once`, async (t) => {
+    const pair = await openPair(t, recipe);
+    await using session = await pair.createSession();
+    await session.prefill(prompt, { deterministic: true });
+    await session.switch();
+    const { result } = await readAnswer(session.decode({ ...fixed, refreshBudget: 0.5 }));
+    t.true(result.refreshes > 5);
+    const next = await session.prefill(someTokens(3, 2));
+    t.is(result.refreshedTokens + next.refreshedTokens, 60);
+  });
+
+test("an answer spends its budget and never more, where costs are given", async (t) => {
+  const pair = await openPair(t, { decode: narrow, contextSize: 512 });
+  for (const refreshBudget of [0.02, 0.1, 0.5, 1]) {
+    const { result } = await answerAlone(pair, prompt, { ...fixed, maxTokens: 300, refreshBudget });
+    t.is(result.tokens, 300);
+    // Of each token that is written a share is saved up, and a refresh costs three.
+    t.true(3 * result.refreshes <= refreshBudget * 300, `${result.refreshes} refreshes for ${refreshBudget}`);
+    t.true(3 * result.refreshes >= 0.7 * refreshBudget * 300 - 3, `${result.refreshes} refreshes for ${refreshBudget}`);
   }
 });
 

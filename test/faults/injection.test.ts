@@ -51,6 +51,21 @@ linuxTest("what fails has a code, leaves nothing, and works afterwards", async (
   t.true(refused("load", "memory").includes("ERR_OUT_OF_MEMORY"));
 });
 
+linuxTest("a file that cannot be opened or read is not taken for a damaged one", async (t) => {
+  const what = [
+    ["load", "quantize", "prune", "heal", "importance-matrix"],
+    ["open", "read"],
+  ];
+  const { counts, findings } = await inject(t.context.folder, what, 10);
+  t.deepEqual(findings, []);
+  const codes = [...new Set(counts.flatMap(({ refused }) => Object.keys(refused)))];
+  t.true(codes.includes("ERR_MODEL_LOAD_FAILED"), codes.join());
+  t.deepEqual(
+    codes.filter((code) => code.endsWith("_INVALID")),
+    [],
+  );
+});
+
 for (const [title, operation, most] of [
   ["a session reads on after a prefill for which there was no memory, wherever it was missing", "prefill", 100],
   ["a session is restored after there was no memory for it, wherever it was missing", "restore", 100],

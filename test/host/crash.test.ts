@@ -176,6 +176,23 @@ test("without restarts, everything after a crash is refused", async (t) => {
   await pair.dispose();
 });
 
+test("who bounds the wait for a session waits no longer for a host that is started again", async (t) => {
+  let crashed = () => {};
+  const crash = new Promise<void>((resolve) => {
+    crashed = resolve;
+  });
+  const { pair, pid, restarted } = await openHost(t, { queue: { timeoutMs: 1 }, onCrash: () => crashed() });
+  const again = restarted();
+  process.kill(pid(), "SIGKILL");
+  await crash;
+  const error = await refusal(t, "ERR_QUEUE_TIMEOUT", pair.createSession());
+  t.deepEqual(error.details, { timeoutMs: 1 });
+  await again;
+  // A place that is free is given, however long the host takes to say so.
+  await using session = await pair.createSession();
+  t.is((await session.generate(someTokens(10), traced(5))).tokens.length, 5);
+});
+
 test("too many crashes in a row end the pair", async (t) => {
   const { pair, pid, restarted } = await openHost(t, { maxRestarts: 2, restartWindowMs: 600_000 });
   for (let i = 0; i < 2; i++) {
@@ -199,6 +216,20 @@ testPosix("a host that hangs is a crash", async (t) => {
   const error = await refusal(t, "ERR_HOST_CRASHED", session.prefill(someTokens(10)));
   t.is(error.details.reason, "stall");
   await again;
+});
+
+test("a host whose engine stands still is a crash, also where the rest of it answers", async (t) => {
+  // One batch that takes several times as long as the timeout; the host tells all the while that it lives.
+  const { pair, restarted, crashes } = await openHost(t, {
+    prefill: { contextLength: 8192, nEmbd: 256, nFf: 1024, nLayers: 8 },
+    ...{ contextSize: 8192, batchSize: 8192, stallTimeoutMs: 1500 },
+  });
+  const session = await pair.createSession();
+  const again = restarted();
+  const error = await refusal(t, "ERR_HOST_CRASHED", session.prefill(someTokens(8000)));
+  t.is(error.details.reason, "stall");
+  await again;
+  t.is(crashes.length, 1);
 });
 
 test("a host that works for longer than that, or waits for its reader, does not hang", async (t) => {

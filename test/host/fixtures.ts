@@ -1,6 +1,7 @@
 /** Pairs in hosts, and their ends. */
 
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ExecutionContext } from "ava";
 import { hostOf, type LoadPairInHostOptions, loadPairInHost } from "../../lib/host/index.js";
@@ -63,6 +64,15 @@ export async function openHost(
       return pid;
     },
   };
+}
+
+/** The hosts that a process has started, whichever of its threads did. On Linux. */
+export function hostsOf(pid: number): number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").trim().split(" "),
+  );
+  const isHost = (child: string) => readFileSync(`/proc/${child}/cmdline`, "utf8").includes(join("host", "child"));
+  return children.filter((child) => child !== "" && isHost(child)).map(Number);
 }
 
 /** Whether a process of this number is there. */

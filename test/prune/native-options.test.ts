@@ -3,7 +3,7 @@ import { toNativeCalibration, toNativePruneOptions } from "../../lib/prune/nativ
 import type { PruneOptions } from "../../lib/prune/options.js";
 import { checkPruneOptions } from "../../lib/prune/validation.js";
 
-const model = { path: "full.gguf", gpuLayers: 0, mmap: false };
+const model = { path: "full.gguf", gpuLayers: 0, mmap: false, kernels: true };
 const paths = { out: "o.gguf", text: "t.txt", importance: "", saveImportance: "" };
 const toNative = (options: Omit<PruneOptions, "model" | "out" | "text">) =>
   toNativePruneOptions(

@@ -94,6 +94,12 @@ test("types by pattern are checked one by one", (t) => {
   for (const { name } of quantizationTypes()) t.is(parameterOf({ type: name }), undefined);
 });
 
+test("a pattern that an object would put before earlier ones is refused", (t) => {
+  t.is(parameterOf({ tensorTypes: { ffn: "q8_0", 12: "q6_k" } }), "options.tensorTypes.12");
+  for (const tensorTypes of [{ 12: "q6_k" }, { ffn: "q8_0", "(12)": "q6_k" }, { ffn: "q8_0", "01": "q6_k" }] as const)
+    t.is(parameterOf({ tensorTypes }), undefined);
+});
+
 test("what llama.cpp would pass over in silence is refused", (t) => {
   for (const type of ["f16", "f32", "bf16", "copy"] as const)
     t.is(parameterOf({ type, tensorTypes: { ffn: "q8_0" } }), "options.tensorTypes");

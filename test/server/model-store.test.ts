@@ -32,6 +32,7 @@ async function openStore(t: ExecutionContext, limits: Partial<StoreLimits> = {},
       memoryBytes: Number.POSITIVE_INFINITY,
       maxWaiting: 64,
       waitMs: undefined,
+      hostProcess: false,
     },
     ...limits,
   });

@@ -4,8 +4,8 @@ import type { HealOptions } from "../../lib/train/options.js";
 import { checkCreateModelOptions, checkHealOptions } from "../../lib/train/validation.js";
 
 const models = {
-  full: { path: "full.gguf", gpuLayers: 0, mmap: false },
-  student: { path: "student.gguf", gpuLayers: -1, mmap: false },
+  full: { path: "full.gguf", gpuLayers: 0, mmap: false, kernels: true },
+  student: { path: "student.gguf", gpuLayers: -1, mmap: false, kernels: true },
 };
 const paths = {
   ...{ data: "d.jsonl", evalData: "e.jsonl", out: "o.gguf", checkpoint: "", log: "", translator: "" },

@@ -3,7 +3,7 @@
 import { arch, cpus, release, totalmem } from "node:os";
 import { demoPair, demoQuestions, type GenerateResult, loadPair, type PairInfo } from "../../../engine/index.js";
 import { OverfillError, type OverfillErrorCode } from "../../../errors/index.js";
-import type { NativeDevice } from "../../../internal/binding-types.js";
+import type { NativeDevice, NativeKernels } from "../../../internal/binding-types.js";
 import {
   type BindingDescription,
   describeBinding,
@@ -32,6 +32,7 @@ export interface Loaded {
   readonly llamaVersion: string;
   readonly llamaOrigin: "prebuilt" | "source";
   readonly cpuFeatures: string;
+  readonly kernels: NativeKernels;
   readonly devices: readonly NativeDevice[];
   readonly gpu: GpuChoice;
 }
@@ -75,6 +76,7 @@ export function loadInstallation(): Loaded {
     llamaVersion: binding.llamaVersionLoaded,
     llamaOrigin: binding.llamaOrigin,
     cpuFeatures: binding.cpuFeatures(),
+    kernels: binding.tryKernels(),
     devices: binding.devices(),
     gpu,
   };

@@ -39,12 +39,19 @@ function originOf(origin: Loaded["llamaOrigin"] | undefined): string {
   return origin === "source" ? "linked in" : "in libraries of its own";
 }
 
-export function loadedRows({ llamaVersion, llamaOrigin, cpuFeatures, devices, gpu }: Loaded): Row[] {
+export function loadedRows({ llamaVersion, llamaOrigin, cpuFeatures, kernels, devices, gpu }: Loaded): Row[] {
   const memory = (free: number, total: number) =>
     total > 0 ? `, ${formatBytes(free)} of ${formatBytes(total)} free` : "";
   return [
     ["llama.cpp", `${llamaVersion}, ${originOf(llamaOrigin)}`],
     ["CPU features", cpuFeatures],
+    ["matrix kernels", `${kernels.instructions || "ggml's"}: ${kernels.reason}`],
+    ...Object.entries(kernels.speedUps).map(
+      ([type, { one, few, many }]): Row => [
+        `kernels, ${type}`,
+        `${one.toFixed(1)}, ${few.toFixed(1)} and ${many.toFixed(1)} times ggml's speed with 1, 4 and 64 tokens`,
+      ],
+    ),
     ...devices.map(
       ({ name, kind, description, memoryFreeBytes, memoryTotalBytes }): Row => [
         `device ${name}`,

@@ -49,6 +49,7 @@ export function addServeCommand(program: Command) {
       "for the loaded models' weights and caches, such as 12G (default: what there is)",
       parseSize,
     )
+    .option("--host-process", "each model in a process of its own, whose crash costs requests and not the server")
     .optionsGroup("Server:")
     .option("--host <address>", "address to listen on (default: 127.0.0.1)")
     .option("--port <n>", "port to listen on; 0 takes a free one (default: 8080)", parseNumber)

@@ -37,7 +37,7 @@ function nameOf({ name, prefill }: ServeFlags): string {
 /** Flags that go together with a configuration file; the others say what a single model is and how it answers. */
 const besideConfig: ReadonlySet<string> = new Set([
   ...["config", "modelsMax", "memory", "host", "port", "apiKeyFile", "allowedHost", "origin", "maxWaiting", "grace"],
-  ...["logFormat", "logBodies", "quiet", "page", "progress"],
+  ...["hostProcess", "logFormat", "logBodies", "quiet", "page", "progress"],
 ]);
 
 function refuseContradictions(flags: ServeFlags): void {
@@ -69,6 +69,7 @@ function withFlags(options: ServeOptions, flags: ServeFlags, keys: readonly stri
     limits: { ...options.limits, ...given({ maxWaiting, maxModels: modelsMax, memoryBytes: memory }) },
     log,
     page: flags.page && options.page !== false,
+    ...given({ hostProcess: flags.hostProcess }),
   };
 }
 
@@ -83,12 +84,13 @@ async function modelOf(flags: ServeFlags, signal: AbortSignal) {
   return { load, facts };
 }
 
-async function loaded(load: LoadPairOptions, flags: ServeFlags, signal: AbortSignal): Promise<Pair> {
+async function loaded(options: LoadPairOptions, flags: ServeFlags, signal: AbortSignal): Promise<Pair> {
   const progress = await Progress.open(flags.progress && !flags.quiet);
   signal.addEventListener("abort", () => progress.stop());
   try {
     progress.update("loading", 0, 1);
-    return await openPair({ ...load, signal, onProgress: ({ fraction }) => progress.update("loading", fraction, 1) });
+    const load = flags.hostProcess ? (await import("../../../host/index.js")).loadPairInHost : openPair;
+    return await load({ ...options, signal, onProgress: ({ fraction }) => progress.update("loading", fraction, 1) });
   } finally {
     progress.stop();
   }
@@ -112,7 +114,8 @@ export async function runServe(flags: ServeFlags): Promise<void> {
       // What makes no sense is told before a model is loaded for nothing.
       checkServeOptions(options);
       pair = await loaded(load, flags, signal);
-      options = { ...options, models: { [name]: { pair, ...facts } } };
+      // A model whose process crashes too often is loaded anew.
+      options = { ...options, models: { [name]: { pair, ...(flags.hostProcess && { load }), ...facts } } };
     }
     server = await serve(options);
     await write(process.stderr, renderListening(server.url, (options.auth?.keys ?? []).length > 0));

@@ -1,0 +1,89 @@
+/** The process of {@link measureKernels}: one model with the package's kernels and with ggml's, in turn. */
+
+import { loadPair, type Pair, type Session } from "../../lib/index.js";
+import { serve } from "../child-process.js";
+
+export interface KernelsRequest {
+  readonly model: string;
+  readonly threads: number;
+  readonly rounds: number;
+  /** Prompts to read, by tokens. */
+  readonly prompts: readonly number[];
+  /** Tokens of one session that are read at once. */
+  readonly reads: readonly number[];
+  /** Tokens of an answer. */
+  readonly decode: number;
+  readonly tokens: readonly number[];
+}
+
+/** Milliseconds by round: of each prompt, of each read, and of a token of an answer. */
+export interface KernelTimes {
+  readonly prompts: readonly (readonly number[])[];
+  readonly reads: readonly (readonly number[])[];
+  readonly decode: readonly number[];
+}
+
+export interface KernelsTiming {
+  readonly instructions: string | false;
+  readonly reason: string;
+  readonly ours: KernelTimes;
+  readonly ggml: KernelTimes;
+}
+
+serve<KernelsRequest, KernelsTiming>(async (request) => {
+  await using ours = await open(request, "auto");
+  await using ggml = await open(request, false);
+  const contestants = [new Contestant(ours.pair, ours.session), new Contestant(ggml.pair, ggml.session)] as const;
+  for (let round = -1; round < request.rounds; round++)
+    for (const contestant of contestants) await contestant.run(request, round >= 0);
+  const { instructions, reason } = ours.pair.info.kernels;
+  return { instructions, reason, ours: contestants[0].times, ggml: contestants[1].times };
+});
+
+async function open({ model, threads, prompts, decode }: KernelsRequest, kernels: "auto" | false) {
+  const pair = await loadPair({
+    prefill: { model },
+    contextSize: Math.max(...prompts) + decode + 64,
+    threads,
+    gpu: false,
+    prefixCache: false,
+    kernels,
+  });
+  const session = await pair.createSession();
+  return { pair, session, [Symbol.asyncDispose]: () => pair.dispose() };
+}
+
+class Contestant {
+  readonly times = { prompts: [] as number[][], reads: [] as number[][], decode: [] as number[] };
+
+  constructor(
+    readonly pair: Pair,
+    private readonly session: Session,
+  ) {}
+
+  /** The first round is for graphs that are made. */
+  async run({ prompts, reads, decode, tokens }: KernelsRequest, keep: boolean): Promise<void> {
+    const { session, times } = this;
+    const note = (lists: number[][], i: number, ms: number) => {
+      lists[i] ??= [];
+      if (keep) lists[i].push(ms);
+    };
+    for (const [i, n] of prompts.entries()) {
+      await session.truncate(0);
+      note(times.prompts, i, (await session.prefill(tokens.slice(0, n))).ms);
+    }
+    const [short = 0] = prompts;
+    await session.truncate(0);
+    await session.prefill(tokens.slice(0, short));
+    for (const [i, n] of reads.entries()) {
+      note(times.reads, i, (await session.prefill(tokens.slice(0, n), { refresh: false })).ms);
+      await session.truncate(short);
+    }
+    await session.prefill(tokens.slice(0, 1));
+    await session.switch();
+    const stream = session.decode({ temperature: 0, maxTokens: decode, ignoreEos: true });
+    for await (const _ of stream);
+    const { ms, tokens: written } = await stream.result;
+    if (keep) times.decode.push(ms / (written - 1));
+  }
+}

@@ -1,0 +1,10 @@
+// The part of the AVX-512 leaf that multiplies a column alone.
+#pragma once
+
+#include "leaf.h"
+
+namespace overfill::kernels {
+
+void add_avx512_rows(leaf & to);
+
+}  // namespace overfill::kernels

@@ -1,0 +1,94 @@
+/** A system that does not start the process of a host: coded errors, at first and after a crash. */
+
+import { join } from "node:path";
+import test, { type ExecutionContext } from "ava";
+import { loadPairInHost, type UtilityProcessModule } from "../../lib/host/index.js";
+import type { OverfillError } from "../../lib/index.js";
+import { quiet, refusal, someTokens, traced } from "../engine/fixtures.js";
+import { withTempDir } from "../support/temp-dir.js";
+import { writeTinyModel } from "../support/tiny-model.js";
+import { fakeUtilityProcess } from "./children/fake-utility-process.js";
+import { openHost } from "./fixtures.js";
+
+const { execPath } = process;
+/** Thrown at once, as ENOMEM is; and told later, as EAGAIN is. */
+const badPrograms = ["a\0b", join(import.meta.dirname, "missing")] as const;
+
+async function withProgram(path: string, work: () => Promise<void>): Promise<void> {
+  process.execPath = path;
+  try {
+    await work();
+  } finally {
+    process.execPath = execPath;
+  }
+}
+
+async function tinyModel(t: ExecutionContext): Promise<{ readonly model: string }> {
+  return { model: (await writeTinyModel(join(withTempDir(t), "a.gguf"))).path };
+}
+
+for (const program of badPrograms) {
+  const how = program.includes("\0") ? "throws" : "fails";
+  test.serial(`a start that ${how} rejects the load with a code`, async (t) => {
+    const prefill = await tinyModel(t);
+    await withProgram(program, async () => {
+      const error = await refusal(t, "ERR_HOST_CRASHED", loadPairInHost({ ...quiet, prefill }));
+      t.is(error.details.reason, "start");
+      t.is((error.details.log as string[]).length, 1);
+      t.regex(error.message, /could not be started/);
+    });
+  });
+
+  test.serial(`a start that ${how} again and again after a crash ends the pair with a code`, async (t) => {
+    let ended = () => {};
+    const end = new Promise<void>((resolve) => {
+      ended = resolve;
+    });
+    const reasons: unknown[] = [];
+    const { pair, pid } = await openHost(t, {
+      onCrash: ({ details }) => {
+        if (reasons.push((details as { reason?: unknown }).reason) === 4) ended();
+      },
+    });
+    const session = await pair.createSession();
+    await withProgram(program, async () => {
+      process.kill(pid(), "SIGKILL");
+      await refusal(t, "ERR_HOST_CRASHED", session.prefill([50]));
+      await end;
+      const error = await refusal(t, "ERR_HOST_CRASH_LOOP", pair.createSession());
+      t.is((error.cause as OverfillError).code, "ERR_HOST_CRASHED");
+    });
+    t.deepEqual(reasons.slice(1), ["start", "start", "start"]);
+  });
+}
+
+test.serial("a start that fails once after a crash is tried again", async (t) => {
+  const prefill = await tinyModel(t);
+  let failures = 0;
+  let starts = 0;
+  const utilityProcess: UtilityProcessModule = {
+    fork: (...args) => {
+      // The first host is there already.
+      if (++starts === 2) throw new Error(`spawn ENOMEM ${++failures}`);
+      return fakeUtilityProcess.fork(...args);
+    },
+  };
+  let restarted = () => {};
+  const again = new Promise<void>((resolve) => {
+    restarted = resolve;
+  });
+  const crashes: OverfillError[] = [];
+  const pair = await loadPairInHost({
+    ...{ ...quiet, prefill, utilityProcess },
+    onCrash: (error) => crashes.push(error),
+    onRestart: () => restarted(),
+  });
+  t.teardown(() => pair.dispose());
+  const { pid = 0 } = (await import("../../lib/host/index.js")).hostOf(pair) ?? {};
+  process.kill(pid, "SIGKILL");
+  await again;
+  t.is(failures, 1);
+  t.is(crashes.length, 2);
+  await using session = await pair.createSession();
+  t.is((await session.generate(someTokens(10), traced(5))).tokens.length, 5);
+});
