@@ -5,6 +5,8 @@
 #if defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
 #include <immintrin.h>
 #include <intrin.h>
+#elif defined(__x86_64__)
+#include <cpuid.h>
 #endif
 
 namespace overfill::kernels {
@@ -13,10 +15,17 @@ namespace {
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 
-bool has_avx2() {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+// Two features that clang's builtin knows late or not at all, by the bits of the instruction itself.
+bool has_f16c() {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c >> 29 & 1) != 0;
 }
-bool has_avx_vnni() { return has_avx2() && __builtin_cpu_supports("avxvnni"); }
+[[maybe_unused]] bool has_vnni_bit() {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1) != 0;
+}
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c(); }
+[[maybe_unused]] bool has_avx_vnni() { return has_avx2() && has_vnni_bit(); }
 bool has_avx512() {
     return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
@@ -38,7 +47,7 @@ bool has_avx2() {
     __cpuidex(extended, 7, 0);
     return keeps(6) && (basic[2] >> 12 & 1) && (basic[2] >> 29 & 1) && (extended[1] >> 5 & 1);
 }
-bool has_avx_vnni() {
+[[maybe_unused]] bool has_avx_vnni() {
     int extended[4];
     __cpuidex(extended, 7, 1);
     return has_avx2() && (extended[0] >> 4 & 1);
