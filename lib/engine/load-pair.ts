@@ -13,7 +13,7 @@ import type { Pair } from "./pair.js";
 import { refuseRemote } from "./remote-validation.js";
 import type { PairInspection } from "./results.js";
 import { checkInspectOptions } from "./validation.js";
-import { checkPair, refuseNamedWriters } from "./writer-validation.js";
+import { type AskedPair, checkPair, refuseNamedWriters } from "./writer-validation.js";
 import { onlyWriter } from "./writers.js";
 
 /**
@@ -44,18 +44,24 @@ async function load(options: LoadPairOptions): Promise<Pair> {
   const { prefill, remote, signal } = asked.checked;
   signal?.throwIfAborted();
   refuseRemote(prefill, remote);
-  const linking = new AbortController();
-  const link = await abortable(
-    signal,
-    () => linking.abort(),
-    () => linkRemote(asked, linking.signal),
-  );
+  // Without remote devices the load begins at once: nothing is waited for in which it could be aborted.
+  const link = prefill.devices === undefined ? undefined : await linkWith(asked, signal);
   try {
+    signal?.throwIfAborted();
     return await loadBy((_, onProgress) => openNativePair(asked, onProgress, link), asked, options.onProgress);
   } catch (error) {
     await link?.close();
     throw error;
   }
+}
+
+function linkWith(asked: AskedPair, signal: AbortSignal | undefined) {
+  const linking = new AbortController();
+  return abortable(
+    signal,
+    () => linking.abort(),
+    () => linkRemote(asked, linking.signal),
+  );
 }
 
 /**

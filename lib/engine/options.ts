@@ -107,9 +107,9 @@ export interface LoadPairOptions extends PoolOptions, PrefixOptions {
    */
   readonly threads?: number | undefined;
   /**
-   * Matrix kernels of the package for what the processor computes: weights of q8_0, q4_0, the K types, iq4_nl and iq4_xs are
-   * multiplied as they lie in the file, prompts at a multiple of ggml's speed. `"auto"` tries them on each type of weights
-   * once in a process, and uses them where they are faster; `pair.info.kernels` tells what was found.
+   * Matrix kernels of the package for prompts and batches that the processor computes, with weights of q8_0, q4_0, the K
+   * types, iq4_nl and iq4_xs. `"auto"` tries them on each type of weights once in a process, and uses them where they are
+   * faster; `pair.info.kernels` tells what was found.
    * @default "auto"
    */
   readonly kernels?: KernelOption | undefined;

@@ -1,5 +1,6 @@
 #include "devices.h"
 
+#include "cpu_products.h"
 #include "failure.h"
 #include "llama_log.h"
 
@@ -21,6 +22,8 @@ void load_cpu_backend(const std::string & directory) {
         throw failure(error_code::binding_load_failed,
                       "no CPU back end of ggml could be loaded from " + directory + ": " + log.errors(),
                       { { "directory", directory } });
+    // Now, since later something may be computing.
+    cpu_products();
 }
 
 bool load_gpu_backend(const std::string & path) {

@@ -105,6 +105,7 @@ void pair::open_prefix_files(const pair_options & options) {
     add(computing, "micro-batch", std::to_string(info_.batch_size));
     add(computing, "threads", std::to_string(info_.n_threads));
     add(computing, "flash attention", info_.flash_attn ? "on" : "off");
+    add(computing, "matrix kernels", info_.kernels.leaf.empty() ? "ggml's" : info_.kernels.leaf);
     add(computing, "layers on devices", std::to_string(options.prefill.n_gpu_layers));
     if (!options.prefill.remote.empty()) add(computing, "devices", cache_devices(models_.prefill.get()) + ", remote");
     for (size_t i = 0; i < ggml_backend_dev_count(); i++)

@@ -24,10 +24,8 @@ __m512 halves_to_lanes(std::uint64_t four, __m512i order) {
     return _mm512_permutexvar_ps(order, _mm512_castps128_ps512(floats));
 }
 
-const __m512i * each_fourth() {
-    static const __m512i order = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-    return &order;
-}
+// Each of four numbers, four times.
+__m512i each_fourth() { return _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3); }
 
 // Activations of four blocks of 32.
 struct four_blocks {
@@ -41,9 +39,9 @@ struct four_blocks {
         high = _mm512_shuffle_i64x2(a, b, 0xdd);
         const auto there = static_cast<__mmask8>((1 << count) - 1);
         const __m128i four = _mm_maskz_loadu_epi32(there, x_corrections);
-        corrections = _mm512_maskz_permutexvar_epi32(0x1111, *each_fourth(), _mm512_castsi128_si512(four));
+        corrections = _mm512_maskz_permutexvar_epi32(0x1111, each_fourth(), _mm512_castsi128_si512(four));
         const __m128 dx = _mm_maskz_loadu_ps(there, x_scales);
-        scales = _mm512_permutexvar_ps(*each_fourth(), _mm512_castps128_ps512(dx));
+        scales = _mm512_permutexvar_ps(each_fourth(), _mm512_castps128_ps512(dx));
     }
 };
 
@@ -70,7 +68,7 @@ template <bool has_table> struct nibble_blocks {
         const __m512i high = value(_mm512_and_si512(_mm512_srli_epi16(both, 4), mask), table);
         __m512i sum = _mm512_dpbusd_epi32(x.corrections, low, x.low);
         sum = _mm512_dpbusd_epi32(sum, high, x.high);
-        const __m512 scale = halves_to_lanes(half(0) | half(1) | half(2) | half(3), *each_fourth());
+        const __m512 scale = halves_to_lanes(half(0) | half(1) | half(2) | half(3), each_fourth());
         return _mm512_fmadd_ps(_mm512_cvtepi32_ps(sum), _mm512_mul_ps(scale, x.scales), total);
     }
 

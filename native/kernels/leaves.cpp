@@ -66,9 +66,13 @@ struct found {
     const leaf * all[4] = {};
     int count = 0;
     found() {
-#ifdef OVERFILL_KERNELS_X86
+#ifdef OVERFILL_KERNELS_AVX512
         if (has_avx512()) all[count++] = &avx512_leaf();
+#endif
+#ifdef OVERFILL_KERNELS_AVX_VNNI
         if (has_avx_vnni()) all[count++] = &avx_vnni_leaf();
+#endif
+#ifdef OVERFILL_KERNELS_AVX2
         if (has_avx2()) all[count++] = &avx2_leaf();
 #endif
         all[count++] = &plain_leaf();

@@ -10,8 +10,10 @@ namespace overfill::kernels {
 namespace {
 
 struct x86_convert {
-    static float of(half_bits value) { return _cvtsh_ss(value); }
-    static half_bits to_half(float value) { return half_bits(_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT)); }
+    static float of(half_bits value) { return _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(value))); }
+    static half_bits to_half(float value) {
+        return half_bits(_mm_cvtsi128_si32(_mm_cvtps_ph(_mm_set_ss(value), _MM_FROUND_TO_NEAREST_INT)));
+    }
     static void split_16(const std::uint8_t * nibbles, std::uint8_t * low, std::uint8_t * high) {
         const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i *>(nibbles));
         const __m128i mask = _mm_set1_epi8(15);

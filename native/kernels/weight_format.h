@@ -6,8 +6,8 @@
 
 namespace overfill::kernels {
 
-enum class weight_type { q8_0, q4_0, iq4_nl, q4_k, q5_k, q6_k, q3_k, q2_k, iq4_xs, f16, bf16 };
-constexpr int weight_type_count = 11;
+enum class weight_type { q8_0, q4_0, iq4_nl, q4_k, q5_k, q6_k, q3_k, q2_k, iq4_xs };
+constexpr int weight_type_count = 9;
 
 using half_bits = std::uint16_t;
 
@@ -86,13 +86,9 @@ constexpr weight_format format_of(weight_type type) {
     case weight_type::q3_k: return { 256, sizeof(q3_k_block), 16, 4, false, 256 };
     case weight_type::q2_k: return { 256, sizeof(q2_k_block), 16, 0, true, 256 };
     case weight_type::iq4_xs: return { 256, sizeof(iq4_xs_block), 32, 128, false, 256 };
-    case weight_type::f16: return { 1, 2, 1, 0, false, 1 };
-    case weight_type::bf16: return { 1, 2, 1, 0, false, 1 };
     }
     return {};
 }
-
-constexpr bool is_float(weight_type type) { return type == weight_type::f16 || type == weight_type::bf16; }
 
 // What the nibbles of iq4_nl and iq4_xs stand for, moved up by 128.
 constexpr std::uint8_t iq4_values[16] = { 1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241 };

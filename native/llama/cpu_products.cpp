@@ -99,7 +99,10 @@ bool is_ours(const ggml_tensor * op) {
     const bool has_experts = op->op == GGML_OP_MUL_MAT_ID;
     if (!has_experts && weights->ne[2] != 1) return false;
     if (!suits_products(weights)) return false;
-    if (has_experts ? x->ne[2] < 2 : ggml_nrows(x) < least_columns(weights->type)) return false;
+    // A panel of an expert pays from some columns on, as many as its experts get on average.
+    if (has_experts ? op->src[2]->ne[0] * op->src[2]->ne[1] < 4 * weights->ne[2]
+                    : ggml_nrows(x) < least_columns(weights->type))
+        return false;
     return x->type == GGML_TYPE_F32 && op->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) && ggml_is_contiguous(op);
 }
 
@@ -284,6 +287,16 @@ bool suits_products(const ggml_tensor * weight) {
            weight->nb[0] == ggml_type_size(weight->type);
 }
 
+bool has_products(ggml_type type) { return kernel_type(type).has_value(); }
+
+bool has_products_alone(ggml_type type) { return has_products(type) && leaf && least_columns(type) == 1; }
+
+bool needs_repacking(ggml_type type) { return type == GGML_TYPE_MXFP4; }
+
+bool has_products_of(const std::vector<ggml_backend_buffer_t> & buffers) {
+    return takes_all || std::all_of(buffers.begin(), buffers.end(), is_taken);
+}
+
 bool take_products_of(const std::vector<ggml_backend_buffer_t> & buffers) {
     if (!cpu_products().available) return false;
     const std::lock_guard<std::mutex> lock(taking);
@@ -308,6 +321,20 @@ void leave_products_of(const std::vector<ggml_backend_buffer_t> & buffers) {
         const auto buffer = place.load(std::memory_order_relaxed);
         if (buffer && std::find(buffers.begin(), buffers.end(), buffer) != buffers.end())
             place.store(nullptr, std::memory_order_relaxed);
+    }
+}
+
+void leave_products_of(const llama_model * model) noexcept {
+    const std::lock_guard<std::mutex> lock(taking);
+    const size_t end = taken_end.load(std::memory_order_relaxed);
+    for (size_t i = 0; i < end; i++) {
+        const ggml_backend_buffer_t buffer = taken[i].load(std::memory_order_relaxed);
+        if (!buffer) continue;
+        for (const auto & named : model->tensors_by_name) {
+            if (named.second->buffer != buffer) continue;
+            taken[i].store(nullptr, std::memory_order_relaxed);
+            break;
+        }
     }
 }
 

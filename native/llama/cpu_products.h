@@ -22,14 +22,24 @@ struct cpu_products_state {
     bool replaces_repacking = false;
 };
 
-// The CPU back end must be loaded. The first call sets everything up.
+// The CPU back end must be loaded. The first call sets everything up, and must come before anything computes: the list
+// that ggml asks for each operation has no lock.
 const cpu_products_state & cpu_products();
+
+// Whether the kernels have a way with this type, and one of their own with a column alone.
+bool has_products(ggml_type type);
+bool has_products_alone(ggml_type type);
+// Types that ggml repacks here and the kernels have no way with.
+bool needs_repacking(ggml_type type);
 
 // From now on products of these buffers with weights of types that there are kernels for are computed by the kernels;
 // buffers that do not lie in the processor's plain memory are left out. Returns false where there is no room for more,
 // or there are no kernels.
 bool take_products_of(const std::vector<ggml_backend_buffer_t> & buffers);
+bool has_products_of(const std::vector<ggml_backend_buffer_t> & buffers);
 void leave_products_of(const std::vector<ggml_backend_buffer_t> & buffers);
+// The same for all of a model's, before it is freed. Takes no memory.
+void leave_products_of(const llama_model * model) noexcept;
 
 // The model's weights that lie in the processor's plain memory: their buffers, and the types among them that there are
 // kernels for.

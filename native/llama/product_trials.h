@@ -14,7 +14,8 @@ struct product_trial {
     ggml_type type = GGML_TYPE_COUNT;
     double one = 0, few = 0, many = 0;
 
-    // All or none: a column has the same bits in any batch only if the kernels compute all batches.
+    // All or none: a column has the same bits in any batch only if the kernels compute all batches. The bounds are far
+    // from what is measured where the kernels are of use, so that a busy machine does not decide otherwise.
     bool is_won() const;
 };
 

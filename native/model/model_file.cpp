@@ -277,7 +277,14 @@ model_file check_model_file(const std::string & path) {
     const std::string architecture = look.check_structure(meta, n_bytes);
     look.check_shape(meta, architecture);
     look.check_vocabulary(meta, architecture);
-    return { path, n_bytes, architecture };
+    model_file file{ path, n_bytes, architecture, {}, false };
+    for (int64_t i = 0; i < gguf_get_n_tensors(meta.get()); i++) {
+        const ggml_type type = gguf_get_tensor_type(meta.get(), i);
+        if (std::find(file.types.begin(), file.types.end(), type) == file.types.end()) file.types.push_back(type);
+        if (std::string(gguf_get_tensor_name(meta.get(), i)).find("_exps") != std::string::npos)
+            file.has_experts = true;
+    }
+    return file;
 }
 
 uint64_t check_gguf_file(const std::string & path) { return inspection(path).check_file(); }

@@ -14,6 +14,8 @@ struct model_file {
     std::string path;
     uint64_t n_bytes = 0;
     std::string architecture;
+    std::vector<ggml_type> types;  // of the tensors in this file, each once
+    bool has_experts = false;      // a mixture of experts
 };
 
 // Throws ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID or ERR_MODEL_UNSUPPORTED.

@@ -9,12 +9,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 namespace overfill {
 
 void free_model::operator()(llama_model * model) const {
     // Another buffer may come to lie where one of these was.
-    leave_products_of(host_weights_of(model).buffers);
+    leave_products_of(model);
     llama_model_free(model);
 }
 
@@ -26,7 +27,7 @@ static void check_split(size_t n_shares, size_t n_devices) {
                   { { "parameter", "options.prefill.split" }, { "actual", std::to_string(n_shares) } });
 }
 
-static llama_model * load_once(const model_options & options, load_depth depth,
+static llama_model * load_once(const model_options & options, load_depth depth, bool repack,
                                const std::function<bool(float)> * on_progress) {
     llama_model_params params = llama_model_default_params();
     ggml_backend_dev_t none[] = { nullptr };
@@ -45,8 +46,7 @@ static llama_model * load_once(const model_options & options, load_depth depth,
         params.devices = remote.data();
     }
     if (depth == load_depth::metadata) params.no_alloc = true;
-    if (options.use_kernels && !options.writes && depth == load_depth::weights)
-        params.use_extra_bufts = !cpu_products().replaces_repacking;
+    if (!repack) params.use_extra_bufts = false;
     const bool map = options.use_mmap && depth == load_depth::weights;
     // AUTO maps where the device gains by it.
     params.load_mode = map ? LLAMA_LOAD_MODE_AUTO : LLAMA_LOAD_MODE_NONE;
@@ -61,24 +61,51 @@ static llama_model * load_once(const model_options & options, load_depth depth,
     return llama_model_load_from_file(options.path.c_str(), params);
 }
 
-static kernel_use use_by_trials(const std::vector<ggml_type> & types) {
-    const auto & state = cpu_products();
-    if (!state.available) return { "", state.reason, {} };
-    if (types.empty())
-        return { "", "no weights on the processor are of a type and size that there are kernels for", {} };
-    const auto trials = try_products(types);
-    const bool won = std::all_of(trials.begin(), trials.end(), [](const auto & trial) { return trial.is_won(); });
-    if (state.takes_all) return { state.leaf, "OVERFILL_KERNELS is on", trials };
-    return { won ? state.leaf : "", won ? "they are faster than ggml's here" : "ggml's own are as fast here", trials };
+// Models of fewer bytes are read in no time, and trying the kernels on their types would take longer.
+static constexpr uint64_t least_model_bytes = 8 << 20;
+
+static bool are_won(const std::vector<product_trial> & trials) {
+    return std::all_of(trials.begin(), trials.end(), [](const auto & trial) { return trial.is_won(); });
 }
 
 kernel_use common_kernel_use() {
-    return use_by_trials({ GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K });
+    const auto & state = cpu_products();
+    if (!state.available) return { "", state.reason, {} };
+    if (state.takes_all) return { state.leaf, "OVERFILL_KERNELS is on", {} };
+    return { state.leaf, "they are used for the types that they are faster with",
+             try_products({ GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K }) };
 }
 
 kernel_use kernel_use_of(const llama_model * model, bool wanted) {
+    const auto & state = cpu_products();
+    if (state.takes_all && state.available) return { state.leaf, "OVERFILL_KERNELS is on", {} };
     if (!wanted) return { "", "they were not wanted", {} };
-    return use_by_trials(host_weights_of(model).types);
+    if (!state.available) return { "", state.reason, {} };
+    const host_weights weights = host_weights_of(model);
+    if (weights.types.empty())
+        return { "", "no weights on the processor are of a type and size that there are kernels for", {} };
+    if (llama_model_size(model) < least_model_bytes) return { "", "the model is too small to gain by them", {} };
+    const auto trials = try_products(weights.types);
+    if (!are_won(trials)) return { "", "ggml's own are as fast here", trials };
+    if (!has_products_of(weights.buffers)) return { "", "too many models have them already", trials };
+    return { state.leaf, "they are faster than ggml's here", trials };
+}
+
+// Whether a model that only reads does better without llama.cpp's repacking: decided by its types before it is loaded.
+static bool replaces_repacking(const model_file & file) {
+    const auto & state = cpu_products();
+    if (!state.replaces_repacking || file.has_experts || file.n_bytes < least_model_bytes) return false;
+    if (std::any_of(file.types.begin(), file.types.end(), needs_repacking)) return false;
+    std::vector<ggml_type> types;
+    std::copy_if(file.types.begin(), file.types.end(), std::back_inserter(types), has_products);
+    return state.takes_all || (!types.empty() && are_won(try_products(types)));
+}
+
+static void take_products(const llama_model * model) {
+    const auto & state = cpu_products();
+    if (!state.available || state.takes_all || llama_model_size(model) < least_model_bytes) return;
+    const host_weights weights = host_weights_of(model);
+    if (!weights.types.empty() && are_won(try_products(weights.types))) take_products_of(weights.buffers);
 }
 
 // llama.cpp asserts some things as it makes a context.
@@ -90,7 +117,9 @@ static void check_layers(const llama_model * model, const std::string & path) {
 }
 
 model_ptr load_model(const model_options & options, load_depth depth, const std::function<bool(float)> & on_progress) {
-    check_model_file(options.path);
+    const model_file file = check_model_file(options.path);
+    const bool uses_kernels = options.use_kernels && depth == load_depth::weights;
+    const bool repack = !uses_kernels || options.writes || !replaces_repacking(file);
 
     bool stopped = false;
     std::function<bool(float)> progress = [&](float value) {
@@ -98,18 +127,17 @@ model_ptr load_model(const model_options & options, load_depth depth, const std:
         return !stopped;
     };
     const log_capture log;
-    model_ptr model(load_once(options, depth, &progress));
+    model_ptr model(load_once(options, depth, repack, &progress));
     if (model) {
         check_layers(model.get(), options.path);
-        if (depth == load_depth::weights && !kernel_use_of(model.get(), options.use_kernels).leaf.empty())
-            take_products_of(host_weights_of(model.get()).buffers);
+        if (uses_kernels) take_products(model.get());
         return model;
     }
     if (stopped) throw failure(error_code::aborted, "the load was aborted");
 
     // Only the file's structure is read again: if that fails as well, the file is to blame.
     const std::string reason = log.errors();
-    const bool sound = (bool) model_ptr(load_once(options, load_depth::metadata, nullptr));
+    const bool sound = (bool) model_ptr(load_once(options, load_depth::metadata, true, nullptr));
     throw failure(sound ? error_code::model_load_failed : error_code::model_invalid,
                   options.path + (sound ? " could not be loaded: " : " is not a model that llama.cpp can run: ") +
                       reason,

@@ -52,7 +52,7 @@ struct kernel_use {
     std::vector<product_trial> trials;
 };
 kernel_use kernel_use_of(const llama_model * model, bool wanted);
-// The same for models of the commonest types.
+// How the kernels do with the commonest types, whatever a model has.
 kernel_use common_kernel_use();
 
 // `on_progress` gets 0..1 and returns false to stop; the load then ends with error_code::aborted. Throws the codes of

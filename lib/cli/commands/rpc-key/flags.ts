@@ -1,7 +1,8 @@
 /** `overfill rpc-key`: its flags. */
 
-import type { Command } from "@commander-js/extra-typings";
+import { type Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { type FlagsOf, helpText } from "../../flags.js";
+import { isStdout } from "../../outputs.js";
 
 export type RpcKeyFlags = FlagsOf<typeof addRpcKeyCommand>;
 
@@ -15,10 +16,15 @@ neither machine takes one that others can read.
 
 Exit status: 0 done, 1 failed, 2 wrong usage.`;
 
+function parseKeyFile(text: string): string {
+  if (isStdout(text)) throw new InvalidArgumentError("Expected the name of a file: a key is no text for a terminal.");
+  return text;
+}
+
 export function addRpcKeyCommand(program: Command) {
   return program
     .command("rpc-key")
     .description("make a key for the tunnel to overfill rpc-server")
     .addHelpText("after", helpText(explanation))
-    .requiredOption("-o, --out <file>", "where to write the key; never over a file that is there");
+    .requiredOption("-o, --out <file>", "where to write the key; never over a file that is there", parseKeyFile);
 }
