@@ -144,8 +144,6 @@ test("a run that was aborted goes on to the same bytes and counts", async (t) =>
   t.is(readFileSync(other, "utf8"), readFileSync(out, "utf8"));
   t.is(readFileSync(`${other}.progress`, "utf8"), readFileSync(`${out}.progress`, "utf8"));
   t.true((resumed.firstPrompt ?? 0) >= 8);
-  const { ms: _, tokensPerSecond: _speed, firstPrompt: _first, ...counts } = resumed;
-  t.like({ ...counts, path: out }, { ...whole, ms: undefined, tokensPerSecond: undefined, ...counts, path: out });
   t.deepEqual(
     [resumed.answers, resumed.kept, resumed.cutOff, resumed.duplicates, resumed.failed, resumed.tokens],
     [whole.answers, whole.kept, whole.cutOff, whole.duplicates, whole.failed, whole.tokens],
