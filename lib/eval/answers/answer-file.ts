@@ -10,6 +10,7 @@
  * `end`, and a last line here without a line break, belongs to a prompt that is not done, and is cut off.
  */
 
+import { constants } from "node:fs";
 import { type FileHandle, open, readFile, stat } from "node:fs/promises";
 import { createError } from "../../errors/create-error.js";
 import { systemReason, unreadable } from "../../internal/file-faults.js";
@@ -56,19 +57,56 @@ interface Begun {
 
 const nothingDone: Begun = { lines: [], progressBytes: 0 };
 
+/** A file that is written behind what it has. */
+class GrowingFile {
+  private constructor(
+    readonly path: string,
+    readonly handle: FileHandle,
+    /** In bytes. */
+    public end: number,
+  ) {}
+
+  /** @param end how many of its bytes stay */
+  static async open(path: string, end: number): Promise<GrowingFile> {
+    return writing(path, async () => {
+      // Not to append: Windows would not let it be cut.
+      const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o666);
+      try {
+        await handle.truncate(end);
+        return new GrowingFile(path, handle, end);
+      } catch (error) {
+        await handle.close();
+        throw error;
+      }
+    });
+  }
+
+  /** All of it or, where the system refuses and allows that at least, nothing. */
+  async append(text: string): Promise<void> {
+    const bytes = Buffer.from(text);
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        const at = this.end + done;
+        done += (await this.handle.write(bytes, done, bytes.length - done, at)).bytesWritten;
+      }
+    } catch (error) {
+      await this.handle.truncate(this.end).catch(() => {});
+      throw cannotWrite(this.path, error);
+    }
+    this.end += bytes.length;
+  }
+}
+
 export class AnswerFile {
-  #end: number;
   #next: number;
 
   private constructor(
     readonly path: string,
     /** What an earlier run has done. */
     readonly before: readonly DonePrompt[],
-    readonly out: FileHandle,
-    readonly progress: FileHandle,
-    end: number,
+    readonly out: GrowingFile,
+    readonly progress: GrowingFile,
   ) {
-    this.#end = end;
     this.#next = before.length;
   }
 
@@ -79,57 +117,44 @@ export class AnswerFile {
   static async open(path: string, facts: AnswerFacts, resume: boolean): Promise<AnswerFile> {
     const progressPath = progressPathOf(path);
     const begun = resume ? await readBegun(path, progressPath, facts) : nothingDone;
-    const end = begun.lines.at(-1)?.end ?? 0;
-    const out = await openToWrite(path, end);
+    const out = await GrowingFile.open(path, begun.lines.at(-1)?.end ?? 0);
+    let progress: GrowingFile | undefined;
     try {
-      const progress = await openToWrite(progressPath, begun.progressBytes);
-      const file = new AnswerFile(path, begun.lines, out, progress, end);
-      if (begun.progressBytes === 0) await file.#append(progress, progressPath, { overfill: "answers", version: 1, facts });
-      return file;
+      progress = await GrowingFile.open(progressPath, begun.progressBytes);
+      if (progress.end === 0) await progress.append(lineOf({ overfill: "answers", version: 1, facts }));
+      return new AnswerFile(path, begun.lines, out, progress);
     } catch (error) {
-      await out.close();
+      await progress?.handle.close();
+      await out.handle.close();
       throw error;
     }
   }
 
   /** @param lines of the next prompt's answers, each with its line break */
   async add(lines: string, done: DonePrompt): Promise<void> {
-    if (lines !== "") await writing(this.path, () => this.out.appendFile(lines));
-    this.#end += Buffer.byteLength(lines);
-    await this.#append(this.progress, progressPathOf(this.path), { prompt: this.#next++, end: this.#end, ...done });
+    await this.out.append(lines);
+    await this.progress.append(lineOf({ prompt: this.#next++, end: this.out.end, ...done }));
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.out.close(), this.progress.close()]);
-  }
-
-  async #append(file: FileHandle, path: string, line: object): Promise<void> {
-    await writing(path, () => file.appendFile(`${JSON.stringify(line)}\n`));
+    await Promise.all([this.out.handle.close(), this.progress.handle.close()]);
   }
 }
+
+const lineOf = (value: object) => `${JSON.stringify(value)}\n`;
 
 export const progressPathOf = (path: string): string => `${path}.progress`;
-
-/** To be appended to behind so many bytes. */
-async function openToWrite(path: string, bytes: number): Promise<FileHandle> {
-  return writing(path, async () => {
-    const file = await open(path, "a");
-    try {
-      await file.truncate(bytes);
-      return file;
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
-  });
-}
 
 async function writing<Result>(path: string, write: () => Promise<Result>): Promise<Result> {
   try {
     return await write();
   } catch (error) {
-    throw createError("ERR_FILE_WRITE_FAILED", `${path} cannot be written: ${systemReason(error)}`, { path }, error);
+    throw cannotWrite(path, error);
   }
+}
+
+function cannotWrite(path: string, error: unknown): Error {
+  return createError("ERR_FILE_WRITE_FAILED", `${path} cannot be written: ${systemReason(error)}`, { path }, error);
 }
 
 async function readBegun(path: string, progressPath: string, facts: AnswerFacts): Promise<Begun> {

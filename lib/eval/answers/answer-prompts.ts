@@ -23,8 +23,8 @@ import { type CheckedAnswerOptions, checkAnswerOptions } from "./validation.js";
 /**
  * Has a model write answers to prompts, as data that {@link heal} reads, so that a pruned model learns the full model's own
  * words. Answers are drawn, several at once; what was cut off, nearly repeats another answer of the same prompt or is
- * empty is left out and counted. The file has complete lines at any moment, in the prompts' order, and `resume` goes on
- * after whatever ended a run.
+ * empty is left out and counted. The file has complete lines, in the prompts' order, and `resume` goes on after whatever
+ * ended a run.
  *
  * With `deterministic`, equal options, prompts and threads on one machine give the same file, byte for byte, whatever
  * `sessions` is and however often the run was interrupted. Without it, the draws are the same, and tokens share batches.

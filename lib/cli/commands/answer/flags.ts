@@ -20,8 +20,7 @@ const explanation = `
 The full model answers prompts, and the file of its answers is data for "overfill heal": a small model then learns the full
 model's own words. A line of data is { "prompt": "..." } or { "messages": [...] }, and a response in it is passed over. Plain
 text is cut into windows that the model goes on with, or that it is asked about with --template. Answers that were cut off,
-nearly repeat each other or are empty are left out and counted. The file has complete lines at any moment, and the same
-command with --resume goes on after an end of whatever kind.
+nearly repeat each other or are empty are left out and counted. Whatever ends a run, the same command with --resume goes on.
 
 Examples:
   overfill answer --model full.gguf --data prompts.jsonl -o train.jsonl --answers 4
