@@ -55,7 +55,13 @@ const result: AnswerPromptsResult = {
 
 test("a result is told with all that was left out", (t) => {
   const told = renderAnswers({ ...result, firstPrompt: 200 });
-  for (const words of [/1,200, from 201 on/, /cut off +│ +1,300/, /repeated +│ +190/, /no text +│ +10/, /1 bad line was/])
+  for (const words of [
+    /1,200, from 201 on/,
+    /cut off +│ +1,300/,
+    /repeated +│ +190/,
+    /no text +│ +10/,
+    /1 bad line was/,
+  ])
     t.regex(told, words);
   t.regex(told, /longer than 256 tokens: raise --max-tokens, or name a --stop/);
   t.regex(told, /Next: overfill heal .* --data train\.jsonl/);

@@ -110,7 +110,11 @@ test("answers take their options and give their result", (t) => {
   expectTypeOf<AnswerProgress["fraction"]>().toBeNumber();
   checked(() => [
     answerPrompts({ model: "f.gguf", data: "p.jsonl", out: "o.jsonl", answers: 4, stop: ["\n"] as const }),
-    answerPrompts({ model: { model: new URL("file:///f.gguf"), gpuLayers: 0 }, fromText: ["a.txt"] as const, out: "o" }),
+    answerPrompts({
+      model: { model: new URL("file:///f.gguf"), gpuLayers: 0 },
+      fromText: ["a.txt"] as const,
+      out: "o",
+    }),
     // @ts-expect-error a place for the answers is required
     answerPrompts({ model: "f.gguf", data: "p.jsonl" }),
     // @ts-expect-error one model writes

@@ -9,6 +9,8 @@ const seedsOfAnswers = 2 ** 32 - 1;
 /** Answer i of a prompt is drawn with this plus i ({@link GenerateOptions.n}). */
 export function seedOfPrompt(seed: number, asked: AskedPrompt): number {
   const given = asked.kind === "chat" ? asked.messages : asked.prompt;
-  const digest = createHash("sha256").update(JSON.stringify([seed, given])).digest();
+  const digest = createHash("sha256")
+    .update(JSON.stringify([seed, given]))
+    .digest();
   return digest.readUInt32LE(0) % seedsOfAnswers;
 }

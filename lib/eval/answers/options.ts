@@ -27,14 +27,7 @@ export interface AnswerProgress {
 export interface AnswerPromptsOptions
   extends Pick<
       Loading,
-      | "contextSize"
-      | "batchSize"
-      | "threads"
-      | "kernels"
-      | "gpu"
-      | "cacheTypeK"
-      | "cacheTypeV"
-      | "flashAttention"
+      "contextSize" | "batchSize" | "threads" | "kernels" | "gpu" | "cacheTypeK" | "cacheTypeV" | "flashAttention"
     >,
     Pick<SamplingOptions, "topK" | "topP" | "minP"> {
   /** The model that answers: the full model, with its adapters if it has any. */

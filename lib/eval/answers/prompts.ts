@@ -5,8 +5,8 @@ import { createError } from "../../errors/create-error.js";
 import { toPath } from "../../internal/check-options.js";
 import type { BadLines } from "../data/bad-lines.js";
 import { readLines, readWholeText } from "../data/data-lines.js";
-import { type AskedPrompt, parsePrompt } from "../data/prompt-shapes.js";
 import { nothingUsable } from "../data/data-source.js";
+import { type AskedPrompt, parsePrompt } from "../data/prompt-shapes.js";
 import type { CheckedAnswerOptions } from "./validation.js";
 
 /** A prompt and where it comes from. */

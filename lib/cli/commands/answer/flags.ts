@@ -65,7 +65,11 @@ export function addAnswerCommand(program: Command) {
     .optionsGroup("What stays:")
     .option("--keep-cut", "keep answers that --max-tokens or the context has cut off")
     .option("--keep-duplicates", "keep answers that nearly repeat another one of their prompt")
-    .option("--similarity <share>", "common pieces from which on answers repeat each other (default: 0.8)", parseNumber);
+    .option(
+      "--similarity <share>",
+      "common pieces from which on answers repeat each other (default: 0.8)",
+      parseNumber,
+    );
   const computing = computingFlags(command, { layers: "layers of the model on the GPU, or all (default: all)" })
     .option("--sessions <n>", "answers written at once (default: 8)", parseNumber)
     .option("--context <tokens>", "room for prompt and answer (default: as trained, at most 4096)", parseNumber)
