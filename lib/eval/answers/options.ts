@@ -65,8 +65,8 @@ export interface AnswerPromptsOptions
   readonly seed?: number | undefined;
   /**
    * Whether each token is computed alone, so that answers are the same to the last bit however many are written at once
-   * and wherever a run was interrupted. Otherwise they share batches, which is several times as fast and may now and then
-   * tip a draw. @default false
+   * and wherever a run was interrupted. Otherwise they share batches, which is faster for models that are not tiny and may
+   * now and then tip a draw. @default false
    */
   readonly deterministic?: boolean | undefined;
   /** Answers that are written at once: 1 to 256. Each takes `contextSize` tokens of KV cache. @default 8 */
