@@ -281,6 +281,7 @@ const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>>
     "lora.alpha": "--lora-alpha",
     "lora.targets": "--lora-target",
   },
+  answer: { prefill: "--model", "model.gpuLayers": "--gpu-layers" },
   serve: {
     "auth.keys": "--api-key-file",
     "auth.hosts": "--allowed-host",

@@ -2,6 +2,7 @@
 
 import { createRequire } from "node:module";
 import { Command } from "@commander-js/extra-typings";
+import { addAnswerCommand } from "./commands/answer/flags.js";
 import { addBenchCommand } from "./commands/bench/flags.js";
 import { addChatCommand } from "./commands/chat/flags.js";
 import { addCreateCommand } from "./commands/create/flags.js";
@@ -64,6 +65,7 @@ export function makeProgram(): Command {
   addQuantizeCommand(program).action(async (model, type, flags) =>
     (await import("./commands/quantize/run.js")).runQuantize(model, type, flags),
   );
+  addAnswerCommand(program).action(async (flags) => (await import("./commands/answer/run.js")).runAnswer(flags));
   addHealCommand(program).action(async (student, flags) =>
     (await import("./commands/heal/run.js")).runHeal(student, flags),
   );

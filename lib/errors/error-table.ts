@@ -107,7 +107,7 @@ export const errorTable = {
   TrainingError: {
     /** The loss or a gradient is no longer a finite number; the last checkpoint is whole. */
     ERR_TRAINING_DIVERGED: row<{ readonly step?: number; readonly tensor?: string }>(),
-    /** The checkpoint is damaged, or of a training with other options or files. */
+    /** The checkpoint is damaged, or of a training with other options or files; so for answers that are to go on. */
     ERR_CHECKPOINT_INVALID: row<WithPath & { /** What differs: an option or a file. */ readonly fact?: string }>(),
     /** The device to train on lacks an operation. The CPU has all. */
     ERR_OPERATION_UNSUPPORTED: row<{ readonly operation: string; readonly device: string }>(),

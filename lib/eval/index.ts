@@ -1,4 +1,11 @@
 /** Public face of the evaluation room. */
+export { answerPrompts } from "./answers/answer-prompts.js";
+export type {
+  AnswerProgress,
+  AnswerPromptsOptions,
+  AnswerPromptsResult,
+  AnswerStage,
+} from "./answers/options.js";
 export { bench } from "./bench/bench.js";
 export type { BenchOptions, BenchProgress, BenchStage, BenchWay } from "./bench/options.js";
 export type {

@@ -3,6 +3,11 @@
 import test from "ava";
 import { expectTypeOf } from "expect-type";
 import {
+  type AnswerProgress,
+  type AnswerPromptsOptions,
+  type AnswerPromptsResult,
+  type AnswerStage,
+  answerPrompts,
   type BadLine,
   type BenchOptions,
   type BenchReport,
@@ -96,4 +101,24 @@ test("a benchmark takes its options and gives its report", (t) => {
     return [bench({ prefill: "f.gguf" }), bench({ prefill: "f.gguf", decode: "d.gguf", prompts: ["Hello", [1, 2]] })];
   };
   t.is(typeof body, "function");
+});
+
+test("answers take their options and give their result", (t) => {
+  expectTypeOf(answerPrompts).parameters.toEqualTypeOf<[AnswerPromptsOptions]>();
+  expectTypeOf(answerPrompts).returns.resolves.toEqualTypeOf<AnswerPromptsResult>();
+  expectTypeOf<AnswerStage>().toEqualTypeOf<"loading" | "answering">();
+  expectTypeOf<AnswerProgress["fraction"]>().toBeNumber();
+  checked(() => [
+    answerPrompts({ model: "f.gguf", data: "p.jsonl", out: "o.jsonl", answers: 4, stop: ["\n"] as const }),
+    answerPrompts({
+      model: { model: new URL("file:///f.gguf"), gpuLayers: 0 },
+      fromText: ["a.txt"] as const,
+      out: "o",
+    }),
+    // @ts-expect-error a place for the answers is required
+    answerPrompts({ model: "f.gguf", data: "p.jsonl" }),
+    // @ts-expect-error one model writes
+    answerPrompts({ model: "f.gguf", data: "p.jsonl", out: "o", decode: "d.gguf" }),
+  ]);
+  t.pass();
 });

@@ -20,13 +20,17 @@ export class BadLines {
     return this.#lines;
   }
 
-  /** Throws ERR_DATA_INVALID for one too many, with its `path` and `line`. */
-  add(line: number, reason: string): void {
-    const bad = { path: this.path, line, reason };
+  /**
+   * Throws ERR_DATA_INVALID for one too many, with its `path` and `line`.
+   *
+   * @param path of another file than the data's
+   */
+  add(line: number, reason: string, path = this.path): void {
+    const bad = { path, line, reason };
     this.#lines.push(bad);
     this.onBadLine?.(bad);
     if (this.#lines.length <= this.most) return;
     const many = this.most === 0 ? "" : `, after ${this.most} other bad lines`;
-    throw createError("ERR_DATA_INVALID", `${this.path}:${line}: ${reason}${many}`, { path: this.path, line, reason });
+    throw createError("ERR_DATA_INVALID", `${path}:${line}: ${reason}${many}`, { path, line, reason });
   }
 }

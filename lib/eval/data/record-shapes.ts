@@ -9,7 +9,7 @@ import type { ParsedRecord, TaskRecord } from "./records.js";
 const filled = onFirstUse(() => filledText());
 
 /** Fields of a line, and what becomes of them. */
-const become = <Fields, Result>(fields: z.Schema<Fields>, make: (fields: Fields, refuse: Refuse) => Result) =>
+export const become = <Fields, Result>(fields: z.Schema<Fields>, make: (fields: Fields, refuse: Refuse) => Result) =>
   z.pipe(
     fields,
     z.transform((found: Fields, context) =>
@@ -33,7 +33,7 @@ const content = onFirstUse(() =>
 );
 
 /** Templates get role and content alone: a chat would be read without its tools. */
-const noTools = onFirstUse(() =>
+export const noTools = onFirstUse(() =>
   z.optional(
     inWords(
       "none: chats with tools cannot be read",
@@ -48,7 +48,7 @@ const speaker = onFirstUse(() =>
   ),
 );
 
-const message = onFirstUse(() =>
+export const message = onFirstUse(() =>
   z.object({
     tool_calls: noTools(),
     function_call: noTools(),
@@ -152,12 +152,25 @@ function shapeOf(fields: Fields): z.Schema<TaskRecord> | undefined {
 
 /** Reads one line of JSONL. Fields that the shape does not have are left alone. */
 export function parseRecord(line: string): ParsedRecord {
+  return parseLine(line, shapeOf, known);
+}
+
+/**
+ * Reads one line of JSONL by the schema that its fields ask for.
+ *
+ * @param words the fields that there are schemas for
+ */
+export function parseLine<Made>(
+  line: string,
+  shapeOf: (fields: Fields) => z.Schema<Made> | undefined,
+  words: string,
+): { readonly record: Made } | { readonly problem: string } {
   const fields = parseJson(line);
   if (fields === undefined) return { problem: "it is not valid JSON" };
   if (typeof fields !== "object" || fields === null || Array.isArray(fields))
     return { problem: "it is not a JSON object" };
   const shape = shapeOf(fields as Fields);
-  if (!shape) return { problem: `it has none of the known fields: ${known}` };
+  if (!shape) return { problem: `it has none of the known fields: ${words}` };
   const parsed = z.safeParse(shape, fields);
   if (!parsed.success) return { problem: describe(shape, parsed.error.issues, fields) };
   // JSON can escape half a character, which no UTF-8 has: it would come out as U+FFFD.
