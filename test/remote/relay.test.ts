@@ -63,6 +63,19 @@ test("a user is found in the system's table by both ends", (t) => {
   t.is(userInTable(table, "0100007F:9C40", "0100007F:C350"), 1000);
   t.is(userInTable(table, "0100007F:C350", "0100007F:9C40"), 7);
   t.is(userInTable(table, "0100007F:9C41", "0100007F:C350"), undefined);
+  t.is(userInTable(table, "0100007F:C350", "00000000:0000"), undefined);
+  t.is(userInTable(table, "0100007F:C350", "00000000:0000", "0A"), 0);
+});
+
+test("a connection that its process has closed is nobody's", (t) => {
+  const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   1: 0100007F:9C40 0100007F:C350 05 00000000:00000000 00:00000000 00000000     0        0 0 1
+   2: 0100007F:9C41 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 0 1
+   3: 0100007F:9C42 0100007F:C350 06 00000000:00000000 03:00001000 00000000     0        0 0 3
+   4: 0100007F:9C43 0100007F:C350 04 00000000:00000000 00:00000000 00000000     0        0 7 3
+`;
+  for (const port of ["9C40", "9C41", "9C42", "9C43"])
+    t.is(userInTable(table, `0100007F:${port}`, "0100007F:C350"), undefined);
 });
 
 test("a connection on which an answer is owed for too long is ended, and an idle one is not", async (t) => {
