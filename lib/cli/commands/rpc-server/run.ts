@@ -13,7 +13,7 @@ import { Front } from "../../rpc-server/front.js";
 import { listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
 import { type RpcServerFlags, usualAddress } from "./flags.js";
-import { insecureWarning, renderCrash, renderEvent, renderListening } from "./render.js";
+import { insecureWarning, renderCrash, renderEvent, renderListening, renderRemoved } from "./render.js";
 
 const isLoopback = (host: string) => /^127(\.\d{1,3}){3}$/.test(host) || host === "localhost" || host === "::1";
 
@@ -56,8 +56,10 @@ export async function runRpcServer(flags: RpcServerFlags): Promise<void> {
 
   const { signal, release } = listenForStop();
   const tell = (text: string) => void (quiet || process.stderr.write(text));
-  const backend = new Backend({ gpu: gpu === "off" ? false : gpu, threads, cacheDirectory }, (words) =>
-    tell(renderCrash(words)),
+  const backend = new Backend(
+    { gpu: gpu === "off" ? false : gpu, threads, cacheDirectory },
+    (words) => tell(renderCrash(words)),
+    { onRemoved: (names) => tell(renderRemoved(names)) },
   );
   let front: Front | undefined;
   try {
