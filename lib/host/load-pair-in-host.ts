@@ -8,15 +8,14 @@ import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { isUrl } from "../internal/option-schemas.js";
 import { EngineHost } from "./engine-host.js";
+import { registerHost } from "./host-registry.js";
 import { chooseLauncher } from "./launcher.js";
-import type { HostInfo, HostOptions } from "./options.js";
+import type { HostOptions } from "./options.js";
 import { takeHostOptions } from "./options-validation.js";
 import { RemotePair } from "./remote-pair.js";
 
 /** Options of {@link loadPairInHost}: those of a pair, and how its host is run. */
 export type LoadPairInHostOptions = LoadPairOptions & HostOptions;
-
-const hosts = new WeakMap<Pair, EngineHost>();
 
 /** Ends the hosts of pairs that nobody holds any more. */
 const forgottenPairs = new FinalizationRegistry<EngineHost>((host) => void host.dispose());
@@ -49,16 +48,10 @@ export async function loadPairInHost(options: LoadPairInHostOptions): Promise<Pa
       return { native: new RemotePair(host, loaded), loaded };
     };
     const pair = await loadBy(open, asked, options.onProgress);
-    hosts.set(pair, host);
+    registerHost(pair, host);
     forgottenPairs.register(pair, host);
     return pair;
   });
-}
-
-/** The host of a pair; undefined for a pair of this process. */
-export function hostOf(pair: Pair): HostInfo | undefined {
-  const host = hosts.get(pair);
-  return host && { pid: host.pid, restarts: host.nRestarts };
 }
 
 /** Without what cannot cross: URLs, callbacks, signals. */
