@@ -74,6 +74,18 @@ test("other machines without a key only by a loud word", async (t) => {
   t.is(await probe({ host: "127.0.0.1", port }, 20_000), 1);
 });
 
+test("signals that are for the whole group do not end the process that serves before its command", async (t) => {
+  const { child, port, ended } = await serving(t, []);
+  const server = childOf(child.pid);
+  if (server === undefined) return t.pass("this system does not tell of children");
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.kill(server, signal);
+  t.is(await probe({ host: "127.0.0.1", port }, 20_000), 1);
+  t.is(childOf(child.pid), server);
+  child.kill("SIGTERM");
+  await ended;
+  t.false(isAlive(server));
+});
+
 test("a server whose process ends goes on", async (t) => {
   const { child, port, stderr } = await serving(t, []);
   const server = childOf(child.pid);

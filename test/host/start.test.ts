@@ -86,10 +86,8 @@ async function withoutModel(t: ExecutionContext, onCrash: (count: number, back: 
 test("a model that cannot be loaded once after a crash is tried again", async (t) => {
   const { pair, crashes, again } = await withoutModel(t, (count, back) => count === 2 && back());
   await again;
-  t.deepEqual(
-    crashes.map(({ details }) => (details as { reason?: unknown }).reason),
-    ["signal", "start"],
-  );
+  t.is(crashes.length, 2);
+  t.is((crashes[1]?.details as { reason?: unknown }).reason, "start");
   t.true(OverfillError.isInstance(crashes[1]?.cause));
   await using session = await pair.createSession();
   t.is((await session.generate(someTokens(10), traced(5))).tokens.length, 5);
