@@ -31,7 +31,7 @@ export async function lend(
     cacheDirectory = "",
     settings = {},
     ...options
-  }: Partial<Pick<FrontOptions, "key" | "greetingMs" | "port">> & {
+  }: Partial<Pick<FrontOptions, "key" | "greetingMs" | "port" | "waitMs">> & {
     readonly cacheDirectory?: string;
     readonly settings?: BackendSettings;
   } = {},
