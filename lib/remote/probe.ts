@@ -32,6 +32,17 @@ export interface ServerFault {
   readonly actual?: string | undefined;
 }
 
+const faultCodes: ReadonlySet<unknown> = new Set<ServerFault["code"]>([
+  "UNREACHABLE",
+  "TIMEOUT",
+  "INCOMPATIBLE",
+  "REFUSED",
+]);
+
+/** Whether it is what {@link probe} rejects with, and not an error of the system's or of Node's. */
+export const isServerFault = (thrown: unknown): thrown is ServerFault =>
+  typeof thrown === "object" && thrown !== null && !(thrown instanceof Error) && "code" in thrown && faultCodes.has(thrown.code);
+
 /** After such a silence the system asks whether the other side is still there, in milliseconds. */
 const keepAliveMs = 10_000;
 

@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import test, { type ExecutionContext } from "ava";
 import { userInTable } from "../../lib/remote/peer-user.js";
+import { isServerFault } from "../../lib/remote/probe.js";
 import { openRelay, type Relay } from "../../lib/remote/relay.js";
 import { helloRequest } from "../../lib/remote/wire.js";
 import { fakeServer, greeting } from "./fixtures.js";
@@ -25,6 +26,20 @@ async function relayTo(t: ExecutionContext, stallTimeoutMs = 60_000): Promise<Re
   t.teardown(() => relay.close());
   return relay;
 }
+
+test("what goes wrong in the relay itself is an error with a code and its cause", async (t) => {
+  const asked = { host: "127.0.0.1", port: 70_000, keyFile: undefined, timeoutMs: 20_000, stallTimeoutMs: 60_000 };
+  const failed = openRelay("rpc://127.0.0.1:70000", asked, new AbortController().signal);
+  const error = await t.throwsAsync(failed, { code: "ERR_INTERNAL" });
+  t.is((error.cause as { readonly code?: string }).code, "ERR_SOCKET_BAD_PORT");
+});
+
+test("only a server's fault is taken for one", (t) => {
+  t.true(isServerFault({ code: "UNREACHABLE", reason: "" }));
+  for (const other of [undefined, null, "UNREACHABLE", new Error("a"), { code: "ERR_SSL" }, {}])
+    t.false(isServerFault(other));
+  t.false(isServerFault(Object.assign(new Error("a"), { code: "TIMEOUT" })));
+});
 
 const portOf = ({ endpoint }: Relay) => Number(endpoint.split(":")[1]);
 
