@@ -1,7 +1,10 @@
 /** Servers that cannot be used: each is an error with a code within the time limit, and nothing of llama.cpp hears of it. */
 
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { MessageChannel } from "node:worker_threads";
 import test, { type ExecutionContext } from "ava";
-import { loadPairInHost } from "../../lib/host/index.js";
+import { loadPairInHost, serveHost } from "../../lib/host/index.js";
 import { demoPair, loadPair } from "../../lib/index.js";
 import { refusal } from "../engine/fixtures.js";
 import { deadPort, fakeServer, greeting, newKey } from "./fixtures.js";
@@ -109,6 +112,28 @@ for (const [where, load] of [
     });
     t.is(await t.throwsAsync(failed, { any: true }), reason);
   });
+
+test("a port that closes while servers are asked gives them up, and no pair comes", async (t) => {
+  const { port1, port2 } = new MessageChannel();
+  const asked = new Promise<Socket>((resolve) => {
+    void fakeServer(t, resolve).then((port) => {
+      serveHost(port2);
+      const failed = loadPairInHost({
+        ...demoPair,
+        gpu: false,
+        prefill: { ...demoPair.prefill, devices: [`rpc://127.0.0.1:${port}`] },
+        remote: { timeoutMs: 1_000_000 },
+        port: port1,
+      });
+      failed.catch(() => {});
+    });
+  });
+  const socket = await asked;
+  const closed = once(socket, "close");
+  socket.resume();
+  port1.close();
+  await t.notThrowsAsync(closed);
+});
 
 test("one server of two that is not there is told, and what was opened is closed", async (t) => {
   let close = () => {};
