@@ -81,7 +81,9 @@ async function begin(): Promise<void> {
   listener.listen(0, "127.0.0.1");
   await once(listener, "listening");
   // No descriptors left, say: llama.cpp's connection fails by itself, and others go on.
-  listener.on("error", ({ message }) => tell({ kind: "lost", reason: `the relay could not take a connection: ${message}` }));
+  listener.on("error", ({ message }) =>
+    tell({ kind: "lost", reason: `the relay could not take a connection: ${message}` }),
+  );
   const address = listener.address();
   if (typeof address === "object" && address !== null) tell({ kind: "ready", port: address.port });
 }

@@ -38,7 +38,7 @@ test("who has no key, or another one, is not", async (t) => {
   const lent = await lend(t, { key });
   const server = { host: "127.0.0.1", port: lent.port };
   t.like(await t.throwsAsync(Promise.reject(await probe(server, 5000).catch((fault) => fault)), { any: true }), {
-    code: "INCOMPATIBLE",
+    code: "UNREACHABLE",
   });
   const others: readonly Key[] = [
     newKey(t).key,

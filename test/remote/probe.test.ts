@@ -55,6 +55,18 @@ test("a server that greets and tells no devices", async (t) => {
 
 test("a server that ends the connection", async (t) => {
   const port = await fakeServer(t, (socket) => socket.once("data", () => socket.end()));
+  const { message } = await refusal(t, "ERR_REMOTE_UNREACHABLE", loadFrom(port));
+  t.regex(message, /busy/);
+  const { file } = newKey(t);
+  // No alert: it has said nothing of the key.
+  await refusal(t, "ERR_REMOTE_UNREACHABLE", loadFrom(port, file));
+});
+
+test("a server that says something else and ends the connection", async (t) => {
+  // TLS' alert that the greeting is none.
+  const port = await fakeServer(t, (socket) =>
+    socket.once("data", () => socket.end(Buffer.from([21, 3, 3, 0, 2, 2, 70]))),
+  );
   await refusal(t, "ERR_REMOTE_INCOMPATIBLE", loadFrom(port));
 });
 

@@ -85,7 +85,10 @@ test("a model whose process has ended while nobody asked is loaded anew, however
 
 test("a model on another machine has a process of its own in any case", async (t) => {
   const { url } = await lend(t);
-  await using pair = await loadModel({ ...demoPair, gpu: false, prefill: { ...demoPair.prefill, devices: [url] } }, false);
+  await using pair = await loadModel(
+    { ...demoPair, gpu: false, prefill: { ...demoPair.prefill, devices: [url] } },
+    false,
+  );
   t.not(hostOf(pair), undefined);
 });
 

@@ -90,12 +90,16 @@ export class Backend {
     const given: ServedDevices = { ...this.#options, port, parentProcess: process.pid };
     // How modules are found is this process's, a debugger's port is not.
     const inherited = process.execArgv.filter((argument) => !argument.startsWith("--inspect"));
-    const child = spawn(this.#settings.execPath?.() ?? process.execPath, [...inherited, program, JSON.stringify(given)], {
-      stdio: ["ignore", "ignore", "pipe"],
-      windowsHide: true,
-      // An abort's backtrace would start a debugger.
-      env: { ...process.env, GGML_NO_BACKTRACE: "1" },
-    });
+    const child = spawn(
+      this.#settings.execPath?.() ?? process.execPath,
+      [...inherited, program, JSON.stringify(given)],
+      {
+        stdio: ["ignore", "ignore", "pipe"],
+        windowsHide: true,
+        // An abort's backtrace would start a debugger.
+        env: { ...process.env, GGML_NO_BACKTRACE: "1" },
+      },
+    );
     this.#child = child;
     let words = "";
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {

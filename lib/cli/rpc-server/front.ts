@@ -147,7 +147,7 @@ export class Front {
     this.#unproved.delete(address);
     socket.on("error", () => {});
     socket.setNoDelay(true);
-    // A peer that is gone without a word is noticed within a minute where it owes nothing.
+    // A peer that is gone without a word is noticed, unless something is on its way to it: then by the system alone.
     socket.setKeepAlive(true, 30_000);
     const held: Buffer[] = [];
     let heldBytes = 0;
