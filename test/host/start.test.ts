@@ -78,6 +78,9 @@ async function withoutModel(t: ExecutionContext, onCrash: (count: number, back: 
     onRestart: () => restarted(),
   });
   t.teardown(() => pair.dispose());
+  // A host that nothing is asked of keeps nobody alive.
+  const awake = setInterval(() => {}, 1000);
+  t.teardown(() => clearInterval(awake));
   renameSync(model, away);
   process.kill(hostOf(pair)?.pid ?? 0, "SIGKILL");
   return { pair, crashes, again };
