@@ -1,7 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** Public face of `overfill/host`: pairs in a process of their own. */
-export { hostOf } from "./host-registry.js";
-export { type LoadPairInHostOptions, loadPairInHost } from "./load-pair-in-host.js";
+export { hostOf, type LoadPairInHostOptions, loadPairInHost } from "./load-pair-in-host.js";
 export type {
   HostInfo,
   HostOptions,

@@ -7,15 +7,17 @@ import { type AskedPair, type CheckedWriter, checkPair } from "../engine/writer-
 import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { isUrl } from "../internal/option-schemas.js";
+import { registerEnd } from "../internal/pair-ends.js";
 import { EngineHost } from "./engine-host.js";
-import { registerHost } from "./host-registry.js";
 import { chooseLauncher } from "./launcher.js";
-import type { HostOptions } from "./options.js";
+import type { HostInfo, HostOptions } from "./options.js";
 import { takeHostOptions } from "./options-validation.js";
 import { RemotePair } from "./remote-pair.js";
 
 /** Options of {@link loadPairInHost}: those of a pair, and how its host is run. */
 export type LoadPairInHostOptions = LoadPairOptions & HostOptions;
+
+const hosts = new WeakMap<Pair, EngineHost>();
 
 /** Ends the hosts of pairs that nobody holds any more. */
 const forgottenPairs = new FinalizationRegistry<EngineHost>((host) => void host.dispose());
@@ -48,10 +50,17 @@ export async function loadPairInHost(options: LoadPairInHostOptions): Promise<Pa
       return { native: new RemotePair(host, loaded), loaded };
     };
     const pair = await loadBy(open, asked, options.onProgress);
-    registerHost(pair, host);
+    hosts.set(pair, host);
+    registerEnd(pair, () => host.isOver);
     forgottenPairs.register(pair, host);
     return pair;
   });
+}
+
+/** The host of a pair; undefined for a pair of this process. */
+export function hostOf(pair: Pair): HostInfo | undefined {
+  const host = hosts.get(pair);
+  return host && { pid: host.pid, restarts: host.nRestarts };
 }
 
 /** Without what cannot cross: URLs, callbacks, signals. */

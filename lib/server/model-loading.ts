@@ -1,7 +1,7 @@
 /** Loads the pair of a model: in this process, or in one of its own, whose crash costs requests and not the server. */
 
 import { type LoadPairOptions, loadPair, type Pair } from "../engine/index.js";
-import { hasEnded } from "../host/host-registry.js";
+import { hasEnded } from "../internal/pair-ends.js";
 
 /** A prefill model on other machines has a process of its own in any case: llama.cpp ends the one that loses a server. */
 export async function loadModel(options: LoadPairOptions, inHost: boolean): Promise<Pair> {
