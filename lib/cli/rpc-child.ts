@@ -16,8 +16,9 @@ export interface ServedDevices {
   readonly parentProcess: number;
 }
 
-// A Ctrl-C in the terminal is for the command, which ends this process.
-process.on("SIGINT", () => {});
+// A Ctrl-C, a closed terminal and what a service manager sends to the whole group are for the command, which ends this
+// process by SIGKILL.
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 
 const { port, gpu, threads, cacheDirectory, parentProcess } = JSON.parse(process.argv[2] ?? "") as ServedDevices;
 try {

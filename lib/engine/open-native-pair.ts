@@ -50,14 +50,30 @@ function closingLink(native: NativePair, link: RemoteLink | undefined): NativePa
   if (!link) return native;
   const dispose = native.dispose.bind(native);
   native.dispose = async () => {
-    await dispose();
-    await link.close();
+    try {
+      await dispose();
+    } finally {
+      await link.close();
+    }
   };
   return native;
 }
 
-/** Throws ERR_INVALID_ARGUMENT, and the loader's codes. */
+/** Takes the link, and closes it where it throws: ERR_INVALID_ARGUMENT, and the loader's codes. */
 export function openNativePair(
+  asked: AskedPair,
+  onProgress: (fraction: number) => void,
+  link?: RemoteLink,
+): OpenedPair {
+  try {
+    return beginNativePair(asked, onProgress, link);
+  } catch (error) {
+    void link?.close();
+    throw error;
+  }
+}
+
+function beginNativePair(
   { checked, writers }: AskedPair,
   onProgress: (fraction: number) => void,
   link?: RemoteLink,

@@ -207,7 +207,7 @@ export const errorTable = {
     ERR_HOST_ASYNC_ONLY: row<{ readonly method: string; readonly instead: string }>(),
   },
   RemoteError: {
-    /** No connection to a server can be made, or one that was to be started cannot listen. */
+    /** No connection to a server can be made, or it ends it unused; or a server that was to be started cannot listen. */
     ERR_REMOTE_UNREACHABLE: row<{ readonly address: string }>(),
     /** A server did not answer in time: it is not there, hangs, or serves another client. */
     ERR_REMOTE_TIMEOUT: row<{ readonly address: string; readonly timeoutMs: number }>(),

@@ -40,7 +40,8 @@ if (parentPort) {
   new EngineServer(portChannel<FromHost, ToHost>(parentPort), () => process.exit());
 } else {
   lowerOwnPriority();
-  // A Ctrl-C in the terminal is for the app, which ends its hosts as it likes.
-  process.on("SIGINT", () => {});
+  // A Ctrl-C, a closed terminal and what a service manager sends to the whole group are for the app, which ends its hosts
+  // as it likes. They go when it has gone.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
   new EngineServer(forkedChannel(), () => process.kill(process.pid, "SIGKILL"));
 }

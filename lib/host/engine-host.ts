@@ -33,11 +33,11 @@ const endings: Readonly<Record<CrashDetails["reason"], (details: CrashDetails) =
   closed: () => "the host's channel was closed",
 };
 
-function crashOf(details: CrashDetails): OverfillError {
+function crashOf(details: CrashDetails, cause?: OverfillError): OverfillError {
   const last = details.log.at(-1);
   const message = endings[details.reason](details);
   const whole = last === undefined ? message : `${message}. Its last words: ${last}`;
-  return createError("ERR_HOST_CRASHED", whole, details, lostServer(details.log));
+  return createError("ERR_HOST_CRASHED", whole, details, cause ?? lostServer(details.log));
 }
 
 /** What llama.cpp, or the relay before it, says where a server goes away. It ends the process then. */
@@ -121,6 +121,11 @@ export class EngineHost {
   /** Whether a crash is followed by another life. */
   get restarts(): boolean {
     return this.#options.restart === "on-crash" && this.#end === undefined;
+  }
+
+  /** Whether nothing comes after: all calls are refused. */
+  get isOver(): boolean {
+    return this.#end !== undefined;
   }
 
   get nRestarts(): number {
@@ -223,14 +228,14 @@ export class EngineHost {
     });
   }
 
-  #crashed(life: HostLife, details: CrashDetails): void {
+  #crashed(life: HostLife, details: CrashDetails, cause?: OverfillError): void {
     clearInterval(this.#watch);
     if (this.#disposal) {
       // It took too long to free what it held.
       life.finish(disposedPair);
       return;
     }
-    const end = () => crashOf(details);
+    const end = () => crashOf(details, cause);
     const goesOn = this.restarts && this.#hasLoaded;
     if (!goesOn) this.#end ??= end;
     else if (this.#isLoop()) {
@@ -266,24 +271,21 @@ export class EngineHost {
       queueMicrotask(() => this.#options.onRestart?.());
     };
     this.#begun = begin().catch((error: OverfillError) => {
-      // A crash has been dealt with; a model that cannot be loaded any more ends it all.
-      if (error.code === "ERR_HOST_CRASHED") return;
-      if (RemoteError.isInstance(error)) {
-        this.#leave(error);
-        return;
-      }
-      this.#end ??= () => error;
-      clearInterval(this.#watch);
-      this.#current?.launched.kill();
+      // A crash has been dealt with.
+      if (this.#end || !this.#current || error.code === "ERR_HOST_CRASHED") return;
+      const { life } = this.#current;
+      this.#leave(this.#current, error);
+      if (RemoteError.isInstance(error)) this.#away = error;
+      // No memory for the model, or no file at the moment.
+      else this.#crashed(life, { reason: "start", log: [error.message] }, error);
     });
   }
 
-  /** Ends a life that could not begin for want of a server. */
-  #leave(error: OverfillError): void {
-    this.#away = error;
+  /** Ends a life that could not begin, which is no crash then. */
+  #leave({ life, launched }: Life, error: OverfillError): void {
     clearInterval(this.#watch);
-    this.#current?.life.finish(() => error);
-    this.#current?.launched.kill();
+    life.finish(() => error);
+    launched.kill();
   }
 
   #startWatching(current: Life): void {

@@ -5,7 +5,7 @@
 
 import { onLog } from "../engine/on-log.js";
 import { linkRemote, openNativePair } from "../engine/open-native-pair.js";
-import { createError } from "../errors/create-error.js";
+import { AbortedError, createError } from "../errors/create-error.js";
 import type { NativeAnswerParser, NativeChatRequest, NativePair } from "../internal/binding-types.js";
 import { loadBinding } from "../internal/load-binding.js";
 import { AnswerPump } from "./answer-pump.js";
@@ -55,6 +55,8 @@ export class EngineServer {
   /** Ends what runs and frees the pair. */
   async dispose(): Promise<void> {
     this.#stopLog();
+    // A pair whose servers are still asked would come after this.
+    this.#loadAbort.abort();
     await this.#pair?.dispose();
   }
 
@@ -105,6 +107,11 @@ export class EngineServer {
           level: logLevel,
         });
       const link = await linkRemote(asked, this.#loadAbort.signal);
+      // The app has gone, or has given the load up, when all was said already.
+      if (this.#loadAbort.signal.aborted) {
+        await link?.close();
+        throw new AbortedError("the load was aborted");
+      }
       const onProgress = (fraction: number) => this.#channel.send({ kind: "loading", fraction });
       const opened = openNativePair(asked, onProgress, link);
       this.#pair = opened.native;

@@ -65,6 +65,8 @@ const environment = (): NodeJS.ProcessEnv => ({
   ...process.env,
   // What llama.cpp said last is told when the host crashes.
   OVERFILL_LOG: process.env.OVERFILL_LOG ?? "info",
+  // An abort's backtrace would start a debugger, which takes long and may wait for somebody.
+  GGML_NO_BACKTRACE: process.env.GGML_NO_BACKTRACE ?? "1",
 });
 
 /** The launcher for the options: a port, Electron's utility process, or a forked one. */

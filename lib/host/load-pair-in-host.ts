@@ -7,6 +7,7 @@ import { type AskedPair, type CheckedWriter, checkPair } from "../engine/writer-
 import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
 import { isUrl } from "../internal/option-schemas.js";
+import { registerEnd } from "../internal/pair-ends.js";
 import { EngineHost } from "./engine-host.js";
 import { chooseLauncher } from "./launcher.js";
 import type { HostInfo, HostOptions } from "./options.js";
@@ -50,6 +51,7 @@ export async function loadPairInHost(options: LoadPairInHostOptions): Promise<Pa
     };
     const pair = await loadBy(open, asked, options.onProgress);
     hosts.set(pair, host);
+    registerEnd(pair, () => host.isOver);
     forgottenPairs.register(pair, host);
     return pair;
   });

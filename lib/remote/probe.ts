@@ -32,6 +32,21 @@ export interface ServerFault {
   readonly actual?: string | undefined;
 }
 
+const faultCodes: ReadonlySet<unknown> = new Set<ServerFault["code"]>([
+  "UNREACHABLE",
+  "TIMEOUT",
+  "INCOMPATIBLE",
+  "REFUSED",
+]);
+
+/** Whether it is what {@link probe} rejects with, and not an error of the system's or of Node's. */
+export const isServerFault = (thrown: unknown): thrown is ServerFault =>
+  typeof thrown === "object" &&
+  thrown !== null &&
+  !(thrown instanceof Error) &&
+  "code" in thrown &&
+  faultCodes.has(thrown.code);
+
 /** After such a silence the system asks whether the other side is still there, in milliseconds. */
 const keepAliveMs = 10_000;
 
@@ -45,14 +60,21 @@ export function connectTo({ host, port, key }: Server, onOpen: () => void): Sock
   return socket;
 }
 
-/** Takes a server's end of a handshake for what it says of the key. */
+/** Takes a server's end of a handshake for what it says of the key, where it says something. */
 function faultOf(error: Error & { readonly code?: string }, server: Server): ServerFault {
   const { code = "" } = error;
-  // With another key the server ends the handshake by an alert, and a server without TLS sends none of its words.
-  if (server.key !== undefined && (code.startsWith("ERR_SSL") || code === "EPROTO" || code === "ECONNRESET"))
+  // With another key the server ends the handshake by an alert, and a server without TLS sends none of its words. One that
+  // has no room for another connection just ends it.
+  if (server.key !== undefined && (code.startsWith("ERR_SSL") || code === "EPROTO"))
     return { code: "REFUSED", reason: `the tunnel could not be opened, as with another key: ${error.message.trim()}` };
   return { code: "UNREACHABLE", reason: error.message };
 }
+
+const otherProtocol: ServerFault = { code: "INCOMPATIBLE", reason: "what it answers is not ggml's RPC" };
+
+/** What every answer to HELLO begins with. */
+const helloLength = Buffer.alloc(8);
+helloLength.writeBigUInt64LE(BigInt(helloAnswerBytes - 8));
 
 /** How many devices the server has. Rejects with a {@link ServerFault}. */
 export function probe(server: Server, timeoutMs: number): Promise<number> {
@@ -78,10 +100,17 @@ export function probe(server: Server, timeoutMs: number): Promise<number> {
     }, timeoutMs);
     socket.on("error", (error) => fail(faultOf(error, server)));
     socket.on("close", () => {
-      if (isOpen)
+      if (
+        received.length > 0 &&
+        !isGreeted &&
+        !helloLength.subarray(0, received.length).equals(received.subarray(0, 8))
+      )
+        fail(otherProtocol);
+      else if (isOpen)
         fail({
-          code: "INCOMPATIBLE",
-          reason: "it ended the connection at the greeting, as a server of another version does",
+          code: "UNREACHABLE",
+          reason:
+            "it ended the connection at the greeting, as one does that is busy, is starting again, wants a key, or speaks another version",
         });
       else fail(faultOf(new Error("the connection was closed"), server));
     });
@@ -89,8 +118,7 @@ export function probe(server: Server, timeoutMs: number): Promise<number> {
       received = Buffer.concat([received, piece]);
       if (!isGreeted) {
         if (received.length < 8) return;
-        if (received.readBigUInt64LE(0) !== BigInt(helloAnswerBytes - 8))
-          return fail({ code: "INCOMPATIBLE", reason: "what it answers is not ggml's RPC" });
+        if (!received.subarray(0, 8).equals(helloLength)) return fail(otherProtocol);
         if (received.length < helloAnswerBytes) return;
         const actual = versionOf(received);
         if (actual !== protocolVersion)

@@ -5,11 +5,12 @@
  * wait for the engine, which may wait for the server.
  */
 
+import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { KeyFault, readKey } from "./key.js";
 import { isOwnUser } from "./peer-user.js";
-import { connectTo, probe, type Server, type ServerFault } from "./probe.js";
+import { connectTo, isServerFault, probe, type Server } from "./probe.js";
 import type { RelayData, RelayMessage } from "./relay.js";
 import { Owed } from "./wire.js";
 
@@ -77,13 +78,22 @@ async function begin(): Promise<void> {
     else local.destroy();
   });
   listener.maxConnections = mostConnections;
-  listener.listen(0, "127.0.0.1", () => {
-    const address = listener.address();
-    if (typeof address === "object" && address !== null) tell({ kind: "ready", port: address.port });
-  });
+  listener.listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  // No descriptors left, say: llama.cpp's connection fails by itself, and others go on.
+  listener.on("error", ({ message }) =>
+    tell({ kind: "lost", reason: `the relay could not take a connection: ${message}` }),
+  );
+  const address = listener.address();
+  if (typeof address === "object" && address !== null) tell({ kind: "ready", port: address.port });
 }
 
 begin().catch((error: unknown) => {
   if (error instanceof KeyFault) tell({ kind: "key", reason: error.message });
-  else tell({ kind: "fault", fault: error as ServerFault });
+  else if (isServerFault(error)) tell({ kind: "fault", fault: error });
+  // A Node without the tunnel's cipher, a listener that the system does not give: the relay's own, with its cause.
+  else
+    setImmediate(() => {
+      throw error;
+    });
 });

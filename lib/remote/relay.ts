@@ -55,7 +55,8 @@ function errorOf(url: string, { code, reason, actual }: ServerFault, timeoutMs: 
       });
     case "REFUSED":
       return createError("ERR_REMOTE_REFUSED", message("cannot be used"), { address: url });
-    case "UNREACHABLE":
+    // UNREACHABLE; and a load rejects with an error, whatever the thread told.
+    default:
       return createError("ERR_REMOTE_UNREACHABLE", message("cannot be reached"), { address: url });
   }
 }
@@ -65,6 +66,7 @@ export function openRelay(url: string, asked: RelayData, signal: AbortSignal): P
   const worker = new Worker(programUrl(), { workerData: asked });
   // A pair that nobody asks anything of does not keep the process alive.
   worker.unref();
+  let isReady = false;
   return new Promise((resolve, reject) => {
     const fail = (error: OverfillError | AbortedError) => {
       signal.removeEventListener("abort", abort);
@@ -78,6 +80,7 @@ export function openRelay(url: string, asked: RelayData, signal: AbortSignal): P
     worker.ref();
     worker.on("message", (message: RelayMessage) => {
       if (message.kind === "ready") {
+        isReady = true;
         worker.unref();
         signal.removeEventListener("abort", abort);
         resolve({
@@ -92,6 +95,13 @@ export function openRelay(url: string, asked: RelayData, signal: AbortSignal): P
       // What is said last in this process: whoever has its log knows why it ended.
       else process.stderr.write(`${url}: ${message.reason}\n`);
     });
-    worker.on("error", (error) => fail(createError("ERR_INTERNAL", `the relay to ${url} failed`, {}, error)));
+    worker.on("error", (error) => {
+      // After the load nobody waits for it: llama.cpp's connections go with the thread, and the log tells why.
+      if (isReady) process.stderr.write(`${url}: the relay failed: ${error.message}\n`);
+      else fail(createError("ERR_INTERNAL", `the relay to ${url} failed: ${error.message}`, {}, error));
+    });
+    worker.once("exit", () => {
+      if (!isReady) fail(createError("ERR_INTERNAL", `the relay to ${url} ended before it was ready`, {}));
+    });
   });
 }

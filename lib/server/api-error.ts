@@ -96,6 +96,10 @@ const toClient: Partial<Record<OverfillErrorCode, (error: OverfillError, details
   // What the process said last is not the client's to know.
   ERR_HOST_CRASHED: (error) => overloaded("the model's process crashed; it is started again", "host_crashed", error),
   ERR_HOST_CRASH_LOOP: (error) => overloaded("the model's process crashed too often", "host_crash_loop", error),
+  // Nor where the machine is that the model lies on, or why it did not answer.
+  ERR_REMOTE_UNREACHABLE: (error) => overloaded("a server of the model cannot be reached", "remote_unreachable", error),
+  ERR_REMOTE_TIMEOUT: (error) => overloaded("a server of the model does not answer", "remote_timeout", error),
+  ERR_REMOTE_REFUSED: (error) => overloaded("a server of the model refuses to serve", "remote_refused", error),
   ERR_OUT_OF_MEMORY: (error) => overloaded(error.message, "out_of_memory", error),
   ERR_GRAMMAR_INVALID: (error) => badRequest(error.message, "grammar"),
   ERR_SCHEMA_UNSUPPORTED: (error) => badRequest(error.message, "response_format"),

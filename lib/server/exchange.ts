@@ -97,7 +97,7 @@ export class Exchange {
     this.#ended = true;
     clearTimeout(this.#timer);
     this.request.signal.removeEventListener("abort", this.#forward);
-    if (isGivenUp(error)) this.#lease?.discard();
+    if (this.#lease && isGivenUp(this.#lease.model.pair)) this.#lease.discard();
     this.#lease?.release();
     this.#onEnd(this, status, error);
   }

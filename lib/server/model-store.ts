@@ -6,7 +6,7 @@
 
 import type { DecodeQuality, LoadPairOptions, Pair } from "../engine/index.js";
 import { ApiError, overloaded } from "./api-error.js";
-import { loadModel } from "./model-loading.js";
+import { isGivenUp, loadModel } from "./model-loading.js";
 import { type FileBytes, fileBytes, loadedBytes } from "./model-memory.js";
 import type { AnswerDefaults, ServedModel } from "./options.js";
 import { type PoolLimits, SessionPool } from "./session-pool.js";
@@ -137,6 +137,8 @@ export class ModelStore {
    */
   async lease(name: string, signal: AbortSignal): Promise<Lease> {
     const entry = this.#byName.get(name) as Entry;
+    // Its process may have ended while nobody asked anything of it.
+    if (entry.load && entry.loaded && isGivenUp(entry.loaded.pair)) entry.isBroken = true;
     const model =
       entry.loaded && !entry.isLeaving && !entry.isBroken && entry.change === undefined
         ? this.#taken(entry, entry.loaded)

@@ -21,7 +21,7 @@ interface ServedModelFacts extends Pick<ChatOptions, "template" | "templateVaria
 export interface LoadedModelOptions extends ServedModelFacts {
   readonly pair: Pair;
   /**
-   * As for `loadPair`: how the model is loaded again where the pair is in a host that crashed too often. The server disposes
+   * As for `loadPair`: how the model is loaded again where the pair is in a host that has ended for good. The server disposes
    * the pair then, and may give it up for others.
    * @default it is not
    */

@@ -2,7 +2,7 @@
 
 import type { ChildProcess } from "node:child_process";
 import { on } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { probe } from "../../lib/remote/probe.js";
@@ -74,6 +74,18 @@ test("other machines without a key only by a loud word", async (t) => {
   t.is(await probe({ host: "127.0.0.1", port }, 20_000), 1);
 });
 
+test("signals that are for the whole group do not end the process that serves before its command", async (t) => {
+  const { child, port, ended } = await serving(t, []);
+  const server = childOf(child.pid);
+  if (server === undefined) return t.pass("this system does not tell of children");
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.kill(server, signal);
+  t.is(await probe({ host: "127.0.0.1", port }, 20_000), 1);
+  t.is(childOf(child.pid), server);
+  child.kill("SIGTERM");
+  await ended;
+  t.false(isAlive(server));
+});
+
 test("a server whose process ends goes on", async (t) => {
   const { child, port, stderr } = await serving(t, []);
   const server = childOf(child.pid);
@@ -111,6 +123,25 @@ test("an address that is taken, and a folder that cannot be made, are told", asy
   t.is(closed.exitCode, 1);
   t.regex(closed.stderr, /ERR_FILE_WRITE_FAILED/);
 });
+
+(process.geteuid === undefined ? test.skip : test)(
+  "a cache that others may write to, or own, is refused",
+  async (t) => {
+    const folder = withTempDir(t);
+    for (const mode of [0o770, 0o702]) {
+      chmodSync(folder, mode);
+      const { exitCode, stderr } = await runCommand(["rpc-server", "--cache", folder]);
+      t.is(exitCode, 2);
+      t.regex(stderr, /others may write/);
+    }
+    if (process.geteuid?.() !== 0) return;
+    chmodSync(folder, 0o700);
+    chownSync(folder, 65_534, 65_534);
+    const { exitCode, stderr } = await runCommand(["rpc-server", "--cache", folder]);
+    t.is(exitCode, 2);
+    t.regex(stderr, /another user/);
+  },
+);
 
 test("rpc-key makes a key once", async (t) => {
   const file = join(withTempDir(t), "new.key");

@@ -62,6 +62,14 @@ testPosix("a signal is told by its name, with the last words before it", async (
   await again;
 });
 
+testPosix("signals that are for the app's whole group do not end its host", async (t) => {
+  const { pair, pid, crashes } = await openHost(t);
+  await using session = await pair.createSession();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.kill(pid(), signal);
+  t.is((await session.generate(someTokens(10), traced(5))).tokens.length, 5);
+  t.deepEqual(crashes, []);
+});
+
 test("a chat goes on in the new host with the same messages", async (t) => {
   const { pair, pid, restarted } = await openHost(t, { decode: { seed: 2 } });
   await using chat = pair.chat({ template: "chatml" });

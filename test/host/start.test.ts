@@ -1,9 +1,10 @@
 /** A system that does not start the process of a host: coded errors, at first and after a crash. */
 
+import { renameSync } from "node:fs";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { loadPairInHost, type UtilityProcessModule } from "../../lib/host/index.js";
-import type { OverfillError } from "../../lib/index.js";
+import { hostOf, loadPairInHost, type UtilityProcessModule } from "../../lib/host/index.js";
+import { OverfillError } from "../../lib/index.js";
 import { quiet, refusal, someTokens, traced } from "../engine/fixtures.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { writeTinyModel } from "../support/tiny-model.js";
@@ -62,6 +63,54 @@ for (const program of badPrograms) {
   });
 }
 
+/** A pair whose model is away when the host has crashed; `onCrash` may put it back. */
+async function withoutModel(t: ExecutionContext, onCrash: (count: number, back: () => void) => void) {
+  const { model } = await tinyModel(t);
+  const away = `${model}.away`;
+  const crashes: OverfillError[] = [];
+  let restarted = () => {};
+  const again = new Promise<void>((resolve) => {
+    restarted = resolve;
+  });
+  const pair = await loadPairInHost({
+    ...{ ...quiet, prefill: { model } },
+    onCrash: (error) => onCrash(crashes.push(error), () => renameSync(away, model)),
+    onRestart: () => restarted(),
+  });
+  t.teardown(() => pair.dispose());
+  // A host that nothing is asked of keeps nobody alive.
+  const awake = setInterval(() => {}, 1000);
+  t.teardown(() => clearInterval(awake));
+  renameSync(model, away);
+  process.kill(hostOf(pair)?.pid ?? 0, "SIGKILL");
+  return { pair, crashes, again };
+}
+
+test("a model that cannot be loaded once after a crash is tried again", async (t) => {
+  const { pair, crashes, again } = await withoutModel(t, (count, back) => count === 2 && back());
+  await again;
+  t.is(crashes.length, 2);
+  t.like(crashes[1]?.details, { reason: "start" });
+  t.true(OverfillError.isInstance(crashes[1]?.cause));
+  await using session = await pair.createSession();
+  t.is((await session.generate(someTokens(10), traced(5))).tokens.length, 5);
+});
+
+test("a model that cannot be loaded any more ends the pair, after as many tries as crashes are borne", async (t) => {
+  let ended = () => {};
+  const end = new Promise<void>((resolve) => {
+    ended = resolve;
+  });
+  const { pair, crashes } = await withoutModel(t, (count) => count === 4 && ended());
+  await end;
+  const error = await refusal(t, "ERR_HOST_CRASH_LOOP", pair.createSession());
+  const last = error.cause as OverfillError;
+  t.is(last.code, "ERR_HOST_CRASHED");
+  t.true(OverfillError.isInstance(last.cause));
+  await pair.dispose();
+  t.is(crashes.length, 4);
+});
+
 test.serial("a start that fails once after a crash is tried again", async (t) => {
   const prefill = await tinyModel(t);
   let failures = 0;
@@ -84,8 +133,7 @@ test.serial("a start that fails once after a crash is tried again", async (t) =>
     onRestart: () => restarted(),
   });
   t.teardown(() => pair.dispose());
-  const { pid = 0 } = (await import("../../lib/host/index.js")).hostOf(pair) ?? {};
-  process.kill(pid, "SIGKILL");
+  process.kill(hostOf(pair)?.pid ?? 0, "SIGKILL");
   await again;
   t.is(failures, 1);
   t.is(crashes.length, 2);

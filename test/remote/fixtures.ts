@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import type { ExecutionContext } from "ava";
-import { Backend } from "../../lib/cli/rpc-server/backend.js";
+import { Backend, type BackendSettings } from "../../lib/cli/rpc-server/backend.js";
 import { Front, type FrontEvent, type FrontOptions } from "../../lib/cli/rpc-server/front.js";
 import { type Key, writeKey } from "../../lib/remote/key.js";
 import { withTempDir } from "../support/temp-dir.js";
@@ -29,10 +29,14 @@ export async function lend(
   {
     key,
     cacheDirectory = "",
+    settings = {},
     ...options
-  }: Partial<Pick<FrontOptions, "key" | "greetingMs" | "port">> & { readonly cacheDirectory?: string } = {},
+  }: Partial<Pick<FrontOptions, "key" | "greetingMs" | "port" | "waitMs">> & {
+    readonly cacheDirectory?: string;
+    readonly settings?: BackendSettings;
+  } = {},
 ): Promise<LentDevices> {
-  const backend = new Backend({ gpu: false, threads: 1, cacheDirectory }, () => {});
+  const backend = new Backend({ gpu: false, threads: 1, cacheDirectory }, () => {}, settings);
   t.teardown(() => backend.close());
   await backend.port;
   const events: FrontEvent[] = [];

@@ -38,7 +38,7 @@ test("who has no key, or another one, is not", async (t) => {
   const lent = await lend(t, { key });
   const server = { host: "127.0.0.1", port: lent.port };
   t.like(await t.throwsAsync(Promise.reject(await probe(server, 5000).catch((fault) => fault)), { any: true }), {
-    code: "INCOMPATIBLE",
+    code: "UNREACHABLE",
   });
   const others: readonly Key[] = [
     newKey(t).key,
@@ -141,6 +141,66 @@ test("hundreds of connections without a key shut nobody out for longer than a gr
   const many = Array.from({ length: 300 }, () => closed(plain(lent.port)));
   for (const answer of await Promise.all(many)) t.true(answer.length < 20);
   await isServed(t, lent, key);
+});
+
+test("connections without a key that stay make room for who has it", async (t) => {
+  const { key } = newKey(t);
+  const lent = await lend(t, { key, greetingMs: 600_000 });
+  const silent = Array.from({ length: 100 }, () => plain(lent.port));
+  const ended = silent.map(closed);
+  await Promise.all(silent.map((socket) => socket.readyState === "open" || once(socket, "connect")));
+  await isServed(t, lent, key);
+  // The oldest went.
+  await Promise.all(ended.slice(0, 30));
+  t.true(silent.filter((socket) => !socket.destroyed).length <= 64);
+  for (const socket of silent) socket.destroy();
+});
+
+/** A client that is being served. */
+async function served({ port }: LentDevices): Promise<Socket> {
+  const socket = plain(port);
+  socket.write(helloRequest());
+  await once(socket, "data");
+  return socket;
+}
+
+test("clients that have gone while they waited leave their places", async (t) => {
+  const lent = await lend(t);
+  const first = await served(lent);
+  const full = () => lent.events.filter((event) => event.kind === "refused" && /wait/.test(event.reason)).length;
+  for (let round = 0; round < 3; round++) {
+    // One more than there is room for, which is closed: then all the others wait.
+    const waiting = Array.from({ length: 9 }, () => plain(lent.port));
+    const before = full();
+    const ended = waiting.map((socket) => closed(socket));
+    for (const socket of waiting) socket.write(helloRequest());
+    await Promise.race(ended);
+    t.is(full(), before + 1);
+    for (const socket of waiting) socket.end();
+    await Promise.all(ended);
+  }
+  const next = isServed(t, lent);
+  first.destroy();
+  await next;
+});
+
+test("what a client says while it waits is heard, and the wait has an end", async (t) => {
+  const patient = await lend(t);
+  const first = await served(patient);
+  const second = plain(patient.port);
+  second.write(helloRequest());
+  const impatient = plain(patient.port);
+  impatient.write(Buffer.alloc(100_000));
+  await closed(impatient);
+  const answered = once(second, "data");
+  first.destroy();
+  t.is((await answered)[0].length, 36);
+  second.destroy();
+  const short = await lend(t, { waitMs: 100 });
+  const stays = await served(short);
+  await closed(plain(short.port));
+  t.like(short.events.at(-1), { kind: "refused", reason: "another client was served all the while" });
+  stays.destroy();
 });
 
 test("a client that says nothing makes room for the next", async (t) => {

@@ -126,7 +126,7 @@ test("a server that cannot be used fails the load with its code", async (t) => {
   const { key } = newKey(t);
   const lent = await lend(t, { key });
   await refusal(t, "ERR_REMOTE_REFUSED", open(t, lent.url, { key: newKey(t).file }));
-  await refusal(t, "ERR_REMOTE_INCOMPATIBLE", open(t, lent.url.replace("rpcs", "rpc")));
+  await refusal(t, "ERR_REMOTE_UNREACHABLE", open(t, lent.url.replace("rpcs", "rpc")));
 });
 
 test("a server with another client is busy, and free again when that one is disposed", async (t) => {

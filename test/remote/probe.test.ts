@@ -1,7 +1,10 @@
 /** Servers that cannot be used: each is an error with a code within the time limit, and nothing of llama.cpp hears of it. */
 
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { MessageChannel } from "node:worker_threads";
 import test, { type ExecutionContext } from "ava";
-import { loadPairInHost } from "../../lib/host/index.js";
+import { loadPairInHost, serveHost } from "../../lib/host/index.js";
 import { demoPair, loadPair } from "../../lib/index.js";
 import { refusal } from "../engine/fixtures.js";
 import { deadPort, fakeServer, greeting, newKey } from "./fixtures.js";
@@ -52,6 +55,18 @@ test("a server that greets and tells no devices", async (t) => {
 
 test("a server that ends the connection", async (t) => {
   const port = await fakeServer(t, (socket) => socket.once("data", () => socket.end()));
+  const { message } = await refusal(t, "ERR_REMOTE_UNREACHABLE", loadFrom(port));
+  t.regex(message, /busy/);
+  const { file } = newKey(t);
+  // No alert: it has said nothing of the key.
+  await refusal(t, "ERR_REMOTE_UNREACHABLE", loadFrom(port, file));
+});
+
+test("a server that says something else and ends the connection", async (t) => {
+  // TLS' alert that the greeting is none.
+  const port = await fakeServer(t, (socket) =>
+    socket.once("data", () => socket.end(Buffer.from([21, 3, 3, 0, 2, 2, 70]))),
+  );
   await refusal(t, "ERR_REMOTE_INCOMPATIBLE", loadFrom(port));
 });
 
@@ -109,6 +124,28 @@ for (const [where, load] of [
     });
     t.is(await t.throwsAsync(failed, { any: true }), reason);
   });
+
+test("a port that closes while servers are asked gives them up, and no pair comes", async (t) => {
+  const { port1, port2 } = new MessageChannel();
+  const asked = new Promise<Socket>((resolve) => {
+    void fakeServer(t, resolve).then((port) => {
+      serveHost(port2);
+      const failed = loadPairInHost({
+        ...demoPair,
+        gpu: false,
+        prefill: { ...demoPair.prefill, devices: [`rpc://127.0.0.1:${port}`] },
+        remote: { timeoutMs: 1_000_000 },
+        port: port1,
+      });
+      failed.catch(() => {});
+    });
+  });
+  const socket = await asked;
+  const closed = once(socket, "close");
+  socket.resume();
+  port1.close();
+  await t.notThrowsAsync(closed);
+});
 
 test("one server of two that is not there is told, and what was opened is closed", async (t) => {
   let close = () => {};

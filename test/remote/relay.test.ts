@@ -5,6 +5,7 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import test, { type ExecutionContext } from "ava";
 import { userInTable } from "../../lib/remote/peer-user.js";
+import { isServerFault } from "../../lib/remote/probe.js";
 import { openRelay, type Relay } from "../../lib/remote/relay.js";
 import { helloRequest } from "../../lib/remote/wire.js";
 import { fakeServer, greeting } from "./fixtures.js";
@@ -25,6 +26,20 @@ async function relayTo(t: ExecutionContext, stallTimeoutMs = 60_000): Promise<Re
   t.teardown(() => relay.close());
   return relay;
 }
+
+test("what goes wrong in the relay itself is an error with a code and its cause", async (t) => {
+  const asked = { host: "127.0.0.1", port: 70_000, keyFile: undefined, timeoutMs: 20_000, stallTimeoutMs: 60_000 };
+  const failed = openRelay("rpc://127.0.0.1:70000", asked, new AbortController().signal);
+  const error = await t.throwsAsync(failed, { code: "ERR_INTERNAL" });
+  t.is((error.cause as { readonly code?: string }).code, "ERR_SOCKET_BAD_PORT");
+});
+
+test("only a server's fault is taken for one", (t) => {
+  t.true(isServerFault({ code: "UNREACHABLE", reason: "" }));
+  for (const other of [undefined, null, "UNREACHABLE", new Error("a"), { code: "ERR_SSL" }, {}])
+    t.false(isServerFault(other));
+  t.false(isServerFault(Object.assign(new Error("a"), { code: "TIMEOUT" })));
+});
 
 const portOf = ({ endpoint }: Relay) => Number(endpoint.split(":")[1]);
 
@@ -63,6 +78,19 @@ test("a user is found in the system's table by both ends", (t) => {
   t.is(userInTable(table, "0100007F:9C40", "0100007F:C350"), 1000);
   t.is(userInTable(table, "0100007F:C350", "0100007F:9C40"), 7);
   t.is(userInTable(table, "0100007F:9C41", "0100007F:C350"), undefined);
+  t.is(userInTable(table, "0100007F:C350", "00000000:0000"), undefined);
+  t.is(userInTable(table, "0100007F:C350", "00000000:0000", "0A"), 0);
+});
+
+test("a connection that its process has closed is nobody's", (t) => {
+  const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   1: 0100007F:9C40 0100007F:C350 05 00000000:00000000 00:00000000 00000000     0        0 0 1
+   2: 0100007F:9C41 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 0 1
+   3: 0100007F:9C42 0100007F:C350 06 00000000:00000000 03:00001000 00000000     0        0 0 3
+   4: 0100007F:9C43 0100007F:C350 04 00000000:00000000 00:00000000 00000000     0        0 7 3
+`;
+  for (const port of ["9C40", "9C41", "9C42", "9C43"])
+    t.is(userInTable(table, `0100007F:${port}`, "0100007F:C350"), undefined);
 });
 
 test("a connection on which an answer is owed for too long is ended, and an idle one is not", async (t) => {

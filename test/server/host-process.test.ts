@@ -2,11 +2,12 @@
 
 import test, { type ExecutionContext } from "ava";
 import { hostOf, loadPairInHost } from "../../lib/host/index.js";
-import { type LoadPairOptions, Pair } from "../../lib/index.js";
+import { demoPair, type LoadPairOptions, Pair } from "../../lib/index.js";
 import { type RunningServer, type ServedModel, serve } from "../../lib/server/index.js";
 import { loadModel } from "../../lib/server/model-loading.js";
 import { quiet } from "../engine/fixtures.js";
 import { hostsOf, isAlive } from "../host/fixtures.js";
+import { deadPort, lend } from "../remote/fixtures.js";
 import { askers, endless, greeting, user, writeModel } from "./fixtures.js";
 
 const chat = "/v1/chat/completions";
@@ -50,7 +51,7 @@ test("a crash is a 503 to who waits, and costs no later request anything", async
   t.true((await events(chat, { ...said, stream: true })).length > 1);
 });
 
-test("a model whose process crashed too often is loaded anew by the next request but one", async (t) => {
+test("a model whose process crashed too often is loaded anew by the next request", async (t) => {
   const load = await loadOf(t);
   const pair = await loadPairInHost({ ...load, maxRestarts: 0 });
   t.teardown(() => pair.dispose());
@@ -62,11 +63,41 @@ test("a model whose process crashed too often is loaded anew by the next request
   while (!(await json("/slots")).body.some((slot: { is_processing: boolean }) => slot.is_processing));
   process.kill(pid, "SIGKILL");
   t.is((await waiting).body.error.code, "host_crashed");
-  const refused = await json(chat, said);
-  t.deepEqual([refused.status, refused.body.error.code], [503, "host_crash_loop"]);
   const { status, body } = await json(chat, said);
   t.deepEqual([status, body.choices?.[0].message.content], [200, "Good day."]);
   t.false(isAlive(pid));
+});
+
+test("a model whose process has ended while nobody asked is loaded anew, however it ended", async (t) => {
+  const load = await loadOf(t);
+  let crashed = () => {};
+  const crash = new Promise<void>((resolve) => {
+    crashed = resolve;
+  });
+  const pair = await loadPairInHost({ ...load, restart: "never", onCrash: () => crashed() });
+  t.teardown(() => pair.dispose());
+  const { json } = await serving(t, { load, pair, defaults: { temperature: 0 } }, { hostProcess: true });
+  process.kill(hostOf(pair)?.pid ?? 0, "SIGKILL");
+  await crash;
+  const { status, body } = await json(chat, said);
+  t.deepEqual([status, body.choices?.[0].message.content], [200, "Good day."]);
+});
+
+test("a model on another machine has a process of its own in any case", async (t) => {
+  const { url } = await lend(t);
+  await using pair = await loadModel(
+    { ...demoPair, gpu: false, prefill: { ...demoPair.prefill, devices: [url] } },
+    false,
+  );
+  t.not(hostOf(pair), undefined);
+});
+
+test("a server of the model's that is away is a 503 that says when to come again, and not where it is", async (t) => {
+  const devices = [`rpc://127.0.0.1:${await deadPort()}`];
+  const { json } = await serving(t, { load: { ...demoPair, gpu: false, prefill: { ...demoPair.prefill, devices } } });
+  const { status, body, headers } = await json(chat, said);
+  t.deepEqual([status, body.error.code, headers.get("retry-after")], [503, "remote_unreachable", "1"]);
+  t.notRegex(body.error.message, /127\.0\.0\.1/);
 });
 
 test("a model is loaded in this process or in one of its own", async (t) => {

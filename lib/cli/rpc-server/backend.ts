@@ -6,8 +6,10 @@ import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createError } from "../../errors/create-error.js";
+import { isOwnListener } from "../../remote/peer-user.js";
 import { probe } from "../../remote/probe.js";
 import type { ServedDevices } from "../rpc-child.js";
+import { verifyCache } from "./cache-check.js";
 
 const isSource = import.meta.url.endsWith(".ts");
 const program = fileURLToPath(new URL(isSource ? "../rpc-child.ts" : "./rpc-child.js", import.meta.url));
@@ -18,23 +20,38 @@ const crashWindowMs = 60_000;
 /** How often a process that starts is asked whether it serves, and for how long, in milliseconds. */
 const askMs = 50;
 const startMs = 60_000;
+/** Between a start that failed and the next, in milliseconds. */
+const againMs = 1000;
 
 export type BackendOptions = Omit<ServedDevices, "port" | "parentProcess">;
+
+export interface BackendSettings {
+  /** Files of the cache were not what they were called, and are gone. */
+  readonly onRemoved?: (names: readonly string[]) => void;
+  /**
+   * Node.
+   * @default this process's own
+   */
+  readonly execPath?: () => string;
+}
 
 export class Backend {
   readonly #options: BackendOptions;
   readonly #onCrash: (lastWords: string) => void;
+  readonly #settings: BackendSettings;
   #child: ChildProcess | undefined;
   #port: Promise<number>;
   #crashTimes: number[] = [];
-  #isClosed = false;
+  readonly #closing = new AbortController();
   #fail: (error: unknown) => void = () => {};
   /** Rejects where it ends too often. */
   readonly failed: Promise<never>;
 
-  constructor(options: BackendOptions, onCrash: (lastWords: string) => void) {
+  /** @param onCrash the process ended, or could not be started again */
+  constructor(options: BackendOptions, onCrash: (lastWords: string) => void, settings: BackendSettings = {}) {
     this.#options = options;
     this.#onCrash = onCrash;
+    this.#settings = settings;
     this.failed = new Promise((_, reject) => {
       this.#fail = reject;
     });
@@ -54,26 +71,35 @@ export class Backend {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort(new Error("closed"));
     const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, "exit");
     child.kill("SIGKILL");
     await ended;
   }
 
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
   async #start(): Promise<number> {
+    await this.#verifyCache();
     const port = await freePort();
-    if (this.#isClosed) throw new Error("closed");
+    this.#closing.signal.throwIfAborted();
     const given: ServedDevices = { ...this.#options, port, parentProcess: process.pid };
     // How modules are found is this process's, a debugger's port is not.
     const inherited = process.execArgv.filter((argument) => !argument.startsWith("--inspect"));
-    const child = spawn(process.execPath, [...inherited, program, JSON.stringify(given)], {
-      stdio: ["ignore", "ignore", "pipe"],
-      windowsHide: true,
-      // An abort's backtrace would start a debugger.
-      env: { ...process.env, GGML_NO_BACKTRACE: "1" },
-    });
+    const child = spawn(
+      this.#settings.execPath?.() ?? process.execPath,
+      [...inherited, program, JSON.stringify(given)],
+      {
+        stdio: ["ignore", "ignore", "pipe"],
+        windowsHide: true,
+        // An abort's backtrace would start a debugger.
+        env: { ...process.env, GGML_NO_BACKTRACE: "1" },
+      },
+    );
     this.#child = child;
     let words = "";
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
@@ -81,6 +107,11 @@ export class Backend {
     });
     let hasEnded = false;
     let isServing = false;
+    // The system has no process to give, or the process could not be ended.
+    child.on("error", ({ message }) => {
+      words += message;
+      hasEnded ||= child.pid === undefined;
+    });
     child.once("exit", () => {
       hasEnded = true;
       if (!this.#isClosed && isServing) this.#startAgain();
@@ -93,9 +124,13 @@ export class Backend {
     while (!hasEnded && performance.now() < deadline) {
       const devices = await probe({ host: "127.0.0.1", port }, startMs).catch(() => undefined);
       if (devices !== undefined) {
-        isServing = true;
         // It may have ended between its answer and now.
         if (hasEnded) break;
+        if (!isOwnListener(port)) {
+          words += "another user's program was faster to listen at its port";
+          break;
+        }
+        isServing = true;
         return port;
       }
       await sleep(askMs);
@@ -106,16 +141,42 @@ export class Backend {
     });
   }
 
-  #startAgain(): void {
-    const now = performance.now();
-    this.#crashTimes = [...this.#crashTimes.filter((time) => now - time < crashWindowMs), now];
-    if (this.#crashTimes.length > mostCrashes) {
-      const message = `the server ended ${this.#crashTimes.length} times within a minute`;
-      this.#fail(createError("ERR_REMOTE_UNREACHABLE", message, { address: "127.0.0.1" }));
-      return;
+  /** No process uses the cache now, and the last one may have ended while it wrote there. */
+  async #verifyCache(): Promise<void> {
+    const { cacheDirectory } = this.#options;
+    if (cacheDirectory === "") return;
+    try {
+      const removed = await verifyCache(cacheDirectory, this.#closing.signal);
+      if (removed.length > 0) this.#settings.onRemoved?.(removed);
+    } catch (error) {
+      this.#closing.signal.throwIfAborted();
+      const message = `the cache in ${cacheDirectory} cannot be read: ${(error as Error).message}`;
+      throw createError("ERR_FILE_READ_FAILED", message, { path: cacheDirectory }, error);
     }
-    this.#port = this.#start();
+  }
+
+  #startAgain(): void {
+    this.#port = this.#started();
     this.#port.catch((error) => this.#fail(error));
+  }
+
+  /** The next one that serves. One that does not start is an end like another. */
+  async #started(): Promise<number> {
+    while (true) {
+      const now = performance.now();
+      this.#crashTimes = [...this.#crashTimes.filter((time) => now - time < crashWindowMs), now];
+      if (this.#crashTimes.length > mostCrashes) {
+        const message = `the server ended ${this.#crashTimes.length} times within a minute`;
+        throw createError("ERR_REMOTE_UNREACHABLE", message, { address: "127.0.0.1" });
+      }
+      try {
+        return await this.#start();
+      } catch (error) {
+        this.#closing.signal.throwIfAborted();
+        this.#onCrash((error as Error).message);
+        await sleep(againMs, undefined, { signal: this.#closing.signal });
+      }
+    }
   }
 }
 

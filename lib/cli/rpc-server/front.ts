@@ -1,7 +1,7 @@
 /**
  * What clients connect to, in front of llama.cpp's RPC server, which takes anything from anybody and serves one client
  * after another: a listener that opens the tunnel where there is a key, bounds how many connections there are and how long
- * a greeting may take, and lets through one at a time.
+ * a greeting and a wait may take, and lets through one at a time.
  */
 
 import { once } from "node:events";
@@ -9,14 +9,19 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { createServer as createTlsServer } from "node:tls";
 import { createError } from "../../errors/create-error.js";
 import type { Key } from "../../remote/key.js";
+import { isOwnListener } from "../../remote/peer-user.js";
 import { serverTunnel } from "../../remote/tunnel.js";
 
 /** For a handshake, and then for a client's first words, in milliseconds. */
 const greetingMs = 10_000;
-/** Of which most have not shown the key yet. */
+/** Of which most have not shown the key yet. Where one more comes, the oldest of those goes. */
 const mostConnections = 64;
 /** A client opens one connection after another, and another client waits for the first to go. */
 const mostWaiting = 8;
+/** For another client to go, in milliseconds. */
+const waitMs = 60_000;
+/** llama.cpp greets and waits for the answer: who says more meanwhile is another program. */
+const mostHeldBytes = 4096;
 /** The head of a request. */
 const firstWordsBytes = 9;
 
@@ -28,6 +33,8 @@ export interface FrontOptions {
   readonly key: Key | undefined;
   /** @default 10,000 */
   readonly greetingMs?: number | undefined;
+  /** @default 60,000 */
+  readonly waitMs?: number | undefined;
   /** Where llama.cpp serves. */
   readonly backend: () => Promise<number>;
   readonly onEvent?: ((event: FrontEvent) => void) | undefined;
@@ -46,16 +53,22 @@ export type FrontEvent =
 interface Client {
   readonly socket: Socket;
   readonly address: string;
+  /** What it has said before it is served. It is read, since only so its end is noticed. */
+  readonly held: Buffer[];
+  readonly hold: (piece: Buffer) => void;
 }
 
 export class Front {
   readonly #options: FrontOptions;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** Those that have not shown the key, by their addresses, the oldest first. */
+  readonly #unproved = new Map<string, Socket>();
   #receivedBytes = 0;
   #sentBytes = 0;
   #served: Client | undefined;
-  #waiting: Client[] = [];
+  /** In their order, with what ends their wait. */
+  readonly #waiting = new Map<Client, NodeJS.Timeout>();
 
   private constructor(options: FrontOptions) {
     this.#options = options;
@@ -72,12 +85,7 @@ export class Front {
       });
       this.#server = tunnel;
     }
-    this.#server.maxConnections = mostConnections;
-    this.#server.on("connection", (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.on("error", () => {});
-      socket.once("close", () => this.#sockets.delete(socket));
-    });
+    this.#server.on("connection", (socket: Socket) => this.#admit(socket));
   }
 
   /** Rejects with ERR_REMOTE_UNREACHABLE where the address cannot be listened on. */
@@ -111,28 +119,74 @@ export class Front {
     await closed;
   }
 
+  /** A connection of anybody. */
+  #admit(socket: Socket): void {
+    const address = addressOf(socket);
+    this.#sockets.add(socket);
+    socket.on("error", () => {});
+    const forget = () => {
+      this.#sockets.delete(socket);
+      if (this.#unproved.get(address) === socket) this.#unproved.delete(address);
+    };
+    socket.once("close", forget);
+    if (this.#options.key === undefined) return;
+    this.#unproved.set(address, socket);
+    if (this.#sockets.size <= mostConnections) return;
+    const [oldest] = this.#unproved;
+    if (oldest === undefined) return;
+    const [oldestAddress, other] = oldest;
+    // At once: its end takes a moment to be told, in which more may come.
+    this.#unproved.delete(oldestAddress);
+    this.#sockets.delete(other);
+    other.destroy();
+  }
+
   /** A client that has shown the key. */
   #take(socket: Socket): void {
+    const address = addressOf(socket);
+    this.#unproved.delete(address);
     socket.on("error", () => {});
     socket.setNoDelay(true);
-    // A peer that is gone without a word is noticed within a minute.
+    // A peer that is gone without a word is noticed, unless something is on its way to it: then by the system alone.
     socket.setKeepAlive(true, 30_000);
-    const client = { socket, address: addressOf(socket) };
+    const held: Buffer[] = [];
+    let heldBytes = 0;
+    const hold = (piece: Buffer) => {
+      held.push(piece);
+      heldBytes += piece.length;
+      if (heldBytes > mostHeldBytes) this.#refuse(client, "it does not wait for its turn");
+    };
+    const client: Client = { socket, address, held, hold };
+    socket.on("data", hold);
     if (!this.#served) void this.#serve(client);
-    else if (this.#waiting.length >= mostWaiting) {
-      socket.destroy();
-      this.#tell({ kind: "refused", address: client.address, reason: "too many clients wait" });
-    } else {
-      this.#waiting.push(client);
-      socket.once("close", () => {
-        this.#waiting = this.#waiting.filter((other) => other !== client);
-      });
-    }
+    else if (this.#waiting.size >= mostWaiting) this.#refuse(client, "too many clients wait");
+    else this.#wait(client);
+  }
+
+  /** Until the one before has gone, or this one. */
+  #wait(client: Client): void {
+    const late = setTimeout(
+      () => this.#refuse(client, "another client was served all the while"),
+      this.#options.waitMs ?? waitMs,
+    );
+    this.#waiting.set(client, late);
+    client.socket.once("close", () => this.#leaveQueue(client));
+  }
+
+  #leaveQueue(client: Client): void {
+    clearTimeout(this.#waiting.get(client));
+    this.#waiting.delete(client);
+  }
+
+  #refuse({ socket, address }: Client, reason: string): void {
+    socket.destroy();
+    this.#tell({ kind: "refused", address, reason });
   }
 
   async #serve(client: Client): Promise<void> {
     this.#served = client;
-    const { socket, address } = client;
+    this.#leaveQueue(client);
+    const { socket, address, held, hold } = client;
     let receivedBytes = 0;
     let sentBytes = 0;
     let backend: Socket | undefined;
@@ -145,7 +199,7 @@ export class Front {
       backend?.destroy();
       this.#tell({ kind: "end", address, receivedBytes, sentBytes });
       this.#served = undefined;
-      const next = this.#waiting.shift();
+      const [next] = this.#waiting.keys();
       if (next) void this.#serve(next);
     };
     const late = setTimeout(end, this.#options.greetingMs ?? greetingMs);
@@ -158,20 +212,30 @@ export class Front {
       return end();
     }
     if (socket.destroyed) return end();
-    backend = connect({ host: "127.0.0.1", port, noDelay: true });
-    backend.on("error", end);
-    backend.once("close", end);
-    socket.on("data", (piece) => {
-      receivedBytes += piece.length;
-      this.#receivedBytes += piece.length;
-      if (receivedBytes >= firstWordsBytes) clearTimeout(late);
+    const served = connect({ host: "127.0.0.1", port, noDelay: true }, () => {
+      // Where the process has ended just now, anybody may listen at its port.
+      if (!isOwnListener(port)) return end();
+      const receive = (piece: Buffer) => {
+        receivedBytes += piece.length;
+        this.#receivedBytes += piece.length;
+        if (receivedBytes >= firstWordsBytes) clearTimeout(late);
+      };
+      socket.off("data", hold);
+      for (const piece of held.splice(0)) {
+        receive(piece);
+        served.write(piece);
+      }
+      socket.on("data", receive);
+      socket.pipe(served);
     });
-    backend.on("data", (piece) => {
+    backend = served;
+    served.on("error", end);
+    served.once("close", end);
+    served.on("data", (piece) => {
       sentBytes += piece.length;
       this.#sentBytes += piece.length;
     });
-    socket.pipe(backend);
-    backend.pipe(socket);
+    served.pipe(socket);
   }
 
   #tell(event: FrontEvent): void {

@@ -30,3 +30,6 @@ export function renderEvent(event: FrontEvent): string {
 
 export const renderCrash = (lastWords: string): string =>
   `overfill: the server ended and is started again. Its last words: ${lastWords.split("\n").at(-1) ?? ""}\n`;
+
+export const renderRemoved = (names: readonly string[]): string =>
+  `overfill: removed from the cache, as their bytes are not what their names say: ${names.join(", ")}\n`;

@@ -1,6 +1,6 @@
 /** What `overfill rpc-server` does: starts the process that serves, listens in front of it, and stops when it is told to. */
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, type Stats, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { createError } from "../../../errors/create-error.js";
 import { check } from "../../../internal/check-options.js";
@@ -13,7 +13,7 @@ import { Front } from "../../rpc-server/front.js";
 import { listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
 import { type RpcServerFlags, usualAddress } from "./flags.js";
-import { insecureWarning, renderCrash, renderEvent, renderListening } from "./render.js";
+import { insecureWarning, renderCrash, renderEvent, renderListening, renderRemoved } from "./render.js";
 
 const isLoopback = (host: string) => /^127(\.\d{1,3}){3}$/.test(host) || host === "localhost" || host === "::1";
 
@@ -30,14 +30,20 @@ function keyOf({ key }: RpcServerFlags): Key | undefined {
 function folderOf({ cache }: RpcServerFlags): string {
   if (cache === undefined) return "";
   const folder = resolve(cache);
+  let state: Stats;
   try {
-    // What is in it is weights, which anybody who writes there could replace.
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    state = statSync(folder);
   } catch (error) {
     throw createError("ERR_FILE_WRITE_FAILED", `${folder} cannot be made: ${(error as Error).message}`, {
       path: folder,
     });
   }
+  // What is in it is weights, which anybody who writes there could replace. Windows has neither such bits nor numbers.
+  if (process.geteuid === undefined) return folder;
+  if (state.uid !== process.geteuid()) throw new UsageError(`--cache ${folder} is another user's folder`);
+  if ((state.mode & 0o022) !== 0)
+    throw new UsageError(`others may write to --cache ${folder}: chmod go-w ${folder}, and remove what is in it`);
   return folder;
 }
 
@@ -56,8 +62,10 @@ export async function runRpcServer(flags: RpcServerFlags): Promise<void> {
 
   const { signal, release } = listenForStop();
   const tell = (text: string) => void (quiet || process.stderr.write(text));
-  const backend = new Backend({ gpu: gpu === "off" ? false : gpu, threads, cacheDirectory }, (words) =>
-    tell(renderCrash(words)),
+  const backend = new Backend(
+    { gpu: gpu === "off" ? false : gpu, threads, cacheDirectory },
+    (words) => tell(renderCrash(words)),
+    { onRemoved: (names) => tell(renderRemoved(names)) },
   );
   let front: Front | undefined;
   try {

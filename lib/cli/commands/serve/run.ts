@@ -114,8 +114,9 @@ export async function runServe(flags: ServeFlags): Promise<void> {
       // What makes no sense is told before a model is loaded for nothing.
       checkServeOptions(options);
       pair = await loaded(load, flags, signal);
-      // A model whose process crashes too often is loaded anew.
-      options = { ...options, models: { [name]: { pair, ...(flags.hostProcess && { load }), ...facts } } };
+      // A model whose process has ended for good is loaded anew.
+      const inHost = flags.hostProcess || load.prefill.devices !== undefined;
+      options = { ...options, models: { [name]: { pair, ...(inHost && { load }), ...facts } } };
     }
     server = await serve(options);
     await write(process.stderr, renderListening(server.url, (options.auth?.keys ?? []).length > 0));
