@@ -101,8 +101,19 @@ static void tell_listeners(log_level level, const std::string & line) {
     for (const auto & listener : listeners) listener->on_line(level, line);
 }
 
+namespace {
+
+// A line that has not ended yet. Plain memory: a thread's variable that has to be destroyed takes memory when it is
+// first used, and where there is none, the C library ends the process.
+struct begun_line {
+    size_t size = 0;
+    char text[max_line_bytes];
+};
+
+}  // namespace
+
 // llama.cpp gives a line in one piece or in several, all but the first of them at the level CONT.
-static void on_own_text(ggml_log_level raw_level, const char * text, std::string & line) {
+static void on_own_text(ggml_log_level raw_level, const char * text, begun_line & line) {
     static thread_local log_level level = log_level::info;
     if (raw_level != GGML_LOG_LEVEL_CONT) level = level_of(raw_level);
     if (level == log_level::error) capture_errors(text);
@@ -110,10 +121,10 @@ static void on_own_text(ggml_log_level raw_level, const char * text, std::string
     if (to_stderr && level >= *to_stderr) std::fputs(text, stderr);
     for (const char * c = text; *c; c++) {
         if (*c != '\n') {
-            if (line.size() < max_line_bytes) line += *c;
-        } else if (!line.empty()) {
-            tell_listeners(level, line);
-            line.clear();
+            if (line.size < max_line_bytes) line.text[line.size++] = *c;
+        } else if (line.size > 0) {
+            tell_listeners(level, { line.text, line.size });
+            line.size = 0;
         }
     }
 }
@@ -121,12 +132,12 @@ static void on_own_text(ggml_log_level raw_level, const char * text, std::string
 static void on_log(ggml_log_level level, const char * text, void *) {
     if (silent) return;
     if (!does_own_work() && !current_capture) return pass_on(level, text);
-    static thread_local std::string line;
+    static thread_local begun_line line;
     try {
         on_own_text(level, text, line);
     } catch (const std::bad_alloc &) {
         // This is inside llama.cpp's C code, which no exception may pass: the line is lost.
-        line.clear();
+        line.size = 0;
         n_lost++;
     }
 }

@@ -61,7 +61,8 @@ const { moves } = fc.letrec<{ move: Move; moves: Move[] }>((tie) => ({
  * How all of a program's sessions compute. One interval of refreshes: an answer that is left right behind a refresh has it
  * behind it, and one that is as long without having been left has it before it, which is the same only then. With
  * refreshes the writer changes between answers only: where one was taken back, the next writer reads what it had replaced.
- * And nothing is truncated: what such a refresh has read would stay.
+ * And nothing is truncated: what such a refresh has read would stay. And each prompt refreshes: read behind an answer that
+ * was left right behind a refresh it would have the prefill model's cells before it, behind one as long the decode model's.
  */
 interface Manner {
   readonly deterministic: boolean;
@@ -84,7 +85,7 @@ async function make(session: Session, move: Move, manner: Manner, known?: Outcom
   switch (move.kind) {
     case "prefill": {
       const { contextTokens } = await session.prefill(someTokens(move.count, move.seed), {
-        refresh: move.refresh,
+        refresh: move.refresh || manner.refreshInterval !== undefined,
         deterministic,
       });
       return { seen: `${contextTokens}`, got: move.count };

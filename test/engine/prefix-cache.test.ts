@@ -208,7 +208,7 @@ test("warm reads ahead, for sessions with the same key", async (t) => {
 });
 
 test("an aborted warm leaves no session, and what it had read can be taken over", async (t) => {
-  const pair = await openPair(t, { ...keeping, batchSize: 64 });
+  const pair = await openPair(t, { ...keeping, batchSize: 8 });
   const controller = new AbortController();
   const onProgress = ({ tokens }: { readonly tokens: number }) => {
     if (tokens >= 64) controller.abort(controller);

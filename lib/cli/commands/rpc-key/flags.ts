@@ -2,7 +2,6 @@
 
 import { type Command, InvalidArgumentError } from "@commander-js/extra-typings";
 import { type FlagsOf, helpText } from "../../flags.js";
-import { isStdout } from "../../outputs.js";
 
 export type RpcKeyFlags = FlagsOf<typeof addRpcKeyCommand>;
 
@@ -17,7 +16,7 @@ neither machine takes one that others can read.
 Exit status: 0 done, 1 failed, 2 wrong usage.`;
 
 function parseKeyFile(text: string): string {
-  if (isStdout(text)) throw new InvalidArgumentError("Expected the name of a file: a key is no text for a terminal.");
+  if (text === "-") throw new InvalidArgumentError("Expected the name of a file: a key is no text for a terminal.");
   return text;
 }
 
