@@ -33,9 +33,11 @@ export interface Relay {
 /** From the folder that this code is in once it is bundled, too. */
 function programUrl(): URL {
   if (!import.meta.url.endsWith(".ts")) return new URL("../remote/relay-worker.js", import.meta.url);
-  // In a clone it is TypeScript, whose loader reaches no thread by itself on Node 20.
-  const source = new URL("./relay-worker.ts", import.meta.url).href;
-  const begin = `import { register } from ${JSON.stringify(import.meta.resolve("tsx/esm/api"))}; register(); await import(${JSON.stringify(source)});`;
+  // In a clone it is TypeScript, whose loader reaches no thread by itself on Node 20. Both names are put together, since
+  // bundlers of apps look for what is named in code that they hold, and neither is in the package.
+  const source = import.meta.url.replace(/relay\.ts$/, "relay-worker.ts");
+  const loader = ["tsx", "esm", "api"].join("/");
+  const begin = `import { register } from ${JSON.stringify(import.meta.resolve(loader))}; register(); await import(${JSON.stringify(source)});`;
   return new URL(`data:text/javascript,${encodeURIComponent(begin)}`);
 }
 
