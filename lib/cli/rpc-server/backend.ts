@@ -56,7 +56,7 @@ export class Backend {
       this.#fail = reject;
     });
     this.failed.catch(() => {});
-    this.#port = this.#start();
+    this.#port = this.#startSomewhere();
     this.#port.catch(() => {});
   }
 
@@ -81,6 +81,17 @@ export class Backend {
 
   get #isClosed(): boolean {
     return this.#closing.signal.aborted;
+  }
+
+  /** Between its choice and the process that listens there, a free port may be taken by another program. */
+  async #startSomewhere(triesLeft = 2): Promise<number> {
+    try {
+      return await this.#start();
+    } catch (error) {
+      const isTaken = error instanceof Error && error.message.includes("could not listen");
+      if (!isTaken || triesLeft === 0 || this.#isClosed) throw error;
+      return this.#startSomewhere(triesLeft - 1);
+    }
   }
 
   async #start(): Promise<number> {
