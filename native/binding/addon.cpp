@@ -10,6 +10,7 @@
 #include "fit_wrapper.h"
 #include "heal_wrapper.h"
 #include "job_wrapper.h"
+#include "kernels_convert.h"
 #include "llama_log.h"
 #include "loaded_module.h"
 #include "log_wrapper.h"

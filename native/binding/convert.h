@@ -22,7 +22,6 @@ Napi::Value from_tokens(Napi::Env env, const std::vector<llama_token> & tokens);
 Napi::Value from_devices(Napi::Env env, const std::vector<device_info> & devices);
 // What is known of a pair without loading it.
 Napi::Value from_inspection(Napi::Env env, const pair_info & info);
-Napi::Value from_kernels(Napi::Env env, const kernel_use & use);
 Napi::Value from_pair_info(Napi::Env env, const pair_info & info);
 Napi::Value from_prefill_result(Napi::Env env, const prefill_result & result);
 Napi::Value from_handover_report(Napi::Env env, const handover_report & report);
