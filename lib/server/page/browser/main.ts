@@ -58,6 +58,8 @@ const showAnswerSoon = (() => {
     isPlanned = false;
     const begun = performance.now();
     messagesView.showAnswer();
+    // Together: text beside a clock that still says "Reading" would be untrue.
+    showClock();
     const end = performance.now();
     restUntil = end + 3 * (end - begun);
   };
@@ -67,6 +69,11 @@ const showAnswerSoon = (() => {
     requestAnimationFrame(show);
   };
 })();
+
+function showClock(): void {
+  const ms = conversation.answeringMs;
+  if (ms !== undefined) messagesView.showClock(ms);
+}
 
 /** Tells a screen reader what is new of the answer: whole sentences, and how it ended. */
 function announce(): void {
@@ -166,10 +173,7 @@ document.addEventListener("keydown", (event) => {
   composer.focus();
 });
 window.addEventListener("pagehide", () => conversation.stop());
-setInterval(() => {
-  const ms = conversation.answeringMs;
-  if (ms !== undefined) messagesView.showClock(ms);
-}, clockStep);
+setInterval(showClock, clockStep);
 
 show.settings();
 show.messages();
