@@ -1,0 +1,95 @@
+/**
+ * The figures that the README tells: what was measured, and the tables and sentences that are made of it. The README holds
+ * them word for word, which test/docs/readme-figures.test.ts compares.
+ */
+
+import type { BenchReport, BenchRow, BenchWay } from "../../../lib/index.js";
+import type { Outcome, ScoredRow } from "../../reproduce/report.js";
+import { rowNames } from "../../reproduce/contestants.js";
+
+/** What is measured, each by one benchmark. */
+export const measurements = ["stories", "quantisedStories", "pruned", "quantised", "short"] as const;
+export type Measurement = (typeof measurements)[number];
+
+/** A benchmark without what is this machine's alone. */
+export type Measured = Pick<BenchReport, "prompts" | "promptTokens" | "maxTokens" | "rounds" | "rows" | "threads">;
+
+export interface Figures {
+  readonly machine: { readonly processor: string; readonly node: string };
+  /** The demo pair of the reproduction, on held-out questions. */
+  readonly stories: Measured;
+  /** Its full model, read at f16 and written at q4_0. */
+  readonly quantisedStories: Measured;
+  /** The paper's 3B -> 1B in shape, random weights in q8_0. */
+  readonly pruned: Measured;
+  /** The same full model, read at q8_0 and written at q4_0. */
+  readonly quantised: Measured;
+  /** As `pruned`, with answers of a few tokens. */
+  readonly short: Measured;
+}
+
+export function rowOf({ rows }: Measured, way: BenchWay): BenchRow {
+  const row = rows.find((row) => JSON.stringify(row.way) === JSON.stringify(way));
+  if (!row) throw new Error(`the benchmark has no row for ${JSON.stringify(way)}`);
+  return row;
+}
+
+export const checked = { acceptance: 0.3 } as const;
+const times = (value: number) => value.toFixed(value < 10 ? 2 : 0);
+const percent = (share: number) => (share === 1 ? "100%" : `${(100 * share).toFixed(1)}%`);
+const speed = (row: BenchRow) => row.speed.decodeTokensPerSecond.toFixed(1);
+
+/** Speeds of models in the paper's size, whose weights are random. */
+export function speedTable({ pruned, quantised }: Figures): string {
+  const rows = [
+    ["the full model alone, 3.1 GB", rowOf(pruned, "prefill")],
+    ["the pruned model alone, 1.2 GB", rowOf(pruned, "decode")],
+    ["two stages, `fast`", rowOf(pruned, "fast")],
+    ["two stages, checked (`acceptance: 0.3`), no draft kept", rowOf(pruned, checked)],
+    ["two stages, `exact`, no draft kept", rowOf(pruned, "exact")],
+    ["two stages, the full model itself at q4_0 writes", rowOf(quantised, "fast")],
+  ] as const;
+  return [
+    "| who writes | tokens/s | times the full model |",
+    "| --- | --- | --- |",
+    ...rows.map(([who, row]) => `| ${who} | ${speed(row)} | ${times(row.speed.writesTimes)} |`),
+  ].join("\n");
+}
+
+const scoresOf = (outcome: Outcome, name: string, ratio?: number): ScoredRow => {
+  const row = outcome.rows.find((row) => row.name === name && row.ratio === ratio);
+  if (!row) throw new Error(`the reproduction has no row ${name}`);
+  return row;
+};
+
+/** Right answers of models that were trained, in percent. */
+export function qualityTable(outcome: Outcome): string {
+  const rows = [
+    ["the full model alone", scoresOf(outcome, rowNames.full)],
+    ["the small model alone, healed alone", scoresOf(outcome, rowNames.sft, 0.45)],
+    ["two stages, healed on the full model's cache", scoresOf(outcome, rowNames.overfill, 0.45)],
+  ] as const;
+  return [
+    "| who answers | right answers |",
+    "| --- | --- |",
+    ...rows.map(([who, { scores }]) => `| ${who} | ${percent(scores.exact.heldOut.value)} |`),
+  ].join("\n");
+}
+
+/** What the README says about when it does not pay, with its figures. */
+export function sentences(figures: Figures, outcome: Outcome): readonly string[] {
+  const { pruned, short, quantisedStories } = figures;
+  const [few, many] = [rowOf(short, "fast").speed, rowOf(pruned, "fast").speed];
+  const at = (kind: "overfill" | "sft", steps: number) => {
+    const point = outcome.curve.find((point) => point.kind === kind && point.ratio === 0.45 && point.steps === steps);
+    if (!point) throw new Error(`the reproduction has no ${kind} after ${steps} steps`);
+    return percent(point.exact.value);
+  };
+  const slots = (name: string) => percent(scoresOf(outcome, name, 0.45).scores.families.slots.value);
+  return [
+    `behind a prompt of ${pruned.promptTokens} tokens, an answer of ${few.answerTokens} tokens comes ${times(few.answersTimes)} times as fast as from the full model alone, one of ${many.answerTokens} tokens ${times(many.answersTimes)} times, reading included`,
+    `${at("overfill", 25)} against ${at("sft", 25)} right answers after 25 steps of healing, ${at("overfill", 150)} against ${at("sft", 150)} after 150`,
+    `${slots(rowNames.overfill)} against ${slots(rowNames.sft)}`,
+    `at q4_0 it agrees with itself in ${percent(rowOf(quantisedStories, "decode").written.agreement)} of tokens when it is alone, and in ${percent(rowOf(quantisedStories, "fast").written.agreement)} behind its own f16`,
+  ];
+}
