@@ -197,7 +197,7 @@ export const errorTexts = {
   ERR_HOST_CRASHED: text(
     "The process that the pair runs in has ended. What waited for it failed with this.",
     "`details.reason` says how: by itself (`exit`, `signal`), because it hung (`stall`) or took too much memory (`memory`), could not be started (`start`), or its port closed (`closed`). `details.log` has its last lines.",
-    "Ask again: with `restart: \"on-crash\"` the pair comes back by itself, chats included ([host.md](host.md#what-happens-in-a-crash)). If one prompt or model does it each time, please report it.",
+    'Ask again: with `restart: "on-crash"` the pair comes back by itself, chats included ([host.md](host.md#what-happens-in-a-crash)). If one prompt or model does it each time, please report it.',
   ),
   ERR_HOST_CRASH_LOOP: text(
     "The process crashed too often and is not started again.",

@@ -18,7 +18,10 @@ export const navigation = (decisions: readonly string[]): readonly Section[] => 
     name: "Concepts",
     pages: docs("concepts", "handover", "quality", "sessions", "prefix-cache", "saved-sessions", "writers", "host"),
   },
-  { name: "Make a pair", pages: docs("make-a-pair", "quantize", "prune", "heal", "answer", "adapters", "architectures") },
+  {
+    name: "Make a pair",
+    pages: docs("make-a-pair", "quantize", "prune", "heal", "answer", "adapters", "architectures"),
+  },
   { name: "Measure", pages: docs("measure", "bench", "eval", "metrics") },
   { name: "Results", pages: docs("benchmarks", "reproduction", "kernels", "reliability") },
   { name: "Look up", pages: docs("api", "errors", "platforms") },

@@ -18,7 +18,7 @@ test("the page is what `npm run docs:errors` makes", (t) => {
 test("every code has its text, and every text its code", (t) => {
   t.deepEqual(Object.keys(errorTexts).sort(), codes.toSorted());
   for (const [code, { what, why, todo }] of Object.entries(errorTexts))
-    for (const text of [what, why, todo]) t.regex(text, /^[A-Z"'`[].{15,}[.)]$/s, `${code}: ${text}`);
+    for (const text of [what, why, todo]) t.regex(text, /^([A-Z"'`[]|llama\.cpp).{15,}[.)]$/s, `${code}: ${text}`);
 });
 
 test("an error that Node prints, and one that the command line tells, names the code that finds its text", (t) => {

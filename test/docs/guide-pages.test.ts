@@ -22,7 +22,10 @@ const walks: readonly Walk[] = [
     count: 2,
     together: false,
     folder: folderWithChatModels,
-    says: [/share: 0 bytes moved, \d+ tokens written\n$/, /\n(stop|length): \d+ tokens\n[1-9]\d* tokens were read before\n$/],
+    says: [
+      /share: 0 bytes moved, \d+ tokens written\n$/,
+      /\n(stop|length): \d+ tokens\n[1-9]\d* tokens were read before\n$/,
+    ],
   },
   {
     page: "docs/concepts.md",

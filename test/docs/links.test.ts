@@ -24,18 +24,18 @@ for (const page of pages)
     t.truthy(titleOf(read(page), page));
     for (const target of linksOf(read(page))) {
       const inside = repositoryTarget(page, target);
-      // Pictures have another address, since npm shows the README as well.
-      const picture = /^https:\/\/raw\.githubusercontent\.com\/overfill\/overfill\/main\/(.+)$/.exec(target)?.[1];
-      const path = picture ?? inside?.path;
+      const path = inside?.path;
       if (path === undefined) continue;
       t.true(existsSync(join(root, path)), `${target} is not there`);
       const anchor = inside?.anchor ?? "";
-      if (anchor !== "" && path.endsWith(".md")) t.true(anchorsOf(read(path)).has(anchor), `${target}: no such heading`);
+      if (anchor !== "" && path.endsWith(".md"))
+        t.true(anchorsOf(read(path)).has(anchor), `${target}: no such heading`);
     }
   });
 
 test("titles, anchors and links are read as GitHub reads them", (t) => {
-  const text = "# A `b`\n\n## A server: [lost](x.md), or not?\n\n## Same\n\n## Same\n\n```md\n## In code\n[c](d.md)\n```\n\n`[e](f.md)` [g](h.md#i)\n";
+  const text =
+    "# A `b`\n\n## A server: [lost](x.md), or not?\n\n## Same\n\n## Same\n\n```md\n## In code\n[c](d.md)\n```\n\n`[e](f.md)` [g](h.md#i)\n";
   t.is(titleOf(text, "x"), "A b");
   t.deepEqual([...anchorsOf(text)], ["a-b", "a-server-lost-or-not", "same", "same-1"]);
   t.deepEqual(linksOf(text), ["x.md", "h.md#i"]);

@@ -1,41 +1,64 @@
-/** Every JavaScript example of the README runs, as a stranger would run it, on the demo pair under the README's names. */
+/** Every JavaScript example of the README runs, as a stranger would run it; so does the program of docs/electron.md. */
 
-import { execFile } from "node:child_process";
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import test from "ava";
-import { withTempDir } from "../support/temp-dir.js";
+import { pathToFileURL } from "node:url";
+import test, { type ExecutionContext } from "ava";
+import { folderWithChatModels } from "../support/app-folder.js";
+import { readPage, runProgram } from "../support/page-program.js";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-const readme = readFileSync(join(root, "README.md"), "utf8");
-const examples = [...readme.matchAll(/```js\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
-const expected = [
-  " 3 gray lamps , 12 red boats , 17 blue keys .",
-  " lamps barn",
-  "{ rain: ",
-  " Rosnek 17 blue keys attic",
-  "choose another file",
-];
+const readme = readPage("README.md");
+const [chat = "", electron = "", ...others] = readme.programs;
 
 test("the README has as many examples as this test knows", (t) => {
-  t.is(examples.length, expected.length);
+  t.true(chat.includes("pair.chat(") && electron.includes("loadPairInHost"));
+  t.deepEqual(others, []);
 });
 
-for (const [index, code] of examples.entries()) {
-  test(`README example ${index + 1} runs: ${expected[index]}`, async (t) => {
-    const folder = withTempDir(t);
-    mkdirSync(join(folder, "node_modules"));
-    symlinkSync(root, join(folder, "node_modules", "overfill"), "junction");
-    copyFileSync(join(root, "models/demo-prefill.gguf"), join(folder, "Llama-3.2-3B-Instruct-Q8_0.gguf"));
-    copyFileSync(join(root, "models/demo-decode.gguf"), join(folder, "Llama-3.2-3B-Instruct-Q4_0.gguf"));
-    writeFileSync(join(folder, "package.json"), JSON.stringify({ type: "module" }));
-    // The demo pair has not learnt to chat, and has no template.
-    writeFileSync(join(folder, "example.ts"), code.replace(".chat({", '.chat({ template: "chatml",'));
-    // The loader also lowers `await using`, as a user's compiler would.
-    const tsx = import.meta.resolve("tsx");
-    const { stdout } = await promisify(execFile)(process.execPath, ["--import", tsx, "example.ts"], { cwd: folder });
-    t.true(stdout.includes(expected[index] ?? ""), stdout);
+test("its examples are as short as they are said to be", (t) => {
+  const lines = (program: string) =>
+    program.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("import"));
+  t.true(lines(chat).length <= 10, chat);
+  t.true(lines(electron).length <= 20, electron);
+});
+
+test("the README has the two commands of a clone, each a line of its own", (t) => {
+  for (const command of ["npm ci && npm start", "npm ci && npm test"])
+    t.true(readme.text.includes(`\n\`\`\`sh\n${command}\n\`\`\`\n`), command);
+});
+
+test("the chat answers", async (t) => {
+  const { stdout, stderr } = await runProgram(await folderWithChatModels(t), chat);
+  t.is(stderr, "");
+  t.regex(stdout, / (stop|length)\n$/);
+});
+
+/** Runs a program of Electron's main process on the stand-in, with models that write at random. */
+async function runInElectron(t: ExecutionContext, program: string): Promise<readonly Record<string, unknown>[]> {
+  const folder = await folderWithChatModels(t);
+  const hooks = pathToFileURL(join(import.meta.dirname, "..", "host", "children", "electron-hooks.mjs")).href;
+  const { stdout } = await runProgram(folder, program, {
+    flags: [`--import=${hooks}`],
+    environment: { FAKE_WINDOW: JSON.stringify({ message: "Will it rain?", last: "finish" }) },
   });
+  return stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
 }
+
+for (const [title, program] of [
+  ["the README's", electron],
+  ["docs/electron.md's", readPage("docs/electron.md").programs[0] ?? ""],
+] as const)
+  test(`${title} program for Electron answers a window, and ends with it`, async (t) => {
+    const said = await runInElectron(t, program);
+    t.like(said[0], { type: "window", preferences: { sandbox: true } });
+    t.true(
+      said.some(({ type, text }) => type === "text" && text !== ""),
+      JSON.stringify(said),
+    );
+    t.deepEqual(
+      said.slice(-2).map(({ type }) => type),
+      ["finish", "quit"],
+    );
+  });

@@ -19,10 +19,21 @@ export function readPage(path: string): Page {
   return { text, programs: [...text.matchAll(/```js\n([\s\S]*?)```/g)].map((match) => match[1] ?? "") };
 }
 
+interface Running {
+  /** Node's own. */
+  readonly flags?: readonly string[];
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
 /** Runs a program in a folder. Rejects where it fails. */
-export async function runProgram(folder: string, code: string): Promise<{ stdout: string; stderr: string }> {
+export async function runProgram(
+  folder: string,
+  code: string,
+  { flags = [], environment = {} }: Running = {},
+): Promise<{ stdout: string; stderr: string }> {
   mkdirSync(join(folder, "node_modules"), { recursive: true });
   symlinkSync(root, join(folder, "node_modules", "overfill"), "junction");
   writeFileSync(join(folder, "page.mjs"), code);
-  return promisify(execFile)(process.execPath, ["page.mjs"], { cwd: folder });
+  const env = { ...process.env, ...environment };
+  return promisify(execFile)(process.execPath, [...flags, "page.mjs"], { cwd: folder, env });
 }

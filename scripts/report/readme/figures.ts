@@ -4,8 +4,8 @@
  */
 
 import type { BenchReport, BenchRow, BenchWay } from "../../../lib/index.js";
-import type { Outcome, ScoredRow } from "../../reproduce/report.js";
 import { rowNames } from "../../reproduce/contestants.js";
+import type { Outcome, ScoredRow } from "../../reproduce/report.js";
 
 /** What is measured, each by one benchmark. */
 export const measurements = ["stories", "quantisedStories", "pruned", "quantised", "short"] as const;
@@ -36,14 +36,16 @@ export function rowOf({ rows }: Measured, way: BenchWay): BenchRow {
 
 export const checked = { acceptance: 0.3 } as const;
 const times = (value: number) => value.toFixed(value < 10 ? 2 : 0);
-const percent = (share: number) => (share === 1 ? "100%" : `${(100 * share).toFixed(1)}%`);
+/** `93.1%`; 100% is all of them. */
+export const formatShare = (share: number) => (share === 1 ? "100%" : `${(100 * share).toFixed(1)}%`);
+const gigabytes = (row: BenchRow) => `${(row.memory.weightBytes / 1e9).toFixed(1)} GB`;
 const speed = (row: BenchRow) => row.speed.decodeTokensPerSecond.toFixed(1);
 
 /** Speeds of models in the paper's size, whose weights are random. */
 export function speedTable({ pruned, quantised }: Figures): string {
   const rows = [
-    ["the full model alone, 3.1 GB", rowOf(pruned, "prefill")],
-    ["the pruned model alone, 1.2 GB", rowOf(pruned, "decode")],
+    [`the full model alone, ${gigabytes(rowOf(pruned, "prefill"))} in q8_0`, rowOf(pruned, "prefill")],
+    [`the pruned model alone, ${gigabytes(rowOf(pruned, "decode"))} in q8_0`, rowOf(pruned, "decode")],
     ["two stages, `fast`", rowOf(pruned, "fast")],
     ["two stages, checked (`acceptance: 0.3`), no draft kept", rowOf(pruned, checked)],
     ["two stages, `exact`, no draft kept", rowOf(pruned, "exact")],
@@ -72,7 +74,7 @@ export function qualityTable(outcome: Outcome): string {
   return [
     "| who answers | right answers |",
     "| --- | --- |",
-    ...rows.map(([who, { scores }]) => `| ${who} | ${percent(scores.exact.heldOut.value)} |`),
+    ...rows.map(([who, { scores }]) => `| ${who} | ${formatShare(scores.exact.heldOut.value)} |`),
   ].join("\n");
 }
 
@@ -83,13 +85,13 @@ export function sentences(figures: Figures, outcome: Outcome): readonly string[]
   const at = (kind: "overfill" | "sft", steps: number) => {
     const point = outcome.curve.find((point) => point.kind === kind && point.ratio === 0.45 && point.steps === steps);
     if (!point) throw new Error(`the reproduction has no ${kind} after ${steps} steps`);
-    return percent(point.exact.value);
+    return formatShare(point.exact.value);
   };
-  const slots = (name: string) => percent(scoresOf(outcome, name, 0.45).scores.families.slots.value);
+  const slots = (name: string) => formatShare(scoresOf(outcome, name, 0.45).scores.families.slots.value);
   return [
     `behind a prompt of ${pruned.promptTokens} tokens, an answer of ${few.answerTokens} tokens comes ${times(few.answersTimes)} times as fast as from the full model alone, one of ${many.answerTokens} tokens ${times(many.answersTimes)} times, reading included`,
     `${at("overfill", 25)} against ${at("sft", 25)} right answers after 25 steps of healing, ${at("overfill", 150)} against ${at("sft", 150)} after 150`,
     `${slots(rowNames.overfill)} against ${slots(rowNames.sft)}`,
-    `at q4_0 it agrees with itself in ${percent(rowOf(quantisedStories, "decode").written.agreement)} of tokens when it is alone, and in ${percent(rowOf(quantisedStories, "fast").written.agreement)} behind its own f16`,
+    `at q4_0 it agrees with itself in ${formatShare(rowOf(quantisedStories, "decode").written.agreement)} of tokens when it is alone, and in ${formatShare(rowOf(quantisedStories, "fast").written.agreement)} behind its own f16`,
   ];
 }

@@ -3,6 +3,11 @@
 import { EventEmitter } from "node:events";
 import { MessageChannel } from "node:worker_threads";
 
+/** What the window sends, and with which part an answer has ended for it. */
+const { message, last } = JSON.parse(
+  process.env.FAKE_WINDOW ?? '{ "message": { "send": "3 gray lamps" }, "last": "end" }',
+);
+
 class App extends EventEmitter {
   async whenReady() {}
   quit() {
@@ -46,11 +51,11 @@ export class BrowserWindow {
       console.log(JSON.stringify({ type: "port", channel }));
       port.on("message", (part) => {
         console.log(JSON.stringify(part));
-        if (part.type !== "end" && part.type !== "error") return;
+        if (part.type !== last && part.type !== "error") return;
         port.close();
         app.emit("window-all-closed");
       });
-      port.postMessage({ send: "3 gray lamps" });
+      port.postMessage(message);
     },
   };
 }

@@ -1,0 +1,38 @@
+/** Every number of the README comes of a file that a command of this repository wrote, or is checked elsewhere. */
+
+import { readFileSync } from "node:fs";
+import test from "ava";
+import { type Figures, qualityTable, sentences, speedTable } from "../../scripts/report/readme/figures.js";
+import { readmePlot } from "../../scripts/report/readme/plot.js";
+import type { Outcome } from "../../scripts/reproduce/report.js";
+
+const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
+const readme = read("README.md");
+const figures = JSON.parse(read("docs/reports/readme.json")) as Figures;
+const outcome = JSON.parse(read("docs/reports/reproduction.json")) as Outcome;
+const told = [qualityTable(outcome), speedTable(figures), ...sentences(figures, outcome)];
+
+test("the README tells what was measured, word for word", (t) => {
+  for (const text of told) t.true(readme.includes(text), text);
+});
+
+test("the picture is drawn of the same figures", (t) => {
+  t.is(read("docs/reports/readme.svg"), readmePlot(figures));
+});
+
+test("no other number is told, but for those that are checked elsewhere or are no measurement", (t) => {
+  const known = [
+    // Checked with the packed package: scripts/check/package/installed.mjs.
+    "about 41 MB in three packages",
+    "Node.js 20.17 or newer",
+    "COLM 2025",
+    "arXiv 2508.08446",
+    "C++17 compiler",
+    "Linux x64",
+  ];
+  let rest = readme.replace(/^```[\s\S]*?^```/gm, "").replace(/<!--[\s\S]*?-->/g, "");
+  for (const text of told) rest = rest.replaceAll(text, "");
+  for (const text of known) rest = rest.replace(new RegExp(text.replace(/[.+]/g, "\\$&"), "gi"), "");
+  rest = rest.replace(/\]\([^)]*\)/g, "]").replace(/`[^`\n]*`/g, "");
+  t.deepEqual(rest.match(/[^\s]*\d[^\s]*/g) ?? [], []);
+});
