@@ -45,7 +45,7 @@ export interface RemoteOptions {
   readonly stallTimeoutMs?: number | undefined;
   /**
    * Whether a pair with remote devices may be loaded in this very process. llama.cpp ends the process in which it loses a
-   * server, so otherwise only a host ({@link loadPairInHost}) takes such a pair.
+   * server, so otherwise only a host (`loadPairInHost`) takes such a pair.
    * @default false
    */
   readonly inProcess?: boolean | undefined;

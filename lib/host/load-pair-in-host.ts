@@ -26,15 +26,15 @@ const forgottenPairs = new FinalizationRegistry<EngineHost>((host) => void host.
  * Loads a pair in a host: a process of its own, so that a fault in llama.cpp, a driver or the system's memory costs a call
  * and not the app. What it gives is a {@link Pair}: sessions, chats, evaluation and servers work on it as on any other, with these differences.
  * Its `tokenize`, `detokenize` and `encode` throw ERR_HOST_ASYNC_ONLY, since they answer at once: there are `tokenizeAsync`
- * and the others. `metrics()` and {@link Session.stats} are as of the last call that ended, or the beginning of the answer that is being read.
+ * and the others. `metrics()` and `Session.stats` are as of the last call that ended, or the beginning of the answer that is being read.
  *
  * Tools, callbacks and streams run here. The native part is loaded in the host only. Dispose the pair to end its host;
  * a host whose app has gone ends by itself within a second.
  *
- * A pair whose prefill model lies on other machines' devices ({@link RemotePlace.devices}) is loaded so: where a server is
+ * A pair whose prefill model lies on other machines' devices (`RemotePlace.devices`) is loaded so: where a server is
  * lost, the crash has ERR_REMOTE_LOST as its `cause`, and while it is away calls reject with the codes of RemoteError.
  *
- * Rejects with what {@link loadPair} rejects with, and with ERR_HOST_CRASHED. Where the host crashes later, every call that
+ * Rejects with what `loadPair` rejects with, and with ERR_HOST_CRASHED. Where the host crashes later, every call that
  * waits for it rejects with ERR_HOST_CRASHED; {@link HostOptions.restart} says how it goes on. After too many crashes all
  * calls reject with ERR_HOST_CRASH_LOOP.
  */

@@ -5,68 +5,78 @@
  *     npm run docs -- [--out DIR]
  */
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { Application, Converter, LogLevel, type ProjectReflection, ReflectionKind } from "typedoc";
+import {
+  Application,
+  Converter,
+  DocumentReflection,
+  KindRouter,
+  LogLevel,
+  type Reflection,
+  ReflectionKind,
+} from "typedoc";
 import { deadLinks } from "./html-links.js";
-import { frontPage, referenceSection, type Section } from "./navigation.js";
+import { titleOf } from "./markdown.js";
+import { frontPage, referenceSection } from "./navigation.js";
 import { copyPages, repository } from "./pages.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const { values } = parseArgs({ options: { out: { type: "string", default: join(root, "build/docs") } } });
 const out = resolve(values.out);
 
-/** Entry points by the names that programs import them by. */
-const subpaths: Readonly<Record<string, string>> = {
-  overfill: "lib/index.ts",
-  "overfill/host": "lib/host/index.ts",
-  "overfill/server": "lib/server/index.ts",
-  "overfill/ai-sdk": "lib/ai-sdk/index.ts",
-};
+/** What programs import. */
+const entryPoints = ["lib/index.ts", "lib/host/index.ts", "lib/server/index.ts", "lib/ai-sdk/index.ts"];
+
+/** Addresses by the pages' file names, which titles of today do not change; of the types by TypeDoc's. */
+class PageRouter extends KindRouter {
+  static pages: ReadonlyMap<string, string> = new Map();
+
+  protected override getIdealBaseName(reflection: Reflection): string {
+    const page = reflection instanceof DocumentReflection ? PageRouter.pages.get(reflection.name) : undefined;
+    return page === undefined ? super.getIdealBaseName(reflection) : page.replace(/\.md$/, "");
+  }
+}
 
 /** Modules get the names that programs import, and pages the order of the navigation. */
-function arrange(app: Application, sections: readonly Section[], titles: () => ReadonlyMap<string, number>): void {
+function arrange(app: Application, titles: readonly string[]): void {
   app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
     for (const module of project.getChildrenByKind(ReflectionKind.Module))
-      module.name = module.name === "index" ? "overfill" : `overfill/${module.name.replace(/\/index$/, "")}`;
+      module.name = module.name.replace(/^lib/, "overfill");
   });
   // After categories were made, which sort by name.
   app.converter.on(
     Converter.EVENT_RESOLVE_END,
     ({ project }) => {
-      const place = titles();
       for (const category of project.categories ?? [])
-        category.children.sort((a, b) => (place.get(a.name) ?? 0) - (place.get(b.name) ?? 0));
+        category.children.sort((a, b) => titles.indexOf(a.name) - titles.indexOf(b.name));
     },
     -1000,
   );
-  app.logger.verbose(`${sections.length} sections`);
-}
-
-/** Where each page comes in the navigation, by its title. */
-function placesOf(project: ProjectReflection): Map<string, number> {
-  return new Map((project.documents ?? []).map(({ name }, i) => [name, i]));
 }
 
 const scratch = mkdtempSync(join(tmpdir(), "overfill-docs-"));
 try {
   const sections = copyPages(root, scratch);
-  let converted: ProjectReflection | undefined;
+  const pages = sections.flatMap(({ pages }) => pages);
+  const titles = new Map(pages.map((page) => [titleOf(readFileSync(join(root, page), "utf8"), page), page]));
   const app = await Application.bootstrap({
     name: "overfill",
     tsconfig: join(root, "tsconfig.build.json"),
-    entryPoints: Object.values(subpaths).map((path) => join(root, path)),
+    entryPoints: entryPoints.map((path) => join(root, path)),
     basePath: root,
     readme: join(scratch, frontPage),
-    projectDocuments: sections.flatMap(({ pages }) => pages.map((page) => join(scratch, page))),
+    projectDocuments: pages.map((page) => join(scratch, page)),
     categorizeByGroup: false,
     defaultCategory: referenceSection,
     categoryOrder: [...sections.map(({ name }) => name), referenceSection],
     navigation: { includeCategories: true, includeGroups: false, includeFolders: false },
     navigationLinks: { GitHub: repository, npm: "https://www.npmjs.com/package/overfill" },
+    router: "pages",
+    includeHierarchySummary: false,
     searchInComments: true,
     searchInDocuments: true,
     disableGit: true,
@@ -75,17 +85,16 @@ try {
     excludeInternal: true,
     excludePrivate: true,
     customCss: fileURLToPath(new URL("site.css", import.meta.url)),
-    highlightLanguages: ["bash", "css", "html", "javascript", "json", "typescript", "cpp"],
+    highlightLanguages: ["bash", "console", "css", "html", "javascript", "json", "typescript", "cpp"],
     // Types that only their users name are told where they are used.
     validation: { notExported: false, invalidLink: true, notDocumented: false },
     treatWarningsAsErrors: true,
     githubPages: true,
     logLevel: LogLevel.Warn,
   });
-  app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
-    converted = project;
-  });
-  arrange(app, sections, () => (converted ? placesOf(converted) : new Map()));
+  PageRouter.pages = titles;
+  app.renderer.defineRouter("pages", PageRouter);
+  arrange(app, [...titles.keys()]);
 
   const project = await app.convert();
   if (!project) throw new Error("TypeDoc could not read the types");

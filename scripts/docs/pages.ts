@@ -49,8 +49,7 @@ export function copyPages(root: string, out: string): readonly Section[] {
     const matter = { title: titleOf(text, page), ...(section !== undefined && { category: section }) };
     const lines = Object.entries(matter).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
     mkdirSync(dirname(join(out, page)), { recursive: true });
-    // TypeDoc shows the title itself.
-    const shown = section === undefined ? body : `---\n${lines.join("\n")}\n---\n\n${body.replace(/^# .+\n+/, "")}`;
+    const shown = section === undefined ? body : `---\n${lines.join("\n")}\n---\n\n${body}`;
     writeFileSync(join(out, page), shown);
   };
   copy(frontPage);

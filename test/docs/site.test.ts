@@ -14,7 +14,7 @@ test("a page's copy has its title and section at its head, and links within the 
   const out = withTempDir(t);
   copyPages(root, out);
   const chat = readFileSync(join(out, "docs/chat.md"), "utf8");
-  t.true(chat.startsWith('---\ntitle: "Chats"\ncategory: "Guide"\n---\n\nA chat turns messages'));
+  t.true(chat.startsWith('---\ntitle: "Chats"\ncategory: "Guide"\n---\n\n# Chats\n'));
   t.true(chat.includes("](writers.md)"));
   const readme = readFileSync(join(out, "README.md"), "utf8");
   t.true(readme.includes("](docs/guide.md)") && readme.includes("](docs/reports/readme.svg)"));
