@@ -32,7 +32,7 @@ export const errorTexts = {
   ERR_MODEL_NOT_FOUND: text(
     "There is no file at the model's path.",
     "The path is wrong, is taken from another folder than you think, or the download has not finished.",
-    "Look at `details.path`, which is absolute. In Electron, paths inside the archive are looked up beside it ([platforms.md](platforms.md#electron)).",
+    "Look at `details.path`; a relative one is taken from the folder that the process was started in. In Electron, paths inside the archive are looked up beside it ([platforms.md](platforms.md#electron)).",
   ),
   ERR_MODEL_NOT_A_FILE: text(
     "The model's path names a directory, a pipe or a device.",
