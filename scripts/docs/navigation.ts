@@ -24,7 +24,7 @@ export const navigation = (decisions: readonly string[]): readonly Section[] => 
   },
   { name: "Measure", pages: docs("measure", "bench", "eval", "metrics") },
   { name: "Results", pages: docs("benchmarks", "reproduction", "kernels", "reliability") },
-  { name: "Look up", pages: docs("api", "errors", "platforms") },
+  { name: "Look up", pages: docs("api", "errors", "platforms", "upgrading") },
   { name: "Trust", pages: docs("security", "privacy") },
   { name: "Inside", pages: [...docs("architecture"), "CONTRIBUTING.md", "CHANGELOG.md", ...decisions] },
 ];
