@@ -23,7 +23,7 @@ export const navigation = (decisions: readonly string[]): readonly Section[] => 
     pages: docs("make-a-pair", "quantize", "prune", "heal", "answer", "adapters", "architectures"),
   },
   { name: "Measure", pages: docs("measure", "bench", "eval", "metrics") },
-  { name: "Results", pages: docs("benchmarks", "reproduction", "kernels", "reliability") },
+  { name: "Results", pages: docs("benchmarks", "reproduction", "scale", "kernels", "reliability") },
   { name: "Look up", pages: docs("api", "errors", "platforms", "upgrading") },
   { name: "Trust", pages: docs("security", "privacy") },
   { name: "Inside", pages: [...docs("architecture"), "CONTRIBUTING.md", "CHANGELOG.md", ...decisions] },

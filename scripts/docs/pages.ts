@@ -49,7 +49,8 @@ export function copyPages(root: string, out: string): readonly Section[] {
     const matter = { title: titleOf(text, page), ...(section !== undefined && { category: section }) };
     const lines = Object.entries(matter).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
     mkdirSync(dirname(join(out, page)), { recursive: true });
-    const shown = section === undefined ? body : `---\n${lines.join("\n")}\n---\n\n${body}`;
+    // The first page's title is the site's.
+    const shown = section === undefined ? body.replace(/^# .+\n+/, "") : `---\n${lines.join("\n")}\n---\n\n${body}`;
     writeFileSync(join(out, page), shown);
   };
   copy(frontPage);

@@ -67,12 +67,12 @@ async function measure(name: Measurement, models: string, scratch: string): Prom
       const decode = (await ofPaper("decode", "q8_0")).path;
       return name === "short"
         ? run({ prefill, decode, ...large, maxTokens: 4, rounds: 5 })
-        : run({ prefill, decode, ...large, acceptances: [checked.acceptance], maxTokens: 64, rounds: 2 });
+        : run({ prefill, decode, ...large, acceptances: [checked.acceptance], maxTokens: 48, rounds: 3 });
     }
     case "quantised": {
       const prefill = (await ofPaper("prefill", "q8_0")).path;
       const decode = (await ofPaper("prefill", "q4_0")).path;
-      return run({ prefill, decode, ...large, maxTokens: 64, rounds: 2 });
+      return run({ prefill, decode, ...large, maxTokens: 48, rounds: 3 });
     }
   }
 }
