@@ -3,12 +3,12 @@
  * them word for word, which test/docs/readme-figures.test.ts compares.
  */
 
-import type { BenchReport, BenchRow, BenchWay } from "../../../lib/index.js";
+import type { BenchReport, BenchRow, BenchSpeed, BenchWay } from "../../../lib/index.js";
 import { rowNames } from "../../reproduce/contestants.js";
 import type { Outcome, ScoredRow } from "../../reproduce/report.js";
 
 /** What is measured, each by one benchmark. */
-export const measurements = ["stories", "quantisedStories", "pruned", "quantised", "short"] as const;
+export const measurements = ["stories", "quantisedStories", "pruned"] as const;
 export type Measurement = (typeof measurements)[number];
 
 /** A benchmark without what is this machine's alone. */
@@ -22,10 +22,6 @@ export interface Figures {
   readonly quantisedStories: Measured;
   /** The paper's 3B -> 1B in shape, random weights in q8_0. */
   readonly pruned: Measured;
-  /** The same full model, read at q8_0 and written at q4_0. */
-  readonly quantised: Measured;
-  /** As `pruned`, with answers of a few tokens. */
-  readonly short: Measured;
 }
 
 export function rowOf({ rows }: Measured, way: BenchWay): BenchRow {
@@ -42,14 +38,13 @@ const gigabytes = (row: BenchRow) => `${(row.memory.weightBytes / 1e9).toFixed(1
 const speed = (row: BenchRow) => row.speed.decodeTokensPerSecond.toFixed(1);
 
 /** Speeds of models in the paper's size, whose weights are random. */
-export function speedTable({ pruned, quantised }: Figures): string {
+export function speedTable({ pruned }: Figures): string {
   const rows = [
     [`the full model alone, ${gigabytes(rowOf(pruned, "prefill"))} in q8_0`, rowOf(pruned, "prefill")],
     [`the pruned model alone, ${gigabytes(rowOf(pruned, "decode"))} in q8_0`, rowOf(pruned, "decode")],
     ["two stages, `fast`", rowOf(pruned, "fast")],
     ["two stages, checked (`acceptance: 0.3`), no draft kept", rowOf(pruned, checked)],
     ["two stages, `exact`, no draft kept", rowOf(pruned, "exact")],
-    ["two stages, the full model itself at q4_0 writes", rowOf(quantised, "fast")],
   ] as const;
   return [
     "| who writes | tokens/s | times the full model |",
@@ -80,8 +75,13 @@ export function qualityTable(outcome: Outcome): string {
 
 /** What the README says about when it does not pay, with its figures. */
 export function sentences(figures: Figures, outcome: Outcome): readonly string[] {
-  const { pruned, short, quantisedStories } = figures;
-  const [few, many] = [rowOf(short, "fast").speed, rowOf(pruned, "fast").speed];
+  const { pruned, quantisedStories } = figures;
+  const [full, small, pair] = (["prefill", "decode", "fast"] as const).map((way) => rowOf(pruned, way).speed) as [
+    BenchSpeed,
+    BenchSpeed,
+    BenchSpeed,
+  ];
+  const seconds = ({ firstTokenMs }: BenchSpeed) => `${(firstTokenMs / 1000).toFixed(1)} s`;
   const at = (kind: "overfill" | "sft", steps: number) => {
     const point = outcome.curve.find((point) => point.kind === kind && point.ratio === 0.45 && point.steps === steps);
     if (!point) throw new Error(`the reproduction has no ${kind} after ${steps} steps`);
@@ -89,7 +89,7 @@ export function sentences(figures: Figures, outcome: Outcome): readonly string[]
   };
   const slots = (name: string) => formatShare(scoresOf(outcome, name, 0.45).scores.families.slots.value);
   return [
-    `behind a prompt of ${pruned.promptTokens} tokens, an answer of ${few.answerTokens} tokens comes ${times(few.answersTimes)} times as fast as from the full model alone, one of ${many.answerTokens} tokens ${times(many.answersTimes)} times, reading included`,
+    `behind a prompt of ${pruned.promptTokens / pruned.prompts} tokens the first token takes ${seconds(pair)}, where the full model alone takes ${seconds(full)} and the small one ${seconds(small)}; an answer of ${pair.answerTokens} tokens, reading included, comes ${times(pair.answersTimes)} times as fast`,
     `${at("overfill", 25)} against ${at("sft", 25)} right answers after 25 steps of healing, ${at("overfill", 150)} against ${at("sft", 150)} after 150`,
     `${slots(rowNames.overfill)} against ${slots(rowNames.sft)}`,
     `at q4_0 it agrees with itself in ${formatShare(rowOf(quantisedStories, "decode").written.agreement)} of tokens when it is alone, and in ${formatShare(rowOf(quantisedStories, "fast").written.agreement)} behind its own f16`,

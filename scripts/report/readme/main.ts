@@ -6,7 +6,7 @@
  *     npm run report:readme -- [--only NAME,...] [--models DIR] [--out DIR]
  *
  * With `--only`, the other figures stay what they were. Needs a built addon and, for all of it, five minutes on two cores
- * with nothing else to do. The models in the paper's size, 6 GB, are written to `--models` on first use.
+ * with nothing else to do. The models in the paper's size, 4.3 GB, are written to `--models` on first use.
  */
 
 import { existsSync } from "node:fs";
@@ -26,7 +26,6 @@ import { readmePlot } from "./plot.js";
 const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const seed = 28;
 const questionsOfEach = 8;
-const promptTokens = 256;
 
 /** Held-out questions, as many of each family. */
 function questions(): string[] {
@@ -36,22 +35,15 @@ function questions(): string[] {
   );
 }
 
-/** Tokens of a prompt for models that know no words. */
-function madeUpPrompt(): number[] {
-  const random = mulberry32(seed);
-  return Array.from({ length: promptTokens }, () => 300 + Math.floor(random() * (fullShapes.prefill.nVocab - 300)));
-}
-
 function measuredOf({ prompts, promptTokens, maxTokens, rounds, threads, rows }: BenchReport): Measured {
   return { prompts, promptTokens, maxTokens, rounds, threads, rows };
 }
 
 async function measure(name: Measurement, models: string, scratch: string): Promise<Measured> {
   const run = async (options: BenchOptions) => measuredOf(await bench({ gpu: false, ...options }));
-  const ofPaper = (which: "prefill" | "decode", weightType: "q8_0" | "q4_0") =>
-    ensureModel({ shape: fullShapes[which], weightType }, models, (message) => console.error(message));
+  const ofPaper = (which: "prefill" | "decode") =>
+    ensureModel({ shape: fullShapes[which], weightType: "q8_0" }, models, (message) => console.error(message));
   const stories = { prompts: questions(), maxExamples: 1000, acceptances: [checked.acceptance] } as const;
-  const large = { prompts: [madeUpPrompt()], contextSize: 512, acceptances: [] } as const;
   switch (name) {
     case "stories":
       return run({ ...demoPair, ...stories, rounds: 9 });
@@ -61,18 +53,11 @@ async function measure(name: Measurement, models: string, scratch: string): Prom
       await quantize({ model, out, type: "q4_0" });
       return run({ prefill: { model }, decode: { model: out }, ...stories, rounds: 3 });
     }
-    case "pruned":
-    case "short": {
-      const prefill = (await ofPaper("prefill", "q8_0")).path;
-      const decode = (await ofPaper("decode", "q8_0")).path;
-      return name === "short"
-        ? run({ prefill, decode, ...large, maxTokens: 4, rounds: 5 })
-        : run({ prefill, decode, ...large, acceptances: [checked.acceptance], maxTokens: 48, rounds: 3 });
-    }
-    case "quantised": {
-      const prefill = (await ofPaper("prefill", "q8_0")).path;
-      const decode = (await ofPaper("prefill", "q4_0")).path;
-      return run({ prefill, decode, ...large, maxTokens: 48, rounds: 3 });
+    case "pruned": {
+      const prefill = (await ofPaper("prefill")).path;
+      const decode = (await ofPaper("decode")).path;
+      const acceptances = [checked.acceptance];
+      return run({ prefill, decode, promptLengths: [256], acceptances, maxTokens: 24, rounds: 1 });
     }
   }
 }
