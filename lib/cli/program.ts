@@ -14,6 +14,7 @@ import { addImportanceCommand } from "./commands/importance/flags.js";
 import { addInspectCommand } from "./commands/inspect/flags.js";
 import { addPadCommand } from "./commands/pad/flags.js";
 import { addPruneCommand } from "./commands/prune/flags.js";
+import { addPullCommand } from "./commands/pull/flags.js";
 import { addQuantizeCommand } from "./commands/quantize/flags.js";
 import { addRpcKeyCommand } from "./commands/rpc-key/flags.js";
 import { addRpcServerCommand } from "./commands/rpc-server/flags.js";
@@ -51,6 +52,9 @@ export function makeProgram(): Command {
     (await import("./commands/rpc-server/run.js")).runRpcServer(flags),
   );
   addRpcKeyCommand(program).action(async (flags) => (await import("./commands/rpc-key/run.js")).runRpcKey(flags));
+  addPullCommand(program).action(async (source, flags) =>
+    (await import("./commands/pull/run.js")).runPull(source, flags),
+  );
   addInspectCommand(program).action(async (prefill, decode, flags) =>
     (await import("./commands/inspect/run.js")).inspectFiles(prefill, decode, flags),
   );
