@@ -20,6 +20,7 @@ import { addRpcKeyCommand } from "./commands/rpc-key/flags.js";
 import { addRpcServerCommand } from "./commands/rpc-server/flags.js";
 import { addRunCommand } from "./commands/run/flags.js";
 import { addServeCommand } from "./commands/serve/flags.js";
+import { addSuggestCommand } from "./commands/suggest/flags.js";
 import { describeFailure } from "./failure.js";
 import { visibleLines } from "./visible.js";
 
@@ -54,6 +55,9 @@ export function makeProgram(): Command {
   addRpcKeyCommand(program).action(async (flags) => (await import("./commands/rpc-key/run.js")).runRpcKey(flags));
   addPullCommand(program).action(async (source, flags) =>
     (await import("./commands/pull/run.js")).runPull(source, flags),
+  );
+  addSuggestCommand(program).action(async (folders, flags) =>
+    (await import("./commands/suggest/run.js")).runSuggest(folders, flags),
   );
   addInspectCommand(program).action(async (prefill, decode, flags) =>
     (await import("./commands/inspect/run.js")).inspectFiles(prefill, decode, flags),
