@@ -66,7 +66,7 @@ function nameOf({ pathname, href }: URL): string {
   const last = pathname.split("/").at(-1) ?? "";
   // A percent sign alone is one.
   const name = /%(?![0-9a-f]{2})/i.test(last) ? last : decodeURIComponent(last);
-  if (isSafePath(name) && /\.gguf$/i.test(name)) return name;
+  if (isSafePath(name) && /^[^/]+\.gguf$/i.test(name)) return name;
   throw new UsageError(`${href} does not end in the name of a GGUF file: name one by --out`);
 }
 
