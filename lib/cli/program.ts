@@ -29,7 +29,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   // A reader that went away is told to the one who writes; without a listener it would end the process with a trace.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {
-    await makeProgram().parseAsync(args, { from: "user" });
+    if (args.length === 0) await (await import("./commands/welcome/run.js")).welcome();
+    else await makeProgram().parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {
     const { message, exitCode } = describeFailure(error, args[0]);
