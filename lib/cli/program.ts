@@ -11,6 +11,7 @@ import { addEvalCommand } from "./commands/eval/flags.js";
 import { addFitCommand } from "./commands/fit/flags.js";
 import { addHealCommand } from "./commands/heal/flags.js";
 import { addImportanceCommand } from "./commands/importance/flags.js";
+import { addInitCommand } from "./commands/init/flags.js";
 import { addInspectCommand } from "./commands/inspect/flags.js";
 import { addPadCommand } from "./commands/pad/flags.js";
 import { addPruneCommand } from "./commands/prune/flags.js";
@@ -59,6 +60,9 @@ export function makeProgram(): Command {
   );
   addSuggestCommand(program).action(async (folders, flags) =>
     (await import("./commands/suggest/run.js")).runSuggest(folders, flags),
+  );
+  addInitCommand(program).action(async (folder, flags) =>
+    (await import("./commands/init/run.js")).runInit(folder, flags),
   );
   addInspectCommand(program).action(async (prefill, decode, flags) =>
     (await import("./commands/inspect/run.js")).inspectFiles(prefill, decode, flags),

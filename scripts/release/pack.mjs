@@ -97,7 +97,7 @@ export function packRelease({ output = join(root, "build", "release"), required 
 
   const main = join(staging, "overfill");
   writeManifest(main, mainManifest(built));
-  for (const name of ["dist", "docs", "models", "README.md", "CHANGELOG.md", "LICENSE"])
+  for (const name of ["dist", "docs", "examples", "models", "README.md", "CHANGELOG.md", "LICENSE"])
     cpSync(join(root, name), join(main, name), { recursive: true });
   tarballs.main = npmPack(main, output);
 

@@ -1,5 +1,5 @@
 /** An app that has installed the packed package: what came, what it weighs, the API, the command line, the refusals. */
-import { copyFileSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { platforms, thisPlatform } from "../../release/platforms.mjs";
@@ -182,7 +182,7 @@ export async function checkInstalled(tarballs, whole) {
     check(choice?.text?.startsWith(" 3 gray lamps"), `got ${JSON.stringify(choice)}`);
   });
 
-  await step("runs the examples", () => {
+  await step("writes examples by `overfill init`, which run", () => {
     const writer = `import { writeTinyModel } from ${JSON.stringify(pathToFileURL(join(root, "test/support/tiny-model.ts")).href)};
       import { readFileSync } from "node:fs";
       const file = ${JSON.stringify(join(root, "build/llama.cpp/models/templates/Qwen-Qwen2.5-7B-Instruct.jinja"))};
@@ -190,13 +190,19 @@ export async function checkInstalled(tarballs, whole) {
       for (const [name, nFf] of [["full", 128], ["small", 64]])
         await writeTinyModel(${JSON.stringify(project)} + "/" + name + ".gguf", { contextLength: 8192, nFf, metadata });`;
     node(["--import", import.meta.resolve("tsx"), "--input-type=module", "-e", writer], { cwd: root });
-    for (const [name, words] of [
+    const bin = join(modules, "overfill", "dist", "cli", "main.js");
+    for (const [kind, words] of [
+      ["chat", "> "],
       ["json", "degrees: "],
       ["tools", " tokens"],
+      ["worker", "\n"],
     ]) {
-      copyFileSync(join(root, `examples/${name}.mjs`), join(project, `${name}.mjs`));
-      const told = node([`${name}.mjs`, "full.gguf", "small.gguf"], { cwd: project });
-      check(told.includes(words), `examples/${name}.mjs printed ${told}`);
+      const folder = join(project, `my-${kind}`);
+      node([bin, "init", folder, "--kind", kind, "--prefill", "full.gguf", "--decode", "small.gguf"], { cwd: project });
+      const { scripts } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+      const [, file] = scripts.start.split(" ");
+      const told = node([file, join(project, "full.gguf"), join(project, "small.gguf")], { cwd: folder });
+      check(told.includes(words), `the example ${kind} printed ${told}`);
     }
   });
 

@@ -1,4 +1,4 @@
-// A conversation in the terminal: node examples/chat.mjs full.gguf small.gguf
+// A conversation in the terminal: node chat.mjs full.gguf small.gguf
 import { createInterface } from "node:readline/promises";
 import { loadPair } from "overfill";
 
