@@ -164,7 +164,8 @@ export async function verify(
   const hash = createHash(digest.length === 40 ? "sha1" : "sha256");
   if (digest.length === 40) hash.update(`blob ${sizeBytes}\0`);
   let done = 0;
-  for await (const bytes of createReadStream(path, { highWaterMark: 2 ** 20, signal })) {
+  for await (const bytes of createReadStream(path, { highWaterMark: 2 ** 20 })) {
+    signal.throwIfAborted();
     hash.update(bytes as Uint8Array);
     done += (bytes as Uint8Array).length;
     onProgress(done);

@@ -208,11 +208,13 @@ export async function checkInstalled(tarballs, whole) {
 
   await step("answers the demo prompt on the command line, and passes doctor", () => {
     const bin = join(modules, ".bin", onWindows ? "overfill.cmd" : "overfill");
-    for (const [command, words] of [
-      ["run", "3 gray lamps"],
-      ["doctor", "Everything works."],
+    for (const [words, ...args] of [
+      ["overfill suggest"],
+      ["3 gray lamps", "run"],
+      ["Everything works.", "doctor"],
+      ["This machine", "suggest"],
     ])
-      check(run(bin, [command], { cwd: project, shell: onWindows }).includes(words), `${command} failed`);
+      check(run(bin, args, { cwd: project, shell: onWindows }).includes(words), `overfill ${args.join(" ")} failed`);
   });
 
   await step(

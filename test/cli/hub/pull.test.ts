@@ -145,6 +145,20 @@ test("an abort keeps what is there, and rejects with its reason", async (t) => {
   t.true(hub.ranges.length - before < 8, hub.ranges.join());
 });
 
+test("an abort while a file is checked keeps it whole for the next time", async (t) => {
+  const { pull, hub } = await place(t, { files: { "big-Q8_0.gguf": model(3, 3_000_000) } });
+  const stop = new AbortController();
+  const reason = new Error("enough");
+  const onProgress = ({ stage }: { readonly stage: string }) => {
+    if (stage === "checking") stop.abort(reason);
+  };
+  t.is(await t.throwsAsync(pull({ onProgress, segmentBytes: 2 ** 20, rules: { signal: stop.signal } })), reason);
+  const before = hub.ranges.length;
+  const { models } = await pull({ segmentBytes: 2 ** 20 });
+  t.is(hub.ranges.length, before);
+  t.is(models[0]?.sizeBytes, 3_000_004);
+});
+
 test("an abort ends the wait before the next try", async (t) => {
   const { pull, hub } = await place(t);
   hub.fault = () => ({ status: 503 });
