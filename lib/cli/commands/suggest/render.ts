@@ -4,7 +4,7 @@ import { formatBytes, formatSpeed } from "../../number-format.js";
 import { quoted } from "../../shell-words.js";
 import type { SuggestedDownload, SuggestedPair } from "../../suggest/pairs.js";
 import { prose, renderList } from "../../tables.js";
-import type { Style } from "../../terminal.js";
+import { columnsOf, type Style } from "../../terminal.js";
 import { wrap } from "../../wrap.js";
 
 /** This machine. */
@@ -104,10 +104,10 @@ function renderPair(
     ? "two quantisations of one model"
     : `${handover === "share" ? "caches of one shape" : "translated"}, the answers are to be tried`;
   const room = fits ? "" : style("yellow", ": more than can be had now");
-  const indented = (text: string) => wrap(text, 76, "   ");
+  const indented = (text: string) => wrap(text, Math.min(80, columnsOf(process.stdout)) - 3, "   ");
   return [
     `${number}. ${style("bold", names.get(prefill) ?? prefill)} reads,`,
-    `   ${style("bold", names.get(decode) ?? decode)} writes: ${indented(kind)}`,
+    `   ${style("bold", names.get(decode) ?? decode)} writes: ${kind}`,
     `   ${indented(`${speed}about ${formatBytes(memoryBytes)} of memory with ${contextSize} tokens`)}${room}`,
     `   overfill chat --prefill ${quoted(prefill)} --decode ${quoted(decode)}`,
   ].join("\n");
