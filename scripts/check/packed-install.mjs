@@ -2,7 +2,8 @@
  * Packs the package as it is released, and uses it as strangers do: installed by several package managers, bundled,
  * from Electron's archives, with and without its platform package. publint and are-the-types-wrong look at it too.
  *
- *   node scripts/check/packed-install.mjs [part ...]    parts: installed, types, bundlers, managers, electron
+ *   node scripts/check/packed-install.mjs [part ...]    parts: installed, examples, types, bundlers, managers,
+ *                                                      electron
  *
  * Needs dist/ (npm run build:ts) and the tools of the native build. Fetches packages and tools with npm.
  */
@@ -10,6 +11,7 @@ import { join } from "node:path";
 import { packRelease } from "../release/pack.mjs";
 import { checkBundlers } from "./package/bundlers.mjs";
 import { checkElectron } from "./package/electron.mjs";
+import { checkExamples } from "./package/examples.mjs";
 import { checkInstalled } from "./package/installed.mjs";
 import { checkManagers } from "./package/managers.mjs";
 import { checkTypes } from "./package/types.mjs";
@@ -25,6 +27,7 @@ try {
     tarballs = packRelease({ output: join(work, "release") });
   });
   const project = await checkInstalled(tarballs, wants("installed"));
+  if (wants("examples")) await checkExamples(tarballs, project);
   if (wants("types")) await checkTypes(tarballs);
   if (wants("bundlers")) await checkBundlers(project);
   if (wants("managers")) await checkManagers(tarballs, project);

@@ -1,7 +1,6 @@
 /** An app that has installed the packed package: what came, what it weighs, the API, the command line, the refusals. */
 import { readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { platforms, thisPlatform } from "../../release/platforms.mjs";
 import {
   check,
@@ -180,30 +179,6 @@ export async function checkInstalled(tarballs, whole) {
       console.log(JSON.stringify(choices));`;
     const [choice] = evaluate(project, text);
     check(choice?.text?.startsWith(" 3 gray lamps"), `got ${JSON.stringify(choice)}`);
-  });
-
-  await step("writes examples by `overfill init`, which run", () => {
-    const writer = `import { writeTinyModel } from ${JSON.stringify(pathToFileURL(join(root, "test/support/tiny-model.ts")).href)};
-      import { readFileSync } from "node:fs";
-      const file = ${JSON.stringify(join(root, "build/llama.cpp/models/templates/Qwen-Qwen2.5-7B-Instruct.jinja"))};
-      const metadata = { "tokenizer.chat_template": { type: "string", value: readFileSync(file, "utf8") } };
-      for (const [name, nFf] of [["full", 128], ["small", 64]])
-        await writeTinyModel(${JSON.stringify(project)} + "/" + name + ".gguf", { contextLength: 8192, nFf, metadata });`;
-    node(["--import", import.meta.resolve("tsx"), "--input-type=module", "-e", writer], { cwd: root });
-    const bin = join(modules, "overfill", "dist", "cli", "main.js");
-    for (const [kind, words] of [
-      ["chat", "> "],
-      ["json", "degrees: "],
-      ["tools", " tokens"],
-      ["worker", "\n"],
-    ]) {
-      const folder = join(project, `my-${kind}`);
-      node([bin, "init", folder, "--kind", kind, "--prefill", "full.gguf", "--decode", "small.gguf"], { cwd: project });
-      const { scripts } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-      const [, file] = scripts.start.split(" ");
-      const told = node([file, join(project, "full.gguf"), join(project, "small.gguf")], { cwd: folder });
-      check(told.includes(words), `the example ${kind} printed ${told}`);
-    }
   });
 
   await step("answers the demo prompt on the command line, and passes doctor", () => {

@@ -42,9 +42,14 @@ async function complete(
   try {
     // As lines, which are kept where they come before their question does.
     const lines = terminal[Symbol.asyncIterator]();
+    let isOpen = true;
+    terminal.once("close", () => {
+      isOpen = false;
+    });
     const ask = async (question: string): Promise<string> => {
       terminal.setPrompt(question);
-      terminal.prompt();
+      // Node 24 refuses a prompt behind the end of the input, whose last lines may still be waiting.
+      if (isOpen) terminal.prompt();
       const { value, done } = await lines.next();
       signal.throwIfAborted();
       if (done) throw new UsageError("nothing more was answered: nothing was written");
