@@ -8,7 +8,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { thisPlatform } from "../../release/platforms.mjs";
-import { check, node, npmInstall, root, run, step } from "./work.mjs";
+import { check, makeProject, node, npmInstall, root, run, step } from "./work.mjs";
 
 /** Two small models that know tools, in the folder. */
 function writeModels(folder) {
@@ -85,6 +85,14 @@ export async function checkExamples(tarballs, project) {
   });
 
   const packages = [tarballs.main, tarballs.platforms[thisPlatform]];
+
+  await step("npm create overfill", () => {
+    const folder = makeProject("create");
+    npmInstall(folder, ...packages, tarballs.create);
+    const program = join(folder, "node_modules", "create-overfill", "create-overfill.mjs");
+    const told = node([program, "my-app", "--kind", "json"], { cwd: folder });
+    check(told.startsWith("Wrote my-app (json)"), `it printed ${told}`);
+  });
 
   await step("the example agent, with its MCP server", () => {
     const folder = writeExample(project, "agent");
