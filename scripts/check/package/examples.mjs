@@ -8,7 +8,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { thisPlatform } from "../../release/platforms.mjs";
-import { check, makeProject, node, npmInstall, root, run, step } from "./work.mjs";
+import { check, makeProject, node, npmInstall, root, run, step, work } from "./work.mjs";
 
 /** Two small models that know tools, in the folder. */
 function writeModels(folder) {
@@ -21,9 +21,9 @@ function writeModels(folder) {
   node(["--import", import.meta.resolve("tsx"), "--input-type=module", "-e", program], { cwd: root });
 }
 
-/** Writes the example `kind` beside `project`, whose copy of the package writes it. */
-function writeExample(project, kind) {
-  const folder = join(project, `my-${kind}`);
+/** Writes the example `kind` by the copy of the package in `project`: there, where it finds that copy, or elsewhere. */
+function writeExample(project, kind, where = project) {
+  const folder = join(where, `my-${kind}`);
   const bin = join(project, "node_modules", "overfill", "dist", "cli", "main.js");
   node([bin, "init", folder, "--kind", kind, "--prefill", "full.gguf", "--decode", "small.gguf"], { cwd: project });
   return folder;
@@ -43,12 +43,15 @@ async function untilPrinted(folder, args, pattern) {
     stdio: ["ignore", "pipe", "inherit"],
   });
   let told = "";
-  for await (const chunk of child.stdout.setEncoding("utf8")) {
-    told += chunk;
-    const found = pattern.exec(told);
-    if (found) return { found, child };
-  }
-  throw new Error(`${args.join(" ")} ended without ${pattern}: ${told}`);
+  return await new Promise((resolve, reject) => {
+    // Read to its end: a server that goes on printing would fail at a pipe that nobody reads.
+    child.stdout.setEncoding("utf8").on("data", (chunk) => {
+      told += chunk;
+      const found = pattern.exec(told);
+      if (found) resolve({ found, child });
+    });
+    child.once("exit", () => reject(new Error(`${args.join(" ")} ended without ${pattern}: ${told}`)));
+  });
 }
 
 async function stop(child) {
@@ -95,14 +98,14 @@ export async function checkExamples(tarballs, project) {
   });
 
   await step("the example agent, with its MCP server", () => {
-    const folder = writeExample(project, "agent");
+    const folder = writeExample(project, "agent", work);
     npmInstall(folder, ...packages);
     const told = node(wordsOf(folder, "start"), { cwd: folder });
     check(told.includes(" tokens"), `it printed ${told}`);
   });
 
   await step("the example openai-server, asked by its client", async () => {
-    const folder = writeExample(project, "openai-server");
+    const folder = writeExample(project, "openai-server", work);
     npmInstall(folder, ...packages);
     const { found, child } = await untilPrinted(folder, wordsOf(folder, "start"), /http:\S+\/v1(?=\n)/);
     // Beside this process, which has to read what the server prints.
@@ -114,7 +117,7 @@ export async function checkExamples(tarballs, project) {
   });
 
   await step("the example next, built and asked", async () => {
-    const folder = writeExample(project, "next");
+    const folder = writeExample(project, "next", work);
     npmInstall(folder, ...packages);
     const next = join(folder, "node_modules", "next", "dist", "bin", "next");
     run(process.execPath, [next, "build"], { cwd: folder, env: { NEXT_TELEMETRY_DISABLED: "1" } });
