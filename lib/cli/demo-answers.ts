@@ -10,7 +10,7 @@ import {
 import { openPair } from "./open-pair.js";
 
 /** Longer than any answer to a question; a model alone may never end. */
-const mostTokens = 48;
+const longestAnswer = 48;
 
 export interface Outcome {
   /** As the questions. */
@@ -32,7 +32,7 @@ export async function answerDemo(
   signal: AbortSignal,
 ): Promise<DemoOutcomes> {
   // An answer is a line; a model that cannot read the story may not end with it.
-  const options = { maxTokens: mostTokens, stop: "\n", ...decode, signal };
+  const options = { maxTokens: longestAnswer, stop: "\n", ...decode, signal };
   const together = await answerAll({ ...load, signal }, options);
   const { prefill: reader, decode: writer = reader, ...settings } = load;
   const alone = await answerAll({ ...settings, prefill: writer, signal }, options);

@@ -27,7 +27,7 @@ const digestForm = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 /** A page holds a thousand files. */
 const mostPages = 50;
 /** Of one page, whose length is the server's to say. */
-const mostCharacters = 16 * 2 ** 20;
+const longestList = 16 * 2 ** 20;
 
 /** `repository/resolve/revision/file` and the like. */
 export function hubUrl(endpoint: URL, ...parts: readonly string[]): URL {
@@ -63,7 +63,7 @@ async function readPage(
   let text = "";
   for await (const chunk of chunksOf(answer.response, what, rules, attempt)) {
     text += decoder.decode(chunk, { stream: true });
-    if (text.length > mostCharacters)
+    if (text.length > longestList)
       throw new DownloadFault("ERR_DOWNLOAD_FAILED", `${what}: its list of files is too long`);
   }
   try {

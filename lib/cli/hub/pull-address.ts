@@ -28,11 +28,11 @@ export interface PullAddressOptions {
 /** Rejects with a DownloadFault, a UsageError where the file would go over another one, or the signal's reason. */
 export async function pullAddress(options: PullAddressOptions): Promise<PulledModel> {
   const { url, rules, digest, connections, segmentBytes } = options;
-  const path = resolve(options.out ?? nameOf(url));
+  const path = resolve(options.out ?? fileNameOf(url));
   const [part, what] = [`${path}.overfill-part`, url.href];
   if (await isTaken(path)) throw new UsageError(`${path} is there already: remove it, or name another file by --out`);
   await mkdir(dirname(path), { recursive: true });
-  const { sizeBytes, tag } = await factsOf(url, what, rules);
+  const { sizeBytes, tag } = await remoteFactsOf(url, what, rules);
   await checkFreeBytes(dirname(path), sizeBytes);
   const tell = (stage: PullProgress["stage"]) => (doneBytes: number) =>
     options.onProgress?.({ stage, file: basename(path), doneBytes, totalBytes: sizeBytes });
@@ -62,7 +62,7 @@ export async function pullAddress(options: PullAddressOptions): Promise<PulledMo
   return { path, quantisation: quantisationOf(basename(path)), sizeBytes, files: [file] };
 }
 
-function nameOf({ pathname, href }: URL): string {
+function fileNameOf({ pathname, href }: URL): string {
   const last = pathname.split("/").at(-1) ?? "";
   // A percent sign alone is one.
   const name = /%(?![0-9a-f]{2})/i.test(last) ? last : decodeURIComponent(last);
@@ -71,7 +71,11 @@ function nameOf({ pathname, href }: URL): string {
 }
 
 /** From a byte of it, since servers that sign addresses for GET refuse HEAD. */
-async function factsOf(url: URL, what: string, rules: RequestRules): Promise<{ sizeBytes: number; tag?: string }> {
+async function remoteFactsOf(
+  url: URL,
+  what: string,
+  rules: RequestRules,
+): Promise<{ sizeBytes: number; tag?: string }> {
   return persist(rules, async () => {
     const attempt = new AbortController();
     const signal = AbortSignal.any([rules.signal, attempt.signal]);

@@ -61,7 +61,7 @@ export async function pull(options: PullOptions): Promise<PullResult> {
   const { source, rules, cacheFolder } = options;
   const { repository, revision } = source;
   const listed = modelsAmong(await listFiles(source, rules));
-  const models = chooseModels(listed, choiceOf(options), repository);
+  const models = chooseModels(listed, askedChoice(options), repository);
   const files = models.flatMap((model) => model.files);
   // The revision is asked once: what is fetched is of one commit, whatever is uploaded meanwhile.
   const commit = await commitOf(source, files[0], rules);
@@ -82,7 +82,7 @@ export async function pull(options: PullOptions): Promise<PullResult> {
   return { repository, revision, commit, models: models.map((model) => pulled(model, folder, commit, downloaded)) };
 }
 
-function choiceOf({ source, files = [], quantisations = [] }: PullOptions): Choice {
+function askedChoice({ source, files = [], quantisations = [] }: PullOptions): Choice {
   return {
     files: source.file === undefined ? files : [source.file, ...files],
     quantisations: source.quantisation === undefined ? quantisations : [source.quantisation, ...quantisations],
@@ -116,7 +116,7 @@ async function commitOf(
 }
 
 /** Where a blob grows. Not at the name that Hugging Face's own tools go on from: they take its length for what is there. */
-const partOf = (blob: string): string => `${blob}.overfill-part`;
+const growingFile = (blob: string): string => `${blob}.overfill-part`;
 
 /** A little stays free: a system without any room fails in many ways. */
 const spareBytes = 64 * 2 ** 20;
@@ -128,7 +128,7 @@ async function checkRoom(folder: string, files: readonly HubFile[], options: Pul
     const { blob } = placeOf(folder, "", file);
     if (await isThere(blob, file.sizeBytes)) continue;
     const shape = { sizeBytes: file.sizeBytes, segmentBytes, tag: "" };
-    needed += file.sizeBytes - (await PartialFile.bytesAt(partOf(blob), shape));
+    needed += file.sizeBytes - (await PartialFile.bytesAt(growingFile(blob), shape));
   }
   await checkFreeBytes(folder, needed);
 }
@@ -168,7 +168,7 @@ async function bring(
   let fetched = 0;
   // Whoever had the lock before may have brought it.
   if (!(await isThere(place.blob, sizeBytes))) {
-    const part = partOf(place.blob);
+    const part = growingFile(place.blob);
     fetched = await transfer(
       {
         url: urlOf(rules, source.repository, commit, file),

@@ -108,7 +108,7 @@ export async function askOnce(question: Question, rules: RequestRules, signal: A
     const location = response.headers.get("location");
     if (response.status < 300 || response.status >= 400 || location === null) {
       if (response.ok) return { response, header };
-      throw await faultOf(response, what, rules);
+      throw await statusFault(response, what, rules);
     }
     const next = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
     if (!leaves && next?.origin !== url.origin) return { response, header };
@@ -124,11 +124,11 @@ export async function askOnce(question: Question, rules: RequestRules, signal: A
   }
 }
 
-const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host);
+const isThisMachine = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host);
 
 /** The token is for the endpoint, and goes over no line that others can read. */
 function credentials(url: URL, { endpoint, token }: RequestRules): Record<string, string> {
-  const isSafe = url.protocol === "https:" || isLoopback(url.hostname);
+  const isSafe = url.protocol === "https:" || isThisMachine(url.hostname);
   return token !== undefined && url.origin === endpoint.origin && isSafe ? { authorization: `Bearer ${token}` } : {};
 }
 
@@ -207,7 +207,11 @@ export function waitOf(retryAfter: string | null, now = Date.now()): number | un
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
 }
 
-async function faultOf(response: Response, what: string, { endpoint, token }: RequestRules): Promise<DownloadFault> {
+async function statusFault(
+  response: Response,
+  what: string,
+  { endpoint, token }: RequestRules,
+): Promise<DownloadFault> {
   const { status, headers } = response;
   const host = new URL(response.url).host;
   await response.body?.cancel();

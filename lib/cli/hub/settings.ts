@@ -15,7 +15,8 @@ export interface HubSettings {
   readonly token: string | undefined;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+/** Variables, as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** As Python's `expanduser`, which those tools apply. */
 const expand = (path: string): string => resolve(path.replace(/^~(?=$|[\\/])/, homedir()));

@@ -36,7 +36,7 @@ const unsafe = /[\\:*?"<>|\u0000-\u001f\u007f]|[. ]$/;
 
 /** @throws UsageError */
 export function parseSource(text: string, endpoint: URL): RepositorySource | AddressSource {
-  if (/^https?:\/\//i.test(text)) return parseAddress(text, endpoint);
+  if (/^https?:\/\//i.test(text)) return parseUrl(text, endpoint);
   const [, name = "", quantisation] = /^(?:hf\.co\/|hf:\/\/)?([^:]+)(?::(.+))?$/.exec(text) ?? [];
   if (!isRepository(name))
     throw new UsageError(`${text}: expected a repository such as Qwen/Qwen2.5-1.5B-Instruct-GGUF, or an address`);
@@ -50,7 +50,7 @@ export function parseSource(text: string, endpoint: URL): RepositorySource | Add
 
 const isRepository = (name: string): boolean => repositoryName.test(name) && !/\.\.|--/.test(name);
 
-function parseAddress(text: string, endpoint: URL): RepositorySource | AddressSource {
+function parseUrl(text: string, endpoint: URL): RepositorySource | AddressSource {
   if (!URL.canParse(text)) throw new UsageError(`${text} is no address`);
   const url = new URL(text);
   if (url.username !== "" || url.password !== "")
@@ -65,10 +65,10 @@ function parseAddress(text: string, endpoint: URL): RepositorySource | AddressSo
   const [revision, ...parts] = rest;
   if (revision === undefined || !["resolve", "blob", "tree"].includes(verb))
     throw new UsageError(`${text} is no file of a repository`);
-  const source = { kind: "repository", repository, revision: decode(revision, text) } as const;
+  const source = { kind: "repository", repository, revision: decodePart(revision, text) } as const;
   checkRevision(source.revision);
   if (verb === "tree" || parts.length === 0) return source;
-  const file = decode(parts.join("/"), text);
+  const file = decodePart(parts.join("/"), text);
   if (!isSafePath(file)) throw new UsageError(`${text} names no file`);
   return { ...source, file };
 }
@@ -86,7 +86,7 @@ export function checkRevision(revision: string): void {
     throw new UsageError(`${JSON.stringify(revision)} is no revision: expected a branch, a tag or a commit`);
 }
 
-function decode(text: string, whole: string): string {
+function decodePart(text: string, whole: string): string {
   try {
     return decodeURIComponent(text);
   } catch {

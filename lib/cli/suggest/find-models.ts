@@ -4,7 +4,7 @@ import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { FileFault } from "../files.js";
-import { hubCacheFolder } from "../hub/settings.js";
+import { type Environment, hubCacheFolder } from "../hub/settings.js";
 
 /** A file that may be a model. */
 export interface FoundFile {
@@ -14,10 +14,8 @@ export interface FoundFile {
   readonly name: string;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** Folders within a folder, so deep. A cache of the Hub has three, and repositories may have some of their own. */
-const deepest = 8;
+const deepestFolder = 8;
 /** Files and folders that are looked at in one place: somebody may name the root of a disk. */
 const mostEntries = 50_000;
 
@@ -79,7 +77,8 @@ async function filesBelow(root: string, signal: AbortSignal): Promise<FoundFile[
       if (left-- <= 0) return;
       const path = join(folder, entry.name);
       if (entry.isDirectory()) {
-        if (depth < deepest && entry.name !== "node_modules" && entry.name !== ".git") await visit(path, depth + 1);
+        if (depth < deepestFolder && entry.name !== "node_modules" && entry.name !== ".git")
+          await visit(path, depth + 1);
       } else if (isModelName(entry.name)) files.push({ path, name: entry.name });
     }
   };

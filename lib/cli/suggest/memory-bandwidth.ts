@@ -11,7 +11,7 @@ const totalBytes = 512 * 2 ** 20;
 const measuredMs = 500;
 
 /** Written here, so that a bundle needs no file for it. */
-const program = `
+const readerProgram = `
 const { parentPort, workerData } = require("node:worker_threads");
 const one = Buffer.alloc(workerData.bytes, 1), other = Buffer.alloc(workerData.bytes, 1);
 parentPort.once("message", () => {
@@ -32,7 +32,7 @@ export async function measureBandwidth(threads: number, availableBytes: number):
   if (bytes === 0) return 0;
   const workers = Array.from(
     { length: threads },
-    () => new Worker(program, { eval: true, workerData: { bytes, ms: measuredMs } }),
+    () => new Worker(readerProgram, { eval: true, workerData: { bytes, ms: measuredMs } }),
   );
   try {
     // All have their memory before one begins.

@@ -74,7 +74,7 @@ async function adaptManifest(target: string, words: string): Promise<string> {
   const file = join(target, "package.json");
   const manifest = JSON.parse(await readFile(file, "utf8"));
   const { version } = JSON.parse(await readFile(join(ownFolder(), "package.json"), "utf8"));
-  manifest.name = nameOf(target);
+  manifest.name = packageNameOf(target);
   manifest.dependencies.overfill = `^${version}`;
   for (const [name, command] of Object.entries<string>(manifest.scripts))
     manifest.scripts[name] = command.replace(placeholders, () => words);
@@ -83,7 +83,7 @@ async function adaptManifest(target: string, words: string): Promise<string> {
 }
 
 /** A name that npm takes. */
-function nameOf(target: string): string {
+function packageNameOf(target: string): string {
   const name = basename(target)
     .toLowerCase()
     .replace(/[^a-z0-9._-]+/g, "-")

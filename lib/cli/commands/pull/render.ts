@@ -13,11 +13,11 @@ export function renderPulled(models: readonly PulledModel[]): string {
     return [model.quantisation || "model", `${formatBytes(model.sizeBytes)}${parts}${fetched}`] as const;
   });
   const paths = models.map(({ path }) => `  ${path}`).join("\n");
-  return `${renderList(rows)}\n\n${paths}\n\n${nextStep(models)}`;
+  return `${renderList(rows)}\n\n${paths}\n\n${commandsToTry(models)}`;
 }
 
 /** The larger one reads, the smaller one writes. The cache's paths are long: a line for each. */
-function nextStep(models: readonly PulledModel[]): string {
+function commandsToTry(models: readonly PulledModel[]): string {
   const [reader, writer] = [...models].sort((a, b) => b.sizeBytes - a.sizeBytes).map(({ path }) => quoted(path));
   if (reader === undefined) return "";
   const goOn = process.platform === "win32" ? "^" : "\\";

@@ -8,22 +8,22 @@ import { columnsOf, type Style } from "../../terminal.js";
 import { wrap } from "../../wrap.js";
 
 /** Of a stream that is no terminal, too. */
-const width = () => Math.min(80, columnsOf(process.stdout));
+const screenWidth = () => Math.min(80, columnsOf(process.stdout));
 
 export function renderWelcome({ together, alone }: DemoOutcomes, style: Style): string {
   const [asked] = demoQuestions;
   const [answer] = together.answers;
   if (!asked || !answer) throw new RangeError("the demo has no question");
   const story = asked.prompt.slice(0, asked.prompt.lastIndexOf("\n")).trim();
-  const sentences = story.split(/(?<=\.) /).map((line) => `  ${wrap(line, width() - 2, "  ")}`);
+  const sentences = story.split(/(?<=\.) /).map((line) => `  ${wrap(line, screenWidth() - 2, "  ")}`);
   const said = (outcome: Outcome, isRight: boolean) =>
     `${outcome.answers[0]?.text.trim() || "(nothing)"} (${style(isRight ? "green" : "red", isRight ? "right" : "wrong")})`;
   const count = demoQuestions.length;
   const { prefill, handover, decode } = answer;
   return [
-    `${style("bold", "overfill")}: ${wrap("a full model reads the prompt, a small one writes the answer.", width() - 10)}`,
+    `${style("bold", "overfill")}: ${wrap("a full model reads the prompt, a small one writes the answer.", screenWidth() - 10)}`,
     "",
-    prose("Two tiny models that come with it, at work just now:", width()),
+    prose("Two tiny models that come with it, at work just now:", screenWidth()),
     "",
     ...sentences,
     "",
@@ -34,13 +34,13 @@ export function renderWelcome({ together, alone }: DemoOutcomes, style: Style): 
         ["both", said(together, answer.text === asked.answer)],
         ["small one alone", said(alone, alone.answers[0]?.text === asked.answer)],
       ],
-      width(),
+      screenWidth(),
     ),
     "",
     prose(
       `Of ${count} such questions, both answer ${together.right} right; the small one alone, never taught to read, ${alone.right}. It took ` +
         `${formatMs(prefill.ms)} to read, ${formatMs(handover.ms)} to hand over and ${formatMs(decode.ms)} to write.`,
-      width(),
+      screenWidth(),
     ),
   ].join("\n");
 }
@@ -53,16 +53,16 @@ const steps = [
   ["overfill --help", "everything else"],
 ] as const;
 
-export const renderNextSteps = (style: Style): string => `${style("bold", "Next")}\n${nextSteps()}`;
+export const renderNextSteps = (style: Style): string => `${style("bold", "Next")}\n${stepLines()}`;
 
 /** In two columns where there is room. */
-function nextSteps(): string {
+function stepLines(): string {
   const longest = Math.max(...steps.map(([command]) => command.length));
   return steps
     .map(([command, what]) =>
-      width() >= longest + 40
+      screenWidth() >= longest + 40
         ? `  ${command.padEnd(longest)}  ${what}`
-        : `  ${command}\n      ${wrap(what, width() - 6, "      ")}`,
+        : `  ${command}\n      ${wrap(what, screenWidth() - 6, "      ")}`,
     )
     .join("\n");
 }
