@@ -107,7 +107,7 @@ test("a server that goes silent is asked again", async (t) => {
   const { pull, hub } = await place(t);
   let silent = 3;
   hub.fault = ({ server }) => (server === "files" && silent-- > 0 ? { silentAfter: 500 } : undefined);
-  const { models } = await pull({ rules: { stallMs: 100 } });
+  const { models } = await pull({ rules: { stallMs: 300, attempts: 1000 } });
   t.deepEqual(readFileSync(String(models[0]?.path)), fine);
 });
 
