@@ -59,7 +59,7 @@ export class PartialFile implements AsyncDisposable {
     }
     await PartialFile.remove(path);
     const file = await open(path, "w+");
-    // Its size from the start: without it a disk that gets full is found at the end.
+    // Its size from the start, by which a later process knows it again.
     await file.truncate(options.sizeBytes);
     const count = Math.max(1, Math.ceil(options.sizeBytes / options.segmentBytes));
     return new PartialFile(
