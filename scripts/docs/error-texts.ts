@@ -3,6 +3,7 @@
  * lib/errors/error-table.ts, and refuses one for a code that is not there.
  */
 
+import type { DownloadCode } from "../../lib/cli/hub/faults.js";
 import type { OverfillErrorCode } from "../../lib/index.js";
 
 export interface ErrorText {
@@ -280,3 +281,32 @@ export const errorTexts = {
     'Install the GPU package ([platforms.md](platforms.md#gpu)), or use `gpu: "auto"`, which falls back to the CPU. `npx overfill doctor` shows what was found.',
   ),
 } satisfies Readonly<Record<OverfillErrorCode, ErrorText>>;
+
+/** Codes of `overfill pull`, which are no `OverfillError`s. */
+export const downloadTexts = {
+  ERR_DOWNLOAD_FAILED: text(
+    "A download did not come through.",
+    "There is no connection, the server ended it again and again, or its answer makes no sense.",
+    "Run the same command again: it goes on where it was. Before Node 24 a proxy needs `NODE_USE_ENV_PROXY=1` ([pull.md](pull.md)).",
+  ),
+  ERR_DOWNLOAD_NOT_FOUND: text(
+    "What was to be downloaded is not there.",
+    "The repository has no such revision or file, or its name is wrong.",
+    "Run `overfill pull` with the repository's name alone: it lists what there is.",
+  ),
+  ERR_DOWNLOAD_REFUSED: text(
+    "The server does not give the file.",
+    "The repository is private, its terms have to be accepted first, or it is not there: without a token the Hub does not say which.",
+    "Accept the terms on its page, and log in with `hf auth login` or set `HF_TOKEN`.",
+  ),
+  ERR_DOWNLOAD_CORRUPT: text(
+    "What came is not what was promised. It was removed.",
+    "Its SHA-256 or its length differs: a cache or proxy on the way, or a file that was replaced meanwhile.",
+    "Download it again; if it stays so, name another revision or another source.",
+  ),
+  ERR_DOWNLOAD_NO_SPACE: text(
+    "The disk has too little room for the download. Nothing was fetched.",
+    "What is missing of the file is more than is free.",
+    "Make room, or let `HF_HOME` or `HF_HUB_CACHE` name another disk.",
+  ),
+} satisfies Readonly<Record<DownloadCode, ErrorText>>;

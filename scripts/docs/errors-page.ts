@@ -7,7 +7,7 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { errorTable } from "../../lib/errors/error-table.js";
-import { errorTexts } from "./error-texts.js";
+import { downloadTexts, type ErrorText, errorTexts } from "./error-texts.js";
 
 const head = `# Errors
 
@@ -32,16 +32,18 @@ Branch on \`code\`, or on a class with \`isInstance\`, which knows errors of ano
 Two things are no \`OverfillError\`: an abort rejects with the reason of your own \`AbortSignal\`, and what your callbacks and tools throw stays what it is. The server's HTTP errors have OpenAI's form and are in [server.md](server.md#what-is-refused).
 `;
 
+function section([code, { what, why, todo }]: [string, ErrorText]): string {
+  return `### ${code}\n\n${what}\n\n- **Why:** ${why}\n- **What to do:** ${todo}\n`;
+}
+
 /** The page's text. */
 export function errorsPage(): string {
   const classes = Object.entries(errorTable).map(([name, rows]) => {
-    const codes = (Object.keys(rows) as (keyof typeof errorTexts)[]).map((code) => {
-      const { what, why, todo } = errorTexts[code];
-      return `### ${code}\n\n${what}\n\n- **Why:** ${why}\n- **What to do:** ${todo}\n`;
-    });
-    return `## ${name}\n\n${codes.join("\n")}`;
+    const codes = Object.keys(rows) as (keyof typeof errorTexts)[];
+    return `## ${name}\n\n${codes.map((code) => section([code, errorTexts[code]])).join("\n")}`;
   });
-  return `${head}\n${classes.join("\n")}`;
+  const downloads = Object.entries(downloadTexts).map(section).join("\n");
+  return `${head}\n${classes.join("\n")}\n## Downloads\n\nCodes of \`overfill pull\` ([pull.md](pull.md)), on the command line only.\n\n${downloads}`;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url))

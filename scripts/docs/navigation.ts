@@ -13,7 +13,10 @@ export const frontPage = "README.md";
 
 /** `decisions` of the repository, oldest first. */
 export const navigation = (decisions: readonly string[]): readonly Section[] => [
-  { name: "Guide", pages: docs("guide", "chat", "agents", "electron", "server", "remote", "ai-sdk", "migration") },
+  {
+    name: "Guide",
+    pages: docs("guide", "pull", "chat", "agents", "electron", "server", "remote", "ai-sdk", "migration"),
+  },
   {
     name: "Concepts",
     pages: docs("concepts", "handover", "quality", "sessions", "prefix-cache", "saved-sessions", "writers", "host"),
