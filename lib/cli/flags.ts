@@ -280,6 +280,10 @@ const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>>
     "lora.rank": "--lora-rank",
     "lora.alpha": "--lora-alpha",
     "lora.targets": "--lora-target",
+    "readerLora.rank": "--reader-rank",
+    "readerLora.alpha": "--reader-alpha",
+    "readerLora.targets": "--reader-target",
+    readerLora: "--reader-rank",
   },
   answer: { prefill: "--model", "model.gpuLayers": "--gpu-layers" },
   serve: {

@@ -27,6 +27,7 @@ import type {
 } from "./binding-quantize.js";
 import type { NativeSession } from "./binding-session.js";
 import type {
+  NativeHealEstimate,
   NativeHealListener,
   NativeHealOptions,
   NativeHealResult,
@@ -113,6 +114,8 @@ export interface NativeBinding {
   prunableArchitectures(): NativeArchitecture[];
   /** Begins to train on a thread of its own. */
   heal(options: NativeHealOptions, listener: NativeHealListener): NativeJob<NativeHealResult>;
+  /** Begins a step of it, to be measured. Writes nothing. */
+  estimateHeal(options: NativeHealOptions, listener: NativeHealListener): NativeJob<NativeHealEstimate>;
   /** Rejects with ERR_FILE_WRITE_FAILED for a place that no text can be written to. Leaves it as it is. */
   checkTextOutput(path: string): NativeJob<undefined>;
   /** Writes a text whole or not at all, or into a device or a pipe. */

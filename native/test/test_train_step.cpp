@@ -70,7 +70,7 @@ void check_tape(const std::vector<ggml_tensor *> & leaves, small_graph & g, ggml
     g.allocate_leaves();
     ggml_set_output(out);
     ggml_build_forward_expand(g.graph, out);
-    t.backward(out, seed);
+    t.backward({ { out, seed } });
 
     const std::vector<float> seed_values = random_values((size_t) ggml_nelements(out), 1, random);
     set(seed, seed_values);

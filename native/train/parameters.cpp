@@ -48,9 +48,11 @@ parameter_set::parameter_set(const std::string & path, const compute_device & de
         ggml_tensor * tensor = one.n_out > 0 ? ggml_new_tensor_2d(ctx_.get(), GGML_TYPE_F32, one.n_in, one.n_out)
                                              : ggml_new_tensor_1d(ctx_.get(), GGML_TYPE_F32, one.n_in);
         ggml_set_name(tensor, one.name.c_str());
-        ggml_set_param(tensor);
         added_.push_back(tensor);
-        trained_.push_back(tensor);
+        if (one.trained) {
+            ggml_set_param(tensor);
+            trained_.push_back(tensor);
+        }
         by_name_[one.name] = tensor;
     }
     buffer_ = device.allocate(ctx_.get());
@@ -147,9 +149,9 @@ uint64_t parameter_set::n_trained() const {
     return n;
 }
 
-parameter_sums::parameter_sums(const parameter_set & parameters, const compute_device & device) {
-    ctx_ = make_tensor_context(parameters.trained().size());
-    for (const ggml_tensor * parameter : parameters.trained()) {
+parameter_sums::parameter_sums(const parameter_list & trained, const compute_device & device) {
+    ctx_ = make_tensor_context(trained.size());
+    for (const ggml_tensor * parameter : trained) {
         ggml_tensor * sum = ggml_dup_tensor(ctx_.get(), parameter);
         ggml_set_name(sum, parameter->name);
         all_.push_back(sum);

@@ -55,6 +55,19 @@ test("every flag of heal reaches the option of the API that it stands for", asyn
   t.like(await healOptions("s.gguf --data d.txt -o o.gguf --mode full --epochs 2.5"), { mode: "full", epochs: 2.5 });
 });
 
+test("the reader's factors are told by their rank, and none by 0", async (t) => {
+  const reader = "--train reader --full f --data d -o o";
+  const both = await healOptions(
+    "--train both --reader-out r --full f --data d -o o --reader-rank 4 --reader-alpha 8 --reader-target *attn_k* --reader-target *attn_v*",
+  );
+  t.like(both, { train: "both", readerOut: "r", readerLora: { rank: 4, alpha: 8, targets: ["*attn_k*", "*attn_v*"] } });
+  t.notThrows(() => checkHealOptions(both));
+  t.false("readerLora" in (await healOptions(reader)));
+  t.is((await healOptions(`${reader} --reader-rank 0`)).readerLora, false);
+  t.deepEqual((await healOptions(`${reader} --reader-alpha 8`)).readerLora, { rank: 16, alpha: 8 });
+  await t.throwsAsync(healOptions(`${reader} --reader-rank 0 --reader-alpha 8`), { message: /--reader-alpha/ });
+});
+
 test("the two models of a training may be named as those of a pair", async (t) => {
   const flags = await parseFlags(addHealCommand, "--prefill f --decode s --data d -o o".split(" "));
   t.like(toHealOptions(undefined, flags), { full: { model: "f" }, student: { model: "s" } });
@@ -102,6 +115,11 @@ test("options inside an option are told by their flags", (t) => {
     ["options.distillation.temperature", "--distil-temperature"],
     ["options.lora.rank", "--lora-rank"],
     ["options.lora.targets.0", "--lora-target"],
+    ["options.readerLora.rank", "--reader-rank"],
+    ["options.readerLora.targets.0", "--reader-target"],
+    ["options.readerLora", "--reader-rank"],
+    ["options.readerOut", "--reader-out"],
+    ["options.train", "--train"],
     ["options.freeze.1", "--freeze"],
     ["options.contextSize", "--context"],
     ["options.batchSize", "--batch"],

@@ -1,7 +1,7 @@
 /** What `overfill heal` does: trains with a progress bar, tells what happens on the way, and what came of it. */
 
 import { existsSync } from "node:fs";
-import { type HealOptions, type HealProgress, type HealResult, heal } from "../../../train/index.js";
+import { estimateHeal, type HealOptions, type HealProgress, type HealResult, heal } from "../../../train/index.js";
 import { formatCount } from "../../number-format.js";
 import { checkOutputs, isStdout, writeOutput } from "../../outputs.js";
 import { Progress } from "../../progress.js";
@@ -9,7 +9,7 @@ import { listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
 import { toJson, visible, visibleText } from "../../visible.js";
 import { type HealFlags, toHealOptions } from "./flags.js";
-import { describeEvaluation, detailOf, RemainingTime, renderHealed } from "./render.js";
+import { describeEvaluation, detailOf, RemainingTime, renderEstimate, renderHealed } from "./render.js";
 
 /** Short enough for what stands behind it on 80 columns. */
 const barSize = 16;
@@ -25,6 +25,13 @@ export async function runHeal(student: string | undefined, flags: HealFlags): Pr
   signal.addEventListener("abort", () => progress.stop());
   const watch = new TrainingWatch(options, flags, progress, signal);
   try {
+    if (flags.dryRun) {
+      const estimate = await estimateHeal({ ...options, ...watch.callbacks, signal });
+      progress.stop();
+      const text = flags.json ? toJson(estimate, 2) : renderEstimate(estimate);
+      if (flags.json || !flags.quiet) await write(process.stdout, `${text}\n`, signal);
+      return;
+    }
     const result = await heal({ ...options, ...watch.callbacks, signal });
     progress.stop();
     if (flags.plot !== undefined) await plotLosses(flags.plot, result, studentOf(options), signal);
