@@ -66,7 +66,10 @@ export interface HealEstimate {
   /** Steps of the optimiser that there would be. */
   readonly steps: number;
   readonly memory: {
-    /** Of the models that are computed with gradients around them: their weights, in f32. */
+    /**
+     * Of the models in the training graph: their weights, in f32, or as their files have them where they stay as they are
+     * (beside a reader's factors, and before a reader's writer; on the CPU).
+     */
     readonly weightBytes: number;
     /** Gradients and both moments of what is trained. */
     readonly optimiserBytes: number;

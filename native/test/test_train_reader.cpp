@@ -146,6 +146,33 @@ TEST("they are through a layer map, through every kind of map, for low-rank fact
     CHECK(worst_error(mapped, distilled, { 0.6f, 2.0f }) < 2e-3);
 }
 
+TEST("weights of any type that stay as they are give what their values in f32 give, bit for bit") {
+    for (const ggml_type type : { GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0 }) {
+        variant v = all_variants()[0], w = writer_of(v);
+        v.base.type = w.base.type = type;
+        v.base.n_ff = w.base.n_ff = w.base.n_embd = 64;
+        const variant_file reader_file(v), writer_file(w);
+        std::vector<std::vector<float>> outcomes;
+        for (const frozen_weights frozen : { frozen_weights::as_f32, frozen_weights::as_stored }) {
+            reader_pair s(reader_file.str(), writer_file.str(), {}, nullptr, nothing, { 3, 0.5f, nullptr, 7 }, true,
+                          frozen);
+            CHECK_EQUAL((int) s.parameters.find("token_embd.weight")->type,
+                        (int) (frozen == frozen_weights::as_f32 ? GGML_TYPE_F32 : type));
+            std::mt19937 random(2);
+            draw_b(s.reader.parameters(), random);
+            two_texts texts(s.shape.n_vocab, true);
+            add_readings(texts, false, s.shape.n_vocab);
+            const auto graph = s.graph(texts.shape);
+            graph->run(texts.batch);
+            outcomes.push_back(graph->logits());
+            for (const ggml_tensor * sum : s.gradients.all()) outcomes.push_back(values_of(sum));
+        }
+        // The reader of this case has factors, so that its weights are as they are stored in both.
+        const size_t n = outcomes.size() / 2;
+        for (size_t i = 0; i < n; i++) CHECK(outcomes[i] == outcomes[n + i]);
+    }
+}
+
 TEST("a sequence does not see another's prompt, nor the room behind its own, and nothing need be read") {
     const variant_file reader_file(all_variants()[0]), writer_file(writer_of(all_variants()[0]));
     reader_pair s(reader_file.str(), writer_file.str(), {}, nullptr, nothing);

@@ -133,7 +133,7 @@ heal_result heal(const heal_options & options, const heal_events & events, const
 struct heal_estimate {
     uint64_t n_parameters = 0;  // trained
     uint64_t n_steps = 0;
-    // Bytes: of the weights of both models that the graph computes with, of gradients and moments, of activations, and
+    // Bytes: of the weights that the graph computes with, of both models where the reader is trained, of gradients and moments, of activations, and
     // of the full model's file where llama.cpp runs it beside the graph.
     uint64_t weight_bytes = 0, optimiser_bytes = 0, activation_bytes = 0, full_bytes = 0;
     double tokens_per_second = 0;      // read by the student, and by the reader where it is trained

@@ -1,4 +1,5 @@
-// A model's weights as f32 tensors on a device, under their GGUF names, and sums of gradients of the same shapes.
+// A model's weights as tensors on a device, under their GGUF names, and sums of gradients of the same shapes. What is
+// trained is f32.
 #pragma once
 
 #include "compute_device.h"
@@ -34,6 +35,10 @@ struct added_parameter {
 
 using parameter_list = std::vector<ggml_tensor *>;
 
+// How matrices that are not trained lie in memory: as f32, to be changed or written, or as the file has them, of which
+// products on the CPU make values by the row. Other devices have f32.
+enum class frozen_weights { as_f32, as_stored };
+
 class parameter_set {
   public:
     // All tensors of a GGUF file, whatever type they are stored in. Tables of RoPE factors are never trained; of the
@@ -41,7 +46,8 @@ class parameter_set {
     // With low-rank factors, `trained` may keep matrices out of the targets. Throws ERR_INVALID_ARGUMENT
     // (options.lora.targets) if there is no target. What is `added` says itself whether it is trained.
     parameter_set(const std::string & path, const compute_device & device, const parameter_filter & trained = nullptr,
-                  const low_rank & lora = {}, const std::vector<added_parameter> & added = {});
+                  const low_rank & lora = {}, const std::vector<added_parameter> & added = {},
+                  frozen_weights frozen = frozen_weights::as_f32);
 
     const std::vector<ggml_tensor *> & all() const { return all_; }      // in the file's order, nothing beside it
     const std::vector<ggml_tensor *> & added() const { return added_; }  // as they were given

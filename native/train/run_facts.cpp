@@ -44,11 +44,11 @@ static std::string joined(const std::vector<std::string> & texts) {
 // Fine-tunes of one model have one fingerprint: their weights are what differs.
 static std::string hash_of(const std::vector<ggml_tensor *> & tensors) {
     word_hash hash;
-    std::vector<float> values;
+    std::vector<uint8_t> bytes;
     for (const ggml_tensor * tensor : tensors) {
-        values.resize((size_t) ggml_nelements(tensor));
-        ggml_backend_tensor_get(tensor, values.data(), 0, values.size() * sizeof(float));
-        hash.add(values.data(), values.size() * sizeof(float));
+        bytes.resize(ggml_nbytes(tensor));
+        ggml_backend_tensor_get(tensor, bytes.data(), 0, bytes.size());
+        hash.add(bytes.data(), bytes.size());
     }
     char digits[17];
     std::snprintf(digits, sizeof digits, "%016llx", (unsigned long long) hash.value());

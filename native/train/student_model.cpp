@@ -127,7 +127,9 @@ student_model::student_model(const heal_options & options, const llama_vocab * v
       device_(device_of(options.student), options.n_threads),
       steady_device_(device_of(options.student), options.n_threads),
       parameters_(options.student.path, device_, trained_of_student(options), low_rank_of(options.lora, options.seed),
-                  maps_of(options, applied(options, handed_, teacher_.get()))),
+                  maps_of(options, applied(options, handed_, teacher_.get())),
+                  // Never written, and of any type that it is used in.
+                  options.side == train_side::reader ? frozen_weights::as_stored : frozen_weights::as_f32),
       reader_(reader_shape_ ? std::make_unique<trained_reader>(options.full.path, std::move(*reader_shape_),
                                                                handed_.links, device_, nullptr,
                                                                low_rank_of(options.reader_lora, options.seed))

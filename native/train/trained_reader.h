@@ -31,10 +31,12 @@ reader_handover plan_reader_handover(const std::string & reader_path, const trai
 
 class trained_reader {
   public:
-    // Throws the codes of parameter_set.
+    // Beside low-rank factors the weights stay as the file has them. Throws the codes of parameter_set.
     trained_reader(const std::string & path, training_shape shape, std::vector<reader_link> links,
                    const compute_device & device, const parameter_filter & trained, const low_rank & lora)
-        : shape_(std::move(shape)), links_(std::move(links)), parameters_(path, device, trained, lora),
+        : shape_(std::move(shape)), links_(std::move(links)), parameters_(path, device, trained, lora, {},
+                                                                           lora.rank > 0 ? frozen_weights::as_stored
+                                                                                         : frozen_weights::as_f32),
           model_(shape_, parameters_, device) {}
 
     const training_shape & shape() const { return shape_; }

@@ -70,7 +70,7 @@ test("an estimate tells memory by its parts, and the time of all steps", (t) => 
   const text = renderEstimate({ ...facts, memory: { ...memory, totalBytes: 2 ** 22 } });
   t.regex(text, /│ values trained +│ 45,056 +│/);
   t.regex(text, /│ memory +│ 4\.00 MiB +│/);
-  t.regex(text, /│ +weights, in f32 +│ 2\.00 MiB +│/);
+  t.regex(text, /│ +weights +│ 2\.00 MiB +│/);
   t.notRegex(text, /the full model/);
   t.regex(text, /│ a measured step +│ 12\.0 s, 1,234 tokens\/s +│/);
   t.regex(text, /│ all of them, without evaluations +│ 2 h +│/);

@@ -38,9 +38,9 @@ static parameter_list joined(const parameter_set & a, const parameter_set & b) {
 
 reader_pair::reader_pair(const std::string & reader_path, const std::string & writer_path, const translator & how,
                          const parameter_filter & of_reader, const parameter_filter & of_writer, const low_rank & lora,
-                         bool train_maps)
+                         bool train_maps, frozen_weights frozen)
     : device(1), shape(training_shape_of(writer_path, 256)), how(how),
-      parameters(writer_path, device, of_writer, {}, added(this->how, train_maps)),
+      parameters(writer_path, device, of_writer, {}, added(this->how, train_maps), frozen),
       reader(reader_path, training_shape_of(reader_path, 256), links_of(how, shape.layers.size()), device, of_reader,
              lora),
       trained(joined(parameters, reader.parameters())), gradients(trained, device), maps(this->how, parameters),

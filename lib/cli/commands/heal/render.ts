@@ -40,7 +40,7 @@ export function renderEstimate({ trainedParameters, steps, memory, tokensPerSeco
   const rows = [
     ["values trained", formatCount(trainedParameters)],
     ["memory", formatBytes(totalBytes)],
-    ["  weights, in f32", formatBytes(weightBytes)],
+    ["  weights", formatBytes(weightBytes)],
     ["  gradients and moments", formatBytes(optimiserBytes)],
     ["  activations of a step", formatBytes(activationBytes)],
   ];

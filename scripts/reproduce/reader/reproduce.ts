@@ -1,0 +1,70 @@
+/**
+ * Trained readers in miniature (Disaggregated Quantization, arXiv 2609.26333): a writer that has lost much, and what comes
+ * of training the reader for it, the writer on it, or both, with the same tokens. The reader is the demo pair's full model,
+ * which `npm run reproduce` makes.
+ */
+
+import { join } from "node:path";
+import { readAnswers } from "../answers.js";
+import { type Scores, scoresOf } from "../figures.js";
+import { put } from "../jobs.js";
+import { percent, withInterval, withSeeds } from "../report.js";
+import { runToEnd } from "../run.js";
+import { type Table, toMarkdown, toText } from "../tables.js";
+import { families } from "../tasks.js";
+import { type ReaderRow, readerContestants } from "./contestants.js";
+import { type ReaderPlan, readerPlans } from "./plan.js";
+
+const demo = join(import.meta.dirname, "..", "..", "..", "models", "demo-prefill.gguf");
+
+export interface ReaderOutcome {
+  readonly plan: ReaderPlan;
+  readonly rows: readonly { readonly name: string; readonly scores: Scores }[];
+}
+
+export async function reproduceReader(name: keyof typeof readerPlans, folder: string, atOnce: number): Promise<void> {
+  const plan = readerPlans[name];
+  const rows = readerContestants(plan, demo, folder);
+  await runToEnd(
+    rows.flatMap(({ answers }) => answers),
+    atOnce,
+  );
+  const outcome = await readerOutcome(plan, rows);
+  const tables = tablesOf(outcome);
+  await put(join(folder, "reader.json"), `${JSON.stringify(outcome, null, 2)}\n`);
+  await put(join(folder, "reader.md"), `${toMarkdown(tables)}\n`);
+  console.log(toText(tables));
+  console.log(`\nwritten: reader.json and reader.md in ${folder}`);
+}
+
+export async function readerOutcome(plan: ReaderPlan, rows: readonly ReaderRow[]): Promise<ReaderOutcome> {
+  const scored = [];
+  for (const { name, answers } of rows)
+    scored.push({ name, scores: await scoresOf(answers.map(readAnswers), plan.resamples) });
+  return { plan, rows: scored };
+}
+
+function tablesOf({ plan, rows }: ReaderOutcome): Table[] {
+  const setting = `${plan.steps} steps, writer ${percent(plan.ratio)}% pruned`;
+  return [
+    {
+      title: `Right answers in percent, ${setting} [95% interval over the questions]`,
+      head: ["who", "held-out questions", "over the seeds", "F1", "questions as in training"],
+      rows: rows.map(({ name, scores: { exact, f1 } }) => [
+        name,
+        withInterval(exact.heldOut),
+        withSeeds(exact.heldOut),
+        percent(f1.heldOut.value),
+        withInterval(exact.seen),
+      ]),
+    },
+    {
+      title: "The same by family of tasks, held-out questions",
+      head: ["who", ...families],
+      rows: rows.map(({ name, scores }) => [
+        name,
+        ...families.map((family) => percent(scores.families[family].value)),
+      ]),
+    },
+  ];
+}
