@@ -57,7 +57,9 @@ export async function heal(options: HealOptions): Promise<HealResult> {
  * its memory are measured, and nothing is written. Rejects as {@link heal} does.
  */
 export async function estimateHeal(options: HealOptions): Promise<HealEstimate> {
-  return fromCaller(async () => toHealEstimate(await run(options, (binding, ...given) => binding.estimateHeal(...given))));
+  return fromCaller(async () =>
+    toHealEstimate(await run(options, (binding, ...given) => binding.estimateHeal(...given))),
+  );
 }
 
 type Begin<Result> = (

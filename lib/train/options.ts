@@ -107,7 +107,7 @@ export interface HealOptions {
   readonly out: string | URL;
   /** Where to write the reader or its adapter if both are trained. Needed with `train: "both"`, and refused elsewhere. */
   readonly readerOut?: string | URL | undefined;
-  /** Type of the matrices that are written; training computes in f32. For an adapter, `"same"` is f32. @default "same" */
+  /** Type of the matrices that are written; training computes in f32. For a reader's adapter, `"same"` is f32; beside a student it is always that. @default "same" */
   readonly type?: TrainedType | undefined;
   /** Where to write checkpoints, each in place of the one before. @default `out` with ".checkpoint" behind it */
   readonly checkpoint?: string | URL | undefined;

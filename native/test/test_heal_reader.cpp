@@ -1,5 +1,5 @@
-// Whole trainings of the reader, alone or beside the writer: what they learn, what they leave, and that resuming changes
-// no bit.
+// Whole trainings of the reader, alone or beside the writer: what they learn, what they leave, and that resuming
+// changes no bit.
 #include "adapters.h"
 #include "check.h"
 #include "gguf_metadata.h"
@@ -64,7 +64,8 @@ struct reader_training : maps_case {
     }
     std::string merged() const {
         const std::string path = folder.file("merged.gguf");
-        write_merged(path, full.str(), options.side == train_side::both ? options.reader_out_path : options.out_path, 1);
+        write_merged(path, full.str(), options.side == train_side::both ? options.reader_out_path : options.out_path,
+                     1);
         return path;
     }
 };
@@ -97,8 +98,8 @@ TEST("low-rank factors are written as an adapter that llama.cpp loads, of each t
         const double after = result.evaluations.back().loss;
         CHECK(after < 0.9 * result.evaluations.front().loss);
         const model_ptr model = load_model({ work.full.str(), 0 }, load_depth::weights, [](float) { return true; });
-        const auto loaded = load_adapters(model.get(), { { result.path, 1 } }, "prefill", load_depth::weights, {},
-                                          [] { return true; });
+        const auto loaded =
+            load_adapters(model.get(), { { result.path, 1 } }, "prefill", load_depth::weights, {}, [] { return true; });
         CHECK_EQUAL(loaded.size(), (size_t) 1);
         const adapter_facts facts = facts_of(loaded).at(0);
         CHECK(facts.rank == 4 && facts.alpha == 8);
@@ -125,6 +126,12 @@ TEST("both are trained together, each into its own file, and go further than the
     const double after = result.evaluations.back().loss;
     std::printf("  reader %.4f, both %.4f nats a token\n", of_reader, after);
     CHECK(after < of_reader);
+    // The type is the writer's.
+    reader_training typed;
+    typed.train_both();
+    typed.options.max_steps = 1;
+    typed.options.type = "q8_0";
+    CHECK(typed.run().n_reader_bytes == result.n_reader_bytes);
     CHECK_EQUAL(result.reader_path, work.options.reader_out_path);
     CHECK_EQUAL(result.n_reader_bytes, std::filesystem::file_size(result.reader_path));
     CHECK(std::fabs(work.loss_behind(work.merged(), result.path) - after) < 1e-2 * after);
@@ -142,7 +149,9 @@ TEST("a training of a reader or of both goes on as if it had not been stopped") 
     const std::vector<std::function<void(reader_training &)>> kinds = {
         [](reader_training &) {},
         [](reader_training & work) { work.options.reader_lora = {}; },
-        [](reader_training & work) { work.options.distil = { 0.5f, 2 }; },
+        [](reader_training & work) {
+            work.options.distil = { 0.5f, 2 };
+        },
         [](reader_training & work) { work.train_both(); },
     };
     for (const auto & kind : kinds) {

@@ -70,8 +70,7 @@ TEST("two stages in one graph compute what llama.cpp's two stages do, for every 
         double first = 0;
         for (size_t i = 0; i < 2; i++) {
             handed.batch.prefixes.push_back(reader.read(handed.before[i], s.shape.layers.size()));
-            const float * last =
-                llama_get_logits(reader.ctx.get()) + (handed.before[i].size() - 1) * s.shape.n_vocab;
+            const float * last = llama_get_logits(reader.ctx.get()) + (handed.before[i].size() - 1) * s.shape.n_vocab;
             double sum = 0;
             for (size_t j = 0; j < s.shape.n_vocab; j++) sum += std::exp((double) last[j]);
             first += texts.batch.readings[i].weight * (std::log(sum) - last[texts.batch.readings[i].first]);
@@ -101,8 +100,8 @@ TEST("the gradients of reader and writer are finite differences, for every archi
         if (!known(v)) continue;
         const variant_file reader_file(v), writer_file(writer_of(v));
         reader_pair alone(reader_file.str(), writer_file.str(), {}, nullptr, nothing);
-        CHECK_EQUAL(alone.trained.size(), alone.reader.parameters().all().size() -
-                                              (size_t) (v.base.rope_freqs ? 1 : 0));
+        CHECK_EQUAL(alone.trained.size(),
+                    alone.reader.parameters().all().size() - (size_t) (v.base.rope_freqs ? 1 : 0));
         two_texts texts(alone.shape.n_vocab, true);
         add_readings(texts, false, alone.shape.n_vocab);
         double worst = worst_error(alone, texts);

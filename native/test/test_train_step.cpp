@@ -129,7 +129,8 @@ TEST("a product has float64's values for every kernel, order of operands and odd
     }
 }
 
-TEST("a product with a weight of any type is that with its values in f32, bit for bit, along its rows and across them") {
+TEST(
+    "a product with a weight of any type is that with its values in f32, bit for bit, along its rows and across them") {
     std::mt19937 random(6);
     const int64_t n_in = 512, n_out = 333, n = 29;
     for (const ggml_type type : { GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q2_K,
@@ -147,7 +148,8 @@ TEST("a product with a weight of any type is that with its values in f32, bit fo
             std::vector<float> read(drawn.size());
             ggml_get_type_traits(type)->to_float(bytes.data(), read.data(), (int64_t) read.size());
             set(values, read);
-            for (ggml_tensor * leaf : { x, d, wide }) set(leaf, random_values((size_t) ggml_nelements(leaf), 1, random));
+            for (ggml_tensor * leaf : { x, d, wide })
+                set(leaf, random_values((size_t) ggml_nelements(leaf), 1, random));
             std::vector<ggml_tensor *> outs;
             for (ggml_tensor * weight : { stored, values }) {
                 outs.push_back(product_on_cpu(g.ctx.get(), { weight }, { x }));

@@ -1,5 +1,5 @@
-// Trained low-rank factors as an adapter: a GGUF file that llama.cpp applies to the model that they were trained beside,
-// of whatever type its weights are (adapter_file.h reads it).
+// Trained low-rank factors as an adapter: a GGUF file that llama.cpp applies to the model that they were trained
+// beside, of whatever type its weights are (adapter_file.h reads it).
 //
 //   general.type = adapter, adapter.type = lora, general.architecture     the model's
 //   adapter.lora.alpha                                                    f32: a product counts alpha / rank

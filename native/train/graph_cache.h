@@ -38,7 +38,7 @@ class graph_cache {
     const parameter_sums & gradients_;
     distillation distil_;
     const graph_reader * reader_;  // null: it is not trained
-    std::list<entry> entries_;  // the last used first
+    std::list<entry> entries_;     // the last used first
 };
 
 }  // namespace overfill

@@ -33,10 +33,10 @@ struct heal_options {
         student;  // trained from its weights; on which device it is trained follows from n_gpu_layers (0: CPU)
     std::string
         data_path;  // JSONL (see data_record.h); a file named *.txt is plain text, in windows of context_size tokens
-    std::string eval_path;  // the same; empty: no evaluation
-    std::string out_path;         // the model that is trained; of both, the student
-    std::string reader_out_path;  // of both, the full model
-    std::string type = "same";    // of the weights written: f32, f16, bf16, q8_0 or same; of factors, same is f32
+    std::string eval_path;          // the same; empty: no evaluation
+    std::string out_path;           // the model that is trained; of both, the student
+    std::string reader_out_path;    // of both, the full model
+    std::string type = "same";      // of the weights written: f32, f16, bf16, q8_0 or same; of factors, same is f32
     std::string checkpoint_path;    // empty: out_path with ".checkpoint" behind it
     bool resume = false;            // go on from the checkpoint, if there is one
     std::string log_path;           // JSONL of the steps; empty: none. A resumed run cuts what is behind its checkpoint
@@ -47,8 +47,9 @@ struct heal_options {
 
     sequence_options sequences;
     distillation distil;
-    lora_options lora;         // of the student
-    lora_options reader_lora;  // of the full model, whose file is then an adapter; the place of the factors is the model's
+    lora_options lora;  // of the student
+    lora_options
+        reader_lora;  // of the full model, whose file is then an adapter; the place of the factors is the model's
     std::vector<std::string> freeze;  // patterns of the student's tensor names (* and ?) that are not trained
     uint32_t context_size = 0;  // tokens of an example at most; 0: 2048, or what the student was trained on if less
     uint32_t batch_size = 8;    // examples a step
@@ -133,8 +134,8 @@ heal_result heal(const heal_options & options, const heal_events & events, const
 struct heal_estimate {
     uint64_t n_parameters = 0;  // trained
     uint64_t n_steps = 0;
-    // Bytes: of the weights that the graph computes with, of both models where the reader is trained, of gradients and moments, of activations, and
-    // of the full model's file where llama.cpp runs it beside the graph.
+    // Bytes: of the weights that the graph computes with, of both models where the reader is trained, of gradients and
+    // moments, of activations, and of the full model's file where llama.cpp runs it beside the graph.
     uint64_t weight_bytes = 0, optimiser_bytes = 0, activation_bytes = 0, full_bytes = 0;
     double tokens_per_second = 0;      // read by the student, and by the reader where it is trained
     double milliseconds_per_step = 0;  // without evaluations and checkpoints

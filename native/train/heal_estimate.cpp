@@ -40,7 +40,8 @@ heal_estimate estimate_heal(const heal_options & options, const heal_events & ev
     out.optimiser_bytes = 3 * sizeof(float) * out.n_parameters;
     out.activation_bytes = student.activation_bytes();
     std::error_code error;
-    if (student.has_teacher()) out.full_bytes = std::filesystem::file_size(std::filesystem::u8path(options.full.path), error);
+    if (student.has_teacher())
+        out.full_bytes = std::filesystem::file_size(std::filesystem::u8path(options.full.path), error);
     if (error) out.full_bytes = 0;
     out.tokens_per_second = milliseconds > 0 ? (double) sums.n_tokens * 1000 / milliseconds : 0;
     out.milliseconds_per_step = milliseconds;

@@ -25,6 +25,11 @@ ggml_type translator_type_of(const heal_options & options, const student_model &
     return student.weight_type();
 }
 
+// Beside a student, the type is the student's.
+std::string adapter_type_of(const heal_options & options) {
+    return options.side == train_side::both ? "same" : options.type;
+}
+
 // The translator's writer tells of its own parameter.
 template <class F> auto with_option_named(F && work) {
     try {
@@ -53,7 +58,7 @@ void check_heal_output(const heal_options & options, const student_model & stude
     if (options.side != train_side::reader) check_export(options.student.path, student.parameters(), options.type);
     if (const trained_reader * reader = student.reader()) {
         if (options.reader_lora.rank > 0)
-            check_adapter_type(reader->parameters(), options.type);
+            check_adapter_type(reader->parameters(), adapter_type_of(options));
         else
             check_export(options.full.path, reader->parameters(), options.type);
     }
@@ -79,7 +84,7 @@ static std::unique_ptr<atomic_file> prepare_reader(const heal_options & options,
                                                    const std::atomic<bool> & stop) {
     const std::string path = reader_out_of(options);
     if (options.reader_lora.rank > 0)
-        return prepare_adapter(reader.parameters(), reader.shape().arch.name, options.type, notes, path);
+        return prepare_adapter(reader.parameters(), reader.shape().arch.name, adapter_type_of(options), notes, path);
     return prepare_export(options.full.path, reader.parameters(), options.type, notes, path, stop);
 }
 

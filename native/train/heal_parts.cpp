@@ -39,8 +39,9 @@ static model_ptr model_of(const heal_options & options, const std::atomic<bool> 
 }
 
 heal_parts::heal_parts(const heal_options & options, const heal_events & events, const std::atomic<bool> & stop)
-    : model(model_of(options, stop)), context_size(context_of(options, model.get())),
-      source{ options.data_path, context_size, options.shuffle_window, options.seed },
+    : model(model_of(options, stop)),
+      context_size(context_of(options, model.get())), source{ options.data_path, context_size, options.shuffle_window,
+                                                              options.seed },
       data(source, model.get(), options.sequences, options.max_bad_lines, events.on_bad_line),
       held_out(held_out_of(options, context_size, model.get(), events.on_bad_line)),
       n_steps(n_steps_of(options, source, model.get(), stop)),

@@ -72,11 +72,15 @@ void product_node(ggml_tensor * node, int thread, int n_threads, void *) {
     const auto run = [&](int64_t plane, int64_t a_begin, int64_t a_end, int64_t b_begin, int64_t b_end) {
         const int64_t i2 = plane % node->ne[2], i3 = plane / node->ne[2];
         char * out = static_cast<char *>(node->data) + i2 * (int64_t) node->nb[2] + i3 * (int64_t) node->nb[3];
-        product_part part{ {},    plane_of(b, b_order, plane),
-                           n_k,   a_begin,
-                           a_end, b_begin,
-                           b_end, reinterpret_cast<float *>(out),
-                           (int64_t) (node->nb[1] / sizeof(float)) };
+        product_part part{};
+        part.b = plane_of(b, b_order, plane);
+        part.n_k = n_k;
+        part.a_begin = a_begin;
+        part.a_end = a_end;
+        part.b_begin = b_begin;
+        part.b_end = b_end;
+        part.out = reinterpret_cast<float *>(out);
+        part.out_stride = (int64_t) (node->nb[1] / sizeof(float));
         if (a->type != GGML_TYPE_F32) return run_on_weight(kernel, a, a_order, part);
         part.a = plane_of(a, a_order, plane);
         kernel.run(part);

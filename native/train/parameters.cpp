@@ -19,8 +19,7 @@ static void load_values(ggml_tensor * to, ggml_type type, const std::vector<uint
 }
 
 parameter_set::parameter_set(const std::string & path, const compute_device & device, const parameter_filter & trained,
-                             const low_rank & lora, const std::vector<added_parameter> & added,
-                             frozen_weights frozen) {
+                             const low_rank & lora, const std::vector<added_parameter> & added, frozen_weights frozen) {
     const gguf_metadata file(path);
     const int64_t n = gguf_get_n_tensors(file.get());
     ctx_ = make_tensor_context((size_t) (lora.rank > 0 ? 3 * n : n) + added.size());

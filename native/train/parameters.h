@@ -86,8 +86,8 @@ class parameter_sums {
     parameter_sums(const parameter_set & parameters, const compute_device & device)
         : parameter_sums(parameters.trained(), device) {}
 
-    const parameter_list & all() const { return all_; }  // in the order of those that are trained
-    ggml_tensor * of(const ggml_tensor * parameter) const;           // null for one that is not trained
+    const parameter_list & all() const { return all_; }     // in the order of those that are trained
+    ggml_tensor * of(const ggml_tensor * parameter) const;  // null for one that is not trained
 
     void clear();
     // The Euclidean norm over all values, summed in float64 in a fixed order. Not finite if one of them is not.

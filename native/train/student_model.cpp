@@ -70,10 +70,9 @@ static std::unique_ptr<teacher> teacher_of(const heal_options & options, uint32_
                                            const std::atomic<bool> & stop) {
     const bool needs_cache = options.sequences.mode == train_mode::overfill && !trains_reader(options);
     if (!needs_cache && options.distil.share == 0) return nullptr;
-    return std::make_unique<teacher>(
-        options.full, needs_cache ? options.student.path : "", needs_cache ? options.translator_path : "",
-        context_size, options.n_threads, stop,
-        options.train_translator ? prefix_rows::before_maps : prefix_rows::handed_over);
+    return std::make_unique<teacher>(options.full, needs_cache ? options.student.path : "",
+                                     needs_cache ? options.translator_path : "", context_size, options.n_threads, stop,
+                                     options.train_translator ? prefix_rows::before_maps : prefix_rows::handed_over);
 }
 
 static std::optional<training_shape> reader_shape_of(const heal_options & options, uint32_t context_size) {
@@ -122,18 +121,17 @@ student_model::student_model(const heal_options & options, const llama_vocab * v
                              const std::atomic<bool> & stop)
     : needs_cache_(options.sequences.mode == train_mode::overfill), distils_(options.distil.share > 0),
       limits_(options.limits), shape_(training_shape_of(options.student.path, context_size)),
-      reader_shape_(reader_shape_of(options, context_size)),
-      handed_(handover_of(options, reader_shape_, shape_, stop)), teacher_(teacher_of(options, context_size, stop)),
-      device_(device_of(options.student), options.n_threads),
+      reader_shape_(reader_shape_of(options, context_size)), handed_(handover_of(options, reader_shape_, shape_, stop)),
+      teacher_(teacher_of(options, context_size, stop)), device_(device_of(options.student), options.n_threads),
       steady_device_(device_of(options.student), options.n_threads),
       parameters_(options.student.path, device_, trained_of_student(options), low_rank_of(options.lora, options.seed),
                   maps_of(options, applied(options, handed_, teacher_.get())),
                   // Never written, and of any type that it is used in.
                   options.side == train_side::reader ? frozen_weights::as_stored : frozen_weights::as_f32),
-      reader_(reader_shape_ ? std::make_unique<trained_reader>(options.full.path, std::move(*reader_shape_),
-                                                               handed_.links, device_, nullptr,
-                                                               low_rank_of(options.reader_lora, options.seed))
-                            : nullptr),
+      reader_(reader_shape_
+                  ? std::make_unique<trained_reader>(options.full.path, std::move(*reader_shape_), handed_.links,
+                                                     device_, nullptr, low_rank_of(options.reader_lora, options.seed))
+                  : nullptr),
       trained_(joined(parameters_, reader_.get())), gradients_(trained_, device_),
       maps_(applied(options, handed_, teacher_.get())
                 ? trained_maps(*applied(options, handed_, teacher_.get()), parameters_)

@@ -23,8 +23,8 @@ struct cached_prefix {
     std::vector<std::vector<float>> k, v;
 };
 
-// What a reader that is trained reads of a sequence, in place of a cached prefix: tokens at the positions from 0 on, and
-// what it gives itself behind them.
+// What a reader that is trained reads of a sequence, in place of a cached prefix: tokens at the positions from 0 on,
+// and what it gives itself behind them.
 struct reading {
     std::vector<llama_token> tokens;
     llama_token first = 0;       // that should come next

@@ -17,7 +17,7 @@ namespace overfill {
 
 // What a pair of these two models does to the cache, as a training graph does it.
 struct reader_handover {
-    translator how;  // empty for layers as they are
+    translator how;                         // empty for layers as they are
     ggml_type weight_type = GGML_TYPE_F32;  // of the file that the maps came from
     std::vector<reader_link> links;         // by the writer's layer
 };
@@ -34,9 +34,9 @@ class trained_reader {
     // Beside low-rank factors the weights stay as the file has them. Throws the codes of parameter_set.
     trained_reader(const std::string & path, training_shape shape, std::vector<reader_link> links,
                    const compute_device & device, const parameter_filter & trained, const low_rank & lora)
-        : shape_(std::move(shape)), links_(std::move(links)), parameters_(path, device, trained, lora, {},
-                                                                           lora.rank > 0 ? frozen_weights::as_stored
-                                                                                         : frozen_weights::as_f32),
+        : shape_(std::move(shape)), links_(std::move(links)),
+          parameters_(path, device, trained, lora, {},
+                      lora.rank > 0 ? frozen_weights::as_stored : frozen_weights::as_f32),
           model_(shape_, parameters_, device) {}
 
     const training_shape & shape() const { return shape_; }

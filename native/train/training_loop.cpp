@@ -74,8 +74,7 @@ void training_loop::keep_best() {
 
 void training_loop::put_best() {
     for (size_t i = 0; i < best_.size(); i++)
-        ggml_backend_tensor_set(parts_.student.trained()[i], best_[i].data(), 0,
-                                best_[i].size() * sizeof(float));
+        ggml_backend_tensor_set(parts_.student.trained()[i], best_[i].data(), 0, best_[i].size() * sizeof(float));
 }
 
 // --- checkpoints ---

@@ -36,7 +36,9 @@ const { quick, reader, language, small } = values;
 if (small !== (small && language) || (quick && language))
   throw new RangeError("--small goes with --language, and --quick without it");
 if (reader && language) throw new RangeError("--reader and --language are two reproductions");
-const suffix = [reader && "-reader", quick && "-quick", language && "-language", small && "-small"].filter(Boolean).join("");
+const suffix = [reader && "-reader", quick && "-quick", language && "-language", small && "-small"]
+  .filter(Boolean)
+  .join("");
 const folder = values.out ?? join(import.meta.dirname, "..", "..", "build", `reproduce${suffix}`);
 const atOnce = Number(values.jobs ?? availableParallelism());
 if (!Number.isSafeInteger(atOnce) || atOnce < 1) throw new RangeError("--jobs: expected a whole number from 1");
@@ -45,5 +47,6 @@ await mkdir(folder, { recursive: true });
 // What one of them needs the other does not load.
 if (language)
   await (await import("./language/reproduce.js")).reproduceLanguage(small ? "small" : "whole", folder, atOnce);
-else if (reader) await (await import("./reader/reproduce.js")).reproduceReader(quick ? "quick" : "whole", folder, atOnce);
+else if (reader)
+  await (await import("./reader/reproduce.js")).reproduceReader(quick ? "quick" : "whole", folder, atOnce);
 else await (await import("./paper.js")).reproducePaper(quick ? "quick" : "whole", folder, atOnce);

@@ -1,7 +1,13 @@
 import test from "ava";
 import { renderCreated } from "../../lib/cli/commands/create/render.js";
 import { drawLosses, meansOf } from "../../lib/cli/commands/heal/plot.js";
-import { describeEvaluation, detailOf, RemainingTime, renderEstimate, renderHealed } from "../../lib/cli/commands/heal/render.js";
+import {
+  describeEvaluation,
+  detailOf,
+  RemainingTime,
+  renderEstimate,
+  renderHealed,
+} from "../../lib/cli/commands/heal/render.js";
 import type { HealOptions, HealProgress, HealResult } from "../../lib/index.js";
 import { dotsOf, linesOf } from "./chart-marks.js";
 

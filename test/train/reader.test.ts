@@ -64,7 +64,9 @@ test("an adapter for the reader lowers the perplexity of a pruned writer's answe
     const report = await evaluate({ ...quiet, contextSize: 256, resamples: 50, prefill, data: heldOut });
     return figureOf(report, "prefill", "perplexity");
   };
-  t.log(`the reader alone: ${(await alone(full)).toFixed(3)} to ${(await alone({ ...full, adapters: [{ file: out }] })).toFixed(3)}`);
+  t.log(
+    `the reader alone: ${(await alone(full)).toFixed(3)} to ${(await alone({ ...full, adapters: [{ file: out }] })).toFixed(3)}`,
+  );
 });
 
 test("it does so before a quantised writer, and as a model of its own", async (t) => {

@@ -12,8 +12,14 @@ const native = {
 } as const;
 
 test("a result is plain, and what is absent is left out", (t) => {
-  const { firstStep: _, readerPath: _p, readerSizeBytes: _b, translatorPath: __, translatorSizeBytes: ___, ...given } =
-    native;
+  const {
+    firstStep: _,
+    readerPath: _p,
+    readerSizeBytes: _b,
+    translatorPath: __,
+    translatorSizeBytes: ___,
+    ...given
+  } = native;
   const { losses, ...rest } = given;
   t.deepEqual(toHealResult({ ...native, evaluations: [...native.evaluations], badLines: [...native.badLines] }), {
     ...rest,

@@ -27,7 +27,17 @@ const ofHeal: Wrong<HealOptions> = [
   ["evalData", ...notPaths],
   ["out", undefined, ...notPaths],
   ["readerOut", ...notPaths],
-  ["readerLora", {}, 8, true, null, { rank: 0 }, { rank: 8, alpha: 0 }, { rank: 8, targets: [] }, { rank: 8, freeze: 1 }],
+  [
+    "readerLora",
+    {},
+    8,
+    true,
+    null,
+    { rank: 0 },
+    { rank: 8, alpha: 0 },
+    { rank: 8, targets: [] },
+    { rank: 8, freeze: 1 },
+  ],
   ["type", "q4_0", "F32", "", null],
   ["checkpoint", ...notPaths],
   ["resume", 1, "yes", null],
@@ -240,7 +250,15 @@ test("a model is a path, a URL or both with layers for the GPU", (t) => {
 
 test("the defaults are those that the types tell", (t) => {
   t.like(checkHealOptions(files), {
-    ...{ mode: "overfill", train: "writer", type: "same", resume: false, freeze: [], batchSize: 8, microBatchTokens: 2048 },
+    ...{
+      mode: "overfill",
+      train: "writer",
+      type: "same",
+      resume: false,
+      freeze: [],
+      batchSize: 8,
+      microBatchTokens: 2048,
+    },
     ...{ learningRate: 2e-5, schedule: "cosine", warmUp: 0.01, weightDecay: 0, beta1: 0.9, beta2: 0.95, epsilon: 1e-8 },
     ...{ clip: 1, seed: 1, shuffleWindow: 10_000, maxBadLines: 10, gpu: "auto" },
   });

@@ -18,8 +18,7 @@ struct reader_pair {
     // `how`: the handover; an empty one for layers as they are. Its maps are trained where `train_maps`.
     reader_pair(const std::string & reader_path, const std::string & writer_path, const translator & how = {},
                 const parameter_filter & of_reader = nullptr, const parameter_filter & of_writer = nullptr,
-                const low_rank & lora = {}, bool train_maps = true,
-                frozen_weights frozen = frozen_weights::as_stored);
+                const low_rank & lora = {}, bool train_maps = true, frozen_weights frozen = frozen_weights::as_stored);
 
     // Before a graph is built.
     training_shape & reader_shape() { return const_cast<training_shape &>(reader.shape()); }

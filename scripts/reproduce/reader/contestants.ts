@@ -87,7 +87,13 @@ export function readerContestants(plan: ReaderPlan, model: string, folder: strin
         const readerOut = place(`both-reader-${seed}.gguf`);
         const both = trained("both", seed, { train: "both", readerOut, readerLora });
         // Written by the same training, before its own file.
-        const adapter: Job = { name: `${both.name}: reader`, out: readerOut, needs: [both], options: {}, run: async () => {} };
+        const adapter: Job = {
+          name: `${both.name}: reader`,
+          out: readerOut,
+          needs: [both],
+          options: {},
+          run: async () => {},
+        };
         return { reader: full, adapter, writer: both };
       }),
     },

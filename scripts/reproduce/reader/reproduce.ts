@@ -61,10 +61,7 @@ function tablesOf({ plan, rows }: ReaderOutcome): Table[] {
     {
       title: "The same by family of tasks, held-out questions",
       head: ["who", ...families],
-      rows: rows.map(({ name, scores }) => [
-        name,
-        ...families.map((family) => percent(scores.families[family].value)),
-      ]),
+      rows: rows.map(({ name, scores }) => [name, ...families.map((family) => percent(scores.families[family].value))]),
     },
   ];
 }

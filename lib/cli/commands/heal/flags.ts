@@ -96,9 +96,17 @@ export function addHealCommand(program: Command) {
       "tensors that get one; repeatable (default: all matrices of the layers)",
       appendText,
     )
-    .option("--reader-rank <n>", "rank of the reader's adapter, 0 for its weights themselves (default: 16)", parseNumber)
+    .option(
+      "--reader-rank <n>",
+      "rank of the reader's adapter, 0 for its weights themselves (default: 16)",
+      parseNumber,
+    )
     .option("--reader-alpha <x>", "a product of the reader's counts alpha / rank (default: the rank)", parseNumber)
-    .option("--reader-target <pattern>", "tensors of the reader that get one; repeatable (default: as above)", appendText)
+    .option(
+      "--reader-target <pattern>",
+      "tensors of the reader that get one; repeatable (default: as above)",
+      appendText,
+    )
     .option("--freeze <pattern>", "tensors of the student not to train, with * and ?; repeatable", appendText)
     .option("--train-translator", "also train the translator's linear maps; needs --translator-out")
     .option(
@@ -156,7 +164,9 @@ function toReaderLora({ readerRank, readerAlpha, readerTarget }: HealFlags): Hea
   const others = given<Partial<LoraOptions>>({ alpha: readerAlpha, targets: readerTarget });
   const alone = Object.keys(others).length === 0;
   if (readerRank === 0 && !alone)
-    throw new UsageError("--reader-rank 0 trains the weights themselves: --reader-alpha and --reader-target mean nothing");
+    throw new UsageError(
+      "--reader-rank 0 trains the weights themselves: --reader-alpha and --reader-target mean nothing",
+    );
   if (readerRank === 0) return false;
   return readerRank === undefined && alone ? undefined : { rank: readerRank ?? usualReaderRank, ...others };
 }
