@@ -62,7 +62,7 @@ template <class T> static void set_values(ggml_tensor * tensor, const std::vecto
     ggml_backend_tensor_set(tensor, values.data(), 0, values.size() * sizeof(T));
 }
 
-void reader_side::set_inputs(const std::vector<reading> & readings) {
+void reader_side::set_inputs(const std::vector<reader_input> & readings) {
     const size_t n_seq = batch_.n_sequences, n_prefix = batch_.n_prefix, n_vocab = reader_.shape.n_vocab;
     const auto refuse = [](const std::string & what) {
         throw failure(error_code::invalid_argument, "a training batch's readings: " + what,
@@ -74,7 +74,7 @@ void reader_side::set_inputs(const std::vector<reading> & readings) {
     std::vector<int64_t> target_i64(n_seq);
     std::vector<float> weights(n_seq), teacher(distil_.share > 0 ? n_seq * n_vocab : 0);
     for (size_t s = 0; s < n_seq; s++) {
-        const reading & one = readings[s];
+        const reader_input & one = readings[s];
         if (one.tokens.size() > n_prefix) refuse(std::to_string(one.tokens.size()) + " tokens are too many");
         for (const llama_token token : one.tokens)
             if (token < 0 || token >= (llama_token) n_vocab) refuse("no token " + std::to_string(token));

@@ -43,7 +43,7 @@ class reader_side {
     size_t n_layers() const { return reader_.shape.layers.size(); }
 
     // Throws ERR_INVALID_ARGUMENT for readings that do not fit.
-    void set_inputs(const std::vector<reading> & readings);
+    void set_inputs(const std::vector<reader_input> & readings);
 
   private:
     std::vector<float> mask_of(uint32_t window) const;

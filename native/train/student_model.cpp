@@ -180,7 +180,7 @@ ggml_type student_model::weight_type() const { return reader_ ? handed_.weight_t
 // Where the student reads a part of the prompt, what comes behind the prefix is not the reader's to give.
 void student_model::add_reading(const train_sequence & sequence, float weight, bool trains, micro_batch & batch,
                                 float * logits) {
-    reading one;
+    reader_input one;
     one.tokens = sequence.prefix;
     one.first = sequence.tokens[0];
     one.weight = !sequence.prefix.empty() && sequence.first_target == 0 ? weight : 0.0f;

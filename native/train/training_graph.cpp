@@ -212,7 +212,7 @@ train_loss training_graph::run(const train_batch & batch) {
     loss.total = joined(loss.cross_entropy, loss.divergence);
     if (!reader_) return loss;
     std::vector<float> weights;
-    for (const reading & one : batch.readings) weights.push_back(one.weight);
+    for (const reader_input & one : batch.readings) weights.push_back(one.weight);
     const loss_outputs & first = reader_->loss();
     loss.first = joined(weighted(first.cross_entropy, weights), weighted(first.divergence, weights));
     loss.total += loss.first;

@@ -44,7 +44,7 @@ const training = {
 
 /** Of the held-out answers in two stages. */
 async function perplexityOf(prefill: ModelSource, decode: string, data: string): Promise<number> {
-  const report = await evaluate({ ...quiet, contextSize: 256, resamples: 50, timedTokens: 2, prefill, decode, data });
+  const report = await evaluate({ ...quiet, contextSize: 256, resamples: 100, timedTokens: 2, prefill, decode, data });
   return figureOf(report, "two-stage", "perplexity");
 }
 
@@ -61,7 +61,7 @@ test("an adapter for the reader lowers the perplexity of a pruned writer's answe
   t.true((result.evaluations[1]?.loss ?? 1) < (result.evaluations[0]?.loss ?? 0));
   // The reader still gives the first token, and reads for itself, as well as before.
   const alone = async (prefill: ModelSource) => {
-    const report = await evaluate({ ...quiet, contextSize: 256, resamples: 50, prefill, data: heldOut });
+    const report = await evaluate({ ...quiet, contextSize: 256, resamples: 100, prefill, data: heldOut });
     return figureOf(report, "prefill", "perplexity");
   };
   t.log(

@@ -53,7 +53,7 @@ std::unique_ptr<training_graph> reader_pair::graph(const batch_shape & batch, bo
 
 void add_readings(two_texts & texts, bool distil, uint32_t n_vocab) {
     for (size_t s = 0; s < texts.before.size(); s++) {
-        reading one;
+        reader_input one;
         one.tokens = texts.before[s];
         one.first = texts.rest[s][0];
         one.weight = 0.05f + 0.02f * (float) s;
