@@ -130,7 +130,7 @@ TEST("both are trained together, each into its own file, and go further than the
     reader_training typed;
     typed.train_both();
     typed.options.max_steps = 1;
-    typed.options.type = "q8_0";
+    typed.options.type = "f16";
     CHECK(typed.run().n_reader_bytes == result.n_reader_bytes);
     CHECK_EQUAL(result.reader_path, work.options.reader_out_path);
     CHECK_EQUAL(result.n_reader_bytes, std::filesystem::file_size(result.reader_path));
