@@ -20,12 +20,12 @@ export interface ReaderPlan {
 const whole: ReaderPlan = {
   contextSize: 512,
   ratio: 0.7,
-  steps: 150,
+  steps: 75,
   batch: 32,
   learningRate: 2e-3,
   rank: 16,
   seeds: [1, 2, 3],
-  questions: 50,
+  questions: 25,
   resamples: 1000,
 };
 
