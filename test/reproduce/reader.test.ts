@@ -11,7 +11,7 @@ import { withTempDir } from "../support/temp-dir.js";
 const demo = join(import.meta.dirname, "..", "..", "models", "demo-prefill.gguf");
 
 test("every side of a pair is trained and asked", async (t) => {
-  const plan = { ...readerPlans.quick, steps: 1, batch: 2, seeds: [1, 2], questions: 1, resamples: 100 };
+  const plan = { ...readerPlans.quick, ratios: [0.7], steps: 1, batch: 2, seeds: [1, 2], questions: 1, resamples: 100 };
   const rows = readerContestants(plan, demo, withTempDir(t));
   await runJobs(
     rows.flatMap(({ answers }) => answers),

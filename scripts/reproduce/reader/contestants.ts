@@ -12,6 +12,8 @@ import type { ReaderPlan } from "./plan.js";
 /** A row of the table: a file of answers for each seed. */
 export interface ReaderRow {
   readonly name: string;
+  /** Of the writer. Absent: the full model alone. */
+  readonly ratio?: number;
   readonly answers: readonly Job[];
 }
 
@@ -44,58 +46,69 @@ export function readerContestants(plan: ReaderPlan, model: string, folder: strin
   };
   const data = texts("train.jsonl", plan.steps * plan.batch, (count) => taskLines("heal", count));
   const calibration = texts("calibration.txt", 1000, calibrationText);
-  const writer = prunedModel(full, calibration, plan.ratio, place("writer.gguf"), 128);
+  const ask = (name: string, who: Contestant): Job =>
+    answersJob(`answers: ${name}`, who, plan.questions, plan.contextSize, place(`answers-${name}.jsonl`));
+  const rows = plan.ratios.flatMap((ratio) => {
+    const writer = prunedModel(full, calibration, ratio, place(`writer-${ratio}.gguf`), 128);
+    return rowsOf({ plan, ratio, full, writer, data, place, ask });
+  });
+  return [{ name: readerRows.full, answers: [ask("full", { writer: full })] }, ...rows];
+}
 
-  const trained = (side: string, seed: number, options: Partial<HealOptions>, out = `${side}-${seed}.gguf`): Job =>
-    training(`${side}, seed ${seed}`, place(out), [full, writer, data], {
+/** What the rows of one writer are made of. */
+interface Parts {
+  readonly plan: ReaderPlan;
+  readonly ratio: number;
+  readonly full: Job;
+  readonly writer: Job;
+  readonly data: Job;
+  place(name: string): string;
+  ask(name: string, who: Contestant): Job;
+}
+
+function rowsOf({ plan, ratio, full, writer, data, place, ask }: Parts): readonly ReaderRow[] {
+  const readerLora = { rank: plan.rank };
+  const trained = (side: string, seed: number, options: Partial<HealOptions>): Job =>
+    training(`${side}, ${ratio} pruned, seed ${seed}`, place(`${side}-${ratio}-${seed}.gguf`), [full, writer, data], {
       ...{ full: full.out, student: writer.out, data: data.out, contextSize: plan.contextSize },
       ...{ maxSteps: plan.steps, batchSize: plan.batch, learningRate: plan.learningRate, warmUp: 0.05, threads: 1 },
       seed,
       ...options,
     });
-  const readerLora = { rank: plan.rank };
-  const ask = (name: string, who: Contestant): Job =>
-    answersJob(`answers: ${name}`, who, plan.questions, plan.contextSize, place(`answers-${name}.jsonl`));
+  const row = (name: string, answers: readonly Job[]): ReaderRow => ({ name, ratio, answers });
   const forSeeds = (name: string, contestant: (seed: number) => Contestant) =>
-    plan.seeds.map((seed) => ask(`${name}-${seed}`, contestant(seed)));
-
+    plan.seeds.map((seed) => ask(`${name}-${ratio}-${seed}`, contestant(seed)));
   return [
-    { name: readerRows.full, answers: [ask("full", { writer: full })] },
-    { name: readerRows.alone, answers: [ask("alone", { writer })] },
-    { name: readerRows.untrained, answers: [ask("untrained", { reader: full, writer })] },
-    {
-      name: readerRows.adapter,
-      answers: forSeeds("adapter", (seed) => {
+    row(readerRows.alone, [ask(`alone-${ratio}`, { writer })]),
+    row(readerRows.untrained, [ask(`untrained-${ratio}`, { reader: full, writer })]),
+    row(
+      readerRows.adapter,
+      forSeeds("adapter", (seed) => {
         const adapter = trained("adapter", seed, { train: "reader", readerLora });
         return { reader: full, adapter, writer };
       }),
-    },
-    {
-      name: readerRows.weights,
-      answers: forSeeds("weights", (seed) => {
-        const reader = trained("weights", seed, { train: "reader", readerLora: false });
-        return { reader, writer };
-      }),
-    },
-    {
-      name: readerRows.writer,
-      answers: forSeeds("writer-trained", (seed) => ({ reader: full, writer: trained("writer-trained", seed, {}) })),
-    },
-    {
-      name: readerRows.both,
-      answers: forSeeds("both", (seed) => {
-        const readerOut = place(`both-reader-${seed}.gguf`);
+    ),
+    row(
+      readerRows.weights,
+      forSeeds("weights", (seed) => ({
+        reader: trained("weights", seed, { train: "reader", readerLora: false }),
+        writer,
+      })),
+    ),
+    row(
+      readerRows.writer,
+      forSeeds("writer", (seed) => ({ reader: full, writer: trained("writer", seed, {}) })),
+    ),
+    row(
+      readerRows.both,
+      forSeeds("both", (seed) => {
+        const readerOut = place(`both-reader-${ratio}-${seed}.gguf`);
         const both = trained("both", seed, { train: "both", readerOut, readerLora });
         // Written by the same training, before its own file.
-        const adapter: Job = {
-          name: `${both.name}: reader`,
-          out: readerOut,
-          needs: [both],
-          options: {},
-          run: async () => {},
-        };
+        const name = `${both.name}: reader`;
+        const adapter: Job = { name, out: readerOut, needs: [both], options: {}, run: async () => {} };
         return { reader: full, adapter, writer: both };
       }),
-    },
+    ),
   ];
 }

@@ -2,8 +2,8 @@
 
 export interface ReaderPlan {
   readonly contextSize: number;
-  /** Share of hidden and feed-forward channels that the writer is without. */
-  readonly ratio: number;
+  /** Shares of hidden and feed-forward channels that a writer is without. */
+  readonly ratios: readonly number[];
   /** Of the optimiser, the same for every side that is trained. */
   readonly steps: number;
   readonly batch: number;
@@ -19,7 +19,7 @@ export interface ReaderPlan {
 
 const whole: ReaderPlan = {
   contextSize: 512,
-  ratio: 0.7,
+  ratios: [0.45, 0.7],
   steps: 75,
   batch: 32,
   learningRate: 2e-3,

@@ -19,7 +19,7 @@ const demo = join(import.meta.dirname, "..", "..", "..", "models", "demo-prefill
 
 export interface ReaderOutcome {
   readonly plan: ReaderPlan;
-  readonly rows: readonly { readonly name: string; readonly scores: Scores }[];
+  readonly rows: readonly { readonly name: string; readonly ratio?: number; readonly scores: Scores }[];
 }
 
 export async function reproduceReader(name: keyof typeof readerPlans, folder: string, atOnce: number): Promise<void> {
@@ -39,29 +39,30 @@ export async function reproduceReader(name: keyof typeof readerPlans, folder: st
 
 export async function readerOutcome(plan: ReaderPlan, rows: readonly ReaderRow[]): Promise<ReaderOutcome> {
   const scored = [];
-  for (const { name, answers } of rows)
-    scored.push({ name, scores: await scoresOf(answers.map(readAnswers), plan.resamples) });
+  for (const { answers, ...who } of rows)
+    scored.push({ ...who, scores: await scoresOf(answers.map(readAnswers), plan.resamples) });
   return { plan, rows: scored };
 }
 
 function tablesOf({ plan, rows }: ReaderOutcome): Table[] {
-  const setting = `${plan.steps} steps, writer ${percent(plan.ratio)}% pruned`;
+  const label = ({ name, ratio }: ReaderOutcome["rows"][number]) =>
+    ratio === undefined ? name : `${name} (${percent(ratio)}% pruned)`;
   return [
     {
-      title: `Right answers in percent, ${setting} [95% interval over the questions]`,
+      title: `Right answers in percent, trained for ${plan.steps} steps [95% interval over the questions]`,
       head: ["who", "held-out questions", "over the seeds", "F1", "questions as in training"],
-      rows: rows.map(({ name, scores: { exact, f1 } }) => [
-        name,
-        withInterval(exact.heldOut),
-        withSeeds(exact.heldOut),
-        percent(f1.heldOut.value),
-        withInterval(exact.seen),
+      rows: rows.map((row) => [
+        label(row),
+        withInterval(row.scores.exact.heldOut),
+        withSeeds(row.scores.exact.heldOut),
+        percent(row.scores.f1.heldOut.value),
+        withInterval(row.scores.exact.seen),
       ]),
     },
     {
       title: "The same by family of tasks, held-out questions",
       head: ["who", ...families],
-      rows: rows.map(({ name, scores }) => [name, ...families.map((family) => percent(scores.families[family].value))]),
+      rows: rows.map((row) => [label(row), ...families.map((family) => percent(row.scores.families[family].value))]),
     },
   ];
 }
