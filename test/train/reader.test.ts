@@ -73,7 +73,7 @@ test("it does so before a quantised writer, and as a model of its own", async (t
   const { writer, data, heldOut } = t.context;
   const folder = withTempDir(t);
   const quantized = join(folder, "q4_0.gguf");
-  await quantize({ ...quiet, model: writer, out: quantized, type: "q4_0" });
+  await quantize({ model: writer, out: quantized, type: "q4_0" });
   const before = await perplexityOf(full, quantized, heldOut);
   for (const readerLora of [{ rank: 8, alpha: 16 }, false] as const) {
     const out = join(folder, `reader-${readerLora ? "adapter" : "model"}.gguf`);
