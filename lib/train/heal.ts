@@ -49,7 +49,7 @@ import { checkHealOptions } from "./validation.js";
  * `checkpoint` is whole.
  */
 export async function heal(options: HealOptions): Promise<HealResult> {
-  return fromCaller(async () => toHealResult(await run(options, (binding, ...given) => binding.heal(...given))));
+  return fromCaller(async () => toHealResult(await trainWith(options, (binding, ...given) => binding.heal(...given))));
 }
 
 /**
@@ -58,7 +58,7 @@ export async function heal(options: HealOptions): Promise<HealResult> {
  */
 export async function estimateHeal(options: HealOptions): Promise<HealEstimate> {
   return fromCaller(async () =>
-    toHealEstimate(await run(options, (binding, ...given) => binding.estimateHeal(...given))),
+    toHealEstimate(await trainWith(options, (binding, ...given) => binding.estimateHeal(...given))),
   );
 }
 
@@ -68,7 +68,7 @@ type Begin<Result> = (
   listener: NativeHealListener,
 ) => NativeJob<Result>;
 
-async function run<Result>(options: HealOptions, begin: Begin<Result>): Promise<Result> {
+async function trainWith<Result>(options: HealOptions, begin: Begin<Result>): Promise<Result> {
   const checked = checkHealOptions(options);
   checked.signal?.throwIfAborted();
   const { student, full, ...files } = pathsOf(checked);

@@ -30,7 +30,7 @@ export async function reproduceReader(name: keyof typeof readerPlans, folder: st
     atOnce,
   );
   const outcome = await readerOutcome(plan, rows);
-  const tables = tablesOf(outcome);
+  const tables = readerTables(outcome);
   await put(join(folder, "reader.json"), `${JSON.stringify(outcome, null, 2)}\n`);
   await put(join(folder, "reader.md"), `${toMarkdown(tables)}\n`);
   console.log(toText(tables));
@@ -44,7 +44,7 @@ export async function readerOutcome(plan: ReaderPlan, rows: readonly ReaderRow[]
   return { plan, rows: scored };
 }
 
-function tablesOf({ plan, rows }: ReaderOutcome): Table[] {
+export function readerTables({ plan, rows }: ReaderOutcome): Table[] {
   const label = ({ name, ratio }: ReaderOutcome["rows"][number]) =>
     ratio === undefined ? name : `${name} (${percent(ratio)}% pruned)`;
   return [

@@ -105,15 +105,15 @@ function renderEvaluations(evaluations: readonly Evaluation[], file: string): st
   return renderTable([`loss on ${file}`, "nats a token", "perplexity"], rows, [1, 2]);
 }
 
-const pathOf = (model: HealOptions["full"]) =>
+const modelFileOf = (model: HealOptions["full"]) =>
   model instanceof URL || typeof model === "string" ? String(model) : model && String(model.model);
 
 function nextStep(result: HealResult, options: HealOptions): string {
   const { path, translator } = result;
   const { mode = "overfill", train = "writer" } = options;
-  const full = pathOf(options.full);
+  const full = modelFileOf(options.full);
   if (mode !== "overfill" || full === undefined) return `Next: overfill run --prefill ${quoted(path)} -p TEXT`;
-  const writer = train === "reader" ? (pathOf(options.student) ?? "") : path;
+  const writer = train === "reader" ? (modelFileOf(options.student) ?? "") : path;
   const reader = train === "reader" ? path : result.reader?.path;
   const models = `${readerFlags(full, reader, options)} --decode ${quoted(writer)}`;
   return `Next: overfill run ${models}${translatorFlag(writer, translator)} -p TEXT`;
