@@ -3,7 +3,15 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import anyTest, { type TestFn } from "ava";
-import { estimateHeal, evaluate, type HealOptions, heal, type ModelSource, prune, quantize } from "../../lib/index.js";
+import {
+  type EvaluateOptions,
+  estimateHeal,
+  evaluate,
+  type HealOptions,
+  heal,
+  prune,
+  quantize,
+} from "../../lib/index.js";
 import { quiet, refusal } from "../engine/fixtures.js";
 import { figureOf } from "../eval/fixtures.js";
 import { lookupPair, lookups } from "../support/lookups.js";
@@ -42,8 +50,10 @@ const training = {
   ...{ train: "reader", full, batchSize: 16, maxSteps: 40, learningRate: 3e-3, warmUp: 0.05 },
 } as const satisfies Partial<HealOptions>;
 
+type Reader = EvaluateOptions["prefill"];
+
 /** Of the held-out answers in two stages. */
-async function perplexityOf(prefill: ModelSource, decode: string, data: string): Promise<number> {
+async function perplexityOf(prefill: Reader, decode: string, data: string): Promise<number> {
   const report = await evaluate({ ...quiet, contextSize: 256, resamples: 100, timedTokens: 2, prefill, decode, data });
   return figureOf(report, "two-stage", "perplexity");
 }
@@ -60,7 +70,7 @@ test("an adapter for the reader lowers the perplexity of a pruned writer's answe
   t.is(result.path, out);
   t.true((result.evaluations[1]?.loss ?? 1) < (result.evaluations[0]?.loss ?? 0));
   // The reader still gives the first token, and reads for itself, as well as before.
-  const alone = async (prefill: ModelSource) => {
+  const alone = async (prefill: Reader) => {
     const report = await evaluate({ ...quiet, contextSize: 256, resamples: 100, prefill, data: heldOut });
     return figureOf(report, "prefill", "perplexity");
   };
