@@ -281,6 +281,14 @@ const namesOfCommand: Readonly<Record<string, Readonly<Record<string, string>>>>
     "lora.alpha": "--lora-alpha",
     "lora.targets": "--lora-target",
   },
+  make: {
+    model: "<model>",
+    responses: "--keep-responses",
+    "answering.temperature": "--temp",
+    "healing.batchSize": "--batch",
+    "healing.distillation": "--distil-share",
+    "model.gpuLayers": "--gpu-layers",
+  },
   answer: { prefill: "--model", "model.gpuLayers": "--gpu-layers" },
   serve: {
     "auth.keys": "--api-key-file",
