@@ -27,14 +27,16 @@ export async function measureMachine(
   source: ModelSource,
   prompts: readonly AskedPrompt[],
   options: {
-    readonly contextSize: number | undefined;
-    readonly threads: number | undefined;
+    readonly contextSize?: number | undefined;
+    readonly threads?: number | undefined;
     readonly gpu: GpuOption;
-    readonly signal: AbortSignal | undefined;
+    readonly signal?: AbortSignal | undefined;
   },
   onProgress: (fraction: number) => void,
 ): Promise<MeasuredFull> {
-  const pair = await loadPair({ prefill: source, ...options, onProgress: ({ fraction }) => onProgress(fraction / 2) });
+  const { contextSize: asked, threads: wanted, gpu: device, signal } = options;
+  const loading = { contextSize: asked, threads: wanted, gpu: device, signal };
+  const pair = await loadPair({ prefill: source, ...loading, onProgress: ({ fraction }) => onProgress(fraction / 2) });
   try {
     const sample = await tokensOfSample(pair, prompts);
     const promptTokens = Math.round(sample.reduce((sum, { length }) => sum + length, 0) / sample.length);
@@ -46,7 +48,7 @@ export async function measureMachine(
     const reads: number[] = [];
     const writes: number[] = [];
     for (let i = 0; i <= timedAnswers; i++) {
-      const timed = await timedAnswer(pair, prompt, options.signal);
+      const timed = await timedAnswer(pair, prompt, signal);
       if (i > 0) {
         reads.push(timed.reads);
         writes.push(timed.writes);

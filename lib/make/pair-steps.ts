@@ -142,12 +142,12 @@ export class PairSteps {
     answered: DoneStep<AnsweredPrompts>,
     { machine, shape }: MeasuredFull,
   ): Promise<{ readonly importance: Importance; readonly path: string; readonly key: string }> {
-    const { checked, source, text } = this.prepared;
+    const { checked, source, text, textMark } = this.prepared;
     const out = this.file(`${name}.gguf`);
     this.teller.begin("importance");
     const done = await this.book.do({
       name,
-      facts: { ...factsOf(checked, ["window"]), text },
+      facts: { ...factsOf(checked, ["window"]), text: textMark },
       needs: [of.key, answered.key],
       files: [out],
       run: async () => {

@@ -25,21 +25,34 @@ function codeOf(error: unknown) {
 /** Rejects with ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE or ERR_FILE_READ_FAILED. */
 export async function readParentFacts(path: string): Promise<ParentFacts> {
   try {
-    const file = await open(path, "r");
-    try {
-      const { size } = await file.stat();
-      const length = Math.min(size, lookedAtBytes);
-      const head = Buffer.alloc(length);
-      const tail = Buffer.alloc(length);
-      await file.read(head, 0, length, 0);
-      await file.read(tail, 0, length, size - length);
-      const mark = createHash("sha256").update(String(size)).update(head).update(tail).digest("hex");
-      return { mark, general: generalTexts(head) };
-    } finally {
-      await file.close();
-    }
+    const { mark, head } = await lookAt(path);
+    return { mark, general: generalTexts(head) };
   } catch (error) {
     throw createError(codeOf(error), unreadable(path, error), { path }, error);
+  }
+}
+
+/** What tells another file from this one. Rejects with ERR_FILE_READ_FAILED. */
+export async function markOfFile(path: string): Promise<string> {
+  try {
+    return (await lookAt(path)).mark;
+  } catch (error) {
+    throw createError("ERR_FILE_READ_FAILED", unreadable(path, error), { path }, error);
+  }
+}
+
+async function lookAt(path: string): Promise<{ readonly mark: string; readonly head: Buffer }> {
+  const file = await open(path, "r");
+  try {
+    const { size } = await file.stat();
+    const length = Math.min(size, lookedAtBytes);
+    const head = Buffer.alloc(length);
+    const tail = Buffer.alloc(length);
+    await file.read(head, 0, length, 0);
+    await file.read(tail, 0, length, size - length);
+    return { mark: createHash("sha256").update(String(size)).update(head).update(tail).digest("hex"), head };
+  } finally {
+    await file.close();
   }
 }
 

@@ -7,7 +7,7 @@ import type { ModelSource } from "../internal/model-source.js";
 import { type Importance, prunableArchitectures } from "../prune/index.js";
 import { type Target, typesFor } from "./choose-model.js";
 import { bitsOfModel, bitsOfType } from "./model-cost.js";
-import { type ParentFacts, readParentFacts } from "./parent-facts.js";
+import { markOfFile, type ParentFacts, readParentFacts } from "./parent-facts.js";
 import { readSplitPrompts, type SplitPrompts } from "./prompt-files.js";
 import type { ChosenModel } from "./results.js";
 import type { CheckedMakeOptions } from "./validation.js";
@@ -21,6 +21,8 @@ export interface Prepared {
   /** Absolute. */
   readonly folder: string;
   readonly text: string | undefined;
+  /** What tells that text from another one. */
+  readonly textMark: string | undefined;
   readonly parent: ParentFacts;
   readonly prompts: SplitPrompts;
   readonly target: Target;
@@ -37,7 +39,9 @@ export async function prepare(checked: CheckedMakeOptions): Promise<Prepared> {
   const { heldOut, maxBadLines, onBadLine, signal } = checked;
   const prompts = await readSplitPrompts(data, { heldOut, maxBadLines, onBadLine, signal });
   const parent = await readParentFacts(model);
-  return { checked, source: { ...checked.model, model }, folder, text, parent, prompts, target: targetOf(checked) };
+  const textMark = text === undefined ? undefined : await markOfFile(text);
+  const source = { ...checked.model, model };
+  return { checked, source, folder, text, textMark, parent, prompts, target: targetOf(checked) };
 }
 
 function targetOf({ speedUp, targetSize, targetBytes }: CheckedMakeOptions): Target {

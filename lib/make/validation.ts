@@ -1,6 +1,8 @@
-/** Checks what callers hand over to making a pair. What one of its steps takes is that step's to check. */
+/** Checks what callers hand over to making a pair. What one of its steps takes is checked by that step's own rules. */
 
-import { check } from "../internal/check-options.js";
+import { InvalidArgumentError } from "../errors/index.js";
+import { checkAnswerOptions } from "../eval/answers/validation.js";
+import { check, refusedArgument } from "../internal/check-options.js";
 import type { ModelSource } from "../internal/model-source.js";
 import {
   above,
@@ -20,6 +22,7 @@ import {
 import * as z from "../internal/schema.js";
 import { quantizationNames } from "../prune/quantization-types.js";
 import { bytes, parameters } from "../prune/validation.js";
+import { checkHealOptions } from "../train/validation.js";
 import type { MakeAnswering, MakeHealing, MakePairOptions } from "./options.js";
 
 const model = onFirstUse(() =>
@@ -32,7 +35,7 @@ const model = onFirstUse(() =>
   ),
 );
 
-/** A value that a step checks. */
+/** A value that its step's rules are about. */
 const passedOn = () => z.optional(z.unknown());
 
 const answeringShape = onFirstUse(() =>
@@ -117,7 +120,24 @@ function contradiction(options: {
   return undefined;
 }
 
-export const checkMakeOptions = (value: MakePairOptions) =>
-  check(makeSchema(), value satisfies InputOf<typeof makeSchema>, "options");
+/** Throws ERR_INVALID_ARGUMENT, for what the steps would refuse after hours as well. */
+export function checkMakeOptions(value: MakePairOptions) {
+  const checked = check(makeSchema(), value satisfies InputOf<typeof makeSchema>, "options");
+  const [model, data, out] = ["model", "data", "out"];
+  inside("answering", () => checkAnswerOptions({ ...checked.answering, model, data, out }));
+  inside("healing", () => checkHealOptions({ ...checked.healing, full: model, student: model, data, out }));
+  return checked;
+}
+
+/** Names what a step refuses as what was given to this call. */
+function inside(name: "answering" | "healing", checkStep: () => unknown): void {
+  try {
+    checkStep();
+  } catch (error) {
+    if (!InvalidArgumentError.isInstance(error)) throw error;
+    const { parameter = "options", expected = "", actual = "", suggestion } = error.details;
+    throw refusedArgument(parameter.replace("options", `options.${name}`), expected, actual, suggestion);
+  }
+}
 
 export type CheckedMakeOptions = ReturnType<typeof checkMakeOptions>;

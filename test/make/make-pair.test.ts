@@ -202,6 +202,11 @@ const bad: Readonly<Record<string, readonly [Partial<MakePairOptions>, string]>>
   "a copy": [{ quantize: "copy" }, "ERR_INVALID_ARGUMENT"],
   "three rounds": [{ targetSize: "400K", rounds: 3 as 2 }, "ERR_INVALID_ARGUMENT"],
   "an unknown option": [{ targetSize: "400K", healing: { learningrate: 1 } as object }, "ERR_INVALID_ARGUMENT"],
+  "a learning rate that training refuses": [
+    { targetSize: "400K", healing: { learningRate: 2 } },
+    "ERR_INVALID_ARGUMENT",
+  ],
+  "answers of no tokens": [{ targetSize: "400K", answering: { maxTokens: 0 } }, "ERR_INVALID_ARGUMENT"],
   "a model that is not there": [{ targetSize: "400K", model: "none.gguf" }, "ERR_MODEL_NOT_FOUND"],
   "a folder as a model": [{ targetSize: "400K", model: "." }, "ERR_MODEL_NOT_A_FILE"],
   "prompts that are not there": [{ targetSize: "400K", data: "none.jsonl" }, "ERR_FILE_READ_FAILED"],

@@ -48,7 +48,7 @@ test("another file has another mark, a copy the same", async (t) => {
   const folder = withTempDir(t);
   const bytes = readFileSync(lookupPair.prefill.model);
   writeFileSync(join(folder, "copy.gguf"), bytes);
-  bytes[bytes.length - 1] ^= 1;
+  bytes.writeUInt8((bytes.at(-1) ?? 0) ^ 1, bytes.length - 1);
   writeFileSync(join(folder, "other.gguf"), bytes);
   const [own, copy, other] = await Promise.all(
     [String(lookupPair.prefill.model), join(folder, "copy.gguf"), join(folder, "other.gguf")].map(readParentFacts),
