@@ -37,7 +37,8 @@ export const workFolderName = "work";
  *   meets itself;
  * - ERR_DATA_INVALID for data with fewer than two usable prompts, or with more bad lines than `maxBadLines`, and where the
  *   full model's answers leave nothing to learn from;
- * - ERR_TARGET_UNREACHABLE for a target that no decode model meets, by what was timed (`details.reachable`);
+ * - ERR_TARGET_UNREACHABLE for a target that no decode model meets; `details.reachable` is what was timed, or estimated where
+ *   that is far from it;
  * - what {@link loadPair}, {@link answerPrompts}, {@link measureImportance}, {@link prune}, {@link heal},
  *   {@link evaluate}, {@link quantize} and {@link bench} reject with;
  * - `signal.reason` when aborted, or what a callback has thrown.

@@ -141,7 +141,7 @@ export class PairSteps {
     name: string,
     answered: DoneStep<AnsweredPrompts>,
     { machine, shape }: MeasuredFull,
-  ): Promise<{ readonly importance: Importance; readonly path: string; readonly key: string }> {
+  ): Promise<MadeModel & { readonly importance: Importance; readonly ms: number }> {
     const { checked, source, text, textMark } = this.prepared;
     const out = this.file(`${name}.gguf`);
     this.teller.begin("importance");
@@ -171,7 +171,7 @@ export class PairSteps {
     });
     const importance = await readImportance(out);
     // What was just written is importance.
-    return { importance: importance as Importance, path: out, key: done.key };
+    return { importance: importance as Importance, path: out, key: done.key, ms: done.ms };
   }
 
   /** Makes a candidate without healing it, and looks at its size and, where it counts, its speed. */

@@ -61,7 +61,8 @@ test.serial("a pair of a size is pruned, healed, quantised, told of, and loads",
   for (const words of [/^---\n/, /## Data and training/, /## Scores/, /agreement/, /## Speed/, /!\[.*\]\(card\.svg\)/])
     t.regex(card, words);
   t.notRegex(card, /NaN|undefined|Infinity/);
-  t.regex(card, /The full model's file names no licence/);
+  t.regex(card, /^license: "MIT"$/m);
+  t.regex(card, /The full model's, from which the writer was made: MIT\./);
   t.regex(read(work.out, "card.svg"), /^<svg .*<\/svg>\n$/s);
   t.true(await answers(work.out));
   const steps = [...new Set(news.map(({ step }) => step))];
