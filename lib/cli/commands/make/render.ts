@@ -5,7 +5,11 @@ import { formatBytes, formatCount, formatDuration, formatMs, formatSpeed } from 
 import { quoted } from "../../shell-words.js";
 import { renderTable } from "../../tables.js";
 
-const formatTime = (ms: number) => (ms < 60_000 ? formatMs(ms) : formatDuration(ms));
+/** Estimates: no more digits than they are worth. */
+function formatTime(ms: number): string {
+  if (ms >= 10_000) return formatDuration(ms);
+  return ms < 1000 ? formatMs(ms) : `${(ms / 1000).toFixed(1)} s`;
+}
 
 /** What stands behind the bar: what matters least last, where a narrow terminal cuts it. */
 export function detailOfMaking({ loss, detail, remainingMs }: MakeProgress): string {
