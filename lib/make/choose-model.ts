@@ -4,7 +4,7 @@
  */
 
 import { createError } from "../errors/create-error.js";
-import { bitsOfType, msOf, type TimedModel, tokenTimeOf } from "./model-cost.js";
+import { bitsOfType, msOf, type TimedModel, type TokenTime, tokenTimeOf } from "./model-cost.js";
 import { type Candidate, findCandidates, type SearchSpace, smallestCandidate } from "./width-search.js";
 
 /** What the decode model is to be. */
@@ -33,7 +33,7 @@ export interface Choice extends TriedCandidate {
 const tolerance = 0.03;
 /** A candidate that is so much faster than wanted has a better one beside it. */
 const generous = 1.1;
-const mostTimed = 5;
+const mostTimed = 6;
 const mostSized = 12;
 
 /**
@@ -58,30 +58,50 @@ async function chooseBySpeed(
   full: TimedModel,
   make: (candidate: Candidate) => Promise<Trial>,
 ): Promise<Choice> {
+  const wantedMs = full.msPerToken / speedUp;
+  const timed: TimedModel[] = [full];
   const tried: TriedCandidate[] = [];
-  let small: TimedModel | undefined;
   let chosen: TriedCandidate | undefined;
   let most = Number.POSITIVE_INFINITY;
   while (tried.length < mostTimed) {
-    const time = tokenTimeOf(full, small);
+    const time = timeAround(timed, wantedMs);
     const least = chosen?.candidate.readBytes ?? 0;
-    const [best] = findCandidates(space, ({ readBytes }) => {
-      return readBytes > least && readBytes < most && msOf(time, readBytes) * speedUp <= full.msPerToken;
-    });
-    if (!best || (chosen && best.kept <= chosen.candidate.kept)) break;
-    const trial = await make(best);
+    const [best] = findCandidates(
+      space,
+      ({ readBytes }) => readBytes > least && readBytes < most && msOf(time, readBytes) <= wantedMs,
+    );
+    // What seems impossible by one that was timed may be so by its type, or because small models are bound by other things
+    // than bytes: the smallest one tells.
+    const next = best ?? (tried.length > 0 && !chosen ? smallestUntried(space, tried) : undefined);
+    if (!next || (chosen && next.kept <= chosen.candidate.kept)) break;
+    const trial = await make(next);
     const reached = trial.speedUp ?? 0;
-    tried.push({ candidate: best, trial });
-    small = { bytes: best.readBytes, msPerToken: full.msPerToken / reached };
+    tried.push({ candidate: next, trial });
+    timed.push({ bytes: next.readBytes, msPerToken: full.msPerToken / reached });
     if (reached >= (1 - tolerance) * speedUp) {
-      chosen = { candidate: best, trial };
+      chosen = { candidate: next, trial };
       if (reached < generous * speedUp) break;
-    } else most = best.readBytes;
+    } else most = Math.min(most, next.readBytes);
   }
   if (chosen) return { ...chosen, tried };
-  const estimated = full.msPerToken / msOf(tokenTimeOf(full, small), smallestCandidate(space).readBytes);
+  const estimated = full.msPerToken / msOf(tokenTimeOf(full), smallestCandidate(space).readBytes);
   const seen = Math.max(0, ...tried.map(({ trial }) => trial.speedUp ?? 0));
   throw unreachable("speedUp", speedUp, tried.length > 0 ? seen : estimated, "times as fast as the full model");
+}
+
+/** By the two timed models next to what is wanted; where none is so fast, by the full one and the fastest. */
+function timeAround(timed: readonly TimedModel[], wantedMs: number): TokenTime {
+  const byTime = timed.toSorted((a, b) => b.msPerToken - a.msPerToken);
+  const isSlow = ({ msPerToken }: TimedModel) => msPerToken > wantedMs;
+  const fast = byTime.find((one) => !isSlow(one));
+  const slow = byTime.findLast(isSlow);
+  if (fast && slow) return tokenTimeOf(slow, fast);
+  return tokenTimeOf(byTime[0] as TimedModel, byTime.at(-1));
+}
+
+function smallestUntried(space: SearchSpace, tried: readonly TriedCandidate[]): Candidate | undefined {
+  const smallest = smallestCandidate(space);
+  return tried.some(({ candidate }) => candidate.readBytes <= smallest.readBytes) ? undefined : smallest;
 }
 
 async function chooseBySize(
