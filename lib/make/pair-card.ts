@@ -108,6 +108,13 @@ function renderModels({ evaluation, model, pruned }: MadePair, { checked }: Prep
   return `${table(["", "model", "parameters", "weights"], rows)}\n\n${sizes}${wanted}`;
 }
 
+/** Steps that are done several times count together. */
+function timesByStep(steps: MadePair["steps"]): ReadonlyMap<string, number> {
+  const times = new Map<string, number>();
+  for (const { step, ms } of steps) times.set(step, (times.get(step) ?? 0) + ms);
+  return times;
+}
+
 function renderTraining(pair: MadePair, { checked }: Prepared): string {
   const { prompts, heldOut, answers, pruned, steps } = pair;
   const learned = checked.responses === "write" ? "the full model's own answers" : "the data's responses";
@@ -116,7 +123,7 @@ function renderTraining(pair: MadePair, { checked }: Prepared): string {
     : "No training.";
   const times = table(
     ["step", "took"],
-    steps.map(({ step, ms }) => [step, minutes(ms)]),
+    [...timesByStep(steps)].map(([step, ms]) => [step, minutes(ms)]),
   );
   return `${used} ${count(heldOut)} other prompts were held out for the scores below.\n\n${times}`;
 }
@@ -160,7 +167,8 @@ function renderSpeed({ bench, machine }: MadePair): string {
     `${(100 * written.agreement).toFixed(1)}%`,
   ]);
   const head = ["way", "writes, tokens/s", "times the full model", "with reading", "agrees, its own text"];
-  const where = machine.gpu === false ? `${machine.threads} threads` : machine.gpu;
+  const where =
+    machine.gpu === false ? `${machine.threads} ${machine.threads === 1 ? "thread" : "threads"}` : machine.gpu;
   return `On the machine that made it (${where}), ${count(bench.prompts)} held-out prompts.\n\n${table(head, rows)}`;
 }
 
