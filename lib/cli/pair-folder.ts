@@ -1,7 +1,6 @@
 /** A folder that is a pair, as the argument of the commands that answer with one. */
 
 import type { LayerMap, PairFolder } from "../engine/index.js";
-import { readPairFolder } from "../engine/index.js";
 import { UsageError } from "./exit.js";
 
 /** What `--help` says of the argument. */
@@ -30,6 +29,8 @@ export async function withPairFolder<Flags extends FolderFlags>(
       throw new UsageError(
         `--${name === "layerMap" ? "layer-map" : name} and a folder name the same: give one of them`,
       );
+  // Not above: flags name what is here before it is known which command runs.
+  const { readPairFolder } = await import("../engine/index.js");
   return { ...ofFolder(await readPairFolder(folder)), ...flags };
 }
 

@@ -5,7 +5,14 @@
 
 import { createError } from "../errors/create-error.js";
 import { bitsOfType, msOf, type TimedModel, type TokenTime, tokenTimeOf } from "./model-cost.js";
-import { type Candidate, findCandidates, type SearchSpace, smallestCandidate } from "./width-search.js";
+import {
+  type Candidate,
+  findCandidates,
+  findShallow,
+  narrowestCandidate,
+  type SearchSpace,
+  smallestCandidate,
+} from "./width-search.js";
 
 /** What the decode model is to be. */
 export type Target =
@@ -33,7 +40,7 @@ export interface Choice extends TriedCandidate {
 const tolerance = 0.03;
 /** A candidate that is so much faster than wanted has a better one beside it. */
 const generous = 1.1;
-const mostTimed = 6;
+const mostTimed = 8;
 const mostSized = 12;
 
 /**
@@ -58,36 +65,91 @@ async function chooseBySpeed(
   full: TimedModel,
   make: (candidate: Candidate) => Promise<Trial>,
 ): Promise<Choice> {
-  const wantedMs = full.msPerToken / speedUp;
-  const timed: TimedModel[] = [full];
+  const search = new SpeedSearch(space, full, full.msPerToken / speedUp);
   const tried: TriedCandidate[] = [];
   let chosen: TriedCandidate | undefined;
-  let most = Number.POSITIVE_INFINITY;
   while (tried.length < mostTimed) {
-    const time = timeAround(timed, wantedMs);
-    const least = chosen?.candidate.readBytes ?? 0;
-    const [best] = findCandidates(
-      space,
-      ({ readBytes }) => readBytes > least && readBytes < most && msOf(time, readBytes) <= wantedMs,
-    );
-    // What seems impossible by one that was timed may be so by its type, or because small models are bound by other things
-    // than bytes: the smallest one tells.
-    const next = best ?? (tried.length > 0 && !chosen ? smallestUntried(space, tried) : undefined);
+    const next = search.next(chosen?.candidate);
     if (!next || (chosen && next.kept <= chosen.candidate.kept)) break;
     const trial = await make(next);
     const reached = trial.speedUp ?? 0;
     tried.push({ candidate: next, trial });
-    timed.push({ bytes: next.readBytes, msPerToken: full.msPerToken / reached });
-    if (reached >= (1 - tolerance) * speedUp) {
+    const isFast = reached >= (1 - tolerance) * speedUp;
+    search.timed(next, full.msPerToken / reached, isFast);
+    if (isFast) {
       chosen = { candidate: next, trial };
       if (reached < generous * speedUp) break;
-    } else most = Math.min(most, next.readBytes);
+    }
   }
   if (chosen) return { ...chosen, tried };
   const estimated = full.msPerToken / msOf(tokenTimeOf(full), smallestCandidate(space).readBytes);
   const seen = Math.max(0, ...tried.map(({ trial }) => trial.speedUp ?? 0));
   throw unreachable("speedUp", speedUp, tried.length > 0 ? seen : estimated, "times as fast as the full model");
 }
+
+/**
+ * What to time next. Time goes by bytes at first. Where a model that was timed makes the target seem out of reach, the
+ * narrowest one tells: if it is fast enough, time is reckoned between the two; if not, what is left of it is what layers
+ * cost, however narrow they are, and layers go.
+ */
+class SpeedSearch {
+  readonly #models: TimedModel[];
+  readonly #seen = new Set<string>();
+  #most = Number.POSITIVE_INFINITY;
+  #byLayers: TokenTime | undefined;
+  #correction = 1;
+
+  constructor(
+    readonly space: SearchSpace,
+    readonly full: TimedModel,
+    readonly wantedMs: number,
+  ) {
+    this.#models = [full];
+  }
+
+  /** @param chosen the best that was fast enough; undefined: there is nothing left to try */
+  next(chosen: Candidate | undefined): Candidate | undefined {
+    if (this.#byLayers) return this.#shallow(chosen);
+    const time = timeAround(this.#models, this.wantedMs);
+    const least = chosen?.readBytes ?? 0;
+    const [best] = findCandidates(
+      this.space,
+      ({ readBytes }) => readBytes > least && readBytes < this.#most && msOf(time, readBytes) <= this.wantedMs,
+    );
+    // By the full model alone it is out of reach by far.
+    if (chosen || this.#models.length === 1) return best;
+    const { layers } = this.space.shape;
+    if (best?.layers === layers) return best;
+    const narrowest = narrowestCandidate(this.space);
+    if (!this.#seen.has(nameOf(narrowest))) return narrowest;
+    return best;
+  }
+
+  #shallow(chosen: Candidate | undefined): Candidate | undefined {
+    const [best] = findShallow(
+      this.space,
+      (one) => one.kept > (chosen?.kept ?? 0) && !this.#seen.has(nameOf(one)) && this.#reckoned(one) <= this.wantedMs,
+    );
+    return best;
+  }
+
+  #reckoned({ layers, readBytes }: Candidate): number {
+    const { fixedMs, msPerByte } = this.#byLayers ?? { fixedMs: 0, msPerByte: 0 };
+    return this.#correction * ((fixedMs * layers) / this.space.shape.layers + msPerByte * readBytes);
+  }
+
+  timed(candidate: Candidate, msPerToken: number, isFast: boolean): void {
+    const model = { bytes: candidate.readBytes, msPerToken };
+    this.#seen.add(nameOf(candidate));
+    this.#models.push(model);
+    if (!isFast) this.#most = Math.min(this.#most, candidate.readBytes);
+    if (this.#byLayers) this.#correction *= msPerToken / this.#reckoned(candidate);
+    else if (!isFast && nameOf(candidate) === nameOf(narrowestCandidate(this.space)))
+      this.#byLayers = tokenTimeOf(this.full, model);
+  }
+}
+
+const nameOf = ({ hidden, ffn, layers, type }: Candidate) => `${hidden} ${ffn} ${layers} ${type}`;
 
 /** By the two timed models next to what is wanted; where none is so fast, by the full one and the fastest. */
 function timeAround(timed: readonly TimedModel[], wantedMs: number): TokenTime {
@@ -97,11 +159,6 @@ function timeAround(timed: readonly TimedModel[], wantedMs: number): TokenTime {
   const slow = byTime.findLast(isSlow);
   if (fast && slow) return tokenTimeOf(slow, fast);
   return tokenTimeOf(byTime[0] as TimedModel, byTime.at(-1));
-}
-
-function smallestUntried(space: SearchSpace, tried: readonly TriedCandidate[]): Candidate | undefined {
-  const smallest = smallestCandidate(space);
-  return tried.some(({ candidate }) => candidate.readBytes <= smallest.readBytes) ? undefined : smallest;
 }
 
 async function chooseBySize(

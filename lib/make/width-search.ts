@@ -111,30 +111,51 @@ const fewestLayers = ({ shape, cuts }: SearchSpace) =>
  * allow one.
  */
 export function findCandidates(space: SearchSpace, meets: (candidate: Candidate) => boolean): readonly Candidate[] {
-  const { shape, types, multiple, cuts } = space;
   const shares = sharesOf(space);
-  const fewest = fewestLayers(space);
-  for (let layers = shape.layers; layers >= fewest; layers--) {
-    const found: Candidate[] = [];
-    for (const hidden of widthsDownTo(shape.hiddenSize, multiple, cuts.hidden))
-      for (const ffn of widthsDownTo(shape.feedForwardSize, multiple, cuts.ffn))
-        for (const type of types) {
-          const candidate = toCandidate(space, shares, { hidden, ffn, layers }, type);
-          if (meets(candidate)) found.push(candidate);
-        }
-    // Of equals the smaller one.
-    if (found.length > 0) return found.toSorted((a, b) => b.kept - a.kept || a.readBytes - b.readBytes);
+  for (let layers = space.shape.layers; layers >= fewestLayers(space); layers--) {
+    const found = candidatesOf(space, shares, layers, meets);
+    if (found.length > 0) return bestFirst(found);
   }
   return [];
 }
 
+/** The same of any depth: where layers are what costs time. */
+export function findShallow(space: SearchSpace, meets: (candidate: Candidate) => boolean): readonly Candidate[] {
+  const shares = sharesOf(space);
+  const found: Candidate[] = [];
+  for (let layers = space.shape.layers; layers >= fewestLayers(space); layers--)
+    found.push(...candidatesOf(space, shares, layers, meets));
+  return bestFirst(found);
+}
+
+function candidatesOf(
+  space: SearchSpace,
+  shares: ReturnType<typeof sharesOf>,
+  layers: number,
+  meets: (candidate: Candidate) => boolean,
+): Candidate[] {
+  const { shape, types, multiple, cuts } = space;
+  return widthsDownTo(shape.hiddenSize, multiple, cuts.hidden).flatMap((hidden) =>
+    widthsDownTo(shape.feedForwardSize, multiple, cuts.ffn).flatMap((ffn) =>
+      types.map((type) => toCandidate(space, shares, { hidden, ffn, layers }, type)).filter(meets),
+    ),
+  );
+}
+
+/** Of equals the smaller one. */
+const bestFirst = (found: readonly Candidate[]): readonly Candidate[] =>
+  found.toSorted((a, b) => b.kept - a.kept || a.readBytes - b.readBytes);
+
 /** The least that is searched, in the coarsest type. */
-export function smallestCandidate(space: SearchSpace): Candidate {
+export const smallestCandidate = (space: SearchSpace): Candidate => narrowestCandidate(space, fewestLayers(space));
+
+/** The least widths in the coarsest type. */
+export function narrowestCandidate(space: SearchSpace, layers = space.shape.layers): Candidate {
   const { shape, types, multiple, cuts } = space;
   const hidden = widthsDownTo(shape.hiddenSize, multiple, cuts.hidden).at(-1) as number;
   const ffn = widthsDownTo(shape.feedForwardSize, multiple, cuts.ffn).at(-1) as number;
   const [type = "q8_0"] = types.toSorted((a, b) => bitsOfType(a) - bitsOfType(b));
-  return toCandidate(space, sharesOf(space), { hidden, ffn, layers: fewestLayers(space) }, type);
+  return toCandidate(space, sharesOf(space), { hidden, ffn, layers }, type);
 }
 
 /** Whether anything but the type differs from the full model. */
