@@ -10,12 +10,19 @@ import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides
 import { linkRemote, openNativePair } from "./open-native-pair.js";
 import type { InspectOptions, LoadPairOptions } from "./options.js";
 import type { Pair } from "./pair.js";
+import { isFolder, type PairFolderOptions, withFolder } from "./pair-folder.js";
 import { refuseRemote } from "./remote-validation.js";
 import type { PairInspection } from "./results.js";
 import { checkInspectOptions } from "./validation.js";
 import { type AskedPair, checkPair, refuseNamedWriters } from "./writer-validation.js";
 import { onlyWriter } from "./writers.js";
 
+/**
+ * Loads the pair of a folder that {@link makePair} has made, or that has an `overfill.json` of its own.
+ *
+ * Rejects with what {@link loadPair} and {@link readPairFolder} reject with.
+ */
+export async function loadPair(folder: string | URL, options?: PairFolderOptions): Promise<Pair>;
 /**
  * Loads two GGUF models as a pair, or a prefill model with several decode models. Works off the JavaScript thread.
  *
@@ -35,8 +42,9 @@ import { onlyWriter } from "./writers.js";
  *
  * Where decode models have names, the message says whose error it is. Nothing stays loaded after a rejection.
  */
-export async function loadPair(options: LoadPairOptions): Promise<Pair> {
-  return fromCaller(() => load(options));
+export async function loadPair(options: LoadPairOptions): Promise<Pair>;
+export async function loadPair(asked: LoadPairOptions | string | URL, beside?: PairFolderOptions): Promise<Pair> {
+  return fromCaller(async () => load(isFolder(asked) ? await withFolder(asked, beside) : asked));
 }
 
 async function load(options: LoadPairOptions): Promise<Pair> {

@@ -32,7 +32,7 @@ import { checkDetokenizeOptions, checkText, checkTokenizeOptions, checkTokens } 
 import { decodeWriterNumber, defaultWriter, writerNumber } from "./writers.js";
 
 /** Makes a pair of what was loaded; for {@link loadPair} only. */
-export let makePair: (native: NativePair, info: PairInfo, queueTimeoutMs: number | undefined) => Pair;
+export let wrapPair: (native: NativePair, info: PairInfo, queueTimeoutMs: number | undefined) => Pair;
 
 /** Opens a session if there is a place free for it; for sessions only. */
 export let sessionIfFree: (pair: Pair, writer: string) => Promise<Session | undefined>;
@@ -77,7 +77,7 @@ export class Pair implements AsyncDisposable {
 
   static {
     // By `this`: a class that names itself within gets another name where the package is bundled.
-    makePair = (native, info, queueTimeoutMs) => new this(native, info, queueTimeoutMs);
+    wrapPair = (native, info, queueTimeoutMs) => new this(native, info, queueTimeoutMs);
     sessionIfFree = async (pair, writer) => {
       const native = await openIfFree(pair.#native, writerNumber(pair.info.writers, writer));
       return native && makeSession(pair, native, writer);

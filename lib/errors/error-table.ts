@@ -87,6 +87,10 @@ export const errorTable = {
         readonly reason?: string;
       }
     >(),
+    /** The `overfill.json` of a folder is damaged, of another version, or has a key that there is not. */
+    ERR_PAIR_FOLDER_INVALID: row<
+      WithPath & { readonly reason: string /** Such as `decode.model`. */; readonly key?: string }
+    >(),
   },
   TranslatorError: {
     /** The file is not a translator, a damaged one, or one of another version. */
@@ -103,6 +107,14 @@ export const errorTable = {
     ERR_IMPORTANCE_INVALID: row<WithPath>(),
     /** The importance was measured on another model. `details` names what differs, and the file as `path`. */
     ERR_IMPORTANCE_MISMATCH: row<Differences>(),
+    /** No pair that can be made of this model is so fast or so small. */
+    ERR_TARGET_UNREACHABLE: row<{
+      /** The option that asks for it. */
+      readonly target: "speedUp" | "targetSize" | "targetBytes";
+      readonly asked: number;
+      /** What can be had. */
+      readonly reachable: number;
+    }>(),
   },
   TrainingError: {
     /** The loss or a gradient is no longer a finite number; the last checkpoint is whole. */

@@ -2,7 +2,7 @@
 
 import test from "ava";
 import { addCreateCommand, toCreateOptions } from "../../lib/cli/commands/create/flags.js";
-import { addHealCommand, toHealOptions } from "../../lib/cli/commands/heal/flags.js";
+import { addHealCommand, toHealAnswers, toHealOptions } from "../../lib/cli/commands/heal/flags.js";
 import { flagOfParameter } from "../../lib/cli/flags.js";
 import { makeProgram } from "../../lib/cli/program.js";
 import { checkCreateModelOptions, checkHealOptions } from "../../lib/train/validation.js";
@@ -68,6 +68,28 @@ test("the reader's factors are told by their rank, and none by 0", async (t) => 
   await t.throwsAsync(healOptions(`${reader} --reader-rank 0 --reader-alpha 8`), { message: /--reader-alpha/ });
 });
 
+test("prompts are answered by the full model first, and its answers are the data", async (t) => {
+  const flags = await parseFlags(
+    addHealCommand,
+    "s --full f.gguf --prompts p.jsonl -o o.gguf --max-tokens 64 --temp 0 --stop X --seed 3 --resume --gpu off".split(
+      " ",
+    ),
+  );
+  t.is(toHealOptions("s.gguf", flags).data, "o.gguf.answers.jsonl");
+  t.deepEqual(toHealAnswers(flags), {
+    ...{ model: { model: "f.gguf" }, data: "p.jsonl", out: "o.gguf.answers.jsonl", resume: true, maxTokens: 64 },
+    ...{ temperature: 0, stop: ["X"], seed: 3, gpu: false },
+  });
+  const without = await parseFlags(addHealCommand, "s --prompts p.jsonl -o o.gguf --answers-out a.jsonl".split(" "));
+  t.is(toHealOptions("s.gguf", without).data, "a.jsonl");
+  t.throws(() => toHealAnswers(without), { message: /--prompts needs --full/ });
+  const neither = await parseFlags(addHealCommand, "s -o o.gguf".split(" "));
+  t.throws(() => toHealOptions("s.gguf", neither), { message: /--data, or --prompts/ });
+  const alone = await parseFlags(addHealCommand, "s --data d.jsonl -o o.gguf --temp 1".split(" "));
+  t.throws(() => toHealOptions("s.gguf", alone), { message: /--temp is for responses to --prompts/ });
+  t.is(toHealAnswers(alone), undefined);
+});
+
 test("the two models of a training may be named as those of a pair", async (t) => {
   const flags = await parseFlags(addHealCommand, "--prefill f --decode s --data d -o o".split(" "));
   t.like(toHealOptions(undefined, flags), { full: { model: "f" }, student: { model: "s" } });
@@ -75,9 +97,9 @@ test("the two models of a training may be named as those of a pair", async (t) =
 });
 
 test("what heal and create need is told", async (t) => {
-  const none = "heal s.gguf";
+  const none = "heal s.gguf -o o";
   await t.throwsAsync(makeProgram().parseAsync(none.split(" "), { from: "user" }), {
-    message: /required option '--data <file>' not specified/,
+    message: /--data, or --prompts/,
   });
   await t.throwsAsync(makeProgram().parseAsync(["heal", "--data", "d", "-o", "o"], { from: "user" }), {
     message: /missing required argument 'student'/,

@@ -74,6 +74,23 @@ test.serial("a reader is trained to an adapter, and a dry run tells before what 
   t.deepEqual(readdirSync(folder), ["reader.gguf"]);
 });
 
+test.serial("prompts are answered by the full model, and what it wrote is learned", async (t) => {
+  const folder = withTempDir(t);
+  const prompts = writeLines(join(folder, "prompts.jsonl"), records(13, 24));
+  const out = join(folder, "healed.gguf");
+  const args = ["heal", student, "--full", full, "--prompts", prompts, "-o", out, "--max-tokens", "8", ...quiet];
+  const refused = await runCommand([...args, "--learning-rate", "2"]);
+  t.is(refused.exitCode, 2, refused.stderr);
+  t.deepEqual(readdirSync(folder), ["prompts.jsonl"]);
+  const { stderr, stdout, exitCode } = await runCommand([...args, "--max-steps", "1", "--resume"]);
+  t.is(exitCode, 0, stderr);
+  t.regex(stderr, /\d+ responses are in .*answers\.jsonl/);
+  t.regex(stdout, /│ steps +│ 1 +│/);
+  const written = readFileSync(`${out}.answers.jsonl`, "utf8").trim().split("\n");
+  t.true(written.length > 12);
+  t.true(written.every((line) => "response" in JSON.parse(line)));
+});
+
 test.serial("a new model is made and trained from scratch", async (t) => {
   const folder = withTempDir(t);
   const made = join(folder, "new.gguf");

@@ -45,10 +45,11 @@ posixTest("the walk-through runs", async (t) => {
   const made = readdirSync(folder).filter((name) => !name.endsWith(".checkpoint"));
   const models = [
     ...["pruned", "healed", "alone", "distilled", "lora", "new", "trained"],
-    ...["maps", "mapped", "mapped-maps", "reader"],
+    ...["maps", "mapped", "mapped-maps", "reader", "taught"],
   ].map((name) => `${name}.gguf`);
   const others = ["train.jsonl", "held-out.jsonl", "calibration.txt", "train-log.jsonl", "loss.svg", "test"];
-  t.deepEqual(made.sort(), [...models, ...others].sort());
+  const answers = ["prompts.jsonl", "taught.gguf.answers.jsonl", "taught.gguf.answers.jsonl.progress"];
+  t.deepEqual(made.sort(), [...models, ...others, ...answers].sort());
 
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(root, join(folder, "node_modules", "overfill"), "junction");

@@ -47,6 +47,8 @@ const classes: Readonly<Record<OverfillErrorCode, errors.OverfillError["name"]>>
   ERR_REMOTE_KEY_INVALID: "RemoteError",
   ERR_REMOTE_NEEDS_HOST: "RemoteError",
   ERR_REMOTE_LOST: "RemoteError",
+  ERR_PAIR_FOLDER_INVALID: "PairError",
+  ERR_TARGET_UNREACHABLE: "PruneError",
   ERR_STAGE_ORDER: "StageError",
   ERR_SESSION_BUSY: "StageError",
   ERR_STREAM_CONSUMED: "StageError",

@@ -2,12 +2,14 @@
 
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { ModelSource } from "../../../engine/index.js";
+import type { AnswerPromptsOptions } from "../../../eval/index.js";
 import type { DistillationOptions, HealOptions, LoraOptions } from "../../../train/index.js";
 import { UsageError } from "../../exit.js";
 import {
   appendText,
   computingFlags,
   type FlagsOf,
+  flagOfParameter,
   given,
   helpText,
   oneOf,
@@ -28,6 +30,7 @@ what the training would take, and writes nothing.
 
 Examples:
   overfill heal student.gguf --full full.gguf --data train.jsonl --eval held-out.jsonl -o healed.gguf
+  overfill heal student.gguf --full full.gguf --prompts prompts.jsonl -o healed.gguf
   overfill heal student.gguf --mode sft --data train.jsonl -o alone.gguf --epochs 2 --learning-rate 1e-4
   overfill heal student.gguf --full full.gguf --data train.jsonl -o healed.gguf --distil-share 0.5 --lora-rank 8
   overfill heal student.gguf --full full.gguf --data train.jsonl -o healed.gguf --translator maps.gguf \\
@@ -54,7 +57,17 @@ export function addHealCommand(program: Command) {
     .argument("[student]", "GGUF file of the model to train: the decode model of the pair")
     .addHelpText("after", helpText(explanation))
     .optionsGroup("Files:")
-    .requiredOption("--data <file>", "what to train on: JSONL or *.txt")
+    .option("--data <file>", "what to train on: JSONL or *.txt")
+    .addOption(
+      new Option(
+        "--prompts <file>",
+        "prompts, to which the full model writes the responses first: JSONL, instead of --data",
+      ).conflicts("data"),
+    )
+    .option("--answers-out <file>", "where these go (default: <out>.answers.jsonl)", parseModelFile)
+    .option("--max-tokens <n>", "tokens of such a response at most (default: 256)", parseNumber)
+    .option("--temp <t>", "temperature of such a response (default: 0.8)", parseNumber)
+    .option("--stop <text>", "end such a response before this text; repeatable", appendText)
     .requiredOption("-o, --out <file>", "where to write the trained model, of both the student", parseModelFile)
     .option("--reader-out <file>", "where to write the reader, or its adapter, if both are trained", parseModelFile)
     .option("--prefill, --full <file>", "GGUF file of the full model, which reads the prompts or is distilled from")
@@ -171,6 +184,45 @@ function toReaderLora({ readerRank, readerAlpha, readerTarget }: HealFlags): Hea
   return readerRank === undefined && alone ? undefined : { rank: readerRank ?? usualReaderRank, ...others };
 }
 
+/** Where the full model's own responses go, for the training to read. */
+export const answersFileOf = ({ answersOut, out }: Pick<HealFlags, "answersOut" | "out">): string =>
+  answersOut ?? `${out}.answers.jsonl`;
+
+function dataOf(flags: HealFlags): string {
+  if (flags.prompts !== undefined) return answersFileOf(flags);
+  const alone = (["answersOut", "maxTokens", "temp", "stop"] as const).find((name) => flags[name] !== undefined);
+  if (alone !== undefined) throw new UsageError(`${flagOfParameter(alone)} is for responses to --prompts`);
+  if (flags.data === undefined) throw new UsageError("name what to train on with --data, or --prompts to be answered");
+  return flags.data;
+}
+
+/** Options of `answerPrompts` for `--prompts`, but the signal and the callbacks; undefined without them. */
+export function toHealAnswers(flags: HealFlags): AnswerPromptsOptions | undefined {
+  if (flags.prompts === undefined) return undefined;
+  if (flags.dryRun)
+    throw new UsageError("--dry-run tries a step on --data; have the prompts answered first, by `overfill answer`");
+  if (flags.full === undefined) throw new UsageError("--prompts needs --full: name the model that answers them");
+  return given<Pick<AnswerPromptsOptions, AnswerOption>>({
+    model: given<ModelSource>({ model: flags.full, gpuLayers: flags.gpuLayers, mmap: flags.mmap }),
+    data: flags.prompts,
+    out: answersFileOf(flags),
+    // What is there stays where the training goes on with it.
+    resume: flags.resume,
+    maxTokens: flags.maxTokens,
+    temperature: flags.temp,
+    stop: flags.stop,
+    seed: flags.seed,
+    maxBadLines: flags.maxBadLines,
+    contextSize: flags.context,
+    threads: flags.threads,
+    gpu: toGpu(flags.gpu),
+  });
+}
+
+type AnswerOption =
+  | ("model" | "data" | "out" | "resume" | "maxTokens" | "temperature" | "stop")
+  | ("seed" | "maxBadLines" | "contextSize" | "threads" | "gpu");
+
 /** Options of `heal`, but the signal and the callbacks. */
 export function toHealOptions(studentArgument: string | undefined, flags: HealFlags): HealOptions {
   const student = oneOf("decode", studentArgument, flags.decode);
@@ -184,7 +236,7 @@ export function toHealOptions(studentArgument: string | undefined, flags: HealFl
     train: flags.train,
     full: flags.full === undefined ? undefined : source(flags.full),
     student: source(student),
-    data: flags.data,
+    data: dataOf(flags),
     evalData: flags.eval,
     out: flags.out,
     readerOut: flags.readerOut,
