@@ -4,7 +4,8 @@
  */
 
 import { onLog } from "../engine/on-log.js";
-import { linkRemote, openNativePair } from "../engine/open-native-pair.js";
+import { openNativePair } from "../engine/open-native-pair.js";
+import { openLink } from "../engine/pair-link.js";
 import { AbortedError, createError } from "../errors/create-error.js";
 import type { NativeAnswerParser, NativeChatRequest, NativePair } from "../internal/binding-types.js";
 import { loadBinding } from "../internal/load-binding.js";
@@ -106,7 +107,7 @@ export class EngineServer {
         this.#stopLog = onLog(({ level, text }) => this.#channel.send({ kind: "log", level, text }), {
           level: logLevel,
         });
-      const link = await linkRemote(asked, this.#loadAbort.signal);
+      const link = await openLink(asked, this.#loadAbort.signal);
       // The app has gone, or has given the load up, when all was said already.
       if (this.#loadAbort.signal.aborted) {
         await link?.close();
@@ -146,6 +147,8 @@ export class EngineServer {
         if (!parser) throw createError("ERR_DISPOSED", "the answer's parser is gone", {});
         return pair.parseAnswer(parser, more, isLast);
       }
+      case "cellFacts":
+        return pair.cellFacts(args[0] as number);
       case "tokenizeLater":
         return pair.tokenizeLater(...(args as [string, boolean, boolean]));
       case "detokenizeLater":

@@ -3,7 +3,7 @@
  * numbers calls, sessions and answers, so that it need not wait for one number before it sends the next message.
  */
 
-import type { LoadedPair } from "../engine/open-native-pair.js";
+import type { LoadedPair } from "../engine/pair-link.js";
 import type { AskedPair } from "../engine/writer-validation.js";
 import type { ErrorJson } from "../errors/types.js";
 import type {

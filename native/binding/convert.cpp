@@ -172,6 +172,7 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     out.prefix_directory = in.text("prefixCacheDirectory");
     out.prefix_disk_bytes = (uint64_t) in.number("prefixCacheDiskBytes");
     out.n_threads = in.integer("threads");
+    out.reader_elsewhere = in.text("readerElsewhere");
     const std::string handover = in.text("handover");
     out.handover = handover == "share"       ? handover_choice::share
                    : handover == "translate" ? handover_choice::translate
