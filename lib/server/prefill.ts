@@ -10,7 +10,7 @@ import { giveCells } from "../engine/session.js";
 import { createError } from "../errors/create-error.js";
 import type { NativeCellFacts } from "../internal/binding-types.js";
 import { cellsHead, cellsType, cellsVersion, factsDigest, frame, textDigest } from "../remote/cell-frames.js";
-import { ApiError } from "./api-error.js";
+import { ApiError, badRequest } from "./api-error.js";
 import { parseBody } from "./body.js";
 import { stream } from "./event-stream.js";
 import type { Exchange } from "./exchange.js";
@@ -112,7 +112,7 @@ export async function prefill(exchange: Exchange): Promise<Response> {
   const body = parseBody(prefillSchema, exchange.body);
   const model = await exchange.take(exchange.store.resolve(body.model));
   const { pair } = model;
-  const { facts, bytesPerToken } = await factsOf(model);
+  const { facts, bytesPerToken, vocabularySize } = await factsOf(model);
   if (body.facts !== factsDigest(facts))
     throw new ApiError(409, "the decode model here and there do not have the same cells", {
       ...{ type: "invalid_request_error", code: "cells_mismatch", param: "facts" },
@@ -123,10 +123,9 @@ export async function prefill(exchange: Exchange): Promise<Response> {
       ...{ promptTokens: tokens.length, contextTokens: 0, contextSize: pair.info.contextSize },
     });
   const { from } = body;
-  if (from >= tokens.length)
-    throw new ApiError(400, "from: expected less than there are tokens", {
-      ...{ type: "invalid_request_error", param: "from", code: "invalid_value" },
-    });
+  if (from >= tokens.length) throw badRequest("from: expected less than there are tokens", "from");
+  if (tokens.some((token) => token >= vocabularySize))
+    throw badRequest(`tokens: expected ids below ${vocabularySize}`, "tokens");
   const frames = new FrameQueue(mostWaitingBytes, exchange.signal);
   const text = asText(tokens);
   const asked = { tokens, from, nonce: body.nonce, bytesPerToken, batchSize: pair.info.batchSize };

@@ -1,5 +1,5 @@
-// The methods of pairs and sessions by which one machine reads for another: the cells of what was read, out of a session
-// and into one.
+// The methods of pairs and sessions by which one machine reads for another: the cells of what was read, out of a
+// session and into one.
 #include "convert.h"
 #include "entry.h"
 #include "fingerprint.h"
@@ -83,34 +83,33 @@ Napi::Value session_wrapper::prefill_elsewhere(const Napi::CallbackInfo & info) 
     const bool listens = info[2].IsFunction();
     Napi::Object out = Napi::Object::New(env);
     out.Set("wanted", wanted.promise);
-    out.Set("result",
-            promise_of(env, listens ? info[2].As<Napi::Function>() : Napi::Function(),
-                       [&](auto box, auto id, auto failed) {
-                           std::function<void(uint32_t, uint32_t)> on_progress;
-                           if (listens)
-                               on_progress = [box, id](uint32_t n_done, uint32_t n_total) {
-                                   box->progress(id, { (double) n_done, (double) n_total });
-                               };
-                           // Where nothing came to be wanted, that is settled too.
-                           const auto close = [box, wanted = wanted.id] {
-                               box->resolve(wanted, [](Napi::Env env) { return env.Undefined(); });
-                           };
-                           const auto done = [box, id, close](const prefill_result & result) {
-                               close();
-                               box->resolve(id,
-                                            [result](Napi::Env env) { return from_prefill_result(env, result); });
-                           };
-                           const auto fail = [close, failed](const failure & error) {
-                               close();
-                               failed(error);
-                           };
-                           try {
-                               handle_->prefill(std::move(input), options, std::move(on_progress), { done, fail });
-                           } catch (...) {
-                               close();
-                               throw;
-                           }
-                       }));
+    out.Set(
+        "result",
+        promise_of(env, listens ? info[2].As<Napi::Function>() : Napi::Function(), [&](auto box, auto id, auto failed) {
+            std::function<void(uint32_t, uint32_t)> on_progress;
+            if (listens)
+                on_progress = [box, id](uint32_t n_done, uint32_t n_total) {
+                    box->progress(id, { (double) n_done, (double) n_total });
+                };
+            // Where nothing came to be wanted, that is settled too.
+            const auto close = [box, wanted = wanted.id] {
+                box->resolve(wanted, [](Napi::Env env) { return env.Undefined(); });
+            };
+            const auto done = [box, id, close](const prefill_result & result) {
+                close();
+                box->resolve(id, [result](Napi::Env env) { return from_prefill_result(env, result); });
+            };
+            const auto fail = [close, failed](const failure & error) {
+                close();
+                failed(error);
+            };
+            try {
+                handle_->prefill(std::move(input), options, std::move(on_progress), { done, fail });
+            } catch (...) {
+                close();
+                throw;
+            }
+        }));
     out.Set("give", Napi::Function::New(env, [handle = handle_, source](const Napi::CallbackInfo & info) {
                 const napi_value nothing = enter(info.Env(), [&]() -> napi_value {
                     const own_work scope;

@@ -40,8 +40,8 @@ task::turn cell_facts_task::step() {
                           "what a " + models_.info().prefill.architecture +
                               " model has read cannot be given to another machine: " + memory.name(),
                           { { "architecture", models_.info().prefill.architecture }, { "memory", memory.name() } });
-        job_ = files_.start(
-            [&files = files_, &models = models_, of = writer_, to = made_](const file_job::stop_check &) {
+        job_ =
+            files_.start([&files = files_, &models = models_, of = writer_, to = made_](const file_job::stop_check &) {
                 const std::vector<side_identity> & all = files.identity();
                 to->reader = in_one(all[0].facts);
                 // Quantisations and adapters of who writes make no difference to what is written on.

@@ -195,7 +195,7 @@ class pair {
         draft_costs drafts;
         refresh_costs refreshes;
         bool apart = false;             // see runs_apart
-        std::unique_ptr<kv_rows> rows;  // of its own cache; made when they are first asked for
+        std::unique_ptr<kv_rows> rows;  // of the layers it uses; made when they are first asked for
     };
 
     llama_batch & batch_of(pair_side by) { return batches_[context(by) != prefill_.get()]; }
@@ -212,6 +212,7 @@ class pair {
     void part(const pair_options & options);
     void set_info(const pair_options & options);
     const llama_context * rows_context(pair_side side) const;
+    const std::vector<int32_t> & rows_map(pair_side side) const;
     const kv_rows & rows_of(pair_side side);
     void make_prefix_cache(const pair_options & options);
     void open_prefix_files(const pair_options & options);

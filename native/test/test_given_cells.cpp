@@ -138,7 +138,8 @@ TEST("who takes another engine's cells writes what the pair writes, turn by turn
                     each->attention = attention;
                 }
                 const auto reader = load(options), writer = load(alone), local = load(options);
-                const auto there = create_session(*reader), here = create_session(*writer), both = create_session(*local);
+                const auto there = create_session(*reader), here = create_session(*writer),
+                           both = create_session(*local);
                 CHECK(facts_of(*reader).facts == facts_of(*writer).facts);
                 for (uint32_t turn = 0; turn < 3; turn++) {
                     const std::vector<llama_token> prompt = some_tokens(turn == 0 ? 70 : 9, turn);
