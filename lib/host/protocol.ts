@@ -15,7 +15,7 @@ import type {
 } from "../internal/binding-types.js";
 
 /** Of both sides: a host of another version of the package is refused. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 /** The object that a call is for: the pair, or a session by its number from 1 on. */
 export const thePair = 0;

@@ -27,6 +27,7 @@ const mark = Buffer.from("OFC1");
 export const headBytes = 24;
 /** A frame with more is none. */
 const mostBytes = 64 * 2 ** 20;
+const mostParts = 4096;
 /** The same of what is not cells or logits. */
 const mostTextBytes = 64 * 2 ** 10;
 
@@ -116,6 +117,8 @@ export class FrameReader {
   *push(piece: Buffer): Generator<Frame, void> {
     this.#parts.push(piece);
     this.#size += piece.length;
+    // Of a server that sends byte by byte, the pieces would take more than what is in them.
+    if (this.#parts.length > mostParts) this.#parts.splice(0, this.#parts.length, Buffer.concat(this.#parts));
     for (;;) {
       if (!this.#head) {
         if (this.#size < headBytes) return;
@@ -134,10 +137,12 @@ export class FrameReader {
     const kind = kindOf(bytes.readUInt8(4));
     if (!bytes.subarray(0, 4).equals(mark) || !kind || bytes.readUIntLE(5, 3) !== 0)
       throw new FrameFault("what came is no frame of cells");
+    const nTokens = bytes.readUInt32LE(8);
     const nBytes = bytes.readUInt32LE(12);
+    if (kind !== "cells" && nTokens !== 0) throw new FrameFault("tokens where there are none");
     if (nBytes > (kind === "cells" || kind === "logits" ? mostBytes : mostTextBytes))
       throw new FrameFault(`a frame of ${nBytes} bytes`);
-    return { kind, nTokens: bytes.readUInt32LE(8), nBytes, hash: bytes.toString("hex", 16, 24) };
+    return { kind, nTokens, nBytes, hash: bytes.toString("hex", 16, 24) };
   }
 
   #take(n: number): Buffer {

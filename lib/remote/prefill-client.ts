@@ -135,7 +135,7 @@ export class PrefillClient {
         watch.answered = true;
         resolve(response);
       });
-      sent.once("error", reject);
+      sent.on("error", reject);
       sent.end(body);
     });
   }

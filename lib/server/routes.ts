@@ -1,6 +1,7 @@
 /** The endpoints: their paths, what answers them, and what the OpenAPI document says of them. */
 
 import type { z } from "@hono/zod-openapi";
+import { cellsType } from "../remote/cell-frames.js";
 import { chatCompletions } from "./chat-completions.js";
 import { completions } from "./completions.js";
 import type { Exchange } from "./exchange.js";
@@ -22,6 +23,8 @@ export interface Endpoint {
   readonly names?: Readonly<Record<string, string>>;
   /** Answers with server-sent events if the body says `stream`. */
   readonly streams?: boolean;
+  /** What it answers with, unless that is JSON. */
+  readonly answerType?: string;
   readonly answer: (exchange: Exchange, id: string) => Promise<Response> | Response;
 }
 
@@ -56,7 +59,8 @@ export const endpoints: readonly Endpoint[] = [
   },
   {
     ...{ method: "post", paths: ["/v1/prefill"], summary: "Read a prompt for a writer on another machine" },
-    ...{ body: prefillSchema, answer: prefill, names: { prompt: "tokens", messages: "tokens" } },
+    ...{ body: prefillSchema, answer: prefill, answerType: cellsType },
+    names: { prompt: "tokens", messages: "tokens" },
   },
   { ...{ method: "get", paths: ["/v1/models", "/models"], summary: "The models", answer: listModels } },
   { ...{ method: "get", paths: ["/v1/models/:id"], summary: "A model", answer: modelOf } },

@@ -72,8 +72,9 @@ async function bundleRoom(name, entries, banner) {
         // Nor is the host, whose program is found from where its own code is.
         if (name !== "host" && target.startsWith(join(lib, "host") + sep))
           return { path: "../host/index.js", external: true };
-        // What `overfill rpc-server` shares with the way to it is in its own file, as in the relay's.
-        if (name === "cli" && target.startsWith(join(lib, "remote") + sep)) return undefined;
+        // What `overfill rpc-server` shares with the way to it is in its own file, as in the relay's; so are the frames of
+        // `/v1/prefill`, which the library loads only where a pair has its prompts read elsewhere.
+        if ((name === "cli" || name === "server") && target.startsWith(join(lib, "remote") + sep)) return undefined;
         imported.add(target.replace(/\.js$/, ".ts"));
         return { path: `../${library}.js`, external: true };
       });

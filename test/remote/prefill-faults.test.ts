@@ -4,7 +4,8 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import test, { type ExecutionContext } from "ava";
-import { OverfillError, type Session } from "../../lib/index.js";
+import { OverfillError, type Pair, type Session } from "../../lib/index.js";
+import type { RunningServer } from "../../lib/server/index.js";
 import { greedy, openPair, readAnswer, refusal, someTokens, traced } from "../engine/fixtures.js";
 import { mulberry32 } from "../support/random.js";
 import { deadPort, fakeServer } from "./fixtures.js";
@@ -49,6 +50,8 @@ test("an aborted load asks no more", async (t) => {
 });
 
 interface Scene {
+  readonly server: RunningServer;
+  readonly writer: Pair;
   readonly wire: Wire;
   readonly session: Session;
   readonly expected: readonly number[];
@@ -69,7 +72,7 @@ async function scene(t: ExecutionContext): Promise<Scene> {
   await there.switch();
   const expected = (await readAnswer(there.decode(traced(8)))).tokens;
   return {
-    ...{ wire, session, expected },
+    ...{ server, writer, wire, session, expected },
     async prompt() {
       await session.prefill(prompt);
       await session.switch();
@@ -234,4 +237,9 @@ test("at random moments: a right answer or a coded error, and never a hang", asy
   }
   t.log(Object.fromEntries(codes));
   await isWholeAgain(t, all);
+  // Nothing of it is left on either side.
+  while (all.server.handler.running > 0) await new Promise((resolve) => setImmediate(resolve));
+  t.true(all.wire.open <= 1);
+  t.is(all.writer.metrics().sessions, 1);
+  t.like(all.writer.metrics().tasks, { running: 0, ready: 0, waitingForReader: 0 });
 });
