@@ -51,6 +51,10 @@ export class SessionElsewhere implements NativeSession {
     this.#reader = reader;
   }
 
+  get isFetching(): boolean {
+    return this.#fetching !== undefined;
+  }
+
   async prefill(
     prompt: string | Int32Array,
     options: NativePrefillOptions,

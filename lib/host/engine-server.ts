@@ -33,8 +33,8 @@ export class EngineServer {
   readonly #parsers = new Map<number, NativeAnswerParser>();
   #nParsers = 0;
   #nRunning = 0;
-  /** Calls wait for a session that is being saved: no batch tells that the host works. */
-  #nSaveSteps = 0;
+  /** Calls wait for a session that is being saved, or whose prompt a server reads: no batch tells that the host works. */
+  #nOtherSteps = 0;
   #heartbeat: NodeJS.Timeout | undefined;
   #stopLog: () => void = () => {};
 
@@ -93,8 +93,8 @@ export class EngineServer {
   #tellAlive(): void {
     const { prefillBatches = 0, decodeBatches = 0 } = this.#metrics() ?? {};
     const residentBytes = process.memoryUsage.rss();
-    for (const session of this.#sessions.values()) if (session.isSaving) this.#nSaveSteps++;
-    this.#channel.send({ kind: "alive", steps: prefillBatches + decodeBatches + this.#nSaveSteps, residentBytes });
+    for (const { isSaving, isFetching } of this.#sessions.values()) if (isSaving || isFetching) this.#nOtherSteps++;
+    this.#channel.send({ kind: "alive", steps: prefillBatches + decodeBatches + this.#nOtherSteps, residentBytes });
   }
 
   async #load({ version, asked, duties }: Extract<ToHost, { kind: "load" }>): Promise<void> {

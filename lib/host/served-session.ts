@@ -57,6 +57,10 @@ export class ServedSession {
     return this.#saving !== undefined;
   }
 
+  get isFetching(): boolean {
+    return this.#native.isFetching === true;
+  }
+
   async call(method: string, args: readonly unknown[], report: Report): Promise<unknown> {
     const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
     if (!run) throw createError("ERR_INTERNAL", `a session in a host knows no ${method}`, {});

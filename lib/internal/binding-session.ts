@@ -184,6 +184,8 @@ export interface NativeSessionStats {
 export interface NativeSession {
   /** Whether it is gone with the process that it was in. Only a session of another process has this. */
   readonly lost?: boolean;
+  /** Whether it waits for a server that reads in the prefill model's place, so that no batch tells that something goes on. */
+  readonly isFetching?: boolean;
   prefill(
     prompt: string | Int32Array,
     options: NativePrefillOptions,

@@ -4,9 +4,10 @@ import { once } from "node:events";
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import test, { type ExecutionContext } from "ava";
+import { hostOf, loadPairInHost } from "../../lib/host/index.js";
 import { OverfillError, type Pair, type Session } from "../../lib/index.js";
 import type { RunningServer } from "../../lib/server/index.js";
-import { greedy, openPair, readAnswer, refusal, someTokens, traced } from "../engine/fixtures.js";
+import { greedy, openPair, quiet, readAnswer, refusal, someTokens, traced } from "../engine/fixtures.js";
 import { mulberry32 } from "../support/random.js";
 import { deadPort, fakeServer } from "./fixtures.js";
 import { openReader, openWriter, type Wire, wireTo, writeModels } from "./prefill-fixtures.js";
@@ -137,6 +138,24 @@ test("a connection that falls silent ends within the time", async (t) => {
   await refusal(t, "ERR_REMOTE_TIMEOUT", all.prompt());
   all.wire.cut();
   await isWholeAgain(t, all);
+});
+
+test("a host that waits for a server is not taken for one that hangs", async (t) => {
+  const models = await writeModels(t);
+  const { server } = await openReader(t, models);
+  const wire = await wireTo(t, server.port);
+  const writer = await loadPairInHost({
+    ...{ ...quiet, contextSize: 1024, prefill: { url: wire.url }, decode: { model: models.decode } },
+    ...{ remote: { stallTimeoutMs: 2_500 }, stallTimeoutMs: 1_000 },
+  });
+  t.teardown(() => writer.dispose());
+  await using session = await writer.createSession();
+  wire.pause();
+  await refusal(t, "ERR_REMOTE_TIMEOUT", session.prefill(prompt));
+  wire.cut();
+  wire.resume();
+  await session.prefill(prompt);
+  t.is(hostOf(writer)?.restarts, 0);
 });
 
 test("aborts leave nothing behind, here and there", async (t) => {
