@@ -50,7 +50,7 @@ export class PrefillClient {
   readonly #patience: PrefillPatience;
   readonly #agent: http.Agent;
 
-  /** Throws ERR_REMOTE_KEY_INVALID for a file of certificates that cannot be read. */
+  /** Throws ERR_FILE_READ_FAILED for a file of certificates that cannot be read. */
   constructor(server: PrefillAddress, patience: PrefillPatience) {
     this.address = new URL(server.url).origin;
     this.#server = server;
@@ -228,6 +228,6 @@ function certificates(file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (cause) {
-    throw createError("ERR_REMOTE_KEY_INVALID", `${file} cannot be read`, { path: file }, cause);
+    throw createError("ERR_FILE_READ_FAILED", `${file} cannot be read`, { path: file }, cause);
   }
 }

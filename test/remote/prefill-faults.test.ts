@@ -41,6 +41,12 @@ test("a server that is not there, hangs, or is another", async (t) => {
   await refusal(t, "ERR_REMOTE_INCOMPATIBLE", load(endless));
 });
 
+test("a file of certificates that cannot be read", async (t) => {
+  const models = await writeModels(t);
+  const prefill = { url: "https://127.0.0.1:1", ca: "/there/is/none.pem" };
+  await refusal(t, "ERR_FILE_READ_FAILED", openWriter(t, models, prefill));
+});
+
 test("an aborted load asks no more", async (t) => {
   const models = await writeModels(t);
   const port = await fakeServer(t, () => aborting.abort(new Error("enough")));

@@ -157,6 +157,32 @@ test("many clients share what the reader has read", async (t) => {
   t.is((await Promise.all(tail)).length, 3);
 });
 
+test("what was fetched is kept for this machine's other sessions", async (t) => {
+  const models = await writeModels(t);
+  const { server, pair } = await openReader(t, models);
+  const writer = await openWriter(t, models, server.url, { prefixCache: {}, maxSessions: 2 });
+  const prompt = someTokens(300);
+  const [first, second] = [await answerAlone(writer, prompt, traced(8)), await answerAlone(writer, prompt, traced(8))];
+  t.deepEqual(second.tokens, first.tokens);
+  await using session = await writer.createSession();
+  t.is((await session.prefill(prompt)).cachedTokens, 299);
+  t.is((await session.switch()).bytes, pair.info.kvBytesPerToken);
+  t.is((await writer.warm([...prompt, ...someTokens(20, 2)])).cachedTokens, 300);
+});
+
+test("a chat goes on, turn by turn, as the local pair's", async (t) => {
+  const models = await writeModels(t);
+  const { server } = await openReader(t, models);
+  const pairs = [await openPair(t, { ...models, contextSize: 1024 }), await openWriter(t, models, server.url)];
+  const said = [];
+  for (const pair of pairs) {
+    await using chat = pair.chat({ template: "chatml" });
+    const brief = { maxTokens: 12, temperature: 0 };
+    said.push([await chat.send("One", brief).finished, await chat.send("Two", brief).finished].map(({ text }) => text));
+  }
+  t.deepEqual(said[1], said[0]);
+});
+
 test("a session that is forked, cut, saved and restored goes on", async (t) => {
   const models = await writeModels(t);
   const { server } = await openReader(t, models);
