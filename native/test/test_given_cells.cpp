@@ -194,7 +194,8 @@ TEST("cells that cannot be those that were asked for are refused, and leave noth
     for (const auto & harm : harms) CHECK(refuses(*here, prompt, harm, sound));
     const auto local = load(f.pair());
     const auto both = create_session(*local);
-    CHECK(same(fetched_turn(*there, *here, prompt), local_turn(*both, prompt)));
+    // The reader has read all but the last token before, in other micro-batches.
+    CHECK(fetched_turn(*there, *here, prompt).tokens == local_turn(*both, prompt).tokens);
     for (const auto & each : { reader, writer, local }) dispose(*each);
 }
 
