@@ -1,6 +1,7 @@
 // The CPU implementation: cells in blocks that stay in a core's cache, every block through all layers, so that the
 // sines of a block's positions are computed once.
 #include "failure.h"
+#include "leaf.h"
 #include "linear_runner.h"
 #include "rotation.h"
 #include "row_conversion.h"
@@ -35,7 +36,8 @@ struct prepared_step {
     row_conversion load, store;
     int before = none, after = none;  // rotations, by index, before and after the linear map
     uint32_t undo_hadamard = 0, do_hadamard = 0;
-    bool same_values = false;  // only the layout differs
+    bool same_values = false;                       // only the layout differs
+    kernels::half_rows_to_q8_0 quantize = nullptr;  // does all of the step in one pass, if it is there
 };
 
 struct thread_memory {
@@ -90,7 +92,18 @@ class translate_cpu final : public translate_implementation {
         }
         p.same_values = step.from.type() == step.to.type() && !step.map && p.before == none && p.after == none &&
                         p.undo_hadamard == 0 && p.do_hadamard == 0;
+        p.quantize = quantizer_of(p);
         steps_.push_back(p);
+    }
+
+    // Halves that are quantised and at most rotated by the Hadamard matrix are the commonest of what is computed.
+    static kernels::half_rows_to_q8_0 quantizer_of(const prepared_step & p) {
+        const bool other_work = p.step->map || p.before != none || p.after != none || p.undo_hadamard != 0;
+        const bool has_size = p.do_hadamard == 0 || p.do_hadamard == 64 || p.do_hadamard == 128 || p.do_hadamard == 256;
+        const bool rows = !p.step->from.transposed && !p.step->to.transposed;
+        if (p.step->from.type() != GGML_TYPE_F16 || p.step->to.type() != GGML_TYPE_Q8_0) return nullptr;
+        int count = 0;
+        return other_work || !has_size || !rows ? nullptr : kernels::leaves(&count)[0]->halves_to_q8_0;
     }
 
     // One rotation for all layers that turn alike.
@@ -201,12 +214,22 @@ class translate_cpu final : public translate_implementation {
     void convert_block(const prepared_step & p, const stored_rows & from, const stored_rows & to,
                        const cell_move * moves, uint32_t n, thread_memory & memory) const {
         if (p.same_values) return transpose_block(from, to, moves, n, memory);
+        if (p.quantize) return quantize_block(p, from, to, moves, n, memory);
         if (from.transposed) gather(p, from, moves, n, memory);
         for (uint32_t i = 0; i < n; i++) {
             load(p, source_row(from, moves, i, memory), i, memory.row.data(), memory);
             store(p, memory.row.data(), i, target_row(to, moves, i, memory), memory);
         }
         if (to.transposed) scatter(p, moves, n, to, memory);
+    }
+
+    static void quantize_block(const prepared_step & p, const stored_rows & from, const stored_rows & to,
+                               const cell_move * moves, uint32_t n, thread_memory & memory) {
+        for (uint32_t i = 0; i < n; i++) {
+            const uint16_t * row = (const uint16_t *) from.row(moves[i].from);
+            p.quantize(row, memory.out.data(), from.n_embd, (int) p.do_hadamard);
+            stream_copy(to.row(moves[i].to), memory.out.data(), to.row_bytes);
+        }
     }
 
     // From cache to cache, one of them transposed.
@@ -228,6 +251,7 @@ class translate_cpu final : public translate_implementation {
         team.each((n_moves + block - 1) / block, [&](size_t index, size_t member) {
             const size_t first = index * block;
             work(first, (uint32_t) std::min<size_t>(block, n_moves - first), member);
+            stream_fence();
         });
     }
 

@@ -4,6 +4,7 @@
 // gives the same bits alone and in any batch, and on any processor that has one of the leaves.
 #pragma once
 
+#include "half_rows.h"
 #include "weight_format.h"
 
 #include <cstddef>
@@ -62,6 +63,8 @@ struct leaf {
     void (*multiply[weight_type_count])(const row_range & rows, const activations & columns, std::uint8_t * scratch);
     // If there is one: a column alone, whose products are in `out`.
     void (*multiply_alone[weight_type_count])(const row_range & rows, const activations & column);
+    // If there is one.
+    half_rows_to_q8_0 halves_to_q8_0;
 };
 
 // Those that were compiled in and that this processor has, the fastest first; the last one is plain C++.

@@ -21,7 +21,11 @@ struct avx2_dot {
 }  // namespace
 
 const leaf & avx2_leaf() {
-    static const leaf made = leaf_of<vectors_256<avx2_dot>>("avx2");
+    static const leaf made = [] {
+        leaf all = leaf_of<vectors_256<avx2_dot>>("avx2");
+        all.halves_to_q8_0 = half_rows_to_q8_0_avx2;
+        return all;
+    }();
     return made;
 }
 

@@ -89,6 +89,7 @@ const leaf & avx512_leaf() {
     static const leaf made = [] {
         leaf all = leaf_of<avx512>("avx512-vnni");
         add_avx512_rows(all);
+        all.halves_to_q8_0 = half_rows_to_q8_0_avx512;
         return all;
     }();
     return made;

@@ -12,7 +12,11 @@ struct avx_vnni_dot {
 }  // namespace
 
 const leaf & avx_vnni_leaf() {
-    static const leaf made = leaf_of<vectors_256<avx_vnni_dot>>("avx-vnni");
+    static const leaf made = [] {
+        leaf all = leaf_of<vectors_256<avx_vnni_dot>>("avx-vnni");
+        all.halves_to_q8_0 = half_rows_to_q8_0_avx2;
+        return all;
+    }();
     return made;
 }
 

@@ -2,12 +2,18 @@
  * Packs the package as it is released, and uses it as strangers do: installed by several package managers, bundled,
  * from Electron's archives, with and without its platform package. publint and are-the-types-wrong look at it too.
  *
- *   node scripts/check/packed-install.mjs [part ...]    parts: installed, types, bundlers, managers, electron
+ *   node scripts/check/packed-install.mjs [part ...] [--packages FOLDER]
  *
- * Needs dist/ (npm run build:ts) and the tools of the native build. Fetches packages and tools with npm.
+ * The parts: installed, types, bundlers, managers, electron. Needs dist/ (npm run build:ts) and the tools of the native
+ * build, unless there is a folder of tarballs that `npm run pack:release` has made: then those are checked, as the release
+ * does on each system. Fetches packages and tools with npm.
  */
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { fail } from "../build/package-root.mjs";
 import { packRelease } from "../release/pack.mjs";
+import { platforms, thisPlatform } from "../release/platforms.mjs";
 import { checkBundlers } from "./package/bundlers.mjs";
 import { checkElectron } from "./package/electron.mjs";
 import { checkInstalled } from "./package/installed.mjs";
@@ -15,15 +21,35 @@ import { checkManagers } from "./package/managers.mjs";
 import { checkTypes } from "./package/types.mjs";
 import { node, removeWork, root, step, work } from "./package/work.mjs";
 
-const parts = process.argv.slice(2);
+const { values, positionals: parts } = parseArgs({
+  allowPositionals: true,
+  options: { packages: { type: "string" } },
+});
+
+/** The tarballs of the package and of this platform. */
+function packedIn(folder) {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".tgz"));
+  const find = (pattern) => {
+    const name = names.find((one) => pattern.test(one));
+    return name ? join(folder, name) : fail(`${folder} has no ${pattern.source}`);
+  };
+  const ownName = platforms[thisPlatform].packageName.replace("@", "").replace("/", "-");
+  return {
+    main: find(/^overfill-\d.*\.tgz$/),
+    platforms: { [thisPlatform]: find(new RegExp(`^${ownName}-\\d.*\\.tgz$`)) },
+  };
+}
+
 const wants = (part) => parts.length === 0 || parts.includes(part);
 
 try {
   let tarballs;
-  await step("packs the package and this platform's", () => {
-    node([join(root, "scripts", "release", "prebuild.mjs")]);
-    tarballs = packRelease({ output: join(work, "release") });
-  });
+  if (values.packages) tarballs = packedIn(resolve(values.packages));
+  else
+    await step("packs the package and this platform's", () => {
+      node([join(root, "scripts", "release", "prebuild.mjs")]);
+      tarballs = packRelease({ output: join(work, "release") });
+    });
   const project = await checkInstalled(tarballs, wants("installed"));
   if (wants("types")) await checkTypes(tarballs);
   if (wants("bundlers")) await checkBundlers(project);

@@ -1,6 +1,6 @@
 /** The platforms that addons are made for: what Node calls them, and the package that an addon is published in. */
 
-/** By Node's name, in the order of the release's list. `runner`s are in .github/workflows/prebuild.yml. */
+/** By Node's name, in the order of the release's list. `runner`s are in .github/workflows/release.yml. */
 export const platforms = {
   "linux-x64": { packageName: "@overfill/linux-x64", libraries: "@node-llama-cpp/linux-x64", libc: "glibc" },
   "linux-arm64": { packageName: "@overfill/linux-arm64", libraries: "@node-llama-cpp/linux-arm64", libc: "glibc" },

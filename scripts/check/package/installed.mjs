@@ -101,13 +101,14 @@ export async function checkInstalled(tarballs, whole) {
     const loaded = importedModules(project);
     const megabytes = Math.round(bytes / 1e6);
     console.log(`   ${megabytes} MB, ${loaded.length} modules, import in ${importCost(project).toFixed(0)} ms`);
-    check(bytes <= maximumBytes, `${bytes} bytes are installed, more than ${maximumBytes}`);
     check(loaded.length <= maximumModules, `import "overfill" loads ${loaded.length} modules`);
     for (const room of ["cli", "ai-sdk", "host", "server", "remote"])
       check(!loaded.some((url) => url.includes(`/dist/${room}/`)), `${room} loads with the package`);
     const [, told, count] =
       /about (\d+) MB in (\w+) packages/.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];
+    // The libraries of other platforms have other sizes.
     if (thisPlatform !== "linux-x64") return;
+    check(bytes <= maximumBytes, `${bytes} bytes are installed, more than ${maximumBytes}`);
     check(
       count === numberWords[packages.length],
       `${packages.length} packages are installed, the README says ${count}`,
