@@ -183,8 +183,8 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
 
 prefill_options to_prefill_options(const Napi::Object & from) {
     const fields in(from);
-    return { in.flag("refresh"), in.flag("parseSpecial"), in.flag("replace"), in.flag("deterministic"),
-             in.integer("priority"), nullptr };
+    return { in.flag("refresh"),       in.flag("parseSpecial"), in.flag("replace"),
+             in.flag("deterministic"), in.integer("priority"),  nullptr };
 }
 
 decode_options to_decode_options(const Napi::Object & from) {
