@@ -20,7 +20,7 @@ import type { GiveCells } from "../remote/cells-answer.js";
 export interface Reader {
   readonly address: string;
   fetch(
-    asked: { readonly tokens: Int32Array; readonly from: number },
+    asked: { readonly tokens: Int32Array; readonly from: number; readonly deterministic: boolean },
     give: GiveCells,
     signal: AbortSignal,
   ): Promise<void>;
@@ -70,7 +70,7 @@ export class SessionElsewhere implements NativeSession {
     const fetching = new AbortController();
     let failed: { readonly error: unknown } | undefined;
     let isOver = false;
-    const fetched = this.#fetch(run, fetching).catch((error: unknown) => {
+    const fetched = this.#fetch(run, options, fetching).catch((error: unknown) => {
       failed = { error };
       if (!isOver) this.#native.abort();
     });
@@ -85,13 +85,17 @@ export class SessionElsewhere implements NativeSession {
     }
   }
 
-  async #fetch({ wanted, give }: NativePrefillElsewhere, fetching: AbortController): Promise<void> {
+  async #fetch(
+    { wanted, give }: NativePrefillElsewhere,
+    { deterministic }: NativePrefillOptions,
+    fetching: AbortController,
+  ): Promise<void> {
     const asked = await wanted;
     if (!asked || fetching.signal.aborted) return;
     this.#fetching = fetching;
     try {
       await this.#reader.fetch(
-        asked,
+        { ...asked, deterministic },
         (nTokens, rows, hash, logits) => {
           this.#bytes += rows.byteLength;
           give(nTokens, rows, hash, logits);

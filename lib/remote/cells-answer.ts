@@ -6,6 +6,8 @@ import { cellsVersion, type Frame, FrameFault, jsonOf, textDigest } from "./cell
 export interface CellsQuestion {
   readonly tokens: Int32Array;
   readonly from: number;
+  /** As of a prefill here. */
+  readonly deterministic: boolean;
   readonly cacheFacts: string;
   readonly bytesPerToken: number;
   readonly vocabularySize: number;

@@ -85,10 +85,18 @@ export class PrefillClient {
    * Rejects as `describe`.
    */
   async fetch(question: CellsQuestion, give: GiveCells, signal: AbortSignal): Promise<void> {
-    const { tokens, from, cacheFacts } = question;
+    const { tokens, from, deterministic, cacheFacts } = question;
     const nonce = randomBytes(16).toString("hex");
     const body = JSON.stringify({
-      ...{ model: this.#server.model, version: cellsVersion, facts: cacheFacts, nonce, from, tokens: [...tokens] },
+      ...{
+        model: this.#server.model,
+        version: cellsVersion,
+        facts: cacheFacts,
+        nonce,
+        deterministic,
+        from,
+        tokens: [...tokens],
+      },
     });
     const watch = this.#watch(signal, this.#patience.stallTimeoutMs);
     try {

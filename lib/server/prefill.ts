@@ -68,6 +68,7 @@ interface Asked {
   readonly tokens: Int32Array;
   readonly from: number;
   readonly nonce: string;
+  readonly deterministic: boolean;
   readonly bytesPerToken: number;
   readonly batchSize: number;
 }
@@ -75,7 +76,7 @@ interface Asked {
 /** Reads the prompt on a session, and sends the cells behind `from` as they are there. */
 async function readInto(
   frames: FrameQueue,
-  { tokens, from, nonce, bytesPerToken, batchSize }: Asked,
+  { tokens, from, nonce, deterministic, bytesPerToken, batchSize }: Asked,
   session: Session,
   nHeld: number,
   exchange: Exchange,
@@ -89,7 +90,7 @@ async function readInto(
   let read = 0;
   while (read < tokens.length) {
     const end = Math.min(tokens.length, Math.max(read, Math.min(nHeld, tokens.length - 1)) + batchSize);
-    const result = await session.prefill(tokens.subarray(read, end), { replace: read === 0, signal });
+    const result = await session.prefill(tokens.subarray(read, end), { replace: read === 0, deterministic, signal });
     nCached += result.keptTokens + result.cachedTokens;
     await session.switch({ signal });
     read = end;
@@ -128,7 +129,8 @@ export async function prefill(exchange: Exchange): Promise<Response> {
     throw badRequest(`tokens: expected ids below ${vocabularySize}`, "tokens");
   const frames = new FrameQueue(mostWaitingBytes, exchange.signal);
   const text = asText(tokens);
-  const asked = { tokens, from, nonce: body.nonce, bytesPerToken, batchSize: pair.info.batchSize };
+  const { nonce, deterministic = false } = body;
+  const asked = { tokens, from, nonce, deterministic, bytesPerToken, batchSize: pair.info.batchSize };
   model.pool
     .use({ text, cacheKey: exchange.caller.cacheKey, signal: exchange.signal }, async (session, held) => {
       await readInto(frames, asked, session, nInCommon(held, text), exchange);

@@ -314,6 +314,7 @@ export const prefillSchema = z.strictObject({
     .string()
     .regex(/^[0-9a-f]{32}$/)
     .openapi({ description: "comes back, so that an answer belongs to its request" }),
+  deterministic: z.boolean().optional().openapi({ description: "read in whole micro-batches, whatever else runs" }),
   tokens: z
     .array(
       z

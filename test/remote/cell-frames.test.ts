@@ -18,6 +18,7 @@ import { mulberry32 } from "../support/random.js";
 const question: CellsQuestion = {
   tokens: Int32Array.of(5, 6, 7, 8),
   from: 1,
+  deterministic: false,
   cacheFacts: "",
   bytesPerToken: 8,
   vocabularySize: 3,
