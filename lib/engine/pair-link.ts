@@ -31,7 +31,7 @@ export async function openLink(asked: AskedPair, signal: AbortSignal): Promise<P
   const { checked, service } = asked;
   if (!needsLink(asked)) return undefined;
   if (service) {
-    const { linkService } = await import("./pair-elsewhere.js");
+    const { linkService } = await import("../reader/pair-elsewhere.js");
     return linkService(service, checked.remote ?? {}, signal);
   }
   const servers = remoteAddresses(checked.prefill, "options.prefill").map(({ key, ...address }, i) => ({

@@ -2,7 +2,7 @@
 
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { ownVersion } from "../internal/versions.js";
-import { cellsType } from "../remote/cell-frames.js";
+import { cellsType } from "../reader/cell-frames.js";
 import { endpoints } from "./routes.js";
 
 const errorSchema = {

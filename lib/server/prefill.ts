@@ -1,6 +1,6 @@
 /**
  * `/v1/prefill`: reads prompts for writers on other machines, and sends what they go on from: the cells of the decode model's
- * cache (lib/remote/cell-frames.ts). A prompt is read in micro-batches, and the cells of one are on their way while the next is
+ * cache (lib/reader/cell-frames.ts). A prompt is read in micro-batches, and the cells of one are on their way while the next is
  * read.
  */
 
@@ -9,7 +9,7 @@ import { cellFacts } from "../engine/pair.js";
 import { giveCells } from "../engine/session.js";
 import { createError } from "../errors/create-error.js";
 import type { NativeCellFacts } from "../internal/binding-types.js";
-import { cellsHead, cellsType, cellsVersion, factsDigest, frame, textDigest } from "../remote/cell-frames.js";
+import { cellsHead, cellsType, cellsVersion, factsDigest, frame, textDigest } from "../reader/cell-frames.js";
 import { ApiError, badRequest } from "./api-error.js";
 import { parseBody } from "./body.js";
 import { stream } from "./event-stream.js";

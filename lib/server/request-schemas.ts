@@ -1,7 +1,7 @@
 /** The bodies of requests. The OpenAPI document is made of the same schemas. */
 
 import { z } from "@hono/zod-openapi";
-import { cellsVersion } from "../remote/cell-frames.js";
+import { cellsVersion } from "../reader/cell-frames.js";
 
 const maxUint32 = 2 ** 32 - 2;
 
@@ -302,7 +302,7 @@ export const detokenizeSchema = z
 
 export const modelParameter = model;
 
-/** A prompt to be read for a writer on another machine: `docs/remote.md` and lib/remote/cell-frames.ts. */
+/** A prompt to be read for a writer on another machine: `docs/remote.md` and lib/reader/cell-frames.ts. */
 export const prefillSchema = z.strictObject({
   model: z.string().optional(),
   version: z.literal(cellsVersion),

@@ -1,7 +1,7 @@
 /** The endpoints: their paths, what answers them, and what the OpenAPI document says of them. */
 
 import type { z } from "@hono/zod-openapi";
-import { cellsType } from "../remote/cell-frames.js";
+import { cellsType } from "../reader/cell-frames.js";
 import { chatCompletions } from "./chat-completions.js";
 import { completions } from "./completions.js";
 import type { Exchange } from "./exchange.js";

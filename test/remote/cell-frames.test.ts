@@ -11,8 +11,8 @@ import {
   frame,
   jsonOf,
   textDigest,
-} from "../../lib/remote/cell-frames.js";
-import { CellsAnswer, type CellsQuestion } from "../../lib/remote/cells-answer.js";
+} from "../../lib/reader/cell-frames.js";
+import { CellsAnswer, type CellsQuestion } from "../../lib/reader/cells-answer.js";
 import { mulberry32 } from "../support/random.js";
 
 const question: CellsQuestion = {

@@ -6,7 +6,7 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { cellFacts } from "../../lib/engine/pair.js";
-import { cellsVersion, factsDigest } from "../../lib/remote/cell-frames.js";
+import { cellsVersion, factsDigest } from "../../lib/reader/cell-frames.js";
 import { answerAlone, openPair, refusal, someTokens, traced } from "../engine/fixtures.js";
 import { openReader, openWriter, wireTo, writeModels } from "../remote/prefill-fixtures.js";
 import { newCertificate } from "../support/certificate.js";

@@ -14,7 +14,7 @@ import type {
   NativeSessionStats,
   NativeStream,
 } from "../internal/binding-types.js";
-import type { GiveCells } from "../remote/cells-answer.js";
+import type { GiveCells } from "./cells-answer.js";
 
 /** Who reads. */
 export interface Reader {

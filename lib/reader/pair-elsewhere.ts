@@ -4,6 +4,8 @@
  * asked for.
  */
 
+import type { PairLink } from "../engine/pair-link.js";
+import type { CheckedService } from "../engine/service-validation.js";
 import { createError } from "../errors/create-error.js";
 import type {
   NativeCellFacts,
@@ -13,10 +15,8 @@ import type {
   NativePairMetrics,
   NativeSession,
 } from "../internal/binding-types.js";
-import { factsDigest } from "../remote/cell-frames.js";
-import { PrefillClient, type PrefillDescription } from "../remote/prefill-client.js";
-import type { PairLink } from "./pair-link.js";
-import type { CheckedService } from "./service-validation.js";
+import { factsDigest } from "./cell-frames.js";
+import { PrefillClient, type PrefillDescription } from "./prefill-client.js";
 import { type Reader, refuseElsewhere, SessionElsewhere } from "./session-elsewhere.js";
 
 const defaultTimeoutMs = 10_000;
