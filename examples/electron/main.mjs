@@ -1,16 +1,13 @@
 // The main process: loads the pair in a utility process, and gives each window a port to a chat of its own.
 import { join } from "node:path";
 import { app, BrowserWindow, MessageChannelMain } from "electron";
-import { demoPair } from "overfill";
 import { loadPairInHost } from "overfill/host";
 import { serveChat } from "./chat.mjs";
-
-// Name your own two models here. The demo pair answers quickly, but was not made for chats.
-const models = { ...demoPair, maxSessions: 4 };
-const options = { template: "chatml" };
+import { models, options } from "./models.mjs";
 
 const pair = loadPairInHost({
   ...models,
+  maxSessions: 4,
   onCrash: (error) => console.error(error.message),
 });
 

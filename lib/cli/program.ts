@@ -11,14 +11,17 @@ import { addEvalCommand } from "./commands/eval/flags.js";
 import { addFitCommand } from "./commands/fit/flags.js";
 import { addHealCommand } from "./commands/heal/flags.js";
 import { addImportanceCommand } from "./commands/importance/flags.js";
+import { addInitCommand } from "./commands/init/flags.js";
 import { addInspectCommand } from "./commands/inspect/flags.js";
 import { addPadCommand } from "./commands/pad/flags.js";
 import { addPruneCommand } from "./commands/prune/flags.js";
+import { addPullCommand } from "./commands/pull/flags.js";
 import { addQuantizeCommand } from "./commands/quantize/flags.js";
 import { addRpcKeyCommand } from "./commands/rpc-key/flags.js";
 import { addRpcServerCommand } from "./commands/rpc-server/flags.js";
 import { addRunCommand } from "./commands/run/flags.js";
 import { addServeCommand } from "./commands/serve/flags.js";
+import { addSuggestCommand } from "./commands/suggest/flags.js";
 import { describeFailure } from "./failure.js";
 import { visibleLines } from "./visible.js";
 
@@ -27,7 +30,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   // A reader that went away is told to the one who writes; without a listener it would end the process with a trace.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   try {
-    await makeProgram().parseAsync(args, { from: "user" });
+    if (args.length === 0) await (await import("./commands/welcome/run.js")).welcome();
+    else await makeProgram().parseAsync(args, { from: "user" });
     return 0;
   } catch (error) {
     const { message, exitCode } = describeFailure(error, args[0]);
@@ -51,6 +55,15 @@ export function makeProgram(): Command {
     (await import("./commands/rpc-server/run.js")).runRpcServer(flags),
   );
   addRpcKeyCommand(program).action(async (flags) => (await import("./commands/rpc-key/run.js")).runRpcKey(flags));
+  addPullCommand(program).action(async (source, flags) =>
+    (await import("./commands/pull/run.js")).runPull(source, flags),
+  );
+  addSuggestCommand(program).action(async (folders, flags) =>
+    (await import("./commands/suggest/run.js")).runSuggest(folders, flags),
+  );
+  addInitCommand(program).action(async (folder, flags) =>
+    (await import("./commands/init/run.js")).runInit(folder, flags),
+  );
   addInspectCommand(program).action(async (prefill, decode, flags) =>
     (await import("./commands/inspect/run.js")).inspectFiles(prefill, decode, flags),
   );

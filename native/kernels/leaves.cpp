@@ -7,6 +7,10 @@
 #include <intrin.h>
 #elif defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#elif defined(__aarch64__) && defined(__APPLE__)
+#include <sys/sysctl.h>
 #endif
 
 namespace overfill::kernels {
@@ -60,6 +64,22 @@ bool has_avx512() {
     return has_avx2() && keeps(0xe6) && all;
 }
 
+#elif defined(__aarch64__) && defined(__linux__)
+
+// By their numbers: the headers of older systems lack the names.
+[[maybe_unused]] bool has_arm_dotprod() { return (getauxval(AT_HWCAP) >> 20 & 1) != 0; }
+[[maybe_unused]] bool has_arm_i8mm() { return (getauxval(AT_HWCAP2) >> 13 & 1) != 0; }
+
+#elif defined(__aarch64__) && defined(__APPLE__)
+
+bool has_feature(const char * name) {
+    int value = 0;
+    size_t size = sizeof value;
+    return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+}
+[[maybe_unused]] bool has_arm_dotprod() { return has_feature("hw.optional.arm.FEAT_DotProd"); }
+[[maybe_unused]] bool has_arm_i8mm() { return has_feature("hw.optional.arm.FEAT_I8MM"); }
+
 #endif
 
 struct found {
@@ -74,6 +94,12 @@ struct found {
 #endif
 #ifdef OVERFILL_KERNELS_AVX2
         if (has_avx2()) all[count++] = &avx2_leaf();
+#endif
+#ifdef OVERFILL_KERNELS_ARM_I8MM
+        if (has_arm_i8mm()) all[count++] = &arm_i8mm_leaf();
+#endif
+#ifdef OVERFILL_KERNELS_ARM_DOTPROD
+        if (has_arm_dotprod()) all[count++] = &arm_dotprod_leaf();
 #endif
         all[count++] = &plain_leaf();
     }

@@ -8,6 +8,8 @@ namespace overfill::kernels {
 const leaf & avx512_leaf();
 const leaf & avx_vnni_leaf();
 const leaf & avx2_leaf();
+const leaf & arm_i8mm_leaf();
+const leaf & arm_dotprod_leaf();
 const leaf & plain_leaf();
 
 }  // namespace overfill::kernels

@@ -4,8 +4,8 @@
  *
  *   node scripts/check/packed-install.mjs [part ...] [--packages FOLDER]
  *
- * The parts: installed, types, bundlers, managers, electron. Needs dist/ (npm run build:ts) and the tools of the native
- * build, unless there is a folder of tarballs that `npm run pack:release` has made: then those are checked, as the release
+ * The parts: installed, examples, types, bundlers, managers, electron. Needs dist/ (npm run build:ts) and the tools of the
+ * native build, unless there is a folder of tarballs that `npm run pack:release` has made: then those are checked, as the release
  * does on each system. Fetches packages and tools with npm.
  */
 import { readdirSync } from "node:fs";
@@ -16,6 +16,7 @@ import { packRelease } from "../release/pack.mjs";
 import { platforms, thisPlatform } from "../release/platforms.mjs";
 import { checkBundlers } from "./package/bundlers.mjs";
 import { checkElectron } from "./package/electron.mjs";
+import { checkExamples } from "./package/examples.mjs";
 import { checkInstalled } from "./package/installed.mjs";
 import { checkManagers } from "./package/managers.mjs";
 import { checkTypes } from "./package/types.mjs";
@@ -26,7 +27,7 @@ const { values, positionals: parts } = parseArgs({
   options: { packages: { type: "string" } },
 });
 
-/** The tarballs of the package and of this platform. */
+/** The tarballs of the package, of this platform, and of `npm create overfill`. */
 function packedIn(folder) {
   const names = readdirSync(folder).filter((name) => name.endsWith(".tgz"));
   const find = (pattern) => {
@@ -36,6 +37,7 @@ function packedIn(folder) {
   const ownName = platforms[thisPlatform].packageName.replace("@", "").replace("/", "-");
   return {
     main: find(/^overfill-\d.*\.tgz$/),
+    create: find(/^create-overfill-\d.*\.tgz$/),
     platforms: { [thisPlatform]: find(new RegExp(`^${ownName}-\\d.*\\.tgz$`)) },
   };
 }
@@ -51,6 +53,7 @@ try {
       tarballs = packRelease({ output: join(work, "release") });
     });
   const project = await checkInstalled(tarballs, wants("installed"));
+  if (wants("examples")) await checkExamples(tarballs, project);
   if (wants("types")) await checkTypes(tarballs);
   if (wants("bundlers")) await checkBundlers(project);
   if (wants("managers")) await checkManagers(tarballs, project);

@@ -1,6 +1,7 @@
 /**
- * Packs a release: the package itself, which has no native code, no install script and no dependency but the platform packages,
- * and one platform package for each addon in prebuilds/ (`npm run prebuild` makes this platform's).
+ * Packs a release: the package itself, which has no native code, no install script and no dependency but the platform
+ * packages; one platform package for each addon in prebuilds/ (`npm run prebuild` makes this platform's); and the package
+ * that `npm create overfill` runs.
  *
  *   node scripts/release/pack.mjs [--output <folder>] [--require <platforms with commas>]
  *
@@ -76,13 +77,22 @@ function npmPack(folder, output) {
   return join(output, packed.filename);
 }
 
+/** `npm create overfill`, in the version of the package that it asks for. */
+function packCreate(folder, output) {
+  cpSync(join(root, "create"), folder, { recursive: true });
+  copyFileSync(join(root, "LICENSE"), join(folder, "LICENSE"));
+  const manifest = readManifest(folder);
+  writeManifest(folder, { ...manifest, version, dependencies: { overfill: version } });
+  return npmPack(folder, output);
+}
+
 function writeManifest(folder, manifest) {
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
 }
 
 /**
- * @returns the tarballs' paths: `main`, and `platforms` by Node's name
+ * @returns the tarballs' paths: `main`, `create`, and `platforms` by Node's name
  */
 export function packRelease({ output = join(root, "build", "release"), required = [] } = {}) {
   if (!existsSync(join(root, "dist", "index.js"))) fail("dist/ is missing: run `npm run build:ts`");
@@ -93,13 +103,14 @@ export function packRelease({ output = join(root, "build", "release"), required 
   const staging = join(output, "staging");
   rmSync(output, { recursive: true, force: true });
   mkdirSync(output, { recursive: true });
-  const tarballs = { main: "", platforms: {} };
+  const tarballs = { main: "", create: "", platforms: {} };
 
   const main = join(staging, "overfill");
   writeManifest(main, mainManifest(built));
-  for (const name of ["dist", "docs", "models", "README.md", "CHANGELOG.md", "LICENSE"])
+  for (const name of ["dist", "docs", "examples", "models", "README.md", "CHANGELOG.md", "LICENSE"])
     cpSync(join(root, name), join(main, name), { recursive: true });
   tarballs.main = npmPack(main, output);
+  tarballs.create = packCreate(join(staging, "create"), output);
 
   for (const platform of built) {
     const folder = join(staging, platform);
@@ -127,9 +138,13 @@ export function packRelease({ output = join(root, "build", "release"), required 
 
 if (isProgram(import.meta.url)) {
   const { values } = parseArgs({ options: { output: { type: "string" }, require: { type: "string" } } });
-  const { main, platforms: packed } = packRelease({
+  const {
+    main,
+    create,
+    platforms: packed,
+  } = packRelease({
     ...(values.output && { output: resolve(values.output) }),
     required: values.require?.split(",") ?? [],
   });
-  console.log([main, ...Object.values(packed)].join("\n"));
+  console.log([main, create, ...Object.values(packed)].join("\n"));
 }

@@ -1,5 +1,5 @@
 /**
- * Publishes the tarballs of a release (`npm run pack:release`), the package itself last, or refuses all of them.
+ * Publishes the tarballs of a release (`npm run pack:release`), what others ask for first, or refuses all of them.
  *
  *   node scripts/release/publish.mjs --packages <folder> [--tag v1.2.3] [--dry-run]
  *

@@ -5,6 +5,9 @@ import { platforms } from "./platforms.mjs";
 /** The platforms that the documentation promises. Windows on arm64 comes along where it could be built. */
 export const promised = ["linux-x64", "linux-arm64", "darwin-arm64", "darwin-x64", "win32-x64"];
 
+/** What `npm create overfill` runs. */
+const createName = "create-overfill";
+
 /**
  * @param tag the tag that is released, such as `v1.2.3`; undefined: none is asked for
  * @param version of package.json
@@ -32,8 +35,12 @@ export function releaseProblems({ tag, version, changelog, manifests }) {
     if (!byName.has(name)) problems.push(`overfill asks for ${name}, which is not among the packages`);
     if (range !== version) problems.push(`overfill asks for ${name} ${range}, not for ${version}`);
   }
+  const create = byName.get(createName);
+  if (!create) problems.push(`${createName} is missing`);
+  else if (create.dependencies?.overfill !== version)
+    problems.push(`${createName} asks for overfill ${create.dependencies?.overfill}, not for ${version}`);
   for (const name of byName.keys())
-    if (name !== "overfill" && !(name in asked)) problems.push(`nothing asks for ${name}`);
+    if (name !== "overfill" && name !== createName && !(name in asked)) problems.push(`nothing asks for ${name}`);
   return problems;
 }
 
@@ -44,9 +51,10 @@ function changelogProblems(version, changelog) {
   return [`CHANGELOG.md has no date for ${version}: "${heading}"`];
 }
 
-/** The platform packages first: whoever installs the new version of overfill finds them there. */
+/** What others ask for first: whoever installs the new version of overfill finds its platform packages there. */
 export function publishOrder(manifests) {
-  const rank = ({ name }) => (name === "overfill" ? 1 : 0);
+  const last = ["overfill", createName];
+  const rank = ({ name }) => last.indexOf(name);
   return [...manifests].sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
 }
 

@@ -80,13 +80,6 @@ test.serial("an empty prompt file is refused by its name", async (t) => {
   t.is(exitCode, 2);
 });
 
-test.serial("without a command the help is shown on stderr", async (t) => {
-  const { stdout, stderr, exitCode } = await runCommand([]);
-  t.is(stdout, "");
-  t.regex(stderr, /^Usage: overfill/);
-  t.is(exitCode, 2);
-});
-
 for (const args of [["--help"], ["run", "--help"], ["help", "inspect"], ["--version"]])
   test.serial(`${args.join(" ")} is answered on stdout`, async (t) => {
     const { stdout, stderr, exitCode } = await runCommand(args);

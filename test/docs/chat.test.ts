@@ -1,7 +1,7 @@
-/** The examples of docs/chat.md run one after the other, and so do the files of examples/. */
+/** The examples of docs/chat.md run one after the other. */
 
-import { execFile, spawn } from "node:child_process";
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -34,53 +34,4 @@ test("the page's examples run", async (t) => {
   t.is(stderr, "");
   t.regex(stdout, /\{ sky: '(clear|rain)', degrees: -?\d+ \}/);
   t.regex(stdout, /\ntrue\ntrue true\nERR_SCHEMA_UNSUPPORTED \{ keyword: 'not', pointer: '' \}\n$/);
-});
-
-test("every example of examples/ is run here", (t) => {
-  const programs = readdirSync(join(root, "examples"), { withFileTypes: true }).filter((entry) => entry.isFile());
-  t.deepEqual(programs.map(({ name }) => name).sort(), ["chat.mjs", "http-stream.mjs", "json.mjs", "tools.mjs"]);
-});
-
-const example = (folder: string, name: string, environment: NodeJS.ProcessEnv = {}) => {
-  copyFileSync(join(root, "examples", `${name}.mjs`), join(folder, `${name}.mjs`));
-  return spawn(process.execPath, [`${name}.mjs`, "full.gguf", "small.gguf"], {
-    cwd: folder,
-    env: { ...process.env, ...environment },
-    stdio: ["pipe", "pipe", "inherit"],
-  });
-};
-
-async function output(child: ReturnType<typeof example>): Promise<string> {
-  let told = "";
-  for await (const chunk of child.stdout.setEncoding("utf8")) told += chunk;
-  return told;
-}
-
-test("examples/chat.mjs answers each line", async (t) => {
-  const child = example(await app(t), "chat");
-  child.stdin.end("Hello\nAnd now?\n");
-  const told = await output(child);
-  t.true(told.split("> ").length >= 3, told);
-  t.is(child.exitCode ?? 0, 0);
-});
-
-test("examples/json.mjs gives an object", async (t) => {
-  t.regex(await output(example(await app(t), "json")), /\{ sky: '(clear|cloudy|rain)', degrees: -?\d+ \}/);
-});
-
-test("examples/tools.mjs tells how it ended", async (t) => {
-  t.regex(await output(example(await app(t), "tools")), /\n(stop|length|tool-calls), \d+ tokens\n$/);
-});
-
-test("examples/http-stream.mjs streams an answer", async (t) => {
-  const child = example(await app(t), "http-stream", { PORT: "0" });
-  t.teardown(() => child.kill());
-  let told = "";
-  for await (const chunk of child.stdout.setEncoding("utf8")) {
-    told += chunk;
-    if (told.includes("\n")) break;
-  }
-  const response = await fetch(told.trim(), { method: "POST", body: "Why?" });
-  t.is(response.status, 200);
-  t.true((await response.text()).length > 0);
 });

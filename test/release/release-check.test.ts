@@ -10,7 +10,8 @@ const main = {
   version,
   optionalDependencies: Object.fromEntries(addons.map(({ name }) => [name, version])),
 };
-const whole = { tag: "v1.2.3", version, changelog, manifests: [main, ...addons] };
+const create = { name: "create-overfill", version, dependencies: { overfill: version } };
+const whole = { tag: "v1.2.3", version, changelog, manifests: [main, create, ...addons] };
 
 test("a whole release has no problems, with a tag and without", (t) => {
   t.deepEqual(releaseProblems(whole), []);
@@ -23,7 +24,7 @@ test("a platform that is not promised may come along, and then must be asked for
     "nothing asks for @overfill/win-arm64",
   ]);
   const asking = { ...main, optionalDependencies: { ...main.optionalDependencies, [extra.name]: version } };
-  t.deepEqual(releaseProblems({ ...whole, manifests: [asking, ...addons, extra] }), []);
+  t.deepEqual(releaseProblems({ ...whole, manifests: [asking, create, ...addons, extra] }), []);
 });
 
 for (const { name } of addons)
@@ -40,10 +41,10 @@ test("a release without the package itself is refused", (t) => {
 
 test("a package of another version, and one that is asked for in another version, are refused", (t) => {
   const [first, ...rest] = addons as [(typeof addons)[0], ...typeof addons];
-  const old = releaseProblems({ ...whole, manifests: [main, { ...first, version: "1.2.2" }, ...rest] });
+  const old = releaseProblems({ ...whole, manifests: [main, create, { ...first, version: "1.2.2" }, ...rest] });
   t.deepEqual(old, [`${first.name} is packed as 1.2.2, not as 1.2.3`]);
   const asking = { ...main, optionalDependencies: { ...main.optionalDependencies, [first.name]: "^1.2.0" } };
-  t.deepEqual(releaseProblems({ ...whole, manifests: [asking, ...addons] }), [
+  t.deepEqual(releaseProblems({ ...whole, manifests: [asking, create, ...addons] }), [
     `overfill asks for ${first.name} ^1.2.0, not for 1.2.3`,
   ]);
 });
@@ -60,9 +61,18 @@ test("a version that the changelog does not have, or has not dated, is refused",
   ]);
 });
 
-test("the package itself is published last", (t) => {
-  t.is(publishOrder([main, ...addons]).at(-1)?.name, "overfill");
-  t.is(publishOrder([main, ...addons]).length, addons.length + 1);
+test("what npm create runs has to be there, and asks for this very version", (t) => {
+  t.deepEqual(releaseProblems({ ...whole, manifests: [main, ...addons] }), ["create-overfill is missing"]);
+  const old = { ...create, dependencies: { overfill: "^1.2.0" } };
+  t.deepEqual(releaseProblems({ ...whole, manifests: [main, old, ...addons] }), [
+    "create-overfill asks for overfill ^1.2.0, not for 1.2.3",
+  ]);
+});
+
+test("nothing is published before what it asks for", (t) => {
+  const names = publishOrder([main, create, ...addons]).map(({ name }) => name);
+  t.deepEqual(names.slice(-2), ["overfill", "create-overfill"]);
+  t.is(names.length, addons.length + 2);
 });
 
 test("a prerelease gets its own tag", (t) => {

@@ -1,7 +1,6 @@
 /** An app that has installed the packed package: what came, what it weighs, the API, the command line, the refusals. */
-import { copyFileSync, readdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { platforms, thisPlatform } from "../../release/platforms.mjs";
 import {
   check,
@@ -183,31 +182,15 @@ export async function checkInstalled(tarballs, whole) {
     check(choice?.text?.startsWith(" 3 gray lamps"), `got ${JSON.stringify(choice)}`);
   });
 
-  await step("runs the examples", () => {
-    const writer = `import { writeTinyModel } from ${JSON.stringify(pathToFileURL(join(root, "test/support/tiny-model.ts")).href)};
-      import { readFileSync } from "node:fs";
-      const file = ${JSON.stringify(join(root, "build/llama.cpp/models/templates/Qwen-Qwen2.5-7B-Instruct.jinja"))};
-      const metadata = { "tokenizer.chat_template": { type: "string", value: readFileSync(file, "utf8") } };
-      for (const [name, nFf] of [["full", 128], ["small", 64]])
-        await writeTinyModel(${JSON.stringify(project)} + "/" + name + ".gguf", { contextLength: 8192, nFf, metadata });`;
-    node(["--import", import.meta.resolve("tsx"), "--input-type=module", "-e", writer], { cwd: root });
-    for (const [name, words] of [
-      ["json", "degrees: "],
-      ["tools", " tokens"],
-    ]) {
-      copyFileSync(join(root, `examples/${name}.mjs`), join(project, `${name}.mjs`));
-      const told = node([`${name}.mjs`, "full.gguf", "small.gguf"], { cwd: project });
-      check(told.includes(words), `examples/${name}.mjs printed ${told}`);
-    }
-  });
-
   await step("answers the demo prompt on the command line, and passes doctor", () => {
     const bin = join(modules, ".bin", onWindows ? "overfill.cmd" : "overfill");
-    for (const [command, words] of [
-      ["run", "3 gray lamps"],
-      ["doctor", "Everything works."],
+    for (const [words, ...args] of [
+      ["overfill suggest"],
+      ["3 gray lamps", "run"],
+      ["Everything works.", "doctor"],
+      ["This machine", "suggest"],
     ])
-      check(run(bin, [command], { cwd: project, shell: onWindows }).includes(words), `${command} failed`);
+      check(run(bin, args, { cwd: project, shell: onWindows }).includes(words), `overfill ${args.join(" ")} failed`);
   });
 
   await step(

@@ -1,6 +1,7 @@
 /** What one or two models are, how they pair and what memory they take, as tables. */
 
 import type { AdapterInfo, HandoverPlan, ModelInfo } from "../../../engine/index.js";
+import type { MemoryEstimate } from "../../memory-estimate.js";
 import { formatBytes, formatCount } from "../../number-format.js";
 import { prose, renderTable } from "../../tables.js";
 import type { Style } from "../../terminal.js";
@@ -10,17 +11,6 @@ export interface InspectedModel extends ModelInfo {
   readonly file: string;
   /** Of a cache of its own. */
   readonly kvBytesPerToken: number;
-}
-
-/** What loading would take, but compute buffers, which depend on the device. */
-export interface MemoryEstimate {
-  readonly contextSize: number;
-  readonly weightsBytes: number;
-  /** One cache if it is shared, two otherwise. */
-  readonly kvBytes: number;
-  /** The recurrent state of one session. */
-  readonly stateBytes: number;
-  readonly totalBytes: number;
 }
 
 export interface Inspected {

@@ -5,18 +5,13 @@ import { readImportance } from "../../../prune/index.js";
 import { decodeFileOf } from "../../adapter-flags.js";
 import { UsageError } from "../../exit.js";
 import { given, oneOf, toDecodeSource, toFlashAttention, toTranslator } from "../../flags.js";
+import { estimateMemory } from "../../memory-estimate.js";
 import { styleOf, write } from "../../terminal.js";
 import { toJson, visible } from "../../visible.js";
 import type { InspectFlags } from "./flags.js";
 import { inspectImportanceFile } from "./importance.js";
+import { type Inspected, type InspectedModel, render } from "./render.js";
 import { inspectTranslatorFile } from "./translator.js";
-
-/** The largest context that a pair takes without being asked to. */
-const defaultContext = 4096;
-/** llama.cpp allocates caches in multiples of so many tokens. */
-const contextStep = 256;
-
-import { type Inspected, type InspectedModel, type MemoryEstimate, render } from "./render.js";
 
 export async function inspectFiles(
   prefillArgument: string | undefined,
@@ -55,7 +50,7 @@ async function inspectPair(
   const { prefillAdapter = [] } = flags;
   if (decodeFile === undefined) {
     const prefill = await alone(prefillFile, prefillAdapter, cache);
-    return { prefill, memory: estimate([prefill], [prefill], flags.context) };
+    return { prefill, memory: estimateMemory([prefill], [prefill], flags.context) };
   }
   const { model, adapters = [], ...decodeCache } = toDecodeSource(decodeFile, flags);
   // Before each by itself: what is wrong with the decode model's options is told under its own flags.
@@ -70,19 +65,5 @@ async function inspectPair(
   const models = plan.oneModel ? [prefill] : [prefill, decode];
   const caches = plan.kind === "share" ? [prefill] : models;
   const files = plan.oneFile ? [prefill] : models;
-  return { prefill, decode, plan, memory: estimate(files, caches, flags.context) };
-}
-
-/** @param files the models whose weights are in memory */
-function estimate(
-  files: readonly InspectedModel[],
-  caches: readonly InspectedModel[],
-  asked: number | undefined,
-): MemoryEstimate {
-  const tokens = asked ?? Math.min(defaultContext, ...files.map((model) => model.trainedContextSize));
-  const contextSize = Math.ceil(tokens / contextStep) * contextStep;
-  const weightsBytes = files.reduce((sum, model) => sum + model.sizeBytes, 0);
-  const kvBytes = caches.reduce((sum, model) => sum + model.kvBytesPerToken * contextSize, 0);
-  const stateBytes = caches.reduce((sum, model) => sum + model.stateBytesPerSession, 0);
-  return { contextSize, weightsBytes, kvBytes, stateBytes, totalBytes: weightsBytes + kvBytes + stateBytes };
+  return { prefill, decode, plan, memory: estimateMemory(files, caches, flags.context) };
 }

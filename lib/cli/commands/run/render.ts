@@ -1,19 +1,12 @@
 /** The demo as text: the story, the three stages, and the answers beside those of the decode model alone. */
 
 import { basename } from "node:path";
-import { demoQuestions, type GenerateResult, type Pair } from "../../../engine/index.js";
+import { demoQuestions } from "../../../engine/index.js";
+import type { Outcome } from "../../demo-answers.js";
 import { stageRows } from "../../stage-summary.js";
 import { prose, renderTable } from "../../tables.js";
 import { columnsOf, type Style, styleOf } from "../../terminal.js";
 import { wrap } from "../../wrap.js";
-
-export interface Outcome {
-  /** As the questions. */
-  readonly answers: readonly GenerateResult[];
-  readonly info: Pair["info"];
-  /** How many questions were answered right. */
-  readonly right: number;
-}
 
 /** @param files the paths of the pair */
 export function renderDemo(

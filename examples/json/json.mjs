@@ -1,4 +1,4 @@
-// An answer that is an object: node examples/json.mjs full.gguf small.gguf
+// An answer that is an object: node json.mjs full.gguf small.gguf
 import { loadPair } from "overfill";
 
 const [prefill, decode = prefill] = process.argv.slice(2);

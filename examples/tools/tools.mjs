@@ -1,4 +1,4 @@
-// Tools that run here: node examples/tools.mjs full.gguf small.gguf
+// Tools that run here: node tools.mjs full.gguf small.gguf
 import { loadPair } from "overfill";
 
 const [prefill, decode = prefill] = process.argv.slice(2);

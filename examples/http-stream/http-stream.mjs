@@ -1,4 +1,4 @@
-// An HTTP server that streams answers: node examples/http-stream.mjs full.gguf small.gguf
+// An HTTP server that streams answers: node http-stream.mjs full.gguf small.gguf
 //   curl -N -d "Why is the sky blue?" http://localhost:8080
 // Who hangs up stops the answer. Beyond eight at once, questions wait.
 import { createServer } from "node:http";

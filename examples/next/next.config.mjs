@@ -1,0 +1,2 @@
+// Native code is loaded from node_modules, not bundled.
+export default { serverExternalPackages: ["overfill"] };
