@@ -58,7 +58,7 @@ export { type PairFolder, type PairFolderOptions, readPairFolder } from "./pair-
 export type { ForkOptions, PoolOptions, QueueOptions, SessionOptions } from "./place-options.js";
 export type { CacheKeyOption, PrefixCacheOptions, PrefixOptions, WarmOptions } from "./prefix-options.js";
 export type { DecodeQuality, QualityOptions, VerificationResult } from "./quality-options.js";
-export type { RemoteDevice, RemoteOptions, RemotePlace, RemoteServer } from "./remote-options.js";
+export type { PrefillService, RemoteDevice, RemoteOptions, RemotePlace, RemoteServer } from "./remote-options.js";
 export type {
   AdapterInfo,
   DecodeResult,

@@ -7,10 +7,11 @@ import { toPath } from "../internal/check-options.js";
 import { loadBinding } from "../internal/load-binding.js";
 import { loadBy } from "./load-by.js";
 import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides.js";
-import { linkRemote, openNativePair } from "./open-native-pair.js";
+import { openNativePair } from "./open-native-pair.js";
 import type { InspectOptions, LoadPairOptions } from "./options.js";
 import type { Pair } from "./pair.js";
 import { isFolder, type PairFolderOptions, withFolder } from "./pair-folder.js";
+import { needsLink, openLink } from "./pair-link.js";
 import { refuseRemote } from "./remote-validation.js";
 import type { PairInspection } from "./results.js";
 import { checkInspectOptions } from "./validation.js";
@@ -36,7 +37,8 @@ export async function loadPair(folder: string | URL, options?: PairFolderOptions
  * - ERR_FILE_WRITE_FAILED for a `directory` of the prefix cache that cannot be made or written into;
  * - ERR_GPU_UNAVAILABLE for a device that was asked for by name; ERR_OUT_OF_MEMORY;
  * - ERR_REMOTE_NEEDS_HOST for remote devices ({@link RemoteOptions.inProcess}); ERR_REMOTE_UNREACHABLE, ERR_REMOTE_TIMEOUT,
- *   ERR_REMOTE_REFUSED, ERR_REMOTE_INCOMPATIBLE or ERR_REMOTE_KEY_INVALID for a server;
+ *   ERR_REMOTE_REFUSED, ERR_REMOTE_INCOMPATIBLE or ERR_REMOTE_KEY_INVALID for a server; ERR_REMOTE_MISMATCH for a prefill
+ *   server ({@link PrefillService}) whose cells are none for the decode model;
  * - the loader's codes (ERR_PLATFORM_PACKAGE_MISSING, ...) if the native part cannot be loaded;
  * - `signal.reason` when aborted.
  *
@@ -52,8 +54,8 @@ async function load(options: LoadPairOptions): Promise<Pair> {
   const { prefill, remote, signal } = asked.checked;
   signal?.throwIfAborted();
   refuseRemote(prefill, remote);
-  // Without remote devices the load begins at once: nothing is waited for in which it could be aborted.
-  const link = prefill.devices === undefined ? undefined : await linkWith(asked, signal);
+  // Where all is here the load begins at once: nothing is waited for in which it could be aborted.
+  const link = needsLink(asked) ? await linkWith(asked, signal) : undefined;
   try {
     signal?.throwIfAborted();
     return await loadBy((_, onProgress) => openNativePair(asked, onProgress, link), asked, options.onProgress);
@@ -68,7 +70,7 @@ function linkWith(asked: AskedPair, signal: AbortSignal | undefined) {
   return abortable(
     signal,
     () => linking.abort(),
-    () => linkRemote(asked, linking.signal),
+    () => openLink(asked, linking.signal),
   );
 }
 

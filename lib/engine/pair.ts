@@ -8,6 +8,7 @@ import { abortable } from "../internal/abortable.js";
 import type {
   NativeAnswerDelta,
   NativeAnswerParser,
+  NativeCellFacts,
   NativeChatRequest,
   NativePair,
   NativeRenderedChat,
@@ -39,6 +40,9 @@ export let sessionIfFree: (pair: Pair, writer: string) => Promise<Session | unde
 
 /** As {@link Pair.restore}, with the note that the session was saved with; for chats only. */
 export let restoreNoted: (pair: Pair, file: string | URL, options: RestoreOptions) => Promise<NotedSession>;
+
+/** What the cells of a pair's first decode model depend on; for servers only. */
+export let cellFacts: (pair: Pair) => Promise<NativeCellFacts>;
 
 /** A restored session and its note. */
 export interface NotedSession {
@@ -83,6 +87,10 @@ export class Pair implements AsyncDisposable {
       return native && makeSession(pair, native, writer);
     };
     restoreNoted = (pair, file, options) => pair.#restore(file, options);
+    cellFacts = async (pair) => {
+      pair.#assertUsable();
+      return pair.#native.cellFacts(1);
+    };
     renderChat = (pair, template, request) => pair.#native.renderChat(template, request);
     parseAnswer = (pair, parser, more, isLast) => pair.#native.parseAnswer(parser, more, isLast);
   }

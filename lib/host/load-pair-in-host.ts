@@ -74,10 +74,11 @@ export function hostOf(pair: Pair): HostInfo | undefined {
 }
 
 /** Without what cannot cross: URLs, callbacks, signals. */
-function withPlainPaths({ checked, writers }: AskedPair): AskedPair {
+function withPlainPaths({ checked, writers, service }: AskedPair): AskedPair {
   const { signal: _signal, onProgress: _onProgress, ...plain } = checked;
   return {
     checked: crossed(plain, "options"),
+    service,
     writers: writers.map(
       (writer): CheckedWriter => ({
         ...writer,

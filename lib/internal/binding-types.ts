@@ -204,6 +204,8 @@ export interface NativePairOptions extends NativeInspectOptions {
   readonly prefixCacheDirectory: string;
   readonly prefixCacheDiskBytes: number;
   readonly threads: number;
+  /** Who reads in the prefill model's place; "": nobody. */
+  readonly readerElsewhere: string;
   readonly handover: "auto" | "share" | "translate";
   readonly implementation: "auto" | "cpu" | "graph" | "cuda" | "metal";
 }
@@ -282,6 +284,15 @@ export interface NativePairInfo extends NativeInspection {
   readonly loadMs: number;
 }
 
+/** What cells depend on, by names, and how large they are. */
+export interface NativeCellFacts {
+  readonly facts: Readonly<Record<string, string>>;
+  /** Which model reads. */
+  readonly reader: string;
+  readonly bytesPerToken: number;
+  readonly vocabularySize: number;
+}
+
 export interface NativeKernels {
   readonly instructions: string | false;
   readonly reason: string;
@@ -341,6 +352,8 @@ export interface NativePair extends NativeChatPair {
     closeResponse: boolean,
   ): Promise<{ readonly prompt: Int32Array; readonly response: Int32Array }>;
   metrics(): NativePairMetrics;
+  /** Of the cells that a writer goes on from, from 1 on. Rejects with ERR_MODEL_UNSUPPORTED where there is more than K and V. */
+  cellFacts(writer: number): Promise<NativeCellFacts>;
   /**
    * Gives a session as soon as there is a place for it. A call that waits keeps the process alive only if it `isBounded`:
    * if something else than a place ends it in time. The ticket of a call that does not wait is 0. Throws ERR_QUEUE_FULL or

@@ -57,6 +57,8 @@ export function addServeCommand(program: Command) {
     .option("--host <address>", "address to listen on (default: 127.0.0.1)")
     .option("--port <n>", "port to listen on; 0 takes a free one (default: 8080)", parseNumber)
     .option("--api-key-file <file>", "file with a key a line, of which a request must have one")
+    .option("--tls-cert <file>", "certificate in PEM, to speak https:; with --tls-key")
+    .option("--tls-key <file>", "its private key in PEM")
     .option(
       "--allowed-host <name>",
       "name that requests may be sent to; repeatable (default: this machine's)",

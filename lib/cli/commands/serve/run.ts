@@ -38,6 +38,7 @@ function nameOf({ name, prefill }: ServeFlags): string {
 /** Flags that go together with a configuration file; the others say what a single model is and how it answers. */
 const besideConfig: ReadonlySet<string> = new Set([
   ...["config", "modelsMax", "memory", "host", "port", "apiKeyFile", "allowedHost", "origin", "maxWaiting", "grace"],
+  ...["tlsCert", "tlsKey"],
   ...["hostProcess", "logFormat", "logBodies", "quiet", "page", "progress"],
 ]);
 
@@ -55,13 +56,19 @@ function refuseContradictions(flags: ServeFlags): void {
     throw new UsageError(`--config names the models and how they answer: give it or ${flagOfParameter(unused[0])}`);
 }
 
+function tlsOf({ tlsCert, tlsKey }: ServeFlags): ServeOptions["tls"] {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) throw new UsageError("--tls-cert and --tls-key go together");
+  return { certificate: tlsCert, key: tlsKey };
+}
+
 /** The options of the configuration file, over them those of flags. Keys add up, wherever they come from. */
 function withFlags(options: ServeOptions, flags: ServeFlags, keys: readonly string[]): ServeOptions {
   const { allowedHost, origin, maxWaiting, modelsMax, memory, host, port } = flags;
   const log = flags.quiet ? false : { format: flags.logFormat ?? "text", bodies: flags.logBodies === true };
   return {
     ...options,
-    ...given({ host, port }),
+    ...given({ host, port, tls: tlsOf(flags) }),
     auth: {
       ...options.auth,
       ...given({ hosts: allowedHost, origins: origin }),
