@@ -4,7 +4,7 @@ import { type LoadPairOptions, loadPair, type Pair } from "../engine/index.js";
 
 /** Rejects with what `loadPair` and `loadPairInHost` reject with. */
 export async function openPair(options: LoadPairOptions): Promise<Pair> {
-  if (options.prefill.devices === undefined) return loadPair(options);
+  if (!("devices" in options.prefill) || options.prefill.devices === undefined) return loadPair(options);
   const { loadPairInHost } = await import("../host/index.js");
   return loadPairInHost(options);
 }

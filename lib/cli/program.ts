@@ -13,6 +13,7 @@ import { addHealCommand } from "./commands/heal/flags.js";
 import { addImportanceCommand } from "./commands/importance/flags.js";
 import { addInitCommand } from "./commands/init/flags.js";
 import { addInspectCommand } from "./commands/inspect/flags.js";
+import { addMakeCommand } from "./commands/make/flags.js";
 import { addPadCommand } from "./commands/pad/flags.js";
 import { addPruneCommand } from "./commands/prune/flags.js";
 import { addPullCommand } from "./commands/pull/flags.js";
@@ -48,9 +49,11 @@ export function makeProgram(): Command {
     .version(version)
     .exitOverride()
     .configureOutput({ outputError: () => {} });
-  addRunCommand(program).action(async (flags) => (await import("./commands/run/run.js")).run(flags));
-  addChatCommand(program).action(async (flags) => (await import("./commands/chat/run.js")).runChat(flags));
-  addServeCommand(program).action(async (flags) => (await import("./commands/serve/run.js")).runServe(flags));
+  addRunCommand(program).action(async (pair, flags) => (await import("./commands/run/run.js")).run(pair, flags));
+  addChatCommand(program).action(async (pair, flags) => (await import("./commands/chat/run.js")).runChat(pair, flags));
+  addServeCommand(program).action(async (pair, flags) =>
+    (await import("./commands/serve/run.js")).runServe(pair, flags),
+  );
   addRpcServerCommand(program).action(async (flags) =>
     (await import("./commands/rpc-server/run.js")).runRpcServer(flags),
   );
@@ -68,6 +71,9 @@ export function makeProgram(): Command {
     (await import("./commands/inspect/run.js")).inspectFiles(prefill, decode, flags),
   );
   addFitCommand(program).action(async (flags) => (await import("./commands/fit/run.js")).runFit(flags));
+  addMakeCommand(program).action(async (model, flags) =>
+    (await import("./commands/make/run.js")).runMake(model, flags),
+  );
   addPruneCommand(program).action(async (model, flags) =>
     (await import("./commands/prune/run.js")).runPrune(model, flags),
   );

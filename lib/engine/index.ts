@@ -54,10 +54,11 @@ export type {
   WriterSource,
 } from "./options.js";
 export { Pair } from "./pair.js";
+export { type PairFolder, type PairFolderOptions, readPairFolder } from "./pair-folder.js";
 export type { ForkOptions, PoolOptions, QueueOptions, SessionOptions } from "./place-options.js";
 export type { CacheKeyOption, PrefixCacheOptions, PrefixOptions, WarmOptions } from "./prefix-options.js";
 export type { DecodeQuality, QualityOptions, VerificationResult } from "./quality-options.js";
-export type { RemoteDevice, RemoteOptions, RemotePlace, RemoteServer } from "./remote-options.js";
+export type { PrefillService, RemoteDevice, RemoteOptions, RemotePlace, RemoteServer } from "./remote-options.js";
 export type {
   AdapterInfo,
   DecodeResult,

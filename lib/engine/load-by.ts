@@ -4,7 +4,7 @@ import { abortable, guardCallback } from "../internal/abortable.js";
 import type { NativePairInfo } from "../internal/binding-types.js";
 import type { OpenedPair } from "./open-native-pair.js";
 import type { LoadPairOptions } from "./options.js";
-import { makePair, type Pair } from "./pair.js";
+import { type Pair, wrapPair } from "./pair.js";
 import type { PairInfo } from "./results.js";
 import type { AskedPair } from "./writer-validation.js";
 
@@ -26,7 +26,7 @@ export async function loadBy(
     progress.rethrow();
     // A small model may be there before the abort gets through.
     signal?.throwIfAborted();
-    return makePair(native, { ...info, writers: byName(info.writers) }, queue?.timeoutMs);
+    return wrapPair(native, { ...info, writers: byName(info.writers) }, queue?.timeoutMs);
   } catch (error) {
     await native.dispose();
     progress.rethrow();

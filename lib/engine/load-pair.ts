@@ -7,15 +7,23 @@ import { toPath } from "../internal/check-options.js";
 import { loadBinding } from "../internal/load-binding.js";
 import { loadBy } from "./load-by.js";
 import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides.js";
-import { linkRemote, openNativePair } from "./open-native-pair.js";
+import { openNativePair } from "./open-native-pair.js";
 import type { InspectOptions, LoadPairOptions } from "./options.js";
 import type { Pair } from "./pair.js";
+import { isFolder, type PairFolderOptions, withFolder } from "./pair-folder.js";
+import { needsLink, openLink } from "./pair-link.js";
 import { refuseRemote } from "./remote-validation.js";
 import type { PairInspection } from "./results.js";
 import { checkInspectOptions } from "./validation.js";
 import { type AskedPair, checkPair, refuseNamedWriters } from "./writer-validation.js";
 import { onlyWriter } from "./writers.js";
 
+/**
+ * Loads the pair of a folder that {@link makePair} has made, or that has an `overfill.json` of its own.
+ *
+ * Rejects with what {@link loadPair} and {@link readPairFolder} reject with.
+ */
+export async function loadPair(folder: string | URL, options?: PairFolderOptions): Promise<Pair>;
 /**
  * Loads two GGUF models as a pair, or a prefill model with several decode models. Works off the JavaScript thread.
  *
@@ -29,14 +37,16 @@ import { onlyWriter } from "./writers.js";
  * - ERR_FILE_WRITE_FAILED for a `directory` of the prefix cache that cannot be made or written into;
  * - ERR_GPU_UNAVAILABLE for a device that was asked for by name; ERR_OUT_OF_MEMORY;
  * - ERR_REMOTE_NEEDS_HOST for remote devices ({@link RemoteOptions.inProcess}); ERR_REMOTE_UNREACHABLE, ERR_REMOTE_TIMEOUT,
- *   ERR_REMOTE_REFUSED, ERR_REMOTE_INCOMPATIBLE or ERR_REMOTE_KEY_INVALID for a server;
+ *   ERR_REMOTE_REFUSED, ERR_REMOTE_INCOMPATIBLE or ERR_REMOTE_KEY_INVALID for a server; ERR_REMOTE_MISMATCH for a prefill
+ *   server ({@link PrefillService}) whose cells are none for the decode model;
  * - the loader's codes (ERR_PLATFORM_PACKAGE_MISSING, ...) if the native part cannot be loaded;
  * - `signal.reason` when aborted.
  *
  * Where decode models have names, the message says whose error it is. Nothing stays loaded after a rejection.
  */
-export async function loadPair(options: LoadPairOptions): Promise<Pair> {
-  return fromCaller(() => load(options));
+export async function loadPair(options: LoadPairOptions): Promise<Pair>;
+export async function loadPair(asked: LoadPairOptions | string | URL, beside?: PairFolderOptions): Promise<Pair> {
+  return fromCaller(async () => load(isFolder(asked) ? await withFolder(asked, beside) : asked));
 }
 
 async function load(options: LoadPairOptions): Promise<Pair> {
@@ -44,8 +54,8 @@ async function load(options: LoadPairOptions): Promise<Pair> {
   const { prefill, remote, signal } = asked.checked;
   signal?.throwIfAborted();
   refuseRemote(prefill, remote);
-  // Without remote devices the load begins at once: nothing is waited for in which it could be aborted.
-  const link = prefill.devices === undefined ? undefined : await linkWith(asked, signal);
+  // Where all is here the load begins at once: nothing is waited for in which it could be aborted.
+  const link = needsLink(asked) ? await linkWith(asked, signal) : undefined;
   try {
     signal?.throwIfAborted();
     return await loadBy((_, onProgress) => openNativePair(asked, onProgress, link), asked, options.onProgress);
@@ -60,7 +70,7 @@ function linkWith(asked: AskedPair, signal: AbortSignal | undefined) {
   return abortable(
     signal,
     () => linking.abort(),
-    () => linkRemote(asked, linking.signal),
+    () => openLink(asked, linking.signal),
   );
 }
 

@@ -1,18 +1,13 @@
 /** Begins the native load of a pair: chooses device and threads, and turns the options into what the binding takes. */
 
-import type { NativePair, NativePairInfo } from "../internal/binding-types.js";
+import type { NativePair } from "../internal/binding-types.js";
 import { toPath } from "../internal/check-options.js";
 import { chooseComputing } from "../internal/computing.js";
 import { loadBinding } from "../internal/load-binding.js";
-import type { RemoteLink } from "../remote/connect.js";
 import { toNativeAdapters, toNativeCaches, toNativeWriter } from "./native-sides.js";
+import type { LoadedPair, PairLink } from "./pair-link.js";
 import { toNativePrefixes } from "./prefix-memory.js";
-import { remoteAddresses } from "./remote-validation.js";
-import type { PairInfo } from "./results.js";
 import type { AskedPair } from "./writer-validation.js";
-
-/** What was loaded, and where it runs. */
-export type LoadedPair = NativePairInfo & Pick<PairInfo, "gpu">;
 
 /** A pair that is being loaded. */
 export interface OpenedPair {
@@ -21,23 +16,9 @@ export interface OpenedPair {
   readonly loaded: Promise<LoadedPair>;
 }
 
-/**
- * Leads to the servers that the prefill model is to lie on; undefined where it lies here, and then nothing of it is loaded.
- * Rejects with the codes of RemoteError, and with ERR_ABORTED where `signal` comes.
- */
-export async function linkRemote({ checked }: AskedPair, signal: AbortSignal): Promise<RemoteLink | undefined> {
-  if (checked.prefill.devices === undefined) return undefined;
-  const servers = remoteAddresses(checked.prefill, "options.prefill").map(({ key, ...address }, i) => ({
-    ...address,
-    keyFile: key === undefined ? undefined : toPath(key, `options.prefill.devices.${i}.key`),
-  }));
-  const { connectRemote } = await import("../remote/connect.js");
-  return connectRemote(servers, checked.remote ?? {}, signal);
-}
-
 /** The layers that go to the servers of a link. */
-function placeRemotely({ gpuLayers, split }: AskedPair["checked"]["prefill"], link: RemoteLink | undefined) {
-  if (!link) return {};
+function placeRemotely({ gpuLayers, split }: AskedPair["checked"]["prefill"], link: PairLink | undefined) {
+  if (!link?.endpoints) return {};
   return {
     gpuLayers: gpuLayers === undefined || gpuLayers === "all" ? -1 : gpuLayers,
     remote: link.endpoints,
@@ -46,7 +27,7 @@ function placeRemotely({ gpuLayers, split }: AskedPair["checked"]["prefill"], li
 }
 
 /** Closes the link when the pair is freed: until then llama.cpp would end the process where it cannot talk to a server. */
-function closingLink(native: NativePair, link: RemoteLink | undefined): NativePair {
+function closingLink(native: NativePair, link: PairLink | undefined): NativePair {
   if (!link) return native;
   const dispose = native.dispose.bind(native);
   native.dispose = async () => {
@@ -60,11 +41,7 @@ function closingLink(native: NativePair, link: RemoteLink | undefined): NativePa
 }
 
 /** Takes the link, and closes it where it throws: ERR_INVALID_ARGUMENT, and the loader's codes. */
-export function openNativePair(
-  asked: AskedPair,
-  onProgress: (fraction: number) => void,
-  link?: RemoteLink,
-): OpenedPair {
+export function openNativePair(asked: AskedPair, onProgress: (fraction: number) => void, link?: PairLink): OpenedPair {
   try {
     return beginNativePair(asked, onProgress, link);
   } catch (error) {
@@ -76,13 +53,13 @@ export function openNativePair(
 function beginNativePair(
   { checked, writers }: AskedPair,
   onProgress: (fraction: number) => void,
-  link?: RemoteLink,
+  link?: PairLink,
 ): OpenedPair {
   const prefillPath = toPath(checked.prefill.model, "options.prefill.model");
   for (const { source, parameter } of writers) toPath(source.model, `${parameter}.model`);
   const binding = loadBinding();
   const { gpu, threads, modelAt } = chooseComputing(checked, prefillPath);
-  const native = binding.loadPair(
+  const loading = binding.loadPair(
     {
       prefill: {
         ...modelAt(prefillPath, checked.prefill),
@@ -98,13 +75,14 @@ function beginNativePair(
       batchSize: checked.batchSize,
       prefillShare: checked.prefillShare,
       // What is kept here of what was read there would cross the network, as often as the handover does.
-      ...toNativePrefixes(checked.prefixCache ?? (link ? false : undefined)),
+      ...toNativePrefixes(checked.prefixCache ?? (link?.endpoints ? false : undefined)),
       threads,
+      readerElsewhere: link?.reader ?? "",
       handover: checked.handover,
       implementation: checked.implementation,
     },
     onProgress,
   );
-  closingLink(native, link);
+  const native = link?.wrap?.(loading) ?? closingLink(loading, link);
   return { native, loaded: native.loaded.then((info) => ({ ...info, gpu: gpu.kind })) };
 }

@@ -4,7 +4,7 @@ import type { GpuOption, KernelOption, ModelSource } from "../internal/model-sou
 import type { PoolOptions, QueueOptions } from "./place-options.js";
 import type { PrefixOptions } from "./prefix-options.js";
 import type { QualityOptions } from "./quality-options.js";
-import type { RemoteOptions, RemotePlace } from "./remote-options.js";
+import type { PrefillService, RemoteOptions, RemotePlace } from "./remote-options.js";
 import type { SamplingOptions } from "./sampling-options.js";
 import type { WriterOption } from "./writer-options.js";
 
@@ -65,8 +65,12 @@ export interface LoadProgress {
 
 /** Options of {@link loadPair}. */
 export interface LoadPairOptions extends PoolOptions, PrefixOptions {
-  /** The full model; it reads prompts. */
-  readonly prefill: PrefillSource;
+  /**
+   * The full model; it reads prompts. Or a server that does so in its place ({@link PrefillService}): then this machine has the
+   * decode model alone, which `decode` names, and what needs the prefill model (`quality`, `refreshInterval`, `refreshBudget`,
+   * `refresh: false`, `score`, `"prefill"` as a writer) is refused with ERR_REMOTE_UNSUPPORTED.
+   */
+  readonly prefill: PrefillSource | PrefillService;
   /**
    * The small model; it writes the answers. If it is the prefill model's file (by whatever path) and on the same devices
    * (`gpuLayers`), its weights are loaded once, as the prefill model's `mmap` says.
@@ -145,7 +149,7 @@ export interface LoadPairOptions extends PoolOptions, PrefixOptions {
    * @default "auto"
    */
   readonly gpu?: GpuOption | undefined;
-  /** Of a prefill model with {@link RemotePlace.devices} on other machines. */
+  /** Of a prefill model with {@link RemotePlace.devices} on other machines, or of a server in its place. */
   readonly remote?: RemoteOptions | undefined;
   /** Called while the models load. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;

@@ -8,6 +8,7 @@ import { abortable } from "../internal/abortable.js";
 import type {
   NativeAnswerDelta,
   NativeAnswerParser,
+  NativeCellFacts,
   NativeChatRequest,
   NativePair,
   NativeRenderedChat,
@@ -32,13 +33,16 @@ import { checkDetokenizeOptions, checkText, checkTokenizeOptions, checkTokens } 
 import { decodeWriterNumber, defaultWriter, writerNumber } from "./writers.js";
 
 /** Makes a pair of what was loaded; for {@link loadPair} only. */
-export let makePair: (native: NativePair, info: PairInfo, queueTimeoutMs: number | undefined) => Pair;
+export let wrapPair: (native: NativePair, info: PairInfo, queueTimeoutMs: number | undefined) => Pair;
 
 /** Opens a session if there is a place free for it; for sessions only. */
 export let sessionIfFree: (pair: Pair, writer: string) => Promise<Session | undefined>;
 
 /** As {@link Pair.restore}, with the note that the session was saved with; for chats only. */
 export let restoreNoted: (pair: Pair, file: string | URL, options: RestoreOptions) => Promise<NotedSession>;
+
+/** What the cells of a pair's first decode model depend on; for servers only. */
+export let cellFacts: (pair: Pair) => Promise<NativeCellFacts>;
 
 /** A restored session and its note. */
 export interface NotedSession {
@@ -77,12 +81,16 @@ export class Pair implements AsyncDisposable {
 
   static {
     // By `this`: a class that names itself within gets another name where the package is bundled.
-    makePair = (native, info, queueTimeoutMs) => new this(native, info, queueTimeoutMs);
+    wrapPair = (native, info, queueTimeoutMs) => new this(native, info, queueTimeoutMs);
     sessionIfFree = async (pair, writer) => {
       const native = await openIfFree(pair.#native, writerNumber(pair.info.writers, writer));
       return native && makeSession(pair, native, writer);
     };
     restoreNoted = (pair, file, options) => pair.#restore(file, options);
+    cellFacts = async (pair) => {
+      pair.#assertUsable();
+      return pair.#native.cellFacts(1);
+    };
     renderChat = (pair, template, request) => pair.#native.renderChat(template, request);
     parseAnswer = (pair, parser, more, isLast) => pair.#native.parseAnswer(parser, more, isLast);
   }

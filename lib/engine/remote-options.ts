@@ -30,7 +30,7 @@ export interface RemotePlace {
   readonly split?: readonly number[] | undefined;
 }
 
-/** How a pair deals with remote devices. */
+/** How a pair deals with remote devices, or with a prefill server. */
 export interface RemoteOptions {
   /**
    * How long a server may take to answer at first, and a connection to be made, in milliseconds: 10 or more.
@@ -49,4 +49,24 @@ export interface RemoteOptions {
    * @default false
    */
   readonly inProcess?: boolean | undefined;
+}
+
+/** A server that reads prompts in the prefill model's place: `overfill serve`, or whatever its handler is mounted in. */
+export interface PrefillService {
+  /** `https://HOST:PORT`, or `http:` on this machine; with the path that the handler is mounted at, without `/v1`. */
+  readonly url: string;
+  /** One of the server's keys. @default none */
+  readonly key?: string | undefined;
+  /** The model's name there. @default the server's first */
+  readonly model?: string | undefined;
+  /**
+   * Path or `file:` URL of a PEM file with the certificates to trust, where the server's own is none that the system knows.
+   * @default the system's
+   */
+  readonly ca?: string | URL | undefined;
+  /**
+   * Whether `http:` may leave this machine: prompts, caches and the key then cross the network for all to read, and to change.
+   * @default false
+   */
+  readonly insecure?: boolean | undefined;
 }

@@ -49,7 +49,7 @@ export interface RemoteAddress {
 }
 
 /** Only these are sure to be this machine: a name is looked up anew each time. */
-const isLoopback = (host: string) => /^127(\.\d{1,3}){3}$/.test(host) || host === "localhost" || host === "::1";
+export const isLoopback = (host: string) => /^127(\.\d{1,3}){3}$/.test(host) || host === "localhost" || host === "::1";
 
 function addressOf(device: string | RemoteServer, parameter: string): RemoteAddress {
   const { url, key, insecure = false } = typeof device === "string" ? { url: device } : (device as RemoteServer);

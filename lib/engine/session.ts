@@ -2,7 +2,7 @@
 
 import { createError } from "../errors/create-error.js";
 import { abortable } from "../internal/abortable.js";
-import type { NativeDecodeOptions, NativeSession } from "../internal/binding-types.js";
+import type { NativeCells, NativeDecodeOptions, NativeSession } from "../internal/binding-types.js";
 import { type CallSite, callSite, fromCaller, syncFromCaller } from "../internal/caller-stack.js";
 import { type DecodeStream, makeDecodeStream } from "./decode-stream.js";
 import { observed, publishDecode, publishPrefill, publishSwitch, type StageOrigin } from "./diagnostics.js";
@@ -49,6 +49,9 @@ export let saveNoted: (session: Session, file: string | URL, note: string, optio
 /** As {@link Session.decode}; for chats and benchmarks only. */
 export let decodeChat: (session: Session, options: DecodeOptions, chat: ChatDecodeOptions) => DecodeStream;
 
+/** The cells of tokens right after a switch, for a writer on another machine; for servers only. */
+export let giveCells: (session: Session, from: number, nTokens: number, withLogits: boolean) => Promise<NativeCells>;
+
 /** Whether the session went away with its host and does not come back; for chats only. */
 export let isLost: (session: Session) => boolean;
 
@@ -82,6 +85,7 @@ export class Session implements AsyncDisposable {
     // By `this`: a class that names itself within gets another name where the package is bundled.
     makeSession = (pair, native, writer) => new this(pair, native, writer);
     decodeChat = (session, options, chat) => session.#decode(options, chat);
+    giveCells = (session, ...args) => session.#native.giveCells(...args);
     isLost = (session) => session.#native.lost === true;
     saveNoted = (session, file, note, options) => session.#save(file, note, options);
   }

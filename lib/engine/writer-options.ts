@@ -1,6 +1,6 @@
 /** What callers may say of several decode models, and of one where no more are taken. */
 
-import type { DecodeSource, LoadPairOptions } from "./options.js";
+import type { DecodeSource, LoadPairOptions, PrefillSource } from "./options.js";
 
 /** Who writes: the name of one of the pair's decode models, or `"prefill"`, its prefill model. */
 export interface WriterOption {
@@ -9,6 +9,7 @@ export interface WriterOption {
 }
 
 /** Options of {@link loadPair} with one decode model at most. */
-export interface OnePairOptions extends Omit<LoadPairOptions, "decode"> {
+export interface OnePairOptions extends Omit<LoadPairOptions, "prefill" | "decode"> {
+  readonly prefill: PrefillSource;
   readonly decode?: DecodeSource | undefined;
 }

@@ -3,7 +3,9 @@
 import { check, refusedArgument } from "../internal/check-options.js";
 import { isUrl } from "../internal/option-schemas.js";
 import type { LoadPairOptions } from "./options.js";
+import type { PrefillService } from "./remote-options.js";
 import { remoteAddresses } from "./remote-validation.js";
+import { type CheckedService, checkService, isService } from "./service-validation.js";
 import { checkLoadPairOptions, writerSchema } from "./validation.js";
 import type { OnePairOptions } from "./writer-options.js";
 import { onlyWriter, prefillWriter } from "./writers.js";
@@ -62,16 +64,39 @@ function checkNamed(decode: Readonly<Record<string, unknown>>, translator: unkno
 export interface AskedPair {
   readonly checked: Checked;
   readonly writers: readonly CheckedWriter[];
+  /** Who reads in the prefill model's place; `checked` then is a pair of the decode model alone. */
+  readonly service?: CheckedService | undefined;
 }
 
 /** Throws ERR_INVALID_ARGUMENT. */
 export function checkPair(options: LoadPairOptions): AskedPair {
-  const asked = checkWriters(options);
+  if (isService(options?.prefill)) return checkServed(options, options.prefill);
+  const asked = checkWriters(options as LoadPairOptions & Pick<OnePairOptions, "prefill">);
   remoteAddresses(asked.checked.prefill, "options.prefill");
   return asked;
 }
 
-function checkWriters(options: LoadPairOptions): AskedPair {
+/** A pair whose prompts a server reads. */
+function checkServed({ prefill, decode, ...options }: LoadPairOptions, server: PrefillService): AskedPair {
+  const service = checkService(server);
+  if (decode === undefined || decode === prefillWriter || isNamedWriters(decode))
+    throw refusedArgument(
+      "options.decode",
+      "expected one decode model beside a prefill server",
+      decode === undefined ? "none" : "another",
+    );
+  const refused = [
+    ["translator", options.translator !== undefined],
+    ["handover", options.handover !== undefined && options.handover !== "auto"],
+    ["implementation", options.implementation !== undefined && options.implementation !== "auto"],
+  ] as const;
+  for (const [name, isGiven] of refused)
+    if (isGiven) throw refusedArgument(`options.${name}`, "expected none beside a prefill server, which has it", "one");
+  const checked = checkLoadPairOptions({ ...options, prefill: decode as OnePairOptions["prefill"] });
+  return { checked, writers: [], service };
+}
+
+function checkWriters(options: LoadPairOptions & Pick<OnePairOptions, "prefill">): AskedPair {
   const decode: unknown = options?.decode;
   if (decode === prefillWriter)
     return { checked: checkLoadPairOptions({ ...options, decode: undefined }), writers: [] };

@@ -87,6 +87,10 @@ export const errorTable = {
         readonly reason?: string;
       }
     >(),
+    /** The `overfill.json` of a folder is damaged, of another version, or has a key that there is not. */
+    ERR_PAIR_FOLDER_INVALID: row<
+      WithPath & { readonly reason: string /** Such as `decode.model`. */; readonly key?: string }
+    >(),
   },
   TranslatorError: {
     /** The file is not a translator, a damaged one, or one of another version. */
@@ -103,6 +107,14 @@ export const errorTable = {
     ERR_IMPORTANCE_INVALID: row<WithPath>(),
     /** The importance was measured on another model. `details` names what differs, and the file as `path`. */
     ERR_IMPORTANCE_MISMATCH: row<Differences>(),
+    /** No pair that can be made of this model is so fast or so small. */
+    ERR_TARGET_UNREACHABLE: row<{
+      /** The option that asks for it. */
+      readonly target: "speedUp" | "targetSize" | "targetBytes";
+      readonly asked: number;
+      /** What can be had. */
+      readonly reachable: number;
+    }>(),
   },
   TrainingError: {
     /** The loss or a gradient is no longer a finite number; the last checkpoint is whole. */
@@ -211,21 +223,35 @@ export const errorTable = {
     ERR_REMOTE_UNREACHABLE: row<{ readonly address: string }>(),
     /** A server did not answer in time: it is not there, hangs, or serves another client. */
     ERR_REMOTE_TIMEOUT: row<{ readonly address: string; readonly timeoutMs: number }>(),
-    /** What answers is no server of ggml's RPC, one of another version, or one without devices. */
+    /** What answers is no server of ggml's RPC (or no prefill server), one of another version, or one without devices. */
     ERR_REMOTE_INCOMPATIBLE: row<{
       readonly address: string;
       /** Versions of the protocol. */
       readonly expected?: string;
       readonly actual?: string;
     }>(),
-    /** No tunnel could be opened: the server has another key, or none. */
+    /** The server has another key, or none: no tunnel could be opened, or a prefill server knows nobody by this key. */
     ERR_REMOTE_REFUSED: row<{ readonly address: string }>(),
     /** The file is no key, or others than its owner may use it. */
     ERR_REMOTE_KEY_INVALID: row<WithPath>(),
     /** A pair with remote devices was to be loaded in the app's own process. */
     ERR_REMOTE_NEEDS_HOST: row(),
-    /** A server went away or stopped answering while a pair used it. It is the `cause` of ERR_HOST_CRASHED. */
+    /** A server went away or stopped answering while a pair used it. Where it lends devices, it is the `cause` of ERR_HOST_CRASHED. */
     ERR_REMOTE_LOST: row(),
+    /** The models of a prefill server and of this machine do not go together. `details` names what differs, and the server as `address`. */
+    ERR_REMOTE_MISMATCH: row<Differences>(),
+    /** A prefill server would not read a prompt: it is busy, stops, or has failed. */
+    ERR_REMOTE_FAILED: row<{
+      readonly address: string;
+      /** Of HTTP. */
+      readonly status: number;
+      /** The server's own code. */
+      readonly reason?: string;
+    }>(),
+    /** What a prefill server sent is not what it was asked for, or was damaged on the way. None of it is used. */
+    ERR_REMOTE_ANSWER_INVALID: row<{ readonly address?: string; readonly reason: string }>(),
+    /** The call needs the prefill model, and that is not on this machine. */
+    ERR_REMOTE_UNSUPPORTED: row<{ /** Such as `quality`. */ readonly feature: string }>(),
   },
   BindingError: {
     /** No llama.cpp libraries exist for this operating system, processor or C library. */

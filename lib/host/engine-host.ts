@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { LoadedPair } from "../engine/open-native-pair.js";
+import type { LoadedPair } from "../engine/pair-link.js";
 import type { AskedPair } from "../engine/writer-validation.js";
 import { createError } from "../errors/create-error.js";
 import { type OverfillError, RemoteError } from "../errors/index.js";

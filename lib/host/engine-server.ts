@@ -4,7 +4,8 @@
  */
 
 import { onLog } from "../engine/on-log.js";
-import { linkRemote, openNativePair } from "../engine/open-native-pair.js";
+import { openNativePair } from "../engine/open-native-pair.js";
+import { openLink } from "../engine/pair-link.js";
 import { AbortedError, createError } from "../errors/create-error.js";
 import type { NativeAnswerParser, NativeChatRequest, NativePair } from "../internal/binding-types.js";
 import { loadBinding } from "../internal/load-binding.js";
@@ -32,8 +33,8 @@ export class EngineServer {
   readonly #parsers = new Map<number, NativeAnswerParser>();
   #nParsers = 0;
   #nRunning = 0;
-  /** Calls wait for a session that is being saved: no batch tells that the host works. */
-  #nSaveSteps = 0;
+  /** Calls wait for a session that is being saved, or whose prompt a server reads: no batch tells that the host works. */
+  #nOtherSteps = 0;
   #heartbeat: NodeJS.Timeout | undefined;
   #stopLog: () => void = () => {};
 
@@ -92,8 +93,8 @@ export class EngineServer {
   #tellAlive(): void {
     const { prefillBatches = 0, decodeBatches = 0 } = this.#metrics() ?? {};
     const residentBytes = process.memoryUsage.rss();
-    for (const session of this.#sessions.values()) if (session.isSaving) this.#nSaveSteps++;
-    this.#channel.send({ kind: "alive", steps: prefillBatches + decodeBatches + this.#nSaveSteps, residentBytes });
+    for (const { isSaving, isFetching } of this.#sessions.values()) if (isSaving || isFetching) this.#nOtherSteps++;
+    this.#channel.send({ kind: "alive", steps: prefillBatches + decodeBatches + this.#nOtherSteps, residentBytes });
   }
 
   async #load({ version, asked, duties }: Extract<ToHost, { kind: "load" }>): Promise<void> {
@@ -106,7 +107,7 @@ export class EngineServer {
         this.#stopLog = onLog(({ level, text }) => this.#channel.send({ kind: "log", level, text }), {
           level: logLevel,
         });
-      const link = await linkRemote(asked, this.#loadAbort.signal);
+      const link = await openLink(asked, this.#loadAbort.signal);
       // The app has gone, or has given the load up, when all was said already.
       if (this.#loadAbort.signal.aborted) {
         await link?.close();
@@ -146,6 +147,8 @@ export class EngineServer {
         if (!parser) throw createError("ERR_DISPOSED", "the answer's parser is gone", {});
         return pair.parseAnswer(parser, more, isLast);
       }
+      case "cellFacts":
+        return pair.cellFacts(args[0] as number);
       case "tokenizeLater":
         return pair.tokenizeLater(...(args as [string, boolean, boolean]));
       case "detokenizeLater":

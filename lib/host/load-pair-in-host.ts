@@ -3,6 +3,7 @@
 import { loadBy } from "../engine/load-by.js";
 import type { LoadPairOptions } from "../engine/options.js";
 import type { Pair } from "../engine/pair.js";
+import { isFolder, type PairFolderOptions, withFolder } from "../engine/pair-folder.js";
 import { type AskedPair, type CheckedWriter, checkPair } from "../engine/writer-validation.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { toPath } from "../internal/check-options.js";
@@ -22,6 +23,8 @@ const hosts = new WeakMap<Pair, EngineHost>();
 /** Ends the hosts of pairs that nobody holds any more. */
 const forgottenPairs = new FinalizationRegistry<EngineHost>((host) => void host.dispose());
 
+/** Loads the pair of a folder in a host. Rejects with what `loadPair` rejects with for a folder, and those of a host. */
+export async function loadPairInHost(folder: string | URL, options?: PairFolderOptions & HostOptions): Promise<Pair>;
 /**
  * Loads a pair in a host: a process of its own, so that a fault in llama.cpp, a driver or the system's memory costs a call
  * and not the app. What it gives is a {@link Pair}: sessions, chats, evaluation and servers work on it as on any other, with these differences.
@@ -38,8 +41,15 @@ const forgottenPairs = new FinalizationRegistry<EngineHost>((host) => void host.
  * waits for it rejects with ERR_HOST_CRASHED; {@link HostOptions.restart} says how it goes on. After too many crashes all
  * calls reject with ERR_HOST_CRASH_LOOP.
  */
-export async function loadPairInHost(options: LoadPairInHostOptions): Promise<Pair> {
+export async function loadPairInHost(options: LoadPairInHostOptions): Promise<Pair>;
+export async function loadPairInHost(
+  folderOrOptions: LoadPairInHostOptions | string | URL,
+  beside?: PairFolderOptions & HostOptions,
+): Promise<Pair> {
   return fromCaller(async () => {
+    const options: LoadPairInHostOptions = isFolder(folderOrOptions)
+      ? await withFolder(folderOrOptions, beside)
+      : folderOrOptions;
     const { host: hostOptions, pair: pairOptions } = takeHostOptions(options);
     const asked = checkPair(pairOptions as LoadPairOptions);
     asked.checked.signal?.throwIfAborted();
@@ -64,10 +74,11 @@ export function hostOf(pair: Pair): HostInfo | undefined {
 }
 
 /** Without what cannot cross: URLs, callbacks, signals. */
-function withPlainPaths({ checked, writers }: AskedPair): AskedPair {
+function withPlainPaths({ checked, writers, service }: AskedPair): AskedPair {
   const { signal: _signal, onProgress: _onProgress, ...plain } = checked;
   return {
     checked: crossed(plain, "options"),
+    service,
     writers: writers.map(
       (writer): CheckedWriter => ({
         ...writer,

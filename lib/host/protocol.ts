@@ -3,7 +3,7 @@
  * numbers calls, sessions and answers, so that it need not wait for one number before it sends the next message.
  */
 
-import type { LoadedPair } from "../engine/open-native-pair.js";
+import type { LoadedPair } from "../engine/pair-link.js";
 import type { AskedPair } from "../engine/writer-validation.js";
 import type { ErrorJson } from "../errors/types.js";
 import type {
@@ -15,7 +15,7 @@ import type {
 } from "../internal/binding-types.js";
 
 /** Of both sides: a host of another version of the package is refused. */
-export const protocolVersion = 2;
+export const protocolVersion = 3;
 
 /** The object that a call is for: the pair, or a session by its number from 1 on. */
 export const thePair = 0;

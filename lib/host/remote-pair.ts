@@ -4,6 +4,7 @@ import { AbortedError, createError } from "../errors/create-error.js";
 import type {
   NativeAnswerDelta,
   NativeAnswerParser,
+  NativeCellFacts,
   NativeChatRequest,
   NativePair,
   NativePairInfo,
@@ -77,6 +78,10 @@ export class RemotePair implements NativePair {
 
   encodeLater(line: string, closeResponse: boolean): ReturnType<NativePair["encodeLater"]> {
     return this.#call("encodeLater", [line, closeResponse]);
+  }
+
+  cellFacts(writer: number): Promise<NativeCellFacts> {
+    return this.#call("cellFacts", [writer]);
   }
 
   metrics(): NativePairMetrics {

@@ -3,6 +3,7 @@
 import { resolve as absolutePath } from "node:path";
 import { AbortedError, createError } from "../errors/create-error.js";
 import type {
+  NativeCells,
   NativeDecodeOptions,
   NativeHandoverReport,
   NativePrefillOptions,
@@ -85,6 +86,10 @@ export class RemoteSession implements NativeSession {
     onProgress: ((done: number, total: number) => void) | undefined,
   ): Promise<NativePrefillResult> {
     return this.#call("prefill", [prompt, options], { ...computing, onReport: onProgress });
+  }
+
+  giveCells(from: number, nTokens: number, withLogits: boolean): Promise<NativeCells> {
+    return this.#call("giveCells", [from, nTokens, withLogits]);
   }
 
   handOver(writer: number | undefined): Promise<NativeHandoverReport> {

@@ -16,6 +16,8 @@ const methods: Readonly<
   prefill: (session, [prompt, options], report) =>
     session.prefill(prompt as string | Int32Array, options as NativePrefillOptions, report),
   handOver: (session, [writer]) => session.handOver(writer as number | undefined),
+  giveCells: (session, [from, nTokens, withLogits]) =>
+    session.giveCells(from as number, nTokens as number, withLogits as boolean),
   retract: (session, [tokens]) => session.retract(tokens as number),
   truncate: (session, [nTokens]) => session.truncate(nTokens as number),
   save: (session, [path, note, compress]) => session.save(path as string, note as string, compress as boolean),
@@ -53,6 +55,10 @@ export class ServedSession {
 
   get isSaving(): boolean {
     return this.#saving !== undefined;
+  }
+
+  get isFetching(): boolean {
+    return this.#native.isFetching === true;
   }
 
   async call(method: string, args: readonly unknown[], report: Report): Promise<unknown> {

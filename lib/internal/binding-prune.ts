@@ -55,6 +55,8 @@ export interface NativePruneOptions {
   readonly calibration: NativeCalibrationOptions;
   readonly output: NativeOutputOptions;
   readonly measure: boolean;
+  /** A model that was pruned before may be. */
+  readonly again: boolean;
   readonly threads: number;
 }
 

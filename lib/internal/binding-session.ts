@@ -19,6 +19,23 @@ export interface NativePrefillResult {
   readonly ms: number;
 }
 
+/** Tokens' rows in the cache of who writes, with their XXH3 as 16 hexadecimal digits. */
+export interface NativeCells {
+  readonly rows: Uint8Array;
+  readonly hash: string;
+  /** Of the token after the text, where they were asked for. */
+  readonly logits?: Float32Array;
+}
+
+/** A prefill that somebody else reads for. */
+export interface NativePrefillElsewhere {
+  /** All of the session's text with the prompt, and from where on its cells are wanted; undefined where it did not come to that. */
+  readonly wanted: Promise<{ readonly tokens: Int32Array; readonly from: number } | undefined>;
+  readonly result: Promise<NativePrefillResult>;
+  /** Takes the next tokens' cells, the last of them with the logits. What cannot be them ends the prefill. */
+  give(nTokens: number, rows: Uint8Array, hash: string, logits: Float32Array | undefined): void;
+}
+
 export interface NativeHandoverReport {
   readonly writer: string;
   readonly kind: "share" | "translate";
@@ -167,11 +184,24 @@ export interface NativeSessionStats {
 export interface NativeSession {
   /** Whether it is gone with the process that it was in. Only a session of another process has this. */
   readonly lost?: boolean;
+  /** Whether it waits for a server that reads in the prefill model's place, so that no batch tells that something goes on. */
+  readonly isFetching?: boolean;
   prefill(
     prompt: string | Int32Array,
     options: NativePrefillOptions,
     onProgress: ((done: number, total: number) => void) | undefined,
   ): Promise<NativePrefillResult>;
+  /**
+   * As `prefill`, with cells that come from elsewhere in place of the prefill model's reading. Only a session of the addon
+   * itself has this.
+   */
+  prefillElsewhere?(
+    prompt: string | Int32Array,
+    options: NativePrefillOptions,
+    onProgress: ((done: number, total: number) => void) | undefined,
+  ): NativePrefillElsewhere;
+  /** Right after a switch: the cells of tokens as the writer has them, and the logits of the token after the text. */
+  giveCells(from: number, nTokens: number, withLogits: boolean): Promise<NativeCells>;
   /** `writer`: 0 is the prefill model, from 1 on the decode models; undefined: the session's own. */
   handOver(writer: number | undefined): Promise<NativeHandoverReport>;
   /** Starts an answer. Throws at once if the session is busy or disposed. */

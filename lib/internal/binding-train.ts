@@ -7,10 +7,12 @@ export interface NativeHealOptions {
   /** Reads the prompt, or is distilled from; undefined: neither. */
   readonly full: NativeModelOptions | undefined;
   readonly student: NativeModelOptions;
+  readonly train: "writer" | "reader" | "both";
   readonly data: string;
   /** "": none, here and below. */
   readonly evalData: string;
   readonly out: string;
+  readonly readerOut: string;
   readonly type: "same" | "f32" | "f16" | "bf16" | "q8_0";
   /** "": the default. */
   readonly checkpoint: string;
@@ -31,6 +33,10 @@ export interface NativeHealOptions {
   readonly loraRank: number;
   readonly loraAlpha: number;
   readonly loraTargets: readonly string[];
+  /** 0: the reader's weights themselves, where it is trained. */
+  readonly readerLoraRank: number;
+  readonly readerLoraAlpha: number;
+  readonly readerLoraTargets: readonly string[];
   readonly freeze: readonly string[];
   /** 0: the default. */
   readonly contextSize: number;
@@ -111,11 +117,26 @@ export interface NativeHealResult {
   readonly badLines: NativeBadLine[];
   readonly path: string;
   readonly sizeBytes: number;
+  /** "": none was written beside `path`. */
+  readonly readerPath: string;
+  readonly readerSizeBytes: number;
   /** "": none was written. */
   readonly translatorPath: string;
   readonly translatorSizeBytes: number;
   readonly tokensPerSecond: number;
   readonly ms: number;
+}
+
+export interface NativeHealEstimate {
+  readonly trainedParameters: number;
+  readonly steps: number;
+  readonly weightBytes: number;
+  readonly optimiserBytes: number;
+  readonly activationBytes: number;
+  /** 0: llama.cpp does not run the full model beside the graph. */
+  readonly fullBytes: number;
+  readonly tokensPerSecond: number;
+  readonly msPerStep: number;
 }
 
 export interface NativeNewModelOptions {

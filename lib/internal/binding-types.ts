@@ -27,6 +27,7 @@ import type {
 } from "./binding-quantize.js";
 import type { NativeSession } from "./binding-session.js";
 import type {
+  NativeHealEstimate,
   NativeHealListener,
   NativeHealOptions,
   NativeHealResult,
@@ -113,6 +114,8 @@ export interface NativeBinding {
   prunableArchitectures(): NativeArchitecture[];
   /** Begins to train on a thread of its own. */
   heal(options: NativeHealOptions, listener: NativeHealListener): NativeJob<NativeHealResult>;
+  /** Begins a step of it, to be measured. Writes nothing. */
+  estimateHeal(options: NativeHealOptions, listener: NativeHealListener): NativeJob<NativeHealEstimate>;
   /** Rejects with ERR_FILE_WRITE_FAILED for a place that no text can be written to. Leaves it as it is. */
   checkTextOutput(path: string): NativeJob<undefined>;
   /** Writes a text whole or not at all, or into a device or a pipe. */
@@ -201,6 +204,8 @@ export interface NativePairOptions extends NativeInspectOptions {
   readonly prefixCacheDirectory: string;
   readonly prefixCacheDiskBytes: number;
   readonly threads: number;
+  /** Who reads in the prefill model's place; "": nobody. */
+  readonly readerElsewhere: string;
   readonly handover: "auto" | "share" | "translate";
   readonly implementation: "auto" | "cpu" | "graph" | "cuda" | "metal";
 }
@@ -279,6 +284,15 @@ export interface NativePairInfo extends NativeInspection {
   readonly loadMs: number;
 }
 
+/** What cells depend on, by names, and how large they are. */
+export interface NativeCellFacts {
+  readonly facts: Readonly<Record<string, string>>;
+  /** Which model reads. */
+  readonly reader: string;
+  readonly bytesPerToken: number;
+  readonly vocabularySize: number;
+}
+
 export interface NativeKernels {
   readonly instructions: string | false;
   readonly reason: string;
@@ -338,6 +352,8 @@ export interface NativePair extends NativeChatPair {
     closeResponse: boolean,
   ): Promise<{ readonly prompt: Int32Array; readonly response: Int32Array }>;
   metrics(): NativePairMetrics;
+  /** Of the cells that a writer goes on from, from 1 on. Rejects with ERR_MODEL_UNSUPPORTED where there is more than K and V. */
+  cellFacts(writer: number): Promise<NativeCellFacts>;
   /**
    * Gives a session as soon as there is a place for it. A call that waits keeps the process alive only if it `isBounded`:
    * if something else than a place ends it in time. The ticket of a call that does not wait is 0. Throws ERR_QUEUE_FULL or

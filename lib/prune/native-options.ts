@@ -64,6 +64,7 @@ export function toNativePruneOptions(
       name: options.name ?? "",
     },
     measure: options.measure,
+    again: options.again,
     threads,
   };
 }

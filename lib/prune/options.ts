@@ -143,6 +143,12 @@ export interface PruneOptions extends ModelSource, CalibrationOptions, ModelOutp
   readonly select?: "important" | "random" | "unimportant" | undefined;
   /** Of a random choice: 0 to 2^32 - 1. @default 1 */
   readonly seed?: number | undefined;
+  /**
+   * Whether a model that was made by pruning may be pruned once more, by importance that was measured on it: after it was
+   * healed, in rounds. Not one that lacks layers.
+   * @default false
+   */
+  readonly again?: boolean | undefined;
   /** Whether the losses before and after are measured, if there is a text. @default true */
   readonly measure?: boolean | undefined;
   /** As for {@link loadPair}; writing runs on the CPU. @default "auto" */

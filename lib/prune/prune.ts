@@ -26,7 +26,7 @@ import { type CheckedPruneOptions, checkPruneOptions } from "./validation.js";
  * - ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID, ERR_MODEL_UNSUPPORTED or ERR_MODEL_LOAD_FAILED for the
  *   model's file;
  * - ERR_PRUNE_UNSUPPORTED for an architecture without a row in {@link prunableArchitectures}, a mixture of experts, or
- *   sizes that the architecture cannot have; ERR_ALREADY_PRUNED for a model that was made by pruning;
+ *   sizes that the architecture cannot have; ERR_ALREADY_PRUNED for a model that was made by pruning, without `again` or if it lacks layers;
  * - ERR_IMPORTANCE_INVALID, ERR_IMPORTANCE_MISMATCH for an importance file that is broken or another model's;
  * - ERR_FILE_READ_FAILED for the text or the importance, ERR_FILE_WRITE_FAILED for what is written (a full disk, too);
  * - ERR_INFERENCE_FAILED, ERR_OUT_OF_MEMORY, ERR_GPU_UNAVAILABLE, and the loader's codes;

@@ -1,6 +1,6 @@
 /**
  * Checks what callers hand over to pruning, measuring and padding, as far as that can be told without the model. What is
- * exported beside the checks is what quantising takes as well.
+ * exported beside the checks is what quantising and making pairs take as well.
  */
 
 import { check } from "../internal/check-options.js";
@@ -62,7 +62,7 @@ const quantity = (parse: (text: string) => number | undefined, words: string) =>
 export const bytes = onFirstUse(() =>
   quantity(parseByteCount, 'a number of bytes, or a text such as "900MB" or "1.5GiB"'),
 );
-const parameters = onFirstUse(() =>
+export const parameters = onFirstUse(() =>
   quantity(parseParameterCount, 'a number of parameters, or a text such as "1.0B" or "350M"'),
 );
 
@@ -114,6 +114,7 @@ const pruneSchema = onFirstUse(() =>
       saveImportance: z.optional(path()),
       multiple: z.optional(multiple()),
       quantize: z.withDefault(modelType(), "f16"),
+      again: z.withDefault(z.boolean(), false),
       compensate: z.withDefault(z.boolean(), true),
       statistic: z.withDefault(z.oneOf(["signed", "absolute"]), "signed"),
       hiddenScope: z.withDefault(z.oneOf(["model", "layers"]), "model"),

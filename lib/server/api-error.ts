@@ -72,6 +72,7 @@ const withoutParameter = (error: OverfillError, parameter: string | undefined, p
 interface Details {
   readonly path?: string;
   readonly parameter?: string;
+  readonly feature?: string;
   readonly promptTokens?: number;
   readonly contextTokens?: number;
   readonly contextSize?: number;
@@ -100,6 +101,9 @@ const toClient: Partial<Record<OverfillErrorCode, (error: OverfillError, details
   ERR_REMOTE_UNREACHABLE: (error) => overloaded("a server of the model cannot be reached", "remote_unreachable", error),
   ERR_REMOTE_TIMEOUT: (error) => overloaded("a server of the model does not answer", "remote_timeout", error),
   ERR_REMOTE_REFUSED: (error) => overloaded("a server of the model refuses to serve", "remote_refused", error),
+  ERR_REMOTE_LOST: (error) => overloaded("a server of the model went away", "remote_lost", error),
+  ERR_REMOTE_FAILED: (error) => overloaded("a server of the model is busy or failed", "remote_failed", error),
+  ERR_REMOTE_UNSUPPORTED: (error, { feature }) => badRequest(error.message, feature, "unsupported_parameter"),
   ERR_OUT_OF_MEMORY: (error) => overloaded(error.message, "out_of_memory", error),
   ERR_GRAMMAR_INVALID: (error) => badRequest(error.message, "grammar"),
   ERR_SCHEMA_UNSUPPORTED: (error) => badRequest(error.message, "response_format"),

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { LoadPairOptions } from "../engine/index.js";
+import type { LoadPairOptions, PrefillSource } from "../engine/index.js";
 import { createError } from "../errors/create-error.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { refusedArgument } from "../internal/check-options.js";
@@ -51,13 +51,13 @@ export async function readKeys(file: string): Promise<readonly string[]> {
 
 type Source = string | Exclude<Config["models"][string]["prefill"], string>;
 
-function sourceOf(source: Source, at: (file: string) => string): LoadPairOptions["prefill"] {
+function sourceOf(source: Source, at: (file: string) => string): PrefillSource {
   const given = typeof source === "string" ? { model: source } : source;
   return withoutUndefined({
     ...given,
     model: at(given.model),
     adapters: given.adapters?.map(({ file, ...adapter }) => ({ ...adapter, file: at(file) })),
-  }) as LoadPairOptions["prefill"];
+  }) as PrefillSource;
 }
 
 function decodeOf(decode: Config["models"][string]["decode"], at: (file: string) => string): LoadPairOptions["decode"] {

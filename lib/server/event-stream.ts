@@ -1,9 +1,9 @@
 /**
- * Answers as server-sent events. What the model writes is kept until the client takes it, so that a slow reader holds no
- * session; one that takes nothing at all for a time is dropped.
+ * Answers that come bit by bit, mostly as server-sent events. What the model writes is kept until the client takes it, so that a
+ * slow reader holds no session; one that takes nothing at all for a time is dropped.
  */
 
-import { toApiError } from "./api-error.js";
+import { type ApiError, toApiError } from "./api-error.js";
 import type { Exchange } from "./exchange.js";
 
 /** An event: its data, with a name where the API has them. */
@@ -34,18 +34,48 @@ const later = <Value>(ms: number, value: Value) => {
 
 const silence = Symbol("silence");
 
+/** How the items of a stream are sent. */
+export interface StreamForm<Item> {
+  readonly contentType: string;
+  /** As often, `waiting` is sent where nothing else is. */
+  readonly keepAliveMs: number;
+  readonly waiting: Uint8Array;
+  bytesOf(item: Item): Uint8Array;
+  /** What tells of a failure behind the first item. */
+  failure(error: ApiError): Uint8Array;
+}
+
+/** Responses that end their exchanges themselves. */
+const streamed = new WeakSet<Response>();
+export const isStream = (response: Response) => streamed.has(response);
+
 /**
  * The events as a response. What goes wrong before the first of them is thrown, so that the answer's status can tell it.
  *
  * @param failure the event that tells of a failure later on
  */
-export async function eventStream(
+export function eventStream(
   exchange: Exchange,
   events: AsyncIterable<ServerEvent>,
-  failure: (error: ReturnType<typeof toApiError>) => ServerEvent = (error) => ({ data: error.body }),
+  failure: (error: ApiError) => ServerEvent = (error) => ({ data: error.body }),
 ): Promise<Response> {
-  const iterator = events[Symbol.asyncIterator]();
-  let next: Promise<IteratorResult<ServerEvent, unknown>> | undefined = iterator.next();
+  return stream(exchange, events, {
+    contentType: "text/event-stream; charset=utf-8",
+    keepAliveMs,
+    waiting: encoder.encode(": waiting\n\n"),
+    bytesOf: lineOf,
+    failure: (error) => lineOf(failure(error)),
+  });
+}
+
+/** Any items as a response; as {@link eventStream}. */
+export async function stream<Item>(
+  exchange: Exchange,
+  items: AsyncIterable<Item>,
+  form: StreamForm<Item>,
+): Promise<Response> {
+  const iterator = items[Symbol.asyncIterator]();
+  let next: Promise<IteratorResult<Item, unknown>> | undefined = iterator.next();
   const patience = later(headersMs, silence);
   try {
     await Promise.race([next, patience.promise]);
@@ -68,24 +98,24 @@ export async function eventStream(
   };
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
     clearTimeout(reader);
-    const quiet = later(keepAliveMs, silence);
+    const quiet = later(form.keepAliveMs, silence);
     try {
       next ??= iterator.next();
       const result = await Promise.race([next, quiet.promise]);
-      if (typeof result === "symbol") controller.enqueue(encoder.encode(": waiting\n\n"));
+      if (typeof result === "symbol") controller.enqueue(form.waiting);
       else {
         next = undefined;
         if (result.done) {
           controller.close();
           return end();
         }
-        controller.enqueue(lineOf(result.value));
+        controller.enqueue(form.bytesOf(result.value));
       }
     } catch (error) {
       failed = error;
       const told = toApiError(error);
       ({ status } = told);
-      controller.enqueue(lineOf(failure(told)));
+      controller.enqueue(form.failure(told));
       controller.close();
       return end();
     } finally {
@@ -103,12 +133,10 @@ export async function eventStream(
       drop(error);
     }, exchange.limits.slowReaderMs).unref();
   };
-  const stream = new ReadableStream<Uint8Array>({ start: expectReader, pull, cancel: drop }, { highWaterMark: 0 });
-  return new Response(stream, {
-    headers: {
-      "content-type": "text/event-stream; charset=utf-8",
-      "cache-control": "no-cache",
-      "x-accel-buffering": "no",
-    },
+  const readable = new ReadableStream<Uint8Array>({ start: expectReader, pull, cancel: drop }, { highWaterMark: 0 });
+  const response = new Response(readable, {
+    headers: { "content-type": form.contentType, "cache-control": "no-cache", "x-accel-buffering": "no" },
   });
+  streamed.add(response);
+  return response;
 }

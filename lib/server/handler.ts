@@ -5,6 +5,7 @@ import { type Context, Hono } from "hono";
 import { syncFromCaller } from "../internal/caller-stack.js";
 import { ApiError, overloaded, renamed, toApiError } from "./api-error.js";
 import { readJson } from "./body.js";
+import { isStream } from "./event-stream.js";
 import { Exchange, type Limits } from "./exchange.js";
 import { Guard } from "./guard.js";
 import { openLog, type ServerLog } from "./log.js";
@@ -216,7 +217,7 @@ class Server {
       if (endpoint.body) exchange.body = await readJson(request, this.#limits.bodyBytes, this.#limits.bodyMs);
       const response = await endpoint.answer(exchange, context.req.param("id") ?? "");
       // A stream ends the exchange itself.
-      if (!response.headers.get("content-type")?.startsWith("text/event-stream")) exchange.end(response.status);
+      if (!isStream(response)) exchange.end(response.status);
       return response;
     } catch (error) {
       const told = renamed(toApiError(error), endpoint.names ?? {});

@@ -15,5 +15,6 @@ export type {
   ServeOptions,
   ServerHandler,
   ServerOptions,
+  TlsOptions,
 } from "./options.js";
 export { checkServeOptions, serve } from "./serve.js";

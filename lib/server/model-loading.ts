@@ -5,7 +5,8 @@ import { hasEnded } from "../internal/pair-ends.js";
 
 /** A prefill model on other machines has a process of its own in any case: llama.cpp ends the one that loses a server. */
 export async function loadModel(options: LoadPairOptions, inHost: boolean): Promise<Pair> {
-  const needsHost = options.prefill.devices !== undefined && options.remote?.inProcess !== true;
+  const { prefill } = options;
+  const needsHost = "devices" in prefill && prefill.devices !== undefined && options.remote?.inProcess !== true;
   if (!inHost && !needsHost) return loadPair(options);
   // A server without hosts does not load what they are made of.
   const { loadPairInHost } = await import("../host/index.js");

@@ -47,7 +47,9 @@ async function sizeOf(files: readonly string[]): Promise<number> {
 export async function fileBytes({ prefill, decode }: LoadPairOptions): Promise<FileBytes> {
   const writers =
     decode === undefined || decode === "prefill" ? [] : "model" in decode ? [decode] : Object.values(decode);
-  const sources = [prefill, ...(writers as readonly DecodeSource[])] satisfies readonly PrefillSource[];
+  // What a server reads with is not here.
+  const readers = "url" in prefill ? [] : [prefill];
+  const sources = [...readers, ...(writers as readonly DecodeSource[])] satisfies readonly PrefillSource[];
   const [models, adapters] = await Promise.all([
     sizeOf(sources.flatMap(({ model }) => partsOf(pathOf(model)))),
     sizeOf(sources.flatMap(({ adapters: files = [] }) => files.map(({ file }) => pathOf(file)))),

@@ -2,6 +2,7 @@
 
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { ownVersion } from "../internal/versions.js";
+import { cellsType } from "../reader/cell-frames.js";
 import { endpoints } from "./routes.js";
 
 const errorSchema = {
@@ -31,7 +32,7 @@ export function openApiDocument(needsKey: boolean): Readonly<Record<string, unkn
   const { openAPIRegistry: registry, getOpenAPI31Document } = new OpenAPIHono();
   const security = needsKey ? [{ key: [] }] : [];
   if (needsKey) registry.registerComponent("securitySchemes", "key", { type: "http", scheme: "bearer" });
-  for (const { method, paths, summary, body, streams } of endpoints) {
+  for (const { method, paths, summary, body, streams, answerType = "application/json" } of endpoints) {
     const [path = ""] = paths;
     registry.registerPath({
       ...{ method, path: path.replace(/:(\w+)/g, "{$1}"), summary, security },
@@ -43,7 +44,7 @@ export function openApiDocument(needsKey: boolean): Readonly<Record<string, unkn
         200: {
           description: "The answer",
           content: {
-            "application/json": { schema: {} },
+            [answerType]: { schema: answerType === cellsType ? { type: "string", format: "binary" } : {} },
             ...(streams && { "text/event-stream": { schema: { type: "string" as const } } }),
           },
         },

@@ -1,11 +1,24 @@
 /** Checks what callers hand over to a server. */
 
 import { checkSendOptions } from "../chat/validation.js";
+import type { LoadPairOptions } from "../engine/index.js";
+import { isService } from "../engine/service-validation.js";
 import { checkLoadPairOptions } from "../engine/validation.js";
+import { checkPair } from "../engine/writer-validation.js";
 import { check, refusedArgument } from "../internal/check-options.js";
-import { between, callback, kind, list, onFirstUse, type SchemasOf, text, whole } from "../internal/option-schemas.js";
+import {
+  between,
+  callback,
+  kind,
+  list,
+  onFirstUse,
+  path,
+  type SchemasOf,
+  text,
+  whole,
+} from "../internal/option-schemas.js";
 import * as z from "../internal/schema.js";
-import type { AuthOptions, LimitOptions, LogOptions, ServeOptions, ServerOptions } from "./options.js";
+import type { AuthOptions, LimitOptions, LogOptions, ServeOptions, ServerOptions, TlsOptions } from "./options.js";
 
 const maxMs = 2 ** 31 - 1;
 
@@ -120,7 +133,8 @@ function checkModel(name: string, model: unknown): void {
     throw refusedArgument("options.models", "expected names of 1 to 256 characters", JSON.stringify(name));
   if (isPair(model)) return;
   const { defaults, load } = check(modelSchema(), model, parameter) as { defaults?: object; load?: object };
-  if (load) checkLoadPairOptions(load as Parameters<typeof checkLoadPairOptions>[0]);
+  if (load && isService((load as LoadPairOptions).prefill)) checkPair(load as LoadPairOptions);
+  else if (load) checkLoadPairOptions(load as Parameters<typeof checkLoadPairOptions>[0]);
   for (const option of ownNames)
     if (defaults && option in defaults)
       throw refusedArgument(`${parameter}.defaults.${option}`, "expected it in each request", "one for all");
@@ -136,10 +150,15 @@ export function checkServerOptions(options: ServerOptions): ServerOptions {
 }
 
 const listenSchema = onFirstUse(() =>
-  z.strictObject({ port: whole(0, 65_535), host: text(), maxConnections: whole(1, 1_000_000) }),
+  z.strictObject({
+    port: whole(0, 65_535),
+    host: text(),
+    maxConnections: whole(1, 1_000_000),
+    tls: z.optional(z.strictObject({ certificate: path(), key: path() } satisfies SchemasOf<TlsOptions>)),
+  }),
 );
 
 /** Throws ERR_INVALID_ARGUMENT. */
-export function checkListenOptions(options: Pick<ServeOptions, "port" | "host" | "maxConnections">): void {
+export function checkListenOptions(options: Pick<ServeOptions, "port" | "host" | "maxConnections" | "tls">): void {
   check(listenSchema(), options, "options");
 }

@@ -132,6 +132,14 @@ export interface ServerHandler extends AsyncDisposable {
   dispose(options?: { readonly graceMs?: number | undefined }): Promise<void>;
 }
 
+/** Files of a server that speaks `https:`, in PEM. */
+export interface TlsOptions {
+  /** Path or `file:` URL of the certificate, with those that vouch for it behind it. */
+  readonly certificate: string | URL;
+  /** Path or `file:` URL of its private key. */
+  readonly key: string | URL;
+}
+
 /** Options of {@link serve}. */
 export interface ServeOptions extends ServerOptions {
   /** 0 takes one that is free. @default 8080 */
@@ -140,6 +148,8 @@ export interface ServeOptions extends ServerOptions {
   readonly host?: string | undefined;
   /** Connections at a time. @default 256 */
   readonly maxConnections?: number | undefined;
+  /** @default none: it speaks `http:` */
+  readonly tls?: TlsOptions | undefined;
 }
 
 /** A server that listens. */

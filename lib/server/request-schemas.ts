@@ -1,6 +1,7 @@
 /** The bodies of requests. The OpenAPI document is made of the same schemas. */
 
 import { z } from "@hono/zod-openapi";
+import { cellsVersion } from "../reader/cell-frames.js";
 
 const maxUint32 = 2 ** 32 - 2;
 
@@ -300,3 +301,27 @@ export const detokenizeSchema = z
   .openapi("DetokenizeRequest");
 
 export const modelParameter = model;
+
+/** A prompt to be read for a writer on another machine: `docs/remote.md` and lib/reader/cell-frames.ts. */
+export const prefillSchema = z.strictObject({
+  model: z.string().optional(),
+  version: z.literal(cellsVersion),
+  facts: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .openapi({ description: "digest of what the client's cells depend on" }),
+  nonce: z
+    .string()
+    .regex(/^[0-9a-f]{32}$/)
+    .openapi({ description: "comes back, so that an answer belongs to its request" }),
+  deterministic: z.boolean().optional().openapi({ description: "read in whole micro-batches, whatever else runs" }),
+  tokens: z
+    .array(
+      z
+        .int()
+        .min(0)
+        .max(2 ** 31 - 1),
+    )
+    .min(1),
+  from: z.int().min(0).openapi({ description: "of the tokens before it the client has the cells" }),
+});

@@ -1,11 +1,13 @@
 /** The endpoints: their paths, what answers them, and what the OpenAPI document says of them. */
 
 import type { z } from "@hono/zod-openapi";
+import { cellsType } from "../reader/cell-frames.js";
 import { chatCompletions } from "./chat-completions.js";
 import { completions } from "./completions.js";
 import type { Exchange } from "./exchange.js";
 import { listModels, modelOf, sessionsView } from "./model-views.js";
-import { chatSchema, completionSchema, detokenizeSchema, tokenizeSchema } from "./request-schemas.js";
+import { describePrefill, prefill } from "./prefill.js";
+import { chatSchema, completionSchema, detokenizeSchema, prefillSchema, tokenizeSchema } from "./request-schemas.js";
 import { deleteResponse, getResponse, responses } from "./responses.js";
 import { responsesSchema } from "./responses-schema.js";
 import { applyTemplate, detokenize, inputTokens, tokenize } from "./tokens.js";
@@ -21,6 +23,8 @@ export interface Endpoint {
   readonly names?: Readonly<Record<string, string>>;
   /** Answers with server-sent events if the body says `stream`. */
   readonly streams?: boolean;
+  /** What it answers with, unless that is JSON. */
+  readonly answerType?: string;
   readonly answer: (exchange: Exchange, id: string) => Promise<Response> | Response;
 }
 
@@ -48,6 +52,15 @@ export const endpoints: readonly Endpoint[] = [
   },
   {
     ...{ method: "delete", paths: ["/v1/responses/:id"], summary: "Forget a response", answer: deleteResponse },
+  },
+  {
+    ...{ method: "get", paths: ["/v1/prefill"], summary: "What prompts are read with for writers on other machines" },
+    answer: describePrefill,
+  },
+  {
+    ...{ method: "post", paths: ["/v1/prefill"], summary: "Read a prompt for a writer on another machine" },
+    ...{ body: prefillSchema, answer: prefill, answerType: cellsType },
+    names: { prompt: "tokens", messages: "tokens" },
   },
   { ...{ method: "get", paths: ["/v1/models", "/models"], summary: "The models", answer: listModels } },
   { ...{ method: "get", paths: ["/v1/models/:id"], summary: "A model", answer: modelOf } },

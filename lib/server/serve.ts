@@ -1,13 +1,16 @@
 /** A handler on node:http. */
 
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
+import { createSecureContext } from "node:tls";
 import { getRequestListener } from "@hono/node-server";
 import { createError } from "../errors/create-error.js";
 import { fromCaller, syncFromCaller } from "../internal/caller-stack.js";
-import { refusedArgument } from "../internal/check-options.js";
+import { refusedArgument, toPath } from "../internal/check-options.js";
 import { createHandler } from "./handler.js";
-import type { RunningServer, ServeOptions, ServerHandler } from "./options.js";
+import type { RunningServer, ServeOptions, ServerHandler, TlsOptions } from "./options.js";
 import { checkListenOptions, checkServerOptions } from "./options-validation.js";
 
 /** Addresses that no other machine can reach. */
@@ -40,8 +43,8 @@ function listen(server: Server, port: number, host: string): Promise<AddressInfo
  */
 export function checkServeOptions(options: ServeOptions): void {
   syncFromCaller(() => {
-    const { port = 8080, host = "127.0.0.1", maxConnections = 256, ...rest } = options;
-    checkListenOptions({ port, host, maxConnections });
+    const { port = 8080, host = "127.0.0.1", maxConnections = 256, tls, ...rest } = options;
+    checkListenOptions({ port, host, maxConnections, tls });
     checkServerOptions(rest);
     if (!isLoopback(host) && (rest.auth?.keys ?? []).length === 0)
       throw refusedArgument("options.auth.keys", `expected keys, since other machines can reach ${host}`, "none");
@@ -52,15 +55,17 @@ export function checkServeOptions(options: ServeOptions): void {
  * Serves models on a port of this machine. Only this machine can reach it unless `host` says otherwise, and then keys are
  * needed.
  *
- * Rejects with ERR_INVALID_ARGUMENT, also where the port is in use.
+ * Rejects with ERR_INVALID_ARGUMENT, also where the port is in use; with ERR_FILE_READ_FAILED or ERR_DATA_INVALID for the files of
+ * `tls`.
  */
 export async function serve(options: ServeOptions): Promise<RunningServer> {
   return fromCaller(async () => {
     checkServeOptions(options);
-    const { port = 8080, host = "127.0.0.1", maxConnections = 256, ...rest } = options;
+    const { port = 8080, host = "127.0.0.1", maxConnections = 256, tls, ...rest } = options;
+    const secrets = tls && readTls(tls);
     const handler = createHandler(rest);
     try {
-      return await start(handler, { port, host, maxConnections });
+      return await start(handler, { port, host, maxConnections, secrets });
     } catch (error) {
       await handler.dispose();
       throw error;
@@ -68,23 +73,48 @@ export async function serve(options: ServeOptions): Promise<RunningServer> {
   });
 }
 
+/** What a server that listens takes, with defaults. */
+interface Listening {
+  readonly port: number;
+  readonly host: string;
+  readonly maxConnections: number;
+  readonly secrets: Secrets | undefined;
+}
+
+interface Secrets {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+function readTls({ certificate, key }: TlsOptions): Secrets {
+  const read = (file: string | URL, parameter: string) => {
+    const path = toPath(file, parameter);
+    try {
+      return readFileSync(path);
+    } catch (cause) {
+      throw createError("ERR_FILE_READ_FAILED", `${path} cannot be read`, { path }, cause);
+    }
+  };
+  const secrets = { cert: read(certificate, "options.tls.certificate"), key: read(key, "options.tls.key") };
+  try {
+    createSecureContext(secrets);
+  } catch (cause) {
+    const reason = "no certificate in PEM with its key";
+    throw createError("ERR_DATA_INVALID", `options.tls: ${reason}`, { reason }, cause);
+  }
+  return secrets;
+}
+
 async function start(
   handler: ServerHandler,
-  {
-    port,
-    host,
-    maxConnections,
-  }: Required<Pick<ServeOptions, "port" | "host" | "maxConnections">> & {
-    port: number;
-    host: string;
-    maxConnections: number;
-  },
+  { port, host, maxConnections, secrets }: Listening,
 ): Promise<RunningServer> {
   // The app's own Request and Response stay what they are.
-  const server = createServer(
-    { maxHeaderSize: 16 * 1024, headersTimeout: headersMs, keepAliveTimeout: idleMs },
-    getRequestListener(handler, { overrideGlobalObjects: false }),
-  );
+  const listener = getRequestListener(handler, { overrideGlobalObjects: false });
+  const bounds = { maxHeaderSize: 16 * 1024, headersTimeout: headersMs, keepAliveTimeout: idleMs };
+  const server = secrets
+    ? createTlsServer({ ...bounds, ...secrets, handshakeTimeout: headersMs }, listener)
+    : createServer(bounds, listener);
   server.maxConnections = maxConnections;
   const address = await listen(server, port, host);
   const shown = host.includes(":") ? `[${host}]` : host;
@@ -103,7 +133,7 @@ async function start(
     return closing;
   };
   return {
-    ...{ url: `http://${shown}:${address.port}`, port: address.port, handler, close },
+    ...{ url: `${secrets ? "https" : "http"}://${shown}:${address.port}`, port: address.port, handler, close },
     [Symbol.asyncDispose]: () => close(),
   };
 }

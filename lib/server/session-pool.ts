@@ -89,15 +89,18 @@ export class SessionPool {
   }
 
   /**
-   * Runs `work` with a session that nobody else uses meanwhile; `work` says what the session holds afterwards. Rejects with
+   * Runs `work` with a session that nobody else uses meanwhile, and with the text that it holds; `work` says what the session
+   * holds afterwards. Rejects with
    * `signal.reason` if that fires while it waits, with ERR_QUEUE_FULL, ERR_QUEUE_TIMEOUT, ERR_DISPOSED, and with what `work`
    * rejects with.
    */
-  async use(request: SessionRequest, work: (session: Session) => Promise<string>): Promise<void> {
+  async use(request: SessionRequest, work: (session: Session, held: string) => Promise<string>): Promise<void> {
     const place = await this.#acquire(request);
     let held = "";
     try {
-      held = await work(await this.#sessionIn(place, request));
+      const before = place.session;
+      const session = await this.#sessionIn(place, request);
+      held = await work(session, session === before ? place.text : "");
     } finally {
       place.text = held;
       this.#release(place);

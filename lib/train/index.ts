@@ -1,6 +1,6 @@
 /** Public face of the training room. */
 export { createModel } from "./create-model.js";
-export { heal } from "./heal.js";
+export { estimateHeal, heal } from "./heal.js";
 export type {
   CreateModelOptions,
   DistillationOptions,
@@ -9,8 +9,18 @@ export type {
   HealStage,
   LoraOptions,
   RateSchedule,
+  TrainedSide,
   TrainedType,
   TrainingMode,
   TranslatorOutType,
 } from "./options.js";
-export type { BadLine, CreateModelResult, Evaluation, HealReason, HealResult, WrittenTranslator } from "./results.js";
+export type {
+  BadLine,
+  CreateModelResult,
+  Evaluation,
+  HealEstimate,
+  HealReason,
+  HealResult,
+  WrittenReader,
+  WrittenTranslator,
+} from "./results.js";

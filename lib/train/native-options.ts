@@ -1,6 +1,7 @@
 /** Checked options as the binding takes them. */
 
 import type { NativeHealOptions, NativeModelOptions, NativeNewModelOptions } from "../internal/binding-types.js";
+import type { LoraOptions } from "./options.js";
 import type { CheckedCreateModelOptions, CheckedHealOptions } from "./validation.js";
 
 /** The files of a training beside its models; "" where there is none. */
@@ -8,6 +9,7 @@ export interface HealPaths {
   readonly data: string;
   readonly evalData: string;
   readonly out: string;
+  readonly readerOut: string;
   readonly checkpoint: string;
   readonly log: string;
   readonly translator: string;
@@ -19,6 +21,9 @@ export interface HealModels {
   readonly student: NativeModelOptions;
 }
 
+/** Enough to move a cache, and a hundredth of the weights. */
+const usualReaderLora: LoraOptions = { rank: 16 };
+
 export function toNativeHealOptions(
   options: CheckedHealOptions,
   { full, student }: HealModels,
@@ -26,8 +31,10 @@ export function toNativeHealOptions(
   threads: number,
 ): NativeHealOptions {
   const { distillation, lora } = options;
+  const readerLora = options.train === "writer" ? false : (options.readerLora ?? usualReaderLora);
   return {
     mode: options.mode,
+    train: options.train,
     full,
     student,
     ...paths,
@@ -43,6 +50,9 @@ export function toNativeHealOptions(
     loraRank: lora?.rank ?? 0,
     loraAlpha: lora?.alpha ?? 0,
     loraTargets: lora?.targets ?? [],
+    readerLoraRank: readerLora ? readerLora.rank : 0,
+    readerLoraAlpha: readerLora ? (readerLora.alpha ?? 0) : 0,
+    readerLoraTargets: readerLora ? (readerLora.targets ?? []) : [],
     freeze: options.freeze,
     contextSize: options.contextSize ?? 0,
     batchSize: options.batchSize,

@@ -11,6 +11,14 @@ import type { BadLine, Evaluation } from "./results.js";
  */
 export type TrainingMode = "overfill" | "sft" | "full";
 
+/**
+ * Which model of a pair is trained:
+ * - `"writer"`: the student, on the full model's cache;
+ * - `"reader"`: the full model, so that its cache suits a student that stays as it is (arXiv 2609.26333);
+ * - `"both"`: each on the other.
+ */
+export type TrainedSide = "writer" | "reader" | "both";
+
 /** How the learning rate goes on after the warm-up: as it is, or down to `rateFloor` in a line or half a cosine. */
 export type RateSchedule = "constant" | "linear" | "cosine";
 
@@ -40,7 +48,7 @@ export interface HealProgress {
   readonly gradientNorm: number;
   /** Tokens that the student was asked for so far. */
   readonly tokens: number;
-  /** Tokens that the student read, over the last steps. */
+  /** Tokens that the student read, and the reader where it is trained, over the last steps. */
   readonly tokensPerSecond: number;
 }
 
@@ -53,8 +61,9 @@ export interface DistillationOptions {
 }
 
 /**
- * Training of a low-rank product beside each matrix in place of the matrix (Hu et al., arXiv 2106.09685). It is added to
- * the weights when the model is written, so that the file is a model like any other.
+ * Training of a low-rank product beside each matrix in place of the matrix (Hu et al., arXiv 2106.09685). A student's is
+ * added to the weights when the model is written, so that the file is a model like any other; a reader's is written as an
+ * adapter.
  */
 export interface LoraOptions {
   /** Of the product: 1 to 4096. */
@@ -70,11 +79,18 @@ export interface HealOptions {
   /** @default "overfill" */
   readonly mode?: TrainingMode | undefined;
   /**
-   * The model that reads the prompt, or whose logits are distilled; it does not change. Any type that llama.cpp runs.
+   * Mode `"overfill"`: which of the two models is trained. The gradients of a reader come from the loss of the response,
+   * back through the keys and values that are handed over, and from its own first token; `distillation` is from the full
+   * model as it was.
+   * @default "writer"
+   */
+  readonly train?: TrainedSide | undefined;
+  /**
+   * The model that reads the prompt, or whose logits are distilled; its file does not change. Any type that llama.cpp runs.
    * Needed in mode `"overfill"` and for `distillation`, and refused elsewhere.
    */
   readonly full?: string | URL | ModelSource | undefined;
-  /** The model to train. Its file stays as it is. `gpuLayers: 0` trains on the CPU. */
+  /** The model to train, or to write behind a reader that is trained. Its file stays as it is. `gpuLayers: 0` trains on the CPU. */
   readonly student: string | URL | ModelSource;
   /**
    * What to train on: JSONL, a line each of `{ "messages": [...] }` for the model's chat template,
@@ -84,9 +100,14 @@ export interface HealOptions {
   readonly data: string | URL;
   /** The same, held out from training, to evaluate on. @default no evaluation */
   readonly evalData?: string | URL | undefined;
-  /** Where to write the trained model; what is there is replaced when all is done. */
+  /**
+   * Where to write the trained model, of both the student; with `train: "reader"` the reader or its adapter. What is there
+   * is replaced when all is done.
+   */
   readonly out: string | URL;
-  /** Type of the matrices that are written; training computes in f32. @default "same" */
+  /** Where to write the reader or its adapter if both are trained. Needed with `train: "both"`, and refused elsewhere. */
+  readonly readerOut?: string | URL | undefined;
+  /** Type of the matrices that are written; training computes in f32. For a reader's adapter, `"same"` is f32; beside a student it is always that. @default "same" */
   readonly type?: TrainedType | undefined;
   /** Where to write checkpoints, each in place of the one before. @default `out` with ".checkpoint" behind it */
   readonly checkpoint?: string | URL | undefined;
@@ -138,6 +159,13 @@ export interface HealOptions {
   readonly distillation?: DistillationOptions | undefined;
   /** @default none: the weights themselves are trained */
   readonly lora?: LoraOptions | undefined;
+  /**
+   * With `train: "reader"` and `"both"`: low-rank products beside the full model's matrices. What is written is an adapter,
+   * for `prefill: { model, adapters }` of {@link loadPair}. `false`: the weights themselves are trained, and a model is
+   * written.
+   * @default { rank: 16 }
+   */
+  readonly readerLora?: LoraOptions | false | undefined;
   /** Names of the student's tensors that are not trained, with `*` and `?`: `["token_embd.weight"]`. @default none */
   readonly freeze?: readonly string[] | undefined;
   /**

@@ -19,12 +19,13 @@ export function pathsOf(options: CheckedHealOptions): HealPaths & { readonly ful
     translator: given(options.translator, "translator"),
   };
   const out = toPath(options.out, "options.out");
+  const readerOut = given(options.readerOut, "readerOut");
   const translatorOut = given(options.translatorOut, "translatorOut");
   const checkpoint = given(options.checkpoint, "checkpoint");
   const log = given(options.log, "log");
-  const written = { out, translatorOut, checkpoint: checkpoint || `${out}.checkpoint`, log };
+  const written = { out, readerOut, translatorOut, checkpoint: checkpoint || `${out}.checkpoint`, log };
   for (const [name, file] of named(written)) refuseShared(name, file, { ...read, ...written });
-  return { ...read, out, translatorOut, checkpoint, log };
+  return { ...read, out, readerOut, translatorOut, checkpoint, log };
 }
 
 const named = (files: Names) => Object.entries(files).filter(([, file]) => file !== "");

@@ -43,15 +43,25 @@ const model = onFirstUse(() =>
   ),
 );
 
+const lora = onFirstUse(() =>
+  z.strictObject({
+    rank: whole(1, 4096),
+    alpha: z.optional(above(0, 65_536)),
+    targets: z.optional(patterns(1)),
+  } satisfies SchemasOf<LoraOptions>),
+);
+
 const healSchema = onFirstUse(() =>
   z
     .strictObject({
       mode: z.withDefault(z.oneOf(["overfill", "sft", "full"]), "overfill"),
+      train: z.withDefault(z.oneOf(["writer", "reader", "both"]), "writer"),
       full: z.optional(model()),
       student: model(),
       data: path(),
       evalData: z.optional(path()),
       out: path(),
+      readerOut: z.optional(path()),
       type: z.withDefault(z.oneOf(["same", "f32", "f16", "bf16", "q8_0"]), "same"),
       checkpoint: z.optional(path()),
       resume: z.withDefault(z.boolean(), false),
@@ -69,13 +79,8 @@ const healSchema = onFirstUse(() =>
           temperature: z.withDefault(above(0, 100), 2),
         } satisfies SchemasOf<DistillationOptions>),
       ),
-      lora: z.optional(
-        z.strictObject({
-          rank: whole(1, 4096),
-          alpha: z.optional(above(0, 65_536)),
-          targets: z.optional(patterns(1)),
-        } satisfies SchemasOf<LoraOptions>),
-      ),
+      lora: z.optional(lora()),
+      readerLora: z.optional(z.union([lora(), z.literal(false)])),
       freeze: z.withDefault(patterns(0), []),
       contextSize: z.optional(whole(2, 1_048_576)),
       batchSize: z.withDefault(whole(1, 65_536), 8),
@@ -142,6 +147,8 @@ function contradiction(options: Options): { option: string; message: string } | 
     names.find((name) => options[name] !== undefined && options[name] !== false);
   const foreign = mode === "overfill" ? undefined : given(overfillOnly);
   if (foreign !== undefined) return { option: foreign, message: 'expected mode "overfill" when it is given' };
+  const misplaced = misplacedSide(options);
+  if (misplaced) return misplaced;
   const unwritten = options.translatorOut === undefined ? given(translatorOnly) : undefined;
   if (unwritten !== undefined) return { option: unwritten, message: "expected translatorOut when it is given" };
   const readsFull = mode === "overfill" || distillation !== undefined;
@@ -160,6 +167,23 @@ function contradiction(options: Options): { option: string; message: string } | 
   if (evaluating !== undefined) return { option: evaluating, message: "expected evalData when it is given" };
   if (options.patience !== undefined && evalInterval === undefined)
     return { option: "patience", message: "expected evalInterval when it is given" };
+  return undefined;
+}
+
+/** Options about the side of the pair that is not trained. */
+function misplacedSide({ mode, train, readerOut, readerLora, lora, freeze }: Options) {
+  if (train !== "writer" && mode !== "overfill")
+    return { option: "train", message: 'expected "writer" in other modes than "overfill", which have no reader' };
+  if (train === "writer" && readerLora !== undefined)
+    return { option: "readerLora", message: 'expected train "reader" or "both" when it is given' };
+  if (train !== "both" && readerOut !== undefined)
+    return { option: "readerOut", message: 'expected train "both" when it is given' };
+  if (train === "both" && readerOut === undefined)
+    return { option: "readerOut", message: "expected a path: both models are trained, and out is the student's" };
+  if (train === "reader" && lora !== undefined)
+    return { option: "lora", message: "expected none, since the student is not trained; readerLora is the reader's" };
+  if (train === "reader" && Array.isArray(freeze) && freeze.length > 0)
+    return { option: "freeze", message: "expected none, since the student is not trained" };
   return undefined;
 }
 

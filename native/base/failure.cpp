@@ -44,6 +44,7 @@ const char * error_code_name(error_code code) {
     case error_code::gpu_unavailable: return "ERR_GPU_UNAVAILABLE";
     case error_code::remote_unreachable: return "ERR_REMOTE_UNREACHABLE";
     case error_code::remote_incompatible: return "ERR_REMOTE_INCOMPATIBLE";
+    case error_code::remote_answer_invalid: return "ERR_REMOTE_ANSWER_INVALID";
     case error_code::internal: return "ERR_INTERNAL";
     }
     return "ERR_INTERNAL";

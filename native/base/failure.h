@@ -50,6 +50,7 @@ enum class error_code {
     gpu_unavailable,
     remote_unreachable,
     remote_incompatible,
+    remote_answer_invalid,
     internal,
 };
 

@@ -160,6 +160,7 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     set_function<inspect_importance>(exports, "inspectImportance");
     set_function<prunable_architectures>(exports, "prunableArchitectures");
     set_function<begin_heal>(exports, "heal");
+    set_function<begin_estimate_heal>(exports, "estimateHeal");
     set_function<begin_check_text_output>(exports, "checkTextOutput");
     set_function<begin_write_text>(exports, "writeText");
     set_function<begin_create_model>(exports, "createModel");

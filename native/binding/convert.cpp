@@ -172,6 +172,7 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
     out.prefix_directory = in.text("prefixCacheDirectory");
     out.prefix_disk_bytes = (uint64_t) in.number("prefixCacheDiskBytes");
     out.n_threads = in.integer("threads");
+    out.reader_elsewhere = in.text("readerElsewhere");
     const std::string handover = in.text("handover");
     out.handover = handover == "share"       ? handover_choice::share
                    : handover == "translate" ? handover_choice::translate
@@ -182,8 +183,8 @@ pair_options to_pair_options(const Napi::Object & from, bool with_runtime) {
 
 prefill_options to_prefill_options(const Napi::Object & from) {
     const fields in(from);
-    return { in.flag("refresh"), in.flag("parseSpecial"), in.flag("replace"), in.flag("deterministic"),
-             in.integer("priority") };
+    return { in.flag("refresh"),       in.flag("parseSpecial"), in.flag("replace"),
+             in.flag("deterministic"), in.integer("priority"),  nullptr };
 }
 
 decode_options to_decode_options(const Napi::Object & from) {

@@ -4,6 +4,7 @@
 #include "devices.h"
 #include "options.h"
 #include "pair.h"
+#include "prompt.h"
 #include "token_stream.h"
 
 #include <napi.h>
@@ -16,6 +17,8 @@ namespace overfill {
 pair_options to_pair_options(const Napi::Object & from, bool with_runtime);
 prefill_options to_prefill_options(const Napi::Object & from);
 decode_options to_decode_options(const Napi::Object & from);
+// A text or token ids.
+prompt_input to_prompt(const Napi::Value & from);
 std::vector<llama_token> to_tokens(const Napi::Value & from);
 
 Napi::Value from_tokens(Napi::Env env, const std::vector<llama_token> & tokens);

@@ -49,9 +49,12 @@ heal_options to_heal_options(const Napi::Object & from) {
     heal_options out;
     out.full = in.model("full");
     out.student = in.model("student");
+    const std::string side = in.text("train");
+    out.side = side == "reader" ? train_side::reader : side == "both" ? train_side::both : train_side::writer;
     out.data_path = in.text("data");
     out.eval_path = in.text("evalData");
     out.out_path = in.text("out");
+    out.reader_out_path = in.text("readerOut");
     out.type = in.text("type");
     out.checkpoint_path = in.text("checkpoint");
     out.resume = in.flag("resume");
@@ -63,6 +66,7 @@ heal_options to_heal_options(const Napi::Object & from) {
     out.sequences = sequences_of(in);
     out.distil = { in.real("distilShare"), in.real("distilTemperature") };
     out.lora = { in.size("loraRank"), in.real("loraAlpha"), in.texts("loraTargets") };
+    out.reader_lora = { in.size("readerLoraRank"), in.real("readerLoraAlpha"), in.texts("readerLoraTargets") };
     out.freeze = in.texts("freeze");
     out.context_size = in.size("contextSize");
     out.batch_size = in.size("batchSize");
@@ -159,10 +163,25 @@ Napi::Value from_heal_result(Napi::Env env, const heal_result & result) {
     out.Set("badLines", from_list(env, result.bad_lines, from_bad_line));
     out.Set("path", result.path);
     out.Set("sizeBytes", (double) result.n_file_bytes);
+    out.Set("readerPath", result.reader_path);
+    out.Set("readerSizeBytes", (double) result.n_reader_bytes);
     out.Set("translatorPath", result.translator_path);
     out.Set("translatorSizeBytes", (double) result.n_translator_bytes);
     out.Set("tokensPerSecond", result.tokens_per_second);
     out.Set("ms", result.milliseconds);
+    return out;
+}
+
+Napi::Value from_heal_estimate(Napi::Env env, const heal_estimate & estimate) {
+    Napi::Object out = Napi::Object::New(env);
+    out.Set("trainedParameters", (double) estimate.n_parameters);
+    out.Set("steps", (double) estimate.n_steps);
+    out.Set("weightBytes", (double) estimate.weight_bytes);
+    out.Set("optimiserBytes", (double) estimate.optimiser_bytes);
+    out.Set("activationBytes", (double) estimate.activation_bytes);
+    out.Set("fullBytes", (double) estimate.full_bytes);
+    out.Set("tokensPerSecond", estimate.tokens_per_second);
+    out.Set("msPerStep", estimate.milliseconds_per_step);
     return out;
 }
 

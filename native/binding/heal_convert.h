@@ -14,6 +14,7 @@ new_model_options to_new_model_options(const Napi::Object & from);
 Napi::Value from_heal_progress(Napi::Env env, const heal_progress & progress);
 Napi::Value from_bad_line(Napi::Env env, const bad_line & line);
 Napi::Value from_evaluation(Napi::Env env, const evaluation & measured);
+Napi::Value from_heal_estimate(Napi::Env env, const heal_estimate & estimate);
 Napi::Value from_heal_result(Napi::Env env, const heal_result & result);
 Napi::Value from_new_model_result(Napi::Env env, const new_model_result & result);
 

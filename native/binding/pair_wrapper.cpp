@@ -18,6 +18,7 @@ Napi::Function pair_wrapper::define(Napi::Env env) {
                            method<pair_wrapper, &pair_wrapper::encode_later>("encodeLater"),
                            method<pair_wrapper, &pair_wrapper::render_chat>("renderChat"),
                            method<pair_wrapper, &pair_wrapper::parse_answer>("parseAnswer"),
+                           method<pair_wrapper, &pair_wrapper::cell_facts>("cellFacts"),
                            method<pair_wrapper, &pair_wrapper::metrics>("metrics"),
                            method<pair_wrapper, &pair_wrapper::create_session>("createSession"),
                            method<pair_wrapper, &pair_wrapper::leave_queue>("leaveQueue"),
@@ -82,21 +83,6 @@ Napi::Value pair_wrapper::detokenize(const Napi::CallbackInfo & info) {
 Napi::Value pair_wrapper::encode(const Napi::CallbackInfo & info) {
     return from_example(info.Env(),
                         engine_->encode(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::Boolean>().Value()));
-}
-
-template <class T, class V, class F> Napi::Value pair_wrapper::later(Napi::Env env, V to_value, F && start) {
-    const mailbox::call call = box_->open(env);
-    const auto box = box_;
-    const uint64_t id = call.id;
-    const auto done = [box, id, to_value](const T & result) {
-        box->resolve(id, [result, to_value](Napi::Env env) -> Napi::Value { return to_value(env, result); });
-    };
-    try {
-        start(completion<T>{ done, [box, id](const failure & error) { box->reject(id, error); } });
-    } catch (...) {
-        box_->reject(id, current_failure());
-    }
-    return call.promise;
 }
 
 Napi::Value pair_wrapper::tokenize_later(const Napi::CallbackInfo & info) {

@@ -138,6 +138,7 @@ prune_options to_prune_options(const Napi::Object & from) {
     out.output = output_of(in.object("output"), n_threads);
     out.calibration = calibration_of(in.object("calibration"), n_threads);
     out.measure = in.flag("measure");
+    out.again = in.flag("again");
     return out;
 }
 

@@ -10,6 +10,8 @@ Napi::Function session_wrapper::define(Napi::Env env) {
     return DefineClass(env, "NativeSession",
                        {
                            method<session_wrapper, &session_wrapper::prefill>("prefill"),
+                           method<session_wrapper, &session_wrapper::prefill_elsewhere>("prefillElsewhere"),
+                           method<session_wrapper, &session_wrapper::give_cells>("giveCells"),
                            method<session_wrapper, &session_wrapper::hand_over>("handOver"),
                            method<session_wrapper, &session_wrapper::decode>("decode"),
                            method<session_wrapper, &session_wrapper::retract>("retract"),
@@ -36,19 +38,7 @@ Napi::Value session_wrapper::make(Napi::Env env, Napi::Object pair, std::shared_
     return object;
 }
 
-template <class F> Napi::Value session_wrapper::promise_of(Napi::Env env, Napi::Function on_progress, F && start) {
-    const mailbox::call call = box_->open(env, on_progress);
-    const auto box = box_;
-    const uint64_t id = call.id;
-    try {
-        start(box, id, [box, id](const failure & error) { box->reject(id, error); });
-    } catch (...) {
-        box_->reject(id, current_failure());
-    }
-    return call.promise;
-}
-
-static prompt_input to_prompt(const Napi::Value & from) {
+prompt_input to_prompt(const Napi::Value & from) {
     if (from.IsString()) return from.As<Napi::String>().Utf8Value();
     return to_tokens(from);
 }

@@ -35,6 +35,7 @@ class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
     Napi::Value encode_later(const Napi::CallbackInfo & info);
     Napi::Value render_chat(const Napi::CallbackInfo & info);
     Napi::Value parse_answer(const Napi::CallbackInfo & info);
+    Napi::Value cell_facts(const Napi::CallbackInfo & info);
     Napi::Value metrics(const Napi::CallbackInfo & info);
     Napi::Value create_session(const Napi::CallbackInfo & info);
     Napi::Value leave_queue(const Napi::CallbackInfo & info);
@@ -50,6 +51,21 @@ class pair_wrapper : public Napi::ObjectWrap<pair_wrapper> {
     std::unique_ptr<end_hook> hook_;
 };
 
+template <class T, class V, class F> Napi::Value pair_wrapper::later(Napi::Env env, V to_value, F && start) {
+    const mailbox::call call = box_->open(env);
+    const auto box = box_;
+    const uint64_t id = call.id;
+    const auto done = [box, id, to_value](const T & result) {
+        box->resolve(id, [result, to_value](Napi::Env env) -> Napi::Value { return to_value(env, result); });
+    };
+    try {
+        start(completion<T>{ done, [box, id](const failure & error) { box->reject(id, error); } });
+    } catch (...) {
+        box_->reject(id, current_failure());
+    }
+    return call.promise;
+}
+
 class session_wrapper : public Napi::ObjectWrap<session_wrapper> {
   public:
     static Napi::Function define(Napi::Env env);
@@ -60,6 +76,8 @@ class session_wrapper : public Napi::ObjectWrap<session_wrapper> {
 
   private:
     Napi::Value prefill(const Napi::CallbackInfo & info);
+    Napi::Value prefill_elsewhere(const Napi::CallbackInfo & info);
+    Napi::Value give_cells(const Napi::CallbackInfo & info);
     Napi::Value hand_over(const Napi::CallbackInfo & info);
     Napi::Value decode(const Napi::CallbackInfo & info);
     Napi::Value retract(const Napi::CallbackInfo & info);
@@ -80,6 +98,18 @@ class session_wrapper : public Napi::ObjectWrap<session_wrapper> {
     std::shared_ptr<session_handle> handle_;
     Napi::ObjectReference disposed_;
 };
+
+template <class F> Napi::Value session_wrapper::promise_of(Napi::Env env, Napi::Function on_progress, F && start) {
+    const mailbox::call call = box_->open(env, on_progress);
+    const auto box = box_;
+    const uint64_t id = call.id;
+    try {
+        start(box, id, [box, id](const failure & error) { box->reject(id, error); });
+    } catch (...) {
+        box_->reject(id, current_failure());
+    }
+    return call.promise;
+}
 
 class stream_wrapper : public Napi::ObjectWrap<stream_wrapper> {
   public:

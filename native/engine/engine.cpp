@@ -282,18 +282,6 @@ void session_handle::claim() {
         throw failure(error_code::session_busy, "the session is busy with another stage; await it first");
 }
 
-// A claimed session whose task could not be made, for want of memory, is free again: nobody would ever free it.
-template <class Make> void session_handle::start(const Make & make) {
-    try {
-        std::shared_ptr<task> item = make();
-        running_ = item;
-        owner_->scheduler_->submit(std::move(item));
-    } catch (...) {
-        slot_->busy = false;
-        throw;
-    }
-}
-
 void session_handle::prefill(prompt_input input, const prefill_options & options,
                              std::function<void(uint32_t, uint32_t)> on_progress, completion<prefill_result> end) {
     claim();

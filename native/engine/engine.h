@@ -7,6 +7,7 @@
 
 #include "answer_parser.h"
 #include "cache_pool.h"
+#include "cells_task.h"
 #include "chat_templates.h"
 #include "decode_task.h"
 #include "examples.h"
@@ -60,6 +61,11 @@ class session_handle {
     // Becomes what was saved. The session is empty, and is so again after a failure.
     void restore(std::string path, completion<restored_session> end);
 
+    // Right after a switch: see session::give_cells.
+    void give_cells(uint32_t from, uint32_t n, bool with_logits, completion<given_cells> end);
+    // What prefill_options::elsewhere waits for. Never blocks.
+    void put_cells(cell_source & source, given_cells cells);
+
     // Fails with ERR_STAGE_ORDER on a session that has read something. The session stays empty.
     void score(score_input input, completion<score_result> end);
 
@@ -111,6 +117,9 @@ class engine : public std::enable_shared_from_this<engine> {
     void parse_answer(std::shared_ptr<answer_parser> parser, std::string more, bool is_last,
                       completion<std::vector<answer_delta>> end);
 
+    // Throws ERR_DISPOSED at once; see cell_facts_task.
+    void tell_cell_facts(pair_side writer, completion<cell_facts> end);
+
     // Throws ERR_DISPOSED.
     pair_metrics metrics();
 
@@ -155,5 +164,17 @@ class engine : public std::enable_shared_from_this<engine> {
     // Last, so that the thread ends before what it uses.
     std::unique_ptr<scheduler> scheduler_;
 };
+
+// A claimed session whose task could not be made, for want of memory, is free again: nobody would ever free it.
+template <class Make> void session_handle::start(const Make & make) {
+    try {
+        std::shared_ptr<task> item = make();
+        running_ = item;
+        owner_->scheduler_->submit(std::move(item));
+    } catch (...) {
+        slot_->busy = false;
+        throw;
+    }
+}
 
 }  // namespace overfill

@@ -17,12 +17,15 @@
 #include <llama.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace overfill {
+
+class cell_source;
 
 // A quarter of what is left of the memory, or at least so much.
 constexpr uint64_t default_prefix_cache_bytes = UINT64_MAX;
@@ -60,6 +63,9 @@ struct pair_options {
     double prefill_share = 0.6;  // of the time, while answers are written; see piece_size
     // For tests: whether the models are taken for ones on different devices. See pair::runs_apart.
     std::optional<bool> apart;
+    // Who reads in the prefill model's place, on another machine; empty: nobody. Part of what saved sessions and stored
+    // prefixes are told apart by.
+    std::string reader_elsewhere;
     // Of ordinary memory for what was read before; 0: it is not kept.
     uint64_t prefix_cache_bytes = 0;
     uint64_t available_bytes = 0;    // of ordinary memory before the load, for the default of that
@@ -232,6 +238,8 @@ struct prefill_options {
     bool replace = false;
     bool deterministic = false;  // in whole micro-batches even while answers are written
     int32_t priority = 0;        // a higher one is read before a lower one
+    // Somebody else reads, and gives what came of it; null: the prefill model here.
+    std::shared_ptr<cell_source> elsewhere;
 };
 
 struct prefill_result {

@@ -115,24 +115,6 @@ void pair::open_prefix_files(const pair_options & options) {
         options.prefix_directory, options.prefix_disk_bytes, identity, computing, rows_->token_bytes() });
 }
 
-void pair::give_rows(llama_seq_id sequence, llama_pos from, uint32_t n, uint8_t * out) {
-    synchronize(prefill_.get());
-    rows_->read(sequence, from, n, out);
-}
-
-void pair::write_rows(llama_seq_id sequence, llama_pos position, const llama_token * tokens, uint32_t n,
-                      const stored_tokens & from, uint32_t first) {
-    synchronize(prefill_.get());
-    with_room([&] {
-        try {
-            rows_->write(sequence, position, tokens, n, from, first);
-        } catch (...) {
-            forget(prefill_.get(), sequence, position);
-            throw;
-        }
-    });
-}
-
 void pair::set_info(const pair_options & options) {
     info_.prefill = models_.prefill_traits;
     info_.prefill_adapters = facts_of(models_.prefill_adapters);

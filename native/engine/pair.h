@@ -164,11 +164,16 @@ class pair {
     // Where the memory cannot be cut: after how many tokens its state is to be kept, so that states take about as much
     // memory as the rows of the tokens between them.
     uint32_t checkpoint_stride() const { return checkpoint_stride_; }
-    // The rows of n tokens in the prefill model's cache, and back; see kv_rows.h. Throws what that throws; nothing has
-    // been written then.
-    void give_rows(llama_seq_id sequence, llama_pos from, uint32_t n, uint8_t * out);
+    // The rows of n tokens in a side's cache, and into the prefill model's; see kv_rows.h. Throws what that throws;
+    // nothing has been written then.
+    void give_rows(llama_seq_id sequence, llama_pos from, uint32_t n, uint8_t * out,
+                   pair_side side = pair_side::prefill);
     void write_rows(llama_seq_id sequence, llama_pos position, const llama_token * tokens, uint32_t n,
                     const stored_tokens & from, uint32_t first);
+
+    // Of such rows: their size, and what they depend on.
+    size_t bytes_per_token(pair_side side);
+    state_layout layout_of(pair_side side) const;
 
     // In a pool: the sessions whose cells may be shared by what begins like them, as long as they hold something.
     std::vector<std::weak_ptr<session *>> & sharers() { return sharers_; }
@@ -189,7 +194,8 @@ class pair {
         batch_costs costs;
         draft_costs drafts;
         refresh_costs refreshes;
-        bool apart = false;  // see runs_apart
+        bool apart = false;             // see runs_apart
+        std::unique_ptr<kv_rows> rows;  // of the layers it uses; made when they are first asked for
     };
 
     llama_batch & batch_of(pair_side by) { return batches_[context(by) != prefill_.get()]; }
@@ -205,6 +211,9 @@ class pair {
                      llama_context_params params);
     void part(const pair_options & options);
     void set_info(const pair_options & options);
+    const llama_context * rows_context(pair_side side) const;
+    const std::vector<int32_t> & rows_map(pair_side side) const;
+    const kv_rows & rows_of(pair_side side);
     void make_prefix_cache(const pair_options & options);
     void open_prefix_files(const pair_options & options);
 
@@ -216,7 +225,7 @@ class pair {
     std::unique_ptr<compute_pool> prefill_pool_;  // where the prefill model cannot use the one of all
     context_ptr prefill_;
     std::vector<writer> writers_;    // as models_.writers
-    std::unique_ptr<kv_rows> rows_;  // of the prefill context
+    std::unique_ptr<kv_rows> rows_;  // of the prefill context; made when they are needed
     std::unique_ptr<prefix_cache> prefixes_;
     std::unique_ptr<overfill::prefix_files> prefix_files_;
     uint32_t checkpoint_stride_ = UINT32_MAX;

@@ -41,6 +41,7 @@ side_identity identify_prefill(const pair_options & options) {
     side_identity out;
     out.name = "prefill";
     add_model(out, options.prefill.path, options.prefill_adapters);
+    if (!options.reader_elsewhere.empty()) out.facts.emplace_back("read elsewhere by", options.reader_elsewhere);
     return out;
 }
 

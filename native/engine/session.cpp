@@ -5,6 +5,7 @@
 #include "logits.h"
 #include "text.h"
 #include "token_pieces.h"
+#include "xxh3.h"
 
 #include <algorithm>
 #include <utility>
@@ -130,6 +131,20 @@ handover_report session::hand_over(std::optional<pair_side> writer) {
     cache_.mark();
     set_stage(session_stage::switched);
     return report;
+}
+
+given_cells session::give_cells(uint32_t from, uint32_t n, bool with_logits) {
+    const session_stage stage = stats().stage;
+    if (stage != session_stage::switched) throw wrong_stage("cells are given right after a switch", stage);
+    if (n == 0 || from > tokens_.size() || n > tokens_.size() - from)
+        throw failure(error_code::invalid_argument, "the session has no such tokens", { { "parameter", "from" } });
+    given_cells out;
+    out.n_tokens = n;
+    out.rows = shared_bytes(n * pair_.bytes_per_token(writer_));
+    pair_.give_rows(sequence_, (llama_pos) from, n, out.rows.data(), writer_);
+    out.hash = xxh3::of(out.rows.data(), out.rows.size());
+    if (with_logits) out.logits = first_logits_;
+    return out;
 }
 
 uint32_t session::n_usable(pair_side by) const {

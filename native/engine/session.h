@@ -14,6 +14,7 @@
 
 #include "answer_trace.h"
 #include "cached_sequence.h"
+#include "cell_source.h"
 #include "options.h"
 #include "pair.h"
 
@@ -46,6 +47,10 @@ class session {
     handover_report hand_over(std::optional<pair_side> writer = std::nullopt);
     // Who writes, or wrote last.
     pair_side writer() const { return writer_; }
+
+    // Right after a switch: the cells of n tokens as the writer has them, for one on another machine. Throws
+    // ERR_STAGE_ORDER, ERR_INVALID_ARGUMENT, and what pair::give_rows throws.
+    given_cells give_cells(uint32_t from, uint32_t n, bool with_logits);
 
     // decode
     // Hands over to another writer, if one is named. Throws ERR_STAGE_ORDER unless a switch, or a decode that was cut
@@ -212,6 +217,8 @@ class session::prefill_run {
     uint32_t n_total() const { return (uint32_t) todo_.size(); }
     uint32_t n_done() const { return n_done_; }
     bool done() const { return n_done_ == todo_.size(); }
+    // What comes next has not come yet: somebody else reads.
+    bool waits() const { return waits_; }
 
     // Reads one micro-batch. False: it was aborted, and the session is rolled back.
     bool step();
@@ -225,6 +232,9 @@ class session::prefill_run {
   private:
     void start();
     void finish();
+    void end_turn(double milliseconds, bool last);
+    // Takes what somebody else has read, if it is there. Throws ERR_REMOTE_ANSWER_INVALID for what cannot be it.
+    void take_given();
     // Where in the text the next token is.
     uint32_t position() const { return (uint32_t) text_.size() - n_total() + n_done_; }
     // The prefix cache, if what comes next may be found there; null otherwise.
@@ -262,6 +272,8 @@ class session::prefill_run {
     bool nothing_stored_ = false;         // of what comes next
     uint32_t n_given_ = 0;                // see give_files
     bool refresh_, deterministic_;
+    std::shared_ptr<cell_source> elsewhere_;
+    bool waits_ = false;
     uint32_t n_kept_;   // of the session's tokens
     bool cut_ = false;  // there were more
     bool started_ = false;

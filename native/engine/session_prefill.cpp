@@ -5,6 +5,7 @@
 #include "no_room.h"
 #include "prompt.h"
 #include "session.h"
+#include "xxh3.h"
 
 #include <algorithm>
 #include <optional>
@@ -14,7 +15,7 @@ namespace overfill {
 
 session::prefill_run::prefill_run(session & target, std::vector<llama_token> prompt, const prefill_options & options)
     : session_(target), prompt_(std::move(prompt)), refresh_(options.refresh), deterministic_(options.deterministic),
-      stage_before_(target.stats().stage) {
+      elsewhere_(options.elsewhere), stage_before_(target.stats().stage) {
     check_tokens(prompt_, target.pair_.vocab(), "the prompt", "prompt");
     const std::vector<llama_token> & held = target.tokens_;
     n_kept_ = (uint32_t) held.size();
@@ -103,6 +104,12 @@ bool session::prefill_run::step() {
         return true;
     }
 
+    if (elsewhere_) {
+        take_given();
+        end_turn(watch.milliseconds(), done());
+        return true;
+    }
+
     const uint32_t n =
         std::min({ n_total() - n_done_, s.piece_of(pair_side::prefill), next_checkpoint() - position() });
     const bool last = n_done_ + n == todo_.size();
@@ -115,8 +122,17 @@ bool session::prefill_run::step() {
     if (const float * logits = llama_get_logits_ith(s.pair_.prefill_context(), -1);
         logits && are_logits(logits, llama_vocab_n_tokens(s.pair_.vocab())))
         give();
-    if (last) finish();
-    result_.milliseconds += watch.milliseconds();
+    if (last) {
+        s.remember_logits(s.first_logits_);
+        finish();
+    }
+    end_turn(watch.milliseconds(), last);
+    return true;
+}
+
+void session::prefill_run::end_turn(double milliseconds, bool last) {
+    session & s = session_;
+    result_.milliseconds += milliseconds;
     if (last) {
         const std::lock_guard<std::mutex> lock(s.stats_mutex_);
         s.stats_.n_prefill_tokens += n_total() - result_.n_cached_tokens;
@@ -124,7 +140,33 @@ bool session::prefill_run::step() {
         s.stats_.n_refreshed_tokens += result_.n_refreshed_tokens;
         s.stats_.prefill_ms += result_.milliseconds;
     }
-    return true;
+}
+
+void session::prefill_run::take_given() {
+    session & s = session_;
+    const given_cells * given = elsewhere_->next(text_, position());
+    waits_ = given == nullptr;
+    if (waits_) return;
+    const auto refuse = [](const std::string & reason) {
+        throw failure(error_code::remote_answer_invalid, "what the prefill server sent cannot be used: " + reason,
+                      { { "reason", reason } });
+    };
+    const uint32_t n = given->n_tokens, n_left = n_total() - n_done_;
+    const size_t n_bytes = n * s.pair_.bytes_per_token(pair_side::prefill);
+    if (n == 0 || n > n_left || given->rows.size() != n_bytes) refuse("cells of other tokens than were asked for");
+    if (xxh3::of(given->rows.data(), n_bytes) != given->hash) refuse("cells that were damaged on the way");
+    const bool last = n == n_left;
+    const size_t n_vocab = (size_t) llama_vocab_n_tokens(s.pair_.vocab());
+    if (given->logits.size() != (last ? n_vocab : 0)) refuse("other logits than were asked for");
+    prefix_cache::match found;
+    found.end = position() + n;
+    found.pieces.push_back({ given->rows, n, 0, n });
+    s.cache_.take_over(text_.data(), found);
+    n_done_ += n;
+    if (last) s.first_logits_ = given->logits;
+    elsewhere_->drop();
+    give();
+    if (last) finish();
 }
 
 void session::prefill_run::finish() {
@@ -137,7 +179,6 @@ void session::prefill_run::finish() {
         s.shares_ = std::make_shared<session *>(&s);
         sharers.push_back(s.shares_);
     }
-    s.remember_logits(s.first_logits_);
     s.tokens_.insert(s.tokens_.end(), prompt_.begin(), prompt_.end());
     s.n_before_answer_ = (uint32_t) s.tokens_.size();
     s.n_before_refreshed_ = 0;

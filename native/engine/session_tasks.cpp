@@ -53,8 +53,8 @@ task::turn prefill_task::read() {
         run_->roll_back();
         throw;
     }
-    if (on_progress_) on_progress_(run_->n_done(), run_->n_total());
-    if (!run_->done()) return turn::again;
+    if (on_progress_ && !run_->waits()) on_progress_(run_->n_done(), run_->n_total());
+    if (!run_->done()) return run_->waits() ? turn::parked : turn::again;
     slot_->n_before_space = ends_in_space_ ? slot_->state.tokens().size() : 0;
     slot_->asked = asked_;
     slot_->busy = false;
@@ -64,7 +64,7 @@ task::turn prefill_task::read() {
 
 task::wish prefill_task::next() const noexcept {
     wish out;
-    if (!aborted()) out.is = wish::kind::piece;
+    if (!aborted() && !options_.elsewhere) out.is = wish::kind::piece;
     out.priority = options_.priority;
     return out;
 }

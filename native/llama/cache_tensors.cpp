@@ -37,4 +37,14 @@ std::vector<cache_tensors> tensors_of(const llama_kv_cache & cache) {
     return out;
 }
 
+std::vector<cache_tensors> tensors_of(const llama_kv_cache & cache, const std::vector<int32_t> & layer_map) {
+    std::vector<cache_tensors> all = tensors_of(cache);
+    if (layer_map.empty()) return all;
+    std::vector<cache_tensors> out;
+    for (size_t i = 0; i < layer_map.size(); i++)
+        for (const cache_tensors & one : all)
+            if ((int32_t) one.layer == layer_map[i]) out.push_back({ (uint32_t) i, one.k, one.v });
+    return out;
+}
+
 }  // namespace overfill

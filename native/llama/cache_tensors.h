@@ -16,5 +16,8 @@ struct cache_tensors {
 
 // In the cache's order. Not of a cache that uses another one's tensors.
 std::vector<cache_tensors> tensors_of(const llama_kv_cache & cache);
+// Of the layers that a model uses that shares the cache through a layer map, numbered as its own; all of them without
+// one.
+std::vector<cache_tensors> tensors_of(const llama_kv_cache & cache, const std::vector<int32_t> & layer_map);
 
 }  // namespace overfill

@@ -9,13 +9,13 @@
 
 namespace overfill {
 
-kv_rows::kv_rows(llama_context * ctx) : ctx_(ctx) {
+kv_rows::kv_rows(llama_context * ctx, const std::vector<int32_t> & layer_map) : ctx_(ctx) {
     const std::vector<llama_kv_cache *> caches = parts_of(ctx).caches;
     n_caches_ = caches.size();
     for (size_t c = 0; c < n_caches_; c++) {
         const size_t n_cells = caches[c]->get_size();
         const auto rows = [&](ggml_tensor * t) { return part{ c, t, t->nb[1], 1, t->nb[1], 0, t->nb[2] }; };
-        for (const cache_tensors & tensors : tensors_of(*caches[c])) {
+        for (const cache_tensors & tensors : tensors_of(*caches[c], layer_map)) {
             parts_.push_back(rows(tensors.k));
             ggml_tensor * v = tensors.v;
             if (!v) continue;

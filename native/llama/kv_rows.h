@@ -21,8 +21,9 @@ struct stored_tokens {
 
 class kv_rows {
   public:
-    // The context has read nothing yet, or not by other threads.
-    explicit kv_rows(llama_context * ctx);
+    // The context has read nothing yet, or not by other threads. With a layer map, of the layers that a model uses that
+    // shares the cache through it, in that model's order.
+    explicit kv_rows(llama_context * ctx, const std::vector<int32_t> & layer_map = {});
 
     // 0: it keeps nothing of single tokens.
     size_t token_bytes() const { return token_bytes_; }

@@ -65,14 +65,14 @@ static bool has_long_factors(const llama_context * ctx) {
     return has_two && ctx->get_cparams().n_ctx_seq > model.hparams.n_ctx_orig_yarn;
 }
 
-state_layout state_layout_of(const llama_context * ctx) {
+state_layout state_layout_of(const llama_context * ctx, const std::vector<int32_t> & layer_map) {
     const memory_parts parts = parts_of(ctx);
     state_layout out;
     const auto add = [&](const std::string & name, const std::string & value) { out.emplace_back(name, value); };
     for (size_t i = 0; i < parts.caches.size(); i++) {
         const llama_kv_cache & cache = *parts.caches[i];
         const std::string of = parts.caches.size() > 1 ? " of cache " + std::to_string(i) : "";
-        const std::vector<cache_tensors> layers = tensors_of(cache);
+        const std::vector<cache_tensors> layers = tensors_of(cache, layer_map);
         add("K" + of, widths(layers, &cache_tensors::k));
         add("V" + of, widths(layers, &cache_tensors::v));
         add("layout of V" + of, is_transposed(cache) ? "transposed" : "plain");

@@ -74,7 +74,8 @@ std::vector<value_run> value_runs_of(const llama_context * ctx, const sequence_s
 
 // What the values of a state depend on beside the weights: facts with their names, such as the types of K and V.
 using state_layout = std::vector<std::pair<std::string, std::string>>;
-state_layout state_layout_of(const llama_context * ctx);
+// With a layer map: of what a model uses that shares the memory through it, as if it were its own.
+state_layout state_layout_of(const llama_context * ctx, const std::vector<int32_t> & layer_map = {});
 
 // Whether sequences of the memory can be saved at all. DeepSeek 4's compressed memory has more than what is kept here.
 bool can_save_sequences(const llama_context * ctx);

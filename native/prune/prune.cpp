@@ -56,10 +56,7 @@ class pruning {
     // --- before the long work: all that can be refused ---
 
     void resolve() {
-        if (parent_.is_pruned())
-            throw failure(error_code::already_pruned,
-                          parent_.path() + " was made by pruning; prune the model that it was made from",
-                          { { "path", parent_.path() } });
+        refuse_pruned();
         const auto plan = [this](const kept_counts & counts) {
             progress_.check_stop();
             return plan_rewrite(parent_, counts, options_.output);
@@ -76,6 +73,16 @@ class pruning {
         result_.n_params_before = parent_.n_params();
         result_.n_bytes_before = parent_.n_bytes();
         result_.fingerprint = model_fingerprint(parent_.path());
+    }
+
+    void refuse_pruned() const {
+        if (!parent_.is_pruned()) return;
+        const bool has_map = parent_.metadata().has("overfill.layer_map");
+        if (options_.again && !has_map) return;
+        throw failure(error_code::already_pruned,
+                      parent_.path() + (options_.again ? " lacks layers, and such a model is not pruned again"
+                                                       : " was made by pruning; prune the model that it was made from"),
+                      { { "path", parent_.path() } });
     }
 
     void read_importance_file() {

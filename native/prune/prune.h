@@ -32,6 +32,7 @@ struct prune_options {
     rewrite_options output;
     calibrate_options calibration;  // text_path is filled in
     bool measure = true;            // the losses, if there is a text
+    bool again = false;             // a model that was pruned before may be, if it has all of its layers
 };
 
 struct prune_result {
@@ -53,7 +54,8 @@ struct prune_result {
 
 // Refuses what it can before the long load. Nothing is at the final name before the loss of what was written is
 // measured, so that a call that fails or is aborted leaves no model; an importance file that was asked for stays.
-// Throws the codes of parent_model, calibrate, selection.h and rewrite; ERR_ALREADY_PRUNED; ERR_IMPORTANCE_MISMATCH for
+// Throws the codes of parent_model, calibrate, selection.h and rewrite; ERR_ALREADY_PRUNED (without `again`, or for a
+// model whose layer map a second cut would have to follow); ERR_IMPORTANCE_MISMATCH for
 // an importance file of another model; ERR_INVALID_ARGUMENT (parameter options.out) if a file to be written is one that
 // is read.
 prune_result prune(const prune_options & options, const std::function<void(const prune_progress &)> & on_progress,

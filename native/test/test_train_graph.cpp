@@ -1,8 +1,7 @@
 // The training graph against llama.cpp (its logits) and against finite differences (its gradients).
-#include "cache_rows.h"
 #include "check.h"
 #include "finite_differences.h"
-#include "models.h"
+#include "reader_case.h"
 #include "train_case.h"
 
 #include <llama.h>
@@ -15,53 +14,6 @@ using namespace overfill;
 using namespace overfill::test;
 
 namespace {
-
-// llama.cpp over a text in two parts: the first one's cache, the second one's logits.
-struct llama_run {
-    explicit llama_run(const std::string & path)
-        : model(load_model({ path, 0 }, load_depth::weights, [](float) { return true; })) {
-        llama_context_params params = llama_context_default_params();
-        params.n_ctx = 256;
-        params.n_threads = params.n_threads_batch = 1;
-        params.type_k = params.type_v = GGML_TYPE_F32;
-        params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
-        params.swa_full = true;
-        ctx.reset(llama_init_from_model(model.get(), params));
-    }
-    std::vector<float> decode(const std::vector<llama_token> & tokens, size_t position) {
-        llama_batch batch = llama_batch_init((int32_t) tokens.size(), 0, 1);
-        for (size_t i = 0; i < tokens.size(); i++) {
-            batch.token[i] = tokens[i];
-            batch.pos[i] = (llama_pos) (position + i);
-            batch.n_seq_id[i] = 1;
-            batch.seq_id[i][0] = 0;
-            batch.logits[i] = true;
-        }
-        batch.n_tokens = (int32_t) tokens.size();
-        CHECK_EQUAL(llama_decode(ctx.get(), batch), 0);
-        llama_batch_free(batch);
-        const size_t n = tokens.size() * (size_t) llama_vocab_n_tokens(llama_model_get_vocab(model.get()));
-        const float * logits = llama_get_logits(ctx.get());
-        return { logits, logits + n };
-    }
-    cached_prefix read(const std::vector<llama_token> & tokens, size_t n_layer) {
-        cached_prefix out;
-        llama_memory_clear(llama_get_memory(ctx.get()), true);
-        if (tokens.empty()) return out;
-        decode(tokens, 0);
-        out.n = (uint32_t) tokens.size();
-        out.k.resize(n_layer);
-        out.v.resize(n_layer);
-        const cache_rows rows(ctx.get());
-        for (uint32_t il = 0; il < n_layer; il++) {
-            rows.read_k(il, out.n, out.k[il]);
-            rows.read_v(il, out.n, out.v[il]);
-        }
-        return out;
-    }
-    model_ptr model;
-    context_ptr ctx;
-};
 
 void compare_logits(const variant & v, bool with_prefix, double tolerance = 1e-5) {
     const variant_file file(v);

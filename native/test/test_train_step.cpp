@@ -70,7 +70,7 @@ void check_tape(const std::vector<ggml_tensor *> & leaves, small_graph & g, ggml
     g.allocate_leaves();
     ggml_set_output(out);
     ggml_build_forward_expand(g.graph, out);
-    t.backward(out, seed);
+    t.backward({ { out, seed } });
 
     const std::vector<float> seed_values = random_values((size_t) ggml_nelements(out), 1, random);
     set(seed, seed_values);
@@ -127,6 +127,42 @@ TEST("a product has float64's values for every kernel, order of operands and odd
         std::printf("  %s: %.1e\n", kernel.name, worst);
         CHECK(worst < 1e-5);
     }
+}
+
+TEST(
+    "a product with a weight of any type is that with its values in f32, bit for bit, along its rows and across them") {
+    std::mt19937 random(6);
+    const int64_t n_in = 512, n_out = 333, n = 29;
+    for (const ggml_type type : { GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q2_K,
+                                  GGML_TYPE_IQ4_XS, GGML_TYPE_Q6_K })
+        for (const int32_t n_threads : { 1, 2, 3 }) {
+            small_graph g(n_threads);
+            ggml_tensor * stored = ggml_new_tensor_2d(g.leaves.get(), type, n_in, n_out);
+            ggml_tensor * values = g.leaf(n_in, n_out);
+            ggml_tensor *x = g.leaf(n_in, n), *d = g.leaf(n_out, n), *wide = g.leaf(n_out, 700);
+            g.allocate_leaves();
+            const std::vector<float> drawn = random_values((size_t) (n_in * n_out), 1, random);
+            std::vector<uint8_t> bytes(ggml_nbytes(stored));
+            ggml_quantize_chunk(type, drawn.data(), bytes.data(), 0, n_out, n_in, nullptr);
+            ggml_backend_tensor_set(stored, bytes.data(), 0, bytes.size());
+            std::vector<float> read(drawn.size());
+            ggml_get_type_traits(type)->to_float(bytes.data(), read.data(), (int64_t) read.size());
+            set(values, read);
+            for (ggml_tensor * leaf : { x, d, wide })
+                set(leaf, random_values((size_t) ggml_nelements(leaf), 1, random));
+            std::vector<ggml_tensor *> outs;
+            for (ggml_tensor * weight : { stored, values }) {
+                outs.push_back(product_on_cpu(g.ctx.get(), { weight }, { x }));
+                for (ggml_tensor * rows : { d, wide })
+                    outs.push_back(product_on_cpu(g.ctx.get(), { weight, operand_order::shared_last }, { rows }));
+            }
+            for (ggml_tensor * out : outs) {
+                ggml_set_output(out);
+                ggml_build_forward_expand(g.graph, out);
+            }
+            g.run();
+            for (size_t i = 0; i < 3; i++) CHECK(values_of(outs[i]) == values_of(outs[3 + i]));
+        }
 }
 
 TEST("attention has gradients of a prefix as well, as trained linear maps need them, with ggml's products too") {

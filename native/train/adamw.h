@@ -22,8 +22,11 @@ struct adamw_options {
 class adamw {
   public:
     // Throws ERR_OUT_OF_MEMORY, or ERR_OPERATION_UNSUPPORTED if the device does not have the operation.
-    adamw(const parameter_set & parameters, const parameter_sums & gradients, const compute_device & device,
+    adamw(const parameter_list & trained, const parameter_sums & gradients, const compute_device & device,
           const adamw_options & options);
+    adamw(const parameter_set & parameters, const parameter_sums & gradients, const compute_device & device,
+          const adamw_options & options)
+        : adamw(parameters.trained(), gradients, device, options) {}
 
     // One step down the gradients as they are.
     void step(double learning_rate);

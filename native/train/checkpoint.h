@@ -24,9 +24,9 @@ namespace overfill {
 
 // The tensors that a checkpoint holds, on the device and beside it.
 struct trained_values {
-    const parameter_set & parameters;
+    const parameter_list & trained;
     adamw & optimiser;
-    std::vector<std::vector<float>> & best;  // as parameters.trained(); empty: none are kept
+    std::vector<std::vector<float>> & best;  // as `trained`; empty: none are kept
 };
 
 // The file is there whole or not at all. Throws ERR_FILE_WRITE_FAILED, and ERR_TRAINING_DIVERGED for a weight or moment

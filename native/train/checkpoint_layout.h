@@ -19,16 +19,16 @@ template <class F> void each_tensor(const trained_values & values, F && use) {
     const auto all = [&](const char * kind, const std::vector<ggml_tensor *> & tensors) {
         for (size_t i = 0; i < tensors.size(); i++) use(kind + std::to_string(i), tensors[i]);
     };
-    all("weight.", values.parameters.trained());
+    all("weight.", values.trained);
     all("first.", values.optimiser.first_moments().all());
     all("second.", values.optimiser.second_moments().all());
 }
 
 inline std::string best_name(size_t i) { return "best." + std::to_string(i); }
 
-inline std::vector<std::string> names_of(const parameter_set & parameters) {
+inline std::vector<std::string> names_of(const parameter_list & trained) {
     std::vector<std::string> names;
-    for (const ggml_tensor * tensor : parameters.trained()) names.emplace_back(tensor->name);
+    for (const ggml_tensor * tensor : trained) names.emplace_back(tensor->name);
     return names;
 }
 

@@ -31,7 +31,7 @@ class checkpoint_reader {
             refuse("has checkpoint version " + number_text(version) + "; version " + std::to_string(file_version) +
                    " is supported");
         check_facts(facts);
-        if (texts("tensors") != names_of(values.parameters)) refuse("holds the weights of other tensors");
+        if (texts("tensors") != names_of(values.trained)) refuse("holds the weights of other tensors");
         training_state state = read_state();
         read_tensors(values);
         return state;
@@ -138,7 +138,7 @@ class checkpoint_reader {
     }
 
     void read_tensors(const trained_values & values) const {
-        const std::vector<ggml_tensor *> & trained = values.parameters.trained();
+        const parameter_list & trained = values.trained;
         const bool keeps_best = gguf_find_tensor(file_->get(), best_name(0).c_str()) >= 0;
         if ((size_t) gguf_get_n_tensors(file_->get()) != (keeps_best ? 4 : 3) * trained.size())
             refuse("has tensors that do not belong in a checkpoint");

@@ -98,7 +98,7 @@ void write_checkpoint(const std::string & path, const run_facts & facts, const t
     }
     out.texts("facts.names", fact_names);
     out.texts("facts.values", fact_values);
-    out.texts("tensors", names_of(values.parameters));
+    out.texts("tensors", names_of(values.trained));
     each_number(state, [&](const char * name, uint64_t value) { out.number(name, value); });
     const state_lists lists = lists_of(state);
     each_list(
@@ -106,7 +106,7 @@ void write_checkpoint(const std::string & path, const run_facts & facts, const t
         [&](const char * name, const auto & list) { out.reals(name, list); },
         [&](const char * name, const auto & list) { out.texts(name, list); });
 
-    const std::vector<ggml_tensor *> & trained = values.parameters.trained();
+    const parameter_list & trained = values.trained;
     const ggml_context_ptr shapes = make_tensor_context(4 * trained.size());
     const auto add_shape = [&](const std::string & name, const ggml_tensor * from) {
         ggml_tensor * tensor = ggml_dup_tensor(shapes.get(), from);

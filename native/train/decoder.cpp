@@ -41,6 +41,7 @@ struct decoder::pass {
     const training_shape & shape;
     tape & t;
     const decoder_inputs & in;
+    decoder_rows * kept;
     std::set<const ggml_tensor *> used;
 
     int64_t n() const { return in.n_tokens * in.n_sequences; }
@@ -84,14 +85,16 @@ struct decoder::pass {
                       bias ? t.rows(bias, first, count) : nullptr);
     }
 
-    // [n_head * head size, n] to [head size, n_head, n], normalised and turned.
-    ggml_tensor * heads(size_t il, ggml_tensor * x, int64_t head_size, int64_t n_head, const char * norm_name) {
+    // [n_head * head size, n] to [head size, n_head, n], normalised and turned. `before`: as it was until then.
+    ggml_tensor * heads(size_t il, ggml_tensor * x, int64_t head_size, int64_t n_head, const char * norm_name,
+                        ggml_tensor ** before = nullptr) {
         const qk_norm kind = shape.arch.qk;
         const rope_parameters & rope = shape.layers[il].rope;
         const std::string name = block_name(il, norm_name);
         if (kind == qk_norm::all_heads) x = norm(name, x);
         x = t.reshape(x, head_size, n_head, n());
         if (kind == qk_norm::head) x = norm(name, x);
+        if (before) *before = kind == qk_norm::head_after_rope ? nullptr : x;
         x = t.rope(x, in.positions, of.factors_[il], rope);
         if (kind == qk_norm::head_after_rope) x = norm(name, x);
         return x;
@@ -119,6 +122,15 @@ struct decoder::pass {
                  by_head(v, shape.head_size_v, shape.n_head_kv, n_prefix) };
     }
 
+    void keep(ggml_tensor * k, ggml_tensor * k_before, ggml_tensor * v) {
+        const auto rows = [&](ggml_tensor * x, int64_t n_embd) {
+            return x ? t.reshape(x, n_embd, in.n_tokens, in.n_sequences) : nullptr;
+        };
+        kept->k.push_back(rows(k, shape.n_embd_k()));
+        kept->k_before_rope.push_back(rows(k_before, shape.n_embd_k()));
+        kept->v.push_back(rows(v, shape.n_embd_v()));
+    }
+
     ggml_tensor * attention(size_t il, ggml_tensor * x) {
         const int64_t size_k = shape.head_size_k, size_v = shape.head_size_v;
         const int64_t n_q = shape.n_head * size_k, n_k = shape.n_embd_k(), n_v = shape.n_embd_v();
@@ -132,8 +144,11 @@ struct decoder::pass {
             k = linear(il, "attn_k", x);
             v = linear(il, "attn_v", x);
         }
+        ggml_tensor * k_before = nullptr;
         q = by_head(heads(il, q, size_k, shape.n_head, "attn_q_norm.weight"), size_k, shape.n_head, in.n_tokens);
-        k = by_head(heads(il, k, size_k, shape.n_head_kv, "attn_k_norm.weight"), size_k, shape.n_head_kv, in.n_tokens);
+        k = heads(il, k, size_k, shape.n_head_kv, "attn_k_norm.weight", &k_before);
+        if (kept) keep(k, k_before, v);
+        k = by_head(k, size_k, shape.n_head_kv, in.n_tokens);
         v = by_head(v, size_v, shape.n_head_kv, in.n_tokens);
         ggml_tensor * mask = shape.layers[il].sliding ? in.sliding_mask : in.mask;
         ggml_tensor * out =
@@ -169,6 +184,7 @@ struct decoder::pass {
         ggml_tensor * x = t.embed(table, in.tokens);
         x = scaled(x, shape.embedding_factor);
         for (size_t il = 0; il < shape.layers.size(); il++) x = block(il, x);
+        if (in.asked) x = t.embed(x, in.asked);
         x = norm("output_norm.weight", x);
         ggml_tensor * output = shape.arch.tied_output ? nullptr : optional("output.weight");
         x = biased(t.linear(output ? output : table, x), optional("output.bias"));
@@ -177,8 +193,8 @@ struct decoder::pass {
     }
 };
 
-ggml_tensor * decoder::forward(tape & t, const decoder_inputs & in) const {
-    pass p{ *this, shape_, t, in, {} };
+ggml_tensor * decoder::forward(tape & t, const decoder_inputs & in, decoder_rows * kept) const {
+    pass p{ *this, shape_, t, in, kept, {} };
     ggml_tensor * logits = p.logits();
     for (const ggml_tensor * weight : parameters_.all()) {
         const std::string name = weight->name;

@@ -26,6 +26,14 @@ struct decoder_inputs {
     // it takes. Empty: no prefix.
     std::vector<ggml_tensor *> prefix_k, prefix_v;
     ggml_tensor * prefix_positions = nullptr;  // I32 [n_prefix * n_sequences]
+    ggml_tensor * asked = nullptr;  // I32 [n_asked]: places of the tokens whose logits are wanted; null: of all
+};
+
+// What a pass leaves in a cache, by layer: [n_embd, n_tokens, n_sequences].
+struct decoder_rows {
+    std::vector<ggml_tensor *> k;              // as it is stored
+    std::vector<ggml_tensor *> k_before_rope;  // null where what is done behind RoPE cannot be done before it
+    std::vector<ggml_tensor *> v;
 };
 
 class decoder {
@@ -39,9 +47,9 @@ class decoder {
     int64_t n_prefix_k(size_t layer) const;
     int64_t n_prefix_v(size_t layer) const;
 
-    // Logits [n_vocab, n]. Throws ERR_MODEL_INVALID for a missing weight, ERR_MODEL_UNSUPPORTED for one that the pass
-    // has no use for.
-    ggml_tensor * forward(tape & t, const decoder_inputs & in) const;
+    // Logits [n_vocab, n], or of what is asked for. `kept`: the rows as well. Throws ERR_MODEL_INVALID for a missing
+    // weight, ERR_MODEL_UNSUPPORTED for one that the pass has no use for.
+    ggml_tensor * forward(tape & t, const decoder_inputs & in, decoder_rows * kept = nullptr) const;
 
   private:
     struct pass;

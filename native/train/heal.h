@@ -24,15 +24,19 @@ struct lora_options {
     std::vector<std::string> targets;  // patterns of tensor names; empty: all matrices of the layers
 };
 
+enum class train_side { writer, reader, both };
+
 struct heal_options {
     model_options full;  // reads the prompt, or gives the logits to distil from; an empty path where neither is done
+    train_side side = train_side::writer;  // overfill mode: which of the two is trained
     model_options
         student;  // trained from its weights; on which device it is trained follows from n_gpu_layers (0: CPU)
     std::string
         data_path;  // JSONL (see data_record.h); a file named *.txt is plain text, in windows of context_size tokens
-    std::string eval_path;  // the same; empty: no evaluation
-    std::string out_path;
-    std::string type = "same";      // of the weights written: f32, f16, bf16, q8_0 or same
+    std::string eval_path;          // the same; empty: no evaluation
+    std::string out_path;           // the model that is trained; of both, the student
+    std::string reader_out_path;    // of both, the full model
+    std::string type = "same";      // of the weights written: f32, f16, bf16, q8_0 or same; of factors, same is f32
     std::string checkpoint_path;    // empty: out_path with ".checkpoint" behind it
     bool resume = false;            // go on from the checkpoint, if there is one
     std::string log_path;           // JSONL of the steps; empty: none. A resumed run cuts what is behind its checkpoint
@@ -43,7 +47,9 @@ struct heal_options {
 
     sequence_options sequences;
     distillation distil;
-    lora_options lora;
+    lora_options lora;  // of the student
+    lora_options
+        reader_lora;  // of the full model, whose file is then an adapter; the place of the factors is the model's
     std::vector<std::string> freeze;  // patterns of the student's tensor names (* and ?) that are not trained
     uint32_t context_size = 0;  // tokens of an example at most; 0: 2048, or what the student was trained on if less
     uint32_t batch_size = 8;    // examples a step
@@ -99,6 +105,8 @@ struct heal_result {
     std::vector<bad_line> bad_lines;
     std::string path;
     uint64_t n_file_bytes = 0;
+    std::string reader_path;  // of the two that were trained, the full model; empty: none was written beside `path`
+    uint64_t n_reader_bytes = 0;
     std::string translator_path;  // empty: none was written
     uint64_t n_translator_bytes = 0;
     double tokens_per_second = 0;
@@ -120,6 +128,20 @@ struct heal_events {
 // damaged or of another run; ERR_TRAINING_DIVERGED for a loss or gradient that is no finite number (the last checkpoint
 // stays); ERR_INVALID_ARGUMENT, ERR_FILE_READ_FAILED, ERR_FILE_WRITE_FAILED, ERR_OUT_OF_MEMORY.
 heal_result heal(const heal_options & options, const heal_events & events, const std::atomic<bool> & stop);
+
+// What a training will take, from one step of it: the models are loaded and computed as they will be, and nothing is
+// written.
+struct heal_estimate {
+    uint64_t n_parameters = 0;  // trained
+    uint64_t n_steps = 0;
+    // Bytes: of the weights that the graph computes with, of both models where the reader is trained, of gradients and
+    // moments, of activations, and of the full model's file where llama.cpp runs it beside the graph.
+    uint64_t weight_bytes = 0, optimiser_bytes = 0, activation_bytes = 0, full_bytes = 0;
+    double tokens_per_second = 0;      // read by the student, and by the reader where it is trained
+    double milliseconds_per_step = 0;  // without evaluations and checkpoints
+};
+// Throws as heal does.
+heal_estimate estimate_heal(const heal_options & options, const heal_events & events, const std::atomic<bool> & stop);
 
 // A model with random weights, to be trained in `full` mode from scratch: the tokenizer of `tokenizer_path` (any GGUF
 // model), llama architecture.

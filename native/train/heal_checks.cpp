@@ -14,6 +14,11 @@ std::string checkpoint_path_of(const heal_options & options) {
     return options.checkpoint_path.empty() ? options.out_path + ".checkpoint" : options.checkpoint_path;
 }
 
+std::string reader_out_of(const heal_options & options) {
+    if (options.side == train_side::writer) return "";
+    return options.side == train_side::both ? options.reader_out_path : options.out_path;
+}
+
 [[noreturn]] static void refuse(const std::string & option, const std::string & why) {
     const std::string parameter = "options." + option;
     throw failure(error_code::invalid_argument, parameter + ": " + why, { { "parameter", parameter } });
@@ -61,6 +66,13 @@ static void check_together(const heal_options & options) {
     if (options.train_translator && !writes_translator)
         refuse("trainTranslator", "needs a file to write the translator to (options.translatorOut)");
     if (writes_translator && !reads) refuse("translatorOut", "needs the mode overfill");
+    if (options.side != train_side::writer && !reads) refuse("train", "only the mode overfill has a reader");
+    if (options.side == train_side::reader && (options.lora.rank > 0 || !options.freeze.empty()))
+        refuse(options.lora.rank > 0 ? "lora" : "freeze", "is about the student, which is not trained");
+    if (options.side == train_side::writer && options.reader_lora.rank > 0)
+        refuse("readerLora", "is about the full model, which is not trained");
+    if ((options.side == train_side::both) != !options.reader_out_path.empty())
+        refuse("readerOut", "is where the full model goes if both are trained");
     if (options.patience > 0 && options.eval_path.empty())
         refuse("patience", "needs data to evaluate on (options.evalData)");
 }
@@ -68,6 +80,7 @@ static void check_together(const heal_options & options) {
 // Calls use(name, path, whether it is a text) for each file that is written.
 template <class F> static void each_output(const heal_options & options, F && use) {
     use("out", options.out_path, false);
+    if (!options.reader_out_path.empty()) use("readerOut", options.reader_out_path, false);
     if (!options.translator_out_path.empty()) use("translatorOut", options.translator_out_path, false);
     use("checkpoint", checkpoint_path_of(options), false);
     if (!options.log_path.empty()) use("log", options.log_path, true);

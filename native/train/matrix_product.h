@@ -5,6 +5,8 @@
 //
 // An operand lies as [k, m] (shared_first, as ggml_mul_mat has it) or as [m, k] (shared_last). ggml's own choices for
 // the latter are GGML_OP_OUT_PROD or a copy, both slow on the CPU; there a kernel of ours computes all four cases.
+// The first operand may be a weight of any type that ggml reads: its rows are made into values a few at a time, and the
+// result is that of a weight of those values.
 // Every value is summed in an order that depends on k alone: the result is the same bits for any number of threads.
 #pragma once
 
@@ -15,7 +17,7 @@ namespace overfill {
 enum class operand_order { shared_first, shared_last };
 
 struct operand {
-    ggml_tensor * tensor;  // f32, values of a row next to each other
+    ggml_tensor * tensor;  // values of a row next to each other
     operand_order order = operand_order::shared_first;
 };
 

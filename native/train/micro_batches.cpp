@@ -114,7 +114,8 @@ std::vector<micro_batch> make_micro_batches(const std::vector<train_sequence> & 
             if (padded(rows[end].n_prefix, limits.prefix_bucket) != shape.n_prefix) break;
             const uint32_t n_tokens = std::max(shape.n_tokens, padded(rows[end].n_tokens, limits.token_bucket));
             const uint32_t n_sequences = (uint32_t) (end - begin + 1);
-            if (end > begin && (uint64_t) n_tokens * n_sequences > limits.n_tokens) break;
+            const uint64_t n_row = (uint64_t) n_tokens + (limits.counts_prefix ? shape.n_prefix : 0);
+            if (end > begin && n_row * n_sequences > limits.n_tokens) break;
             shape.n_tokens = n_tokens;
             shape.n_sequences = n_sequences;
         }

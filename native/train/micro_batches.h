@@ -14,6 +14,7 @@ struct micro_batch_limits {
     uint32_t n_tokens = 2048;     // of a batch, padding included; a single longer sequence is a batch of its own
     uint32_t token_bucket = 32;   // rows are padded to a multiple of it
     uint32_t prefix_bucket = 64;  // the room for cached tokens as well
+    bool counts_prefix = false;   // whether the room for cached tokens counts as tokens: the batch computes them too
     uint32_t row_tokens = 0;      // rows that are packed have room for so many at most; 0: no packing
     // What a key costs a token of a row, as a share of all else that the token costs. Longer rows are filled better but
     // attend to more, most of it masked; of several lengths the cheapest is taken.

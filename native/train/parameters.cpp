@@ -12,14 +12,14 @@ namespace overfill {
 static bool is_rope_table(const std::string & name) { return name.find("rope_") != std::string::npos; }
 
 static void load_values(ggml_tensor * to, ggml_type type, const std::vector<uint8_t> & bytes) {
-    if (type == GGML_TYPE_F32) return ggml_backend_tensor_set(to, bytes.data(), 0, bytes.size());
+    if (type == to->type) return ggml_backend_tensor_set(to, bytes.data(), 0, bytes.size());
     std::vector<float> values((size_t) ggml_nelements(to));
     ggml_get_type_traits(type)->to_float(bytes.data(), values.data(), ggml_nelements(to));
     ggml_backend_tensor_set(to, values.data(), 0, values.size() * sizeof(float));
 }
 
 parameter_set::parameter_set(const std::string & path, const compute_device & device, const parameter_filter & trained,
-                             const low_rank & lora, const std::vector<added_parameter> & added) {
+                             const low_rank & lora, const std::vector<added_parameter> & added, frozen_weights frozen) {
     const gguf_metadata file(path);
     const int64_t n = gguf_get_n_tensors(file.get());
     ctx_ = make_tensor_context((size_t) (lora.rank > 0 ? 3 * n : n) + added.size());
@@ -31,12 +31,14 @@ parameter_set::parameter_set(const std::string & path, const compute_device & de
                           path + ": tensor " + name + " has the type " + ggml_type_name(type) +
                               ", which is not a type for weights",
                           { { "path", path }, { "tensor", name } });
-        ggml_tensor * tensor =
-            ggml_new_tensor(ctx_.get(), GGML_TYPE_F32, GGML_MAX_DIMS, gguf_get_tensor_ne(file.get(), i));
+        const int64_t * ne = gguf_get_tensor_ne(file.get(), i);
+        const bool is_trained = lora.rank == 0 && !is_rope_table(name) && (!trained || trained(name));
+        const bool keeps_type = frozen == frozen_weights::as_stored && !is_trained && ne[1] > 1 && device.is_cpu();
+        ggml_tensor * tensor = ggml_new_tensor(ctx_.get(), keeps_type ? type : GGML_TYPE_F32, GGML_MAX_DIMS, ne);
         ggml_set_name(tensor, name.c_str());
         all_.push_back(tensor);
         by_name_[name] = tensor;
-        if (lora.rank > 0 || is_rope_table(name) || (trained && !trained(name))) continue;
+        if (!is_trained) continue;
         ggml_set_param(tensor);
         trained_.push_back(tensor);
     }
@@ -48,9 +50,11 @@ parameter_set::parameter_set(const std::string & path, const compute_device & de
         ggml_tensor * tensor = one.n_out > 0 ? ggml_new_tensor_2d(ctx_.get(), GGML_TYPE_F32, one.n_in, one.n_out)
                                              : ggml_new_tensor_1d(ctx_.get(), GGML_TYPE_F32, one.n_in);
         ggml_set_name(tensor, one.name.c_str());
-        ggml_set_param(tensor);
         added_.push_back(tensor);
-        trained_.push_back(tensor);
+        if (one.trained) {
+            ggml_set_param(tensor);
+            trained_.push_back(tensor);
+        }
         by_name_[one.name] = tensor;
     }
     buffer_ = device.allocate(ctx_.get());
@@ -147,9 +151,9 @@ uint64_t parameter_set::n_trained() const {
     return n;
 }
 
-parameter_sums::parameter_sums(const parameter_set & parameters, const compute_device & device) {
-    ctx_ = make_tensor_context(parameters.trained().size());
-    for (const ggml_tensor * parameter : parameters.trained()) {
+parameter_sums::parameter_sums(const parameter_list & trained, const compute_device & device) {
+    ctx_ = make_tensor_context(trained.size());
+    for (const ggml_tensor * parameter : trained) {
         ggml_tensor * sum = ggml_dup_tensor(ctx_.get(), parameter);
         ggml_set_name(sum, parameter->name);
         all_.push_back(sum);

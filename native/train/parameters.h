@@ -1,4 +1,5 @@
-// A model's weights as f32 tensors on a device, under their GGUF names, and sums of gradients of the same shapes.
+// A model's weights as tensors on a device, under their GGUF names, and sums of gradients of the same shapes. What is
+// trained is f32.
 #pragma once
 
 #include "compute_device.h"
@@ -29,16 +30,24 @@ struct added_parameter {
     std::string name;
     int64_t n_in = 0, n_out = 0;
     const std::vector<float> * values = nullptr;  // [n_out][n_in]
+    bool trained = true;
 };
+
+using parameter_list = std::vector<ggml_tensor *>;
+
+// How matrices that are not trained lie in memory: as f32, to be changed or written, or as the file has them, of which
+// products on the CPU make values by the row. Other devices have f32.
+enum class frozen_weights { as_f32, as_stored };
 
 class parameter_set {
   public:
     // All tensors of a GGUF file, whatever type they are stored in. Tables of RoPE factors are never trained; of the
     // others those that `trained` says (null: all). Throws ERR_MODEL_INVALID, ERR_FILE_READ_FAILED, ERR_OUT_OF_MEMORY.
     // With low-rank factors, `trained` may keep matrices out of the targets. Throws ERR_INVALID_ARGUMENT
-    // (options.lora.targets) if there is no target. What is `added` is trained in any case.
+    // (options.lora.targets) if there is no target. What is `added` says itself whether it is trained.
     parameter_set(const std::string & path, const compute_device & device, const parameter_filter & trained = nullptr,
-                  const low_rank & lora = {}, const std::vector<added_parameter> & added = {});
+                  const low_rank & lora = {}, const std::vector<added_parameter> & added = {},
+                  frozen_weights frozen = frozen_weights::as_f32);
 
     const std::vector<ggml_tensor *> & all() const { return all_; }      // in the file's order, nothing beside it
     const std::vector<ggml_tensor *> & added() const { return added_; }  // as they were given
@@ -47,6 +56,7 @@ class parameter_set {
     const std::vector<ggml_tensor *> & changed() const { return changed_; }
     ggml_tensor * find(const std::string & name) const;  // null if there is none
     uint64_t n_trained() const;                          // values
+    uint64_t n_bytes() const { return ggml_backend_buffer_get_size(buffer_.get()); }
 
     struct factors {
         ggml_tensor * a = nullptr;
@@ -72,10 +82,12 @@ class parameter_set {
 class parameter_sums {
   public:
     // Throws ERR_OUT_OF_MEMORY.
-    parameter_sums(const parameter_set & parameters, const compute_device & device);
+    parameter_sums(const parameter_list & trained, const compute_device & device);
+    parameter_sums(const parameter_set & parameters, const compute_device & device)
+        : parameter_sums(parameters.trained(), device) {}
 
-    const std::vector<ggml_tensor *> & all() const { return all_; }  // as parameter_set::trained()
-    ggml_tensor * of(const ggml_tensor * parameter) const;           // null for one that is not trained
+    const parameter_list & all() const { return all_; }     // in the order of those that are trained
+    ggml_tensor * of(const ggml_tensor * parameter) const;  // null for one that is not trained
 
     void clear();
     // The Euclidean norm over all values, summed in float64 in a fixed order. Not finite if one of them is not.

@@ -23,7 +23,7 @@ namespace {
 
 // Values of k in a panel; rows of a and of b in a block. A panel of b stays in the first-level cache, a block of a in
 // the second. block_b is a multiple of all tiles' columns.
-constexpr int64_t block_k = 256, block_a = 256, block_b = 1032;
+constexpr int64_t block_k = product_depth, block_a = 256, block_b = 1032;
 
 // Rows [first, first + n) at [k, k + depth), as panels of `width` rows: [panel][depth][width]. Missing rows are zero.
 template <int width>
@@ -112,6 +112,7 @@ template <int lanes, int n_vectors, int columns> OVERFILL_INLINE void multiply(c
         const int64_t n_b = std::min(step_b, p.b_end - jb);
         for (int64_t k = 0; k < p.n_k; k += block_k) {
             const int64_t depth = std::min(block_k, p.n_k - k);
+            const bool adds = p.adds || k > 0;
             pack<columns>(p.b, jb, n_b, k, depth, panel_b);
             for (int64_t ib = p.a_begin; ib < p.a_end; ib += step_a) {
                 const int64_t n_a = std::min(step_a, p.a_end - ib);
@@ -122,7 +123,7 @@ template <int lanes, int n_vectors, int columns> OVERFILL_INLINE void multiply(c
                         float * out = p.out + (jb + j) * p.out_stride + ib + i;
                         const int64_t rows = std::min(width, n_a - i), cols = std::min<int64_t>(columns, n_b - j);
                         if (rows == width && cols == columns) {
-                            multiply_tile<lanes, n_vectors, columns>(a, b, depth, out, p.out_stride, k > 0);
+                            multiply_tile<lanes, n_vectors, columns>(a, b, depth, out, p.out_stride, adds);
                             continue;
                         }
                         // At the result's edges the whole tile is made beside it.
@@ -130,7 +131,7 @@ template <int lanes, int n_vectors, int columns> OVERFILL_INLINE void multiply(c
                         for (int64_t c = 0; c < cols; c++)
                             for (int64_t r = 0; r < rows; r++) {
                                 float & to = out[c * p.out_stride + r];
-                                to = k > 0 ? to + edge[c * width + r] : edge[c * width + r];
+                                to = adds ? to + edge[c * width + r] : edge[c * width + r];
                             }
                     }
             }

@@ -15,6 +15,11 @@ const char * mode_name(train_mode mode) {
     return names[(size_t) mode];
 }
 
+static const char * side_name(train_side side) {
+    static const char * const names[] = { "writer", "reader", "both" };
+    return names[(size_t) side];
+}
+
 template <class T> static std::string text_of(const T & value) {
     std::ostringstream out;
     out.imbue(std::locale::classic());
@@ -39,19 +44,20 @@ static std::string joined(const std::vector<std::string> & texts) {
 // Fine-tunes of one model have one fingerprint: their weights are what differs.
 static std::string hash_of(const std::vector<ggml_tensor *> & tensors) {
     word_hash hash;
-    std::vector<float> values;
+    std::vector<uint8_t> bytes;
     for (const ggml_tensor * tensor : tensors) {
-        values.resize((size_t) ggml_nelements(tensor));
-        ggml_backend_tensor_get(tensor, values.data(), 0, values.size() * sizeof(float));
-        hash.add(values.data(), values.size() * sizeof(float));
+        bytes.resize(ggml_nbytes(tensor));
+        ggml_backend_tensor_get(tensor, bytes.data(), 0, bytes.size());
+        hash.add(bytes.data(), bytes.size());
     }
     char digits[17];
     std::snprintf(digits, sizeof digits, "%016llx", (unsigned long long) hash.value());
     return digits;
 }
 
-run_facts facts_of(const heal_options & options, uint32_t context_size, const parameter_set & parameters) {
+run_facts facts_of(const heal_options & options, uint32_t context_size, const student_model & student) {
     run_facts facts;
+    const parameter_set & parameters = student.parameters();
     const auto add = [&](const char * name, const auto & value) { facts.emplace_back(name, text_of(value)); };
     static const char * const schedules[] = { "constant", "linear", "cosine" };
     const sequence_options & sequences = options.sequences;
@@ -63,6 +69,14 @@ run_facts facts_of(const heal_options & options, uint32_t context_size, const pa
     add("evalData", size_of(options.eval_path));
     add("translator", size_of(options.translator_path));
     add("trainTranslator", options.train_translator ? hash_of(parameters.added()) : std::string("no"));
+    // Only where it says something: checkpoints of trainings that have no such side stay what they are.
+    if (const trained_reader * reader = student.reader()) {
+        add("train", side_name(options.side));
+        add("full weights", hash_of(reader->parameters().all()));
+        add("readerLora.rank", options.reader_lora.rank);
+        add("readerLora.alpha", options.reader_lora.alpha);
+        add("readerLora.targets", joined(options.reader_lora.targets));
+    }
     add("device", ggml_backend_buft_name(ggml_backend_buffer_get_type(parameters.all().at(0)->buffer)));
     add("promptRatio", sequences.prompt_ratio);
     add("randomCutoff", sequences.random_cutoff);

@@ -31,8 +31,8 @@ void tape::add_gradient(ggml_tensor * operand, ggml_tensor * gradient) {
     known = known ? ggml_add(ctx_, known, gradient) : gradient;
 }
 
-void tape::backward(ggml_tensor * output, ggml_tensor * gradient) {
-    gradients_[output] = gradient;
+void tape::backward(const std::vector<known_gradient> & known) {
+    for (const auto & [output, gradient] : known) gradients_[output] = gradient;
     for (auto at = steps_.rbegin(); at != steps_.rend(); ++at) {
         const auto found = gradients_.find(at->result);
         if (found == gradients_.end()) continue;  // nothing that the loss comes from

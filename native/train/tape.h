@@ -39,7 +39,7 @@ class tape {
     // Rows [first, first + n) of a watched or unwatched leaf [n_in, n_out], or elements of a vector.
     ggml_tensor * rows(ggml_tensor * leaf, int64_t first, int64_t n);
 
-    ggml_tensor * embed(ggml_tensor * table, ggml_tensor * index);  // [n_embd, n_index]
+    ggml_tensor * embed(ggml_tensor * table, ggml_tensor * index);  // [n_embd, n_index]; of results as well
     ggml_tensor * linear(ggml_tensor * weight, ggml_tensor * x);    // [n_out, n] of [n_in, n_out] and [n_in, n]
     ggml_tensor * add(ggml_tensor * a, ggml_tensor * b);            // b may be repeated to a's shape
     ggml_tensor * scale(ggml_tensor * x, float factor);
@@ -56,8 +56,12 @@ class tape {
     ggml_tensor * attention(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v, const attention_prefix & prefix,
                             ggml_tensor * mask, float factor, float cap = 0);
 
-    // `gradient` is that of the loss with respect to `output`. Once.
-    void backward(ggml_tensor * output, ggml_tensor * gradient);
+    // The loss's gradients with respect to the results that it is made of. Once.
+    struct known_gradient {
+        ggml_tensor * output;
+        ggml_tensor * gradient;
+    };
+    void backward(const std::vector<known_gradient> & known);
 
   private:
     using backward_function = std::function<void(ggml_tensor * gradient)>;

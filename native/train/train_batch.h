@@ -23,6 +23,15 @@ struct cached_prefix {
     std::vector<std::vector<float>> k, v;
 };
 
+// What a reader that is trained reads of a sequence, in place of a cached prefix: tokens at the positions from 0 on,
+// and what it gives itself behind them.
+struct reader_input {
+    std::vector<llama_token> tokens;
+    llama_token first = 0;       // that should come next
+    float weight = 0;            // of its loss
+    std::vector<float> teacher;  // logits [n_vocab] of it, for distillation
+};
+
 // Values by sequence and token, [n_sequences][n_tokens].
 struct train_batch {
     std::vector<llama_token> tokens;
@@ -31,6 +40,7 @@ struct train_batch {
     std::vector<llama_pos> positions;     // those of padding may be 0
     std::vector<int32_t> segments;        // a token sees earlier ones of its own segment only; negative: padding
     std::vector<cached_prefix> prefixes;  // [n_sequences], or none; segment 0 sees it
+    std::vector<reader_input> readings;   // [n_sequences] where the reader is trained
     std::vector<float> teacher;           // logits [n_sequences][n_tokens][n_vocab], for distillation
 };
 

@@ -12,7 +12,7 @@ static size_t n_tokens_of(const batch_shape & batch) { return (size_t) batch.n_s
 
 training_graph::training_graph(const training_shape & shape, const decoder & model, const compute_device & device,
                                const batch_shape & batch, const distillation & distil, const parameter_set & parameters,
-                               const parameter_sums * gradients)
+                               const parameter_sums * gradients, const graph_reader * reader)
     : shape_(shape), device_(device), batch_(batch), distil_(distil), memory_(nullptr, ggml_gallocr_free) {
     const int64_t n = (int64_t) n_tokens_of(batch), n_seq = batch.n_sequences, n_prefix = batch.n_prefix;
     const size_t n_layer = shape.layers.size();
@@ -33,7 +33,8 @@ training_graph::training_graph(const training_shape & shape, const decoder & mod
     in_.mask = input(GGML_TYPE_F32, n_prefix + batch.n_tokens, batch.n_tokens, 1, n_seq);
     for (const training_layer & layer : shape.layers)
         if (layer.sliding && !in_.sliding_mask) in_.sliding_mask = ggml_dup_tensor(inputs_ctx_.get(), in_.mask);
-    for (size_t il = 0; n_prefix && il < n_layer; il++) {
+    if (reader && n_prefix) reader_ = std::make_unique<reader_side>(*reader, batch, distil, device);
+    for (size_t il = 0; n_prefix && !reader_ && il < n_layer; il++) {
         in_.prefix_k.push_back(input(GGML_TYPE_F32, model.n_prefix_k(il), n_prefix, n_seq));
         in_.prefix_v.push_back(input(GGML_TYPE_F32, model.n_prefix_v(il), n_prefix, n_seq));
     }
@@ -48,23 +49,33 @@ training_graph::training_graph(const training_shape & shape, const decoder & mod
 
     // A block takes about 140 operations and views with its gradients; with low-rank factors and maps 250, and 350 on
     // devices on which products copy what they read across. ggml ends the process where a graph has no room.
-    const size_t n_nodes = 512 * (n_layer + 2);
+    const size_t n_nodes = 512 * (n_layer + 2 + (reader_ ? reader_->n_layers() + 2 : 0));
     ctx_.reset(ggml_init({ 2 * n_nodes * ggml_tensor_overhead() + ggml_graph_overhead_custom(n_nodes, false), nullptr,
                            /*no_alloc*/ true }));
     if (!ctx_) throw std::bad_alloc();
     graph_ = ggml_new_graph_custom(ctx_.get(), n_nodes, false);
     tape t(ctx_.get(), graph_, device.is_cpu());
-    if (gradients)
-        for (ggml_tensor * parameter : parameters.trained()) t.watch(parameter, gradients->of(parameter));
-
-    loss_in_.logits = model.forward(t, in_);
-    loss_out_ = build_loss(ctx_.get(), loss_in_, distil);
-    for (ggml_tensor * kept : { loss_in_.logits, loss_out_.cross_entropy, loss_out_.divergence }) {
-        if (!kept) continue;
+    const auto watch = [&](const parameter_list & trained) {
+        for (ggml_tensor * parameter : trained) t.watch(parameter, gradients->of(parameter));
+    };
+    if (gradients) watch(parameters.trained());
+    if (gradients && reader_) watch(reader->trained);
+    const auto keep = [&](ggml_tensor * kept) {
+        if (!kept) return;
         ggml_set_output(kept);
         ggml_build_forward_expand(graph_, kept);
+    };
+    std::vector<tape::known_gradient> known;
+    if (reader_) {
+        reader_->build(t, ctx_.get(), in_);
+        for (ggml_tensor * kept : { reader_->loss().cross_entropy, reader_->loss().divergence }) keep(kept);
+        known.push_back({ reader_->logits(), reader_->loss().gradient });
     }
-    if (gradients) t.backward(loss_in_.logits, loss_out_.gradient);
+    loss_in_.logits = model.forward(t, in_);
+    loss_out_ = build_loss(ctx_.get(), loss_in_, distil);
+    for (ggml_tensor * kept : { loss_in_.logits, loss_out_.cross_entropy, loss_out_.divergence }) keep(kept);
+    known.push_back({ loss_in_.logits, loss_out_.gradient });
+    if (gradients) t.backward(known);
 
     device.check_supported(graph_);
     memory_.reset(ggml_gallocr_new(ggml_backend_get_default_buffer_type(device.backend())));
@@ -96,6 +107,7 @@ void training_graph::check(const train_batch & batch) const {
         for (const llama_token token : *list)
             if (token < 0 || token >= (llama_token) shape_.n_vocab)
                 refuse(list == &batch.tokens ? "tokens" : "targets", "no token " + std::to_string(token));
+    if (reader_ && !batch.prefixes.empty()) refuse("prefixes", "expected none where there is a reader");
     if (batch.prefixes.empty()) return;
     check_count("prefixes", batch.prefixes.size(), batch_.n_sequences);
     for (const cached_prefix & prefix : batch.prefixes) {
@@ -118,7 +130,9 @@ std::vector<float> training_graph::mask_of(const train_batch & batch, uint32_t w
     for (size_t s = 0; s < batch_.n_sequences; s++) {
         const int32_t * segments = &batch.segments[s * n_tokens];
         const llama_pos * positions = &batch.positions[s * n_tokens];
-        const size_t n_cached = batch.prefixes.empty() ? 0 : batch.prefixes[s].n;
+        const size_t n_cached = reader_                  ? batch.readings[s].tokens.size()
+                                : batch.prefixes.empty() ? 0
+                                                         : batch.prefixes[s].n;
         for (size_t t = 0; t < n_tokens; t++) {
             float * row = &mask[(s * n_tokens + t) * n_row];
             row[n_prefix + t] = 0;  // padding sees itself: a row without any would have no distribution
@@ -137,6 +151,7 @@ template <class T> static void set_values(ggml_tensor * tensor, const std::vecto
 }
 
 void training_graph::set_inputs(const train_batch & batch) {
+    if (reader_) reader_->set_inputs(batch.readings);
     set_values(in_.tokens, batch.tokens);
     set_values(in_.positions, batch.positions);
     if (in_.prefix_positions) {
@@ -179,19 +194,28 @@ train_loss training_graph::run(const train_batch & batch) {
     check(batch);
     set_inputs(batch);
     device_.run(graph_);
-    const auto weighted = [&](const ggml_tensor * tensor) {
+    const auto weighted = [&](const ggml_tensor * tensor, const std::vector<float> & weights) {
         double sum = 0;
         if (!tensor) return sum;
         const std::vector<float> values = values_of(tensor);
         for (size_t i = 0; i < values.size(); i++)
-            if (batch.weights[i] != 0) sum += (double) batch.weights[i] * values[i];
+            if (weights[i] != 0) sum += (double) weights[i] * values[i];
         return sum;
     };
+    const auto joined = [&](double cross_entropy, double divergence) {
+        const double share = distil_.share, temperature = distil_.temperature;
+        return (1 - share) * cross_entropy + share * temperature * temperature * divergence;
+    };
     train_loss loss;
-    loss.cross_entropy = weighted(loss_out_.cross_entropy);
-    loss.divergence = weighted(loss_out_.divergence);
-    const double share = distil_.share, temperature = distil_.temperature;
-    loss.total = (1 - share) * loss.cross_entropy + share * temperature * temperature * loss.divergence;
+    loss.cross_entropy = weighted(loss_out_.cross_entropy, batch.weights);
+    loss.divergence = weighted(loss_out_.divergence, batch.weights);
+    loss.total = joined(loss.cross_entropy, loss.divergence);
+    if (!reader_) return loss;
+    std::vector<float> weights;
+    for (const reader_input & one : batch.readings) weights.push_back(one.weight);
+    const loss_outputs & first = reader_->loss();
+    loss.first = joined(weighted(first.cross_entropy, weights), weighted(first.divergence, weights));
+    loss.total += loss.first;
     return loss;
 }
 

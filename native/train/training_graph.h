@@ -3,6 +3,7 @@
 
 #include "decoder.h"
 #include "loss.h"
+#include "reader_side.h"
 #include "train_batch.h"
 
 #include <ggml-alloc.h>
@@ -16,15 +17,17 @@ struct train_loss {
     double total = 0;          // what the gradients are of
     double cross_entropy = 0;  // both weighted by the tokens' weights
     double divergence = 0;
+    double first = 0;  // the part of the total that is the reader's first tokens
 };
 
 class training_graph {
   public:
-    // Gradients are added to `gradients`; null: the loss only. What it is given by reference outlives it. Throws
-    // ERR_OUT_OF_MEMORY, and what decoder::forward and compute_device::check_supported throw.
+    // Gradients are added to `gradients`; null: the loss only. With a `reader`, batches have readings in place of
+    // prefixes, and its parameters get gradients as well. What it is given by reference outlives it. Throws
+    // ERR_OUT_OF_MEMORY, and what decoder::forward, reader_side and compute_device::check_supported throw.
     training_graph(const training_shape & shape, const decoder & model, const compute_device & device,
                    const batch_shape & batch, const distillation & distil, const parameter_set & parameters,
-                   const parameter_sums * gradients);
+                   const parameter_sums * gradients, const graph_reader * reader = nullptr);
     ~training_graph();
 
     // Throws ERR_INVALID_ARGUMENT for a batch that does not fit, and what compute_device::run throws. The loss may be
@@ -47,6 +50,7 @@ class training_graph {
     distillation distil_;
     ggml_context_ptr inputs_ctx_, ctx_;
     ggml_backend_buffer_ptr inputs_buffer_;
+    std::unique_ptr<reader_side> reader_;  // null: there is none, or nothing to read
     std::unique_ptr<ggml_gallocr, void (*)(ggml_gallocr_t)> memory_;
     ggml_cgraph * graph_ = nullptr;
     decoder_inputs in_;

@@ -64,7 +64,7 @@ bool training_loop::out_of_patience() const {
 
 void training_loop::keep_best() {
     if (options_.patience == 0) return;
-    const std::vector<ggml_tensor *> & trained = parts_.student.parameters().trained();
+    const std::vector<ggml_tensor *> & trained = parts_.student.trained();
     best_.resize(trained.size());
     for (size_t i = 0; i < trained.size(); i++) {
         best_[i].resize((size_t) ggml_nelements(trained[i]));
@@ -74,8 +74,7 @@ void training_loop::keep_best() {
 
 void training_loop::put_best() {
     for (size_t i = 0; i < best_.size(); i++)
-        ggml_backend_tensor_set(parts_.student.parameters().trained()[i], best_[i].data(), 0,
-                                best_[i].size() * sizeof(float));
+        ggml_backend_tensor_set(parts_.student.trained()[i], best_[i].data(), 0, best_[i].size() * sizeof(float));
 }
 
 // --- checkpoints ---
@@ -87,7 +86,7 @@ bool training_loop::checkpoint_is_due() const {
 
 void training_loop::save() {
     write_checkpoint(parts_.checkpoint_path, parts_.facts, state_,
-                     { parts_.student.parameters(), parts_.student.optimiser(), best_ });
+                     { parts_.student.trained(), parts_.student.optimiser(), best_ });
     saved_step_ = state_.n_steps;
     since_saved_ = {};
 }

@@ -74,6 +74,8 @@ async function bundleRoom(name, entries, banner) {
           return { path: "../host/index.js", external: true };
         // What `overfill rpc-server` shares with the way to it is in its own file, as in the relay's.
         if (name === "cli" && target.startsWith(join(lib, "remote") + sep)) return undefined;
+        // So are the frames of `/v1/prefill`, which the library loads only where a pair has its prompts read elsewhere.
+        if (name === "server" && target.startsWith(join(lib, "reader") + sep)) return undefined;
         imported.add(target.replace(/\.js$/, ".ts"));
         return { path: `../${library}.js`, external: true };
       });
@@ -114,7 +116,10 @@ async function bundleLibrary(modules) {
   const ownFile = {
     name: "own-file",
     setup({ onResolve }) {
-      onResolve({ filter: /^\.\.\/remote\/connect\.js$/ }, ({ path }) => ({ path, external: true }));
+      onResolve({ filter: /^\.\.\/(remote\/connect|reader\/pair-elsewhere)\.js$/ }, ({ path }) => ({
+        path,
+        external: true,
+      }));
     },
   };
   const { metafile } = await build({
@@ -151,6 +156,8 @@ const rooms = [
   await bundleRoom("host", ["index", "child"]),
   // What the engine loads where a model lies on other machines, and the program of the thread that it starts.
   await bundleRoom("remote", ["connect", "relay-worker"]),
+  // What it loads where a server reads in the prefill model's place.
+  await bundleRoom("reader", ["pair-elsewhere"]),
   await bundleRoom("server", ["index"], requireForCommonJs),
 ];
 copyFileSync(join(lib, "server", "config.schema.json"), join(dist, "server", "config.schema.json"));

@@ -70,6 +70,16 @@ export const errorTexts = {
     'You set `handover: "share"`, or an `implementation`, and something stands against it: `details.reason` says what.',
     'Leave both at `"auto"`, or remove what stands against it, such as a cache type of one side.',
   ),
+  ERR_PAIR_FOLDER_INVALID: text(
+    "The folder's `overfill.json` cannot be used.",
+    "It is damaged, of another version, or has a key that there is not: `details.key` and `details.reason` say what.",
+    "Make the pair again with `overfill make`, or mend the file ([make.md](make.md)).",
+  ),
+  ERR_TARGET_UNREACHABLE: text(
+    "No pair that can be made of this model is so fast or so small.",
+    "`details.asked` is beyond what pruning and quantising can reach here, which is `details.reachable`.",
+    "Ask for less, or begin with another full model ([make.md](make.md)).",
+  ),
   ERR_TRANSLATOR_INVALID: text(
     "The file is not a translator.",
     "It is another GGUF file, a damaged one, or was written by a version with another format.",
@@ -222,11 +232,11 @@ export const errorTexts = {
   ),
   ERR_REMOTE_INCOMPATIBLE: text(
     "What answers cannot be used.",
-    "It is no server of ggml's RPC, speaks another version of it (`details.expected`, `details.actual`), or has no devices.",
+    "It is no server of ggml's RPC and no prefill server, speaks another version of it (`details.expected`, `details.actual`), or has no devices.",
     "Run the same version of overfill on both machines.",
   ),
   ERR_REMOTE_REFUSED: text(
-    "No tunnel to the server could be opened.",
+    "The server refuses this client: no tunnel could be opened, or a prefill server knows nobody by this key.",
     "The two sides have different keys, or one has none.",
     "Copy the key file again, and use `rpcs:` with it on this side.",
   ),
@@ -241,9 +251,29 @@ export const errorTexts = {
     "Use `loadPairInHost` of `overfill/host`; or say `remote: { inProcess: true }` where this process may end.",
   ),
   ERR_REMOTE_LOST: text(
-    "A server went away, or stopped answering, while a pair used it. It is the `cause` of `ERR_HOST_CRASHED`.",
+    "A server went away, or stopped answering, while a pair used it. Where it lends devices, it is the `cause` of `ERR_HOST_CRASHED`.",
     "The machine or the network went down, or nothing moved for `remote.stallTimeoutMs`.",
     "Ask again when the server is back: the pair is loaded again then. Raise `stallTimeoutMs` if a micro-batch takes longer there.",
+  ),
+  ERR_REMOTE_MISMATCH: text(
+    "The models of a prefill server and of this machine do not go together.",
+    "The server reads for another decode model than the one here. `details` names what differs.",
+    "Load the same decode model on both sides, or name another of the server's models (`prefill.model`).",
+  ),
+  ERR_REMOTE_FAILED: text(
+    "A prefill server would not read a prompt. The session stays.",
+    "It is busy, stops, or has failed: `details.status` is HTTP's, `details.reason` the server's own code.",
+    "Call again later; the server's log says more ([server.md](server.md)).",
+  ),
+  ERR_REMOTE_ANSWER_INVALID: text(
+    "What a prefill server sent is not what it was asked for. None of it is used.",
+    "It was damaged or cut on the way, or what answers at the address is no prefill server of this version.",
+    "Call again; if it stays so, look at what is between the two machines, and run the same version on both.",
+  ),
+  ERR_REMOTE_UNSUPPORTED: text(
+    "The call needs the prefill model, and that is not on this machine.",
+    "A pair whose prompts are read by a server has the decode model alone; `details.feature` names what it lacks.",
+    "Leave that out, or use [devices of another machine](remote.md#two-machines), where all of it works.",
   ),
   ERR_PLATFORM_UNSUPPORTED: text(
     "There are no llama.cpp libraries for this system.",

@@ -23,7 +23,7 @@ export const navigation = (decisions: readonly string[]): readonly Section[] => 
   },
   {
     name: "Make a pair",
-    pages: docs("make-a-pair", "quantize", "prune", "heal", "answer", "adapters", "architectures"),
+    pages: docs("make-a-pair", "make", "quantize", "prune", "heal", "answer", "adapters", "architectures"),
   },
   { name: "Measure", pages: docs("measure", "bench", "eval", "metrics") },
   { name: "Results", pages: docs("benchmarks", "reproduction", "scale", "kernels", "reliability") },

@@ -10,6 +10,8 @@ import type { Family, Task } from "./tasks.js";
 export interface Contestant {
   /** Reads; absent: the writer reads itself. */
   readonly reader?: Job;
+  /** Of the reader. */
+  readonly adapter?: Job;
   readonly writer: Job;
   /** Tokens after which the reader reads again. Absent: never. */
   readonly refreshInterval?: number;
@@ -31,7 +33,7 @@ const maxTokens = 96;
 
 export function answersJob(
   name: string,
-  { reader, writer, refreshInterval }: Contestant,
+  { reader, adapter, writer, refreshInterval }: Contestant,
   questions: number,
   contextSize: number,
   out: string,
@@ -39,11 +41,11 @@ export function answersJob(
   return {
     name,
     out,
-    needs: reader ? [reader, writer] : [writer],
+    needs: [reader, adapter, writer].filter((job) => job !== undefined),
     options: { questions, contextSize, refreshInterval, maxTokens },
     run: async (signal, onProgress) => {
       await using pair = await loadPair({
-        prefill: { model: (reader ?? writer).out },
+        prefill: { model: (reader ?? writer).out, ...(adapter && { adapters: [{ file: adapter.out }] }) },
         decode: { model: writer.out },
         contextSize,
         threads: 1,

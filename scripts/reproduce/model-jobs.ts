@@ -5,7 +5,15 @@ import type { Job } from "./jobs.js";
 
 /** A training that goes on from its checkpoint. With other threads it is the same, but for the last bits. */
 export function training(name: string, out: string, needs: readonly Job[], options: Omit<HealOptions, "out">): Job {
-  const { student: _student, data: _data, evalData: _evalData, full: _full, threads: _threads, ...what } = options;
+  const {
+    student: _student,
+    data: _data,
+    evalData: _evalData,
+    full: _full,
+    threads: _threads,
+    readerOut: _out,
+    ...what
+  } = options;
   return {
     name,
     out,

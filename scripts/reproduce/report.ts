@@ -67,10 +67,10 @@ function improvementsOf(points: readonly ScoredPoint[]): Improvement[] {
   });
 }
 
-const percent = (value: number) => `${(100 * value).toFixed(1)}`;
-const withInterval = ({ value, low, high }: Figure) =>
+export const percent = (value: number) => `${(100 * value).toFixed(1)}`;
+export const withInterval = ({ value, low, high }: Figure) =>
   low === undefined || high === undefined ? percent(value) : `${percent(value)} [${percent(low)}, ${percent(high)}]`;
-const withSeeds = ({ least, largest }: Figure) =>
+export const withSeeds = ({ least, largest }: Figure) =>
   least === largest ? percent(least) : `${percent(least)} to ${percent(largest)}`;
 
 function tablesOf({ plan, rows, curve, improvements }: Outcome): Table[] {

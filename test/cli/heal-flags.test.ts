@@ -2,7 +2,7 @@
 
 import test from "ava";
 import { addCreateCommand, toCreateOptions } from "../../lib/cli/commands/create/flags.js";
-import { addHealCommand, toHealOptions } from "../../lib/cli/commands/heal/flags.js";
+import { addHealCommand, toHealAnswers, toHealOptions } from "../../lib/cli/commands/heal/flags.js";
 import { flagOfParameter } from "../../lib/cli/flags.js";
 import { makeProgram } from "../../lib/cli/program.js";
 import { checkCreateModelOptions, checkHealOptions } from "../../lib/train/validation.js";
@@ -55,6 +55,41 @@ test("every flag of heal reaches the option of the API that it stands for", asyn
   t.like(await healOptions("s.gguf --data d.txt -o o.gguf --mode full --epochs 2.5"), { mode: "full", epochs: 2.5 });
 });
 
+test("the reader's factors are told by their rank, and none by 0", async (t) => {
+  const reader = "--train reader --full f --data d -o o";
+  const both = await healOptions(
+    "--train both --reader-out r --full f --data d -o o --reader-rank 4 --reader-alpha 8 --reader-target *attn_k* --reader-target *attn_v*",
+  );
+  t.like(both, { train: "both", readerOut: "r", readerLora: { rank: 4, alpha: 8, targets: ["*attn_k*", "*attn_v*"] } });
+  t.notThrows(() => checkHealOptions(both));
+  t.false("readerLora" in (await healOptions(reader)));
+  t.is((await healOptions(`${reader} --reader-rank 0`)).readerLora, false);
+  t.deepEqual((await healOptions(`${reader} --reader-alpha 8`)).readerLora, { rank: 16, alpha: 8 });
+  await t.throwsAsync(healOptions(`${reader} --reader-rank 0 --reader-alpha 8`), { message: /--reader-alpha/ });
+});
+
+test("prompts are answered by the full model first, and its answers are the data", async (t) => {
+  const flags = await parseFlags(
+    addHealCommand,
+    "s --full f.gguf --prompts p.jsonl -o o.gguf --max-tokens 64 --temp 0 --stop X --seed 3 --resume --gpu off".split(
+      " ",
+    ),
+  );
+  t.is(toHealOptions("s.gguf", flags).data, "o.gguf.answers.jsonl");
+  t.deepEqual(toHealAnswers(flags), {
+    ...{ model: { model: "f.gguf" }, data: "p.jsonl", out: "o.gguf.answers.jsonl", resume: true, maxTokens: 64 },
+    ...{ temperature: 0, stop: ["X"], seed: 3, gpu: false },
+  });
+  const without = await parseFlags(addHealCommand, "s --prompts p.jsonl -o o.gguf --answers-out a.jsonl".split(" "));
+  t.is(toHealOptions("s.gguf", without).data, "a.jsonl");
+  t.throws(() => toHealAnswers(without), { message: /--prompts needs --full/ });
+  const neither = await parseFlags(addHealCommand, "s -o o.gguf".split(" "));
+  t.throws(() => toHealOptions("s.gguf", neither), { message: /--data, or --prompts/ });
+  const alone = await parseFlags(addHealCommand, "s --data d.jsonl -o o.gguf --temp 1".split(" "));
+  t.throws(() => toHealOptions("s.gguf", alone), { message: /--temp is for responses to --prompts/ });
+  t.is(toHealAnswers(alone), undefined);
+});
+
 test("the two models of a training may be named as those of a pair", async (t) => {
   const flags = await parseFlags(addHealCommand, "--prefill f --decode s --data d -o o".split(" "));
   t.like(toHealOptions(undefined, flags), { full: { model: "f" }, student: { model: "s" } });
@@ -62,9 +97,9 @@ test("the two models of a training may be named as those of a pair", async (t) =
 });
 
 test("what heal and create need is told", async (t) => {
-  const none = "heal s.gguf";
+  const none = "heal s.gguf -o o";
   await t.throwsAsync(makeProgram().parseAsync(none.split(" "), { from: "user" }), {
-    message: /required option '--data <file>' not specified/,
+    message: /--data, or --prompts/,
   });
   await t.throwsAsync(makeProgram().parseAsync(["heal", "--data", "d", "-o", "o"], { from: "user" }), {
     message: /missing required argument 'student'/,
@@ -102,6 +137,11 @@ test("options inside an option are told by their flags", (t) => {
     ["options.distillation.temperature", "--distil-temperature"],
     ["options.lora.rank", "--lora-rank"],
     ["options.lora.targets.0", "--lora-target"],
+    ["options.readerLora.rank", "--reader-rank"],
+    ["options.readerLora.targets.0", "--reader-target"],
+    ["options.readerLora", "--reader-rank"],
+    ["options.readerOut", "--reader-out"],
+    ["options.train", "--train"],
     ["options.freeze.1", "--freeze"],
     ["options.contextSize", "--context"],
     ["options.batchSize", "--batch"],

@@ -1,7 +1,13 @@
 import test from "ava";
 import { renderCreated } from "../../lib/cli/commands/create/render.js";
 import { drawLosses, meansOf } from "../../lib/cli/commands/heal/plot.js";
-import { describeEvaluation, detailOf, RemainingTime, renderHealed } from "../../lib/cli/commands/heal/render.js";
+import {
+  describeEvaluation,
+  detailOf,
+  RemainingTime,
+  renderEstimate,
+  renderHealed,
+} from "../../lib/cli/commands/heal/render.js";
 import type { HealOptions, HealProgress, HealResult } from "../../lib/index.js";
 import { dotsOf, linesOf } from "./chart-marks.js";
 
@@ -44,6 +50,40 @@ test("a translator is told, and named in what comes next where the model cannot 
   t.regex(beside, /--decode healed\.gguf -p TEXT$/m);
   const elsewhere = renderHealed({ ...result, translator: { path: "my maps/t.gguf", sizeBytes: 9 } }, options);
   t.regex(elsewhere, /--decode healed\.gguf --translator "my maps\/t\.gguf" -p TEXT$/m);
+});
+
+test("a reader is told, and what comes next reads with it", (t) => {
+  const one = { ...result, path: "reader.gguf" };
+  t.regex(
+    renderHealed(one, { ...options, train: "reader" }),
+    /^Next: overfill run --prefill "my models\/full\.gguf" --prefill-adapter reader\.gguf --decode s\.gguf -p TEXT$/m,
+  );
+  t.regex(
+    renderHealed(one, { ...options, train: "reader", readerLora: false }),
+    /^Next: overfill run --prefill reader\.gguf --decode s\.gguf -p TEXT$/m,
+  );
+  const both = renderHealed(
+    { ...result, reader: { path: "reader.gguf", sizeBytes: 2 ** 20 } },
+    { ...options, train: "both", readerOut: "reader.gguf" },
+  );
+  t.regex(both, /^reader\.gguf: 1\.00 MiB, the reader of the two$/m);
+  t.regex(both, /--prefill-adapter reader\.gguf --decode healed\.gguf -p TEXT$/m);
+});
+
+test("an estimate tells memory by its parts, and the time of all steps", (t) => {
+  const memory = { weightBytes: 2 ** 21, optimiserBytes: 2 ** 20, activationBytes: 2 ** 20, fullBytes: 0 };
+  const facts = { trainedParameters: 45_056, steps: 600, tokensPerSecond: 1234, msPerStep: 12_000, hours: 2 };
+  const text = renderEstimate({ ...facts, memory: { ...memory, totalBytes: 2 ** 22 } });
+  t.regex(text, /│ values trained +│ 45,056 +│/);
+  t.regex(text, /│ memory +│ 4\.00 MiB +│/);
+  t.regex(text, /│ +weights +│ 2\.00 MiB +│/);
+  t.notRegex(text, /the full model/);
+  t.regex(text, /│ a measured step +│ 12\.0 s, 1,234 tokens\/s +│/);
+  t.regex(text, /│ all of them, without evaluations +│ 2 h +│/);
+  t.regex(
+    renderEstimate({ ...facts, memory: { ...memory, fullBytes: 2 ** 20, totalBytes: 5 * 2 ** 20 } }),
+    /│ +the full model beside them +│ 1\.00 MiB +│/,
+  );
 });
 
 test("what did not happen is not told", (t) => {

@@ -55,6 +55,42 @@ test.serial("a training tells steps, evaluations, bad lines and the file, and dr
   t.is(readFileSync(log, "utf8").trim().split("\n").length, 4 + 3, "steps and evaluations");
 });
 
+test.serial("a reader is trained to an adapter, and a dry run tells before what it takes", async (t) => {
+  const { data } = t.context;
+  const folder = withTempDir(t);
+  const out = join(folder, "reader.gguf");
+  const command = ["heal", student, "--train", "reader", "--full", full, "--data", data, "-o", out, ...quiet];
+  const dry = await runCommand([...command, "--max-steps", "2", "--dry-run"]);
+  t.is(dry.exitCode, 0, dry.stderr);
+  t.regex(dry.stdout, /│ memory +│ [\d.]+ MiB +│/);
+  t.regex(dry.stdout, /│ steps +│ 2 +│/);
+  t.deepEqual(readdirSync(folder), []);
+  const json = await runCommand([...command, "--max-steps", "2", "--dry-run", "--json"]);
+  const { trainedParameters } = JSON.parse(json.stdout) as { trainedParameters: number };
+  const { stdout, stderr, exitCode } = await runCommand([...command, "--max-steps", "2"]);
+  t.is(exitCode, 0, stderr);
+  t.true(stdout.includes(`│ ${trainedParameters.toLocaleString("en-US")} `), stdout);
+  t.true(stdout.includes(`Next: overfill run --prefill ${full} --prefill-adapter ${out} --decode ${student} -p TEXT`));
+  t.deepEqual(readdirSync(folder), ["reader.gguf"]);
+});
+
+test.serial("prompts are answered by the full model, and what it wrote is learned", async (t) => {
+  const folder = withTempDir(t);
+  const prompts = writeLines(join(folder, "prompts.jsonl"), records(13, 24));
+  const out = join(folder, "healed.gguf");
+  const args = ["heal", student, "--full", full, "--prompts", prompts, "-o", out, "--max-tokens", "8", ...quiet];
+  const refused = await runCommand([...args, "--learning-rate", "2"]);
+  t.is(refused.exitCode, 2, refused.stderr);
+  t.deepEqual(readdirSync(folder), ["prompts.jsonl"]);
+  const { stderr, stdout, exitCode } = await runCommand([...args, "--max-steps", "1", "--resume"]);
+  t.is(exitCode, 0, stderr);
+  t.regex(stderr, /\d+ responses are in .*answers\.jsonl/);
+  t.regex(stdout, /│ steps +│ 1 +│/);
+  const written = readFileSync(`${out}.answers.jsonl`, "utf8").trim().split("\n");
+  t.true(written.length > 12);
+  t.true(written.every((line) => "response" in JSON.parse(line)));
+});
+
 test.serial("a new model is made and trained from scratch", async (t) => {
   const folder = withTempDir(t);
   const made = join(folder, "new.gguf");

@@ -45,16 +45,18 @@ posixTest("the walk-through runs", async (t) => {
   const made = readdirSync(folder).filter((name) => !name.endsWith(".checkpoint"));
   const models = [
     ...["pruned", "healed", "alone", "distilled", "lora", "new", "trained"],
-    ...["maps", "mapped", "mapped-maps"],
+    ...["maps", "mapped", "mapped-maps", "reader", "taught"],
   ].map((name) => `${name}.gguf`);
   const others = ["train.jsonl", "held-out.jsonl", "calibration.txt", "train-log.jsonl", "loss.svg", "test"];
-  t.deepEqual(made.sort(), [...models, ...others].sort());
+  const answers = ["prompts.jsonl", "taught.gguf.answers.jsonl", "taught.gguf.answers.jsonl.progress"];
+  t.deepEqual(made.sort(), [...models, ...others, ...answers].sort());
 
-  const [example, ...more] = blocks("js");
-  t.is(more.length, 0);
   mkdirSync(join(folder, "node_modules"));
   symlinkSync(root, join(folder, "node_modules", "overfill"), "junction");
-  writeFileSync(join(folder, "example.mjs"), (example ?? "").replace(/maxSteps: \d+/, "maxSteps: 2"));
-  const { stdout: told } = await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
-  t.is(told, "healed.gguf 2 true\n");
+  const told: string[] = [];
+  for (const [i, example] of blocks("js").entries()) {
+    writeFileSync(join(folder, `example-${i}.mjs`), example.replace(/maxSteps: \d+/, "maxSteps: 2"));
+    told.push((await promisify(execFile)(process.execPath, [`example-${i}.mjs`], { cwd: folder })).stdout);
+  }
+  t.deepEqual(told, ["healed.gguf 2 true\n", "share 1\n"]);
 });

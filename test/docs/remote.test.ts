@@ -12,7 +12,7 @@ const page = readPage("docs/remote.md");
 
 test("the program reads on the server that it names", async (t) => {
   const [program = "", ...others] = page.programs;
-  t.is(others.length, 0);
+  t.is(others.length, 1);
   const { url } = await lend(t);
   const { stdout } = await runProgram(withTempDir(t), program.replace("rpc://127.0.0.1:50052", url));
   await using pair = await loadPair({ ...demoPair, ...quiet });
@@ -21,13 +21,21 @@ test("the program reads on the server that it names", async (t) => {
   t.is(stdout, `translate ${text}\n`);
 });
 
+test("the program of one machine has its prompt read by a server", async (t) => {
+  const { stdout } = await runProgram(withTempDir(t), page.programs[1] ?? "");
+  await using pair = await loadPair({ ...demoPair, ...quiet });
+  await using session = await pair.createSession();
+  const { text, prefill } = await session.generate(demoPrompt, { temperature: 0 });
+  t.is(stdout, `${prefill.promptTokens * pair.info.kvBytesPerToken} bytes of cells: ${text}\n`);
+});
+
 test("the commands and flags that it names are there", async (t) => {
   for (const [command, flags] of [
     ["rpc-server", ["--listen", "--key", "--insecure-listen", "--cache"]],
     ["rpc-key", ["--out"]],
     ["run", ["--remote", "--remote-key"]],
     ["chat", ["--remote", "--remote-key"]],
-    ["serve", ["--remote", "--remote-key"]],
+    ["serve", ["--remote", "--remote-key", "--max-sessions", "--api-key-file", "--tls-cert", "--tls-key"]],
   ] as const) {
     const { stdout } = await runCommand([command, "--help"]);
     for (const flag of flags) t.true(stdout.includes(`${flag} `), `${command} ${flag}`);

@@ -4,7 +4,10 @@ import { readFileSync } from "node:fs";
 import test from "ava";
 import { rowNames } from "../../scripts/reproduce/contestants.js";
 import { plans } from "../../scripts/reproduce/plan.js";
+import { readerPlans } from "../../scripts/reproduce/reader/plan.js";
+import { type ReaderOutcome, readerTables } from "../../scripts/reproduce/reader/reproduce.js";
 import { type Outcome, type ScoredRow, toMarkdown } from "../../scripts/reproduce/report.js";
+import { toMarkdown as tablesToMarkdown } from "../../scripts/reproduce/tables.js";
 import { families } from "../../scripts/reproduce/tasks.js";
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
@@ -16,6 +19,12 @@ test("the recorded run is one of the plan that `npm run reproduce` has", (t) => 
 
 test("the document has the recorded run's tables", (t) => {
   t.true(read("docs/reproduction.md").includes(toMarkdown(outcome)));
+});
+
+test("the document has the recorded table of trained readers, of the plan that there is", (t) => {
+  const readers = JSON.parse(read("docs/reports/reader.json")) as ReaderOutcome;
+  t.deepEqual(readers.plan, JSON.parse(JSON.stringify(readerPlans.whole)));
+  t.true(read("docs/reproduction.md").includes(tablesToMarkdown(readerTables(readers))));
 });
 
 test("the demo pair's card has the recorded run's scores", (t) => {

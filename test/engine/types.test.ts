@@ -38,7 +38,8 @@ import {
 const checked = (_body: (pair: Pair, session: Session) => unknown): void => {};
 
 test("loading gives a pair, inspecting facts", (t) => {
-  expectTypeOf(loadPair).parameters.toEqualTypeOf<[LoadPairOptions]>();
+  expectTypeOf(loadPair).toBeCallableWith({} as LoadPairOptions);
+  expectTypeOf(loadPair).toBeCallableWith("pair", { contextSize: 512 });
   expectTypeOf(loadPair).returns.resolves.toEqualTypeOf<Pair>();
   expectTypeOf(inspect).parameters.toEqualTypeOf<[InspectOptions]>();
   expectTypeOf(inspect).returns.resolves.toEqualTypeOf<PairInspection>();

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import anyTest, { type TestFn } from "ava";
 import {
+  inspect,
   type MeasureImportanceOptions,
   measureImportance,
   type OverfillErrorCode,
@@ -187,6 +188,32 @@ for (const name of ["empty.txt", "short.txt"])
     await refusal(t, "ERR_INVALID_ARGUMENT", measureImportance(measured));
     t.deepEqual(readdirSync(made), []);
   });
+
+test("a pruned model is pruned once more where that is asked for, by what is measured on it", async (t) => {
+  const { model, text } = t.context;
+  const folder = withTempDir(t);
+  const [once, twice] = [join(folder, "p.gguf"), join(folder, "q.gguf")];
+  const importance = join(folder, "i.gguf");
+  const first = await pruneExactly({ model, text, hidden: 0.25, out: once, saveImportance: importance });
+  // What was measured on its parent is another model's.
+  const foreign = pruneExactly({ model: once, again: true, importance, hidden: 0.25, out: twice });
+  await refusal(t, "ERR_IMPORTANCE_MISMATCH", foreign);
+  const second = await pruneExactly({ model: once, again: true, text, hidden: 0.25, ffn: 0.25, out: twice });
+  t.is(second.before.hiddenSize, first.after.hiddenSize);
+  t.true(second.after.hiddenSize < first.after.hiddenSize);
+  const { plan } = await inspect({ prefill: { model }, decode: { model: twice } });
+  t.is(plan.kind, "share");
+});
+
+test("a model that lacks layers is not pruned once more", async (t) => {
+  const { model, text } = t.context;
+  const folder = withTempDir(t);
+  const out = join(folder, "p.gguf");
+  await pruneExactly({ model, layers: 1, out });
+  const again = pruneExactly({ model: out, again: true, text, hidden: 0.25, out: join(folder, "q.gguf") });
+  t.regex((await refusal(t, "ERR_ALREADY_PRUNED", again)).message, /lacks layers/);
+  t.deepEqual(readdirSync(folder), ["p.gguf"]);
+});
 
 test("a model is not pruned twice, nor onto itself", async (t) => {
   const { model, text } = t.context;

@@ -26,7 +26,7 @@ test("what was not asked for stays, by the native side's defaults", (t) => {
     ...{ mean: "signed", hiddenByLayer: false, commonFfn: false, order: "important", seed: 1 },
     calibration: { window: 0, windowsPerBatch: 0, maxSamples: 0 },
     output: { out: "o.gguf", type: "f16", compensate: true, maxPartBytes: 0, name: "" },
-    ...{ measure: true, threads: 3 },
+    ...{ measure: true, again: false, threads: 3 },
   });
 });
 

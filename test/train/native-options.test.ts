@@ -9,7 +9,7 @@ const models = {
 };
 const paths = {
   ...{ data: "d.jsonl", evalData: "e.jsonl", out: "o.gguf", checkpoint: "", log: "", translator: "" },
-  translatorOut: "",
+  ...{ readerOut: "", translatorOut: "" },
 };
 const usual = { full: "full.gguf", student: "student.gguf", data: "d.jsonl", evalData: "e.jsonl", out: "o.gguf" };
 const toNative = (options: Partial<HealOptions>) =>
@@ -17,12 +17,13 @@ const toNative = (options: Partial<HealOptions>) =>
 
 test("what was not asked for is off, or by the native side's defaults", (t) => {
   t.deepEqual(toNative({}), {
-    mode: "overfill",
+    ...{ mode: "overfill", train: "writer" },
     ...models,
     ...paths,
     ...{ type: "same", resume: false, trainTranslator: false, translatorType: "same" },
     ...{ promptRatio: 1, randomCutoff: 0, refreshInterval: 0 },
     ...{ distilShare: 0, distilTemperature: 1, loraRank: 0, loraAlpha: 0, loraTargets: [], freeze: [] },
+    ...{ readerLoraRank: 0, readerLoraAlpha: 0, readerLoraTargets: [] },
     ...{ contextSize: 0, batchSize: 8, microBatchTokens: 2048, epochs: 1, maxSteps: 0 },
     ...{ learningRate: 2e-5, schedule: "cosine", warmUp: 0.01, rateFloor: 0, weightDecay: 0 },
     ...{ beta1: 0.9, beta2: 0.95, epsilon: 1e-8, clip: 1, seed: 1, shuffleWindow: 10_000, maxBadLines: 10 },
@@ -52,6 +53,15 @@ test("everything that was asked for reaches the native side", (t) => {
   });
   t.like(toNative({ distillation: {}, lora: { rank: 4 }, epochs: 2.5 }), {
     ...{ distilShare: 0.5, distilTemperature: 2, loraRank: 4, loraAlpha: 0, loraTargets: [], epochs: 2.5 },
+  });
+});
+
+test("a reader gets low-rank factors unless its weights are asked for", (t) => {
+  t.like(toNative({ train: "reader" }), { train: "reader", readerLoraRank: 16, readerLoraAlpha: 0, loraRank: 0 });
+  t.like(toNative({ train: "reader", readerLora: false }), { train: "reader", readerLoraRank: 0 });
+  const readerLora = { rank: 4, alpha: 8, targets: ["*attn_k*"] };
+  t.like(toNative({ train: "both", readerOut: "r.gguf", lora: { rank: 2 }, readerLora }), {
+    ...{ train: "both", loraRank: 2, readerLoraRank: 4, readerLoraAlpha: 8, readerLoraTargets: ["*attn_k*"] },
   });
 });
 

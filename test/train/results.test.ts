@@ -1,5 +1,5 @@
 import test from "ava";
-import { toHealResult } from "../../lib/train/results.js";
+import { toHealEstimate, toHealResult } from "../../lib/train/results.js";
 
 const native = {
   reason: "steps",
@@ -8,11 +8,19 @@ const native = {
   evaluations: [{ step: 0, loss: 3.5 }],
   badLines: [{ path: "d.jsonl", line: 7, reason: "it is not valid JSON in UTF-8" }],
   ...{ path: "o.gguf", sizeBytes: 5000, tokensPerSecond: 123, ms: 45 },
-  ...{ translatorPath: "", translatorSizeBytes: 0 },
+  ...{ readerPath: "", readerSizeBytes: 0, translatorPath: "", translatorSizeBytes: 0 },
 } as const;
 
 test("a result is plain, and what is absent is left out", (t) => {
-  const { firstStep: _, translatorPath: __, translatorSizeBytes: ___, losses, ...rest } = native;
+  const {
+    firstStep: _,
+    readerPath: _p,
+    readerSizeBytes: _b,
+    translatorPath: __,
+    translatorSizeBytes: ___,
+    ...given
+  } = native;
+  const { losses, ...rest } = given;
   t.deepEqual(toHealResult({ ...native, evaluations: [...native.evaluations], badLines: [...native.badLines] }), {
     ...rest,
     losses: [...losses],
@@ -23,4 +31,12 @@ test("a result is plain, and what is absent is left out", (t) => {
   t.is(toHealResult({ ...native, ...lists, firstStep: 2 }).firstStep, 2);
   const written = { translatorPath: "t.gguf", translatorSizeBytes: 700 };
   t.deepEqual(toHealResult({ ...native, ...lists, ...written }).translator, { path: "t.gguf", sizeBytes: 700 });
+  const both = { readerPath: "r.gguf", readerSizeBytes: 90 };
+  t.deepEqual(toHealResult({ ...native, ...lists, ...both }).reader, { path: "r.gguf", sizeBytes: 90 });
+});
+
+test("an estimate tells the sum of its bytes and the hours of all steps", (t) => {
+  const memory = { weightBytes: 1000, optimiserBytes: 300, activationBytes: 20, fullBytes: 1 };
+  const facts = { trainedParameters: 25, steps: 7200, tokensPerSecond: 50, msPerStep: 1500 };
+  t.deepEqual(toHealEstimate({ ...facts, ...memory }), { ...facts, memory: { ...memory, totalBytes: 1321 }, hours: 3 });
 });

@@ -8,6 +8,8 @@ import {
   type CreateModelResult,
   createModel,
   type Evaluation,
+  estimateHeal,
+  type HealEstimate,
   type HealOptions,
   type HealProgress,
   type HealReason,
@@ -15,9 +17,11 @@ import {
   type HealStage,
   heal,
   type RateSchedule,
+  type TrainedSide,
   type TrainedType,
   type TrainingMode,
   type TranslatorOutType,
+  type WrittenReader,
   type WrittenTranslator,
 } from "../../lib/index.js";
 
@@ -27,6 +31,8 @@ const checked = (_body: (result: HealResult) => unknown): void => {};
 test("each call takes its options and gives its result", (t) => {
   expectTypeOf(heal).parameters.toEqualTypeOf<[HealOptions]>();
   expectTypeOf(heal).returns.resolves.toEqualTypeOf<HealResult>();
+  expectTypeOf(estimateHeal).parameters.toEqualTypeOf<[HealOptions]>();
+  expectTypeOf(estimateHeal).returns.resolves.toEqualTypeOf<HealEstimate>();
   expectTypeOf(createModel).parameters.toEqualTypeOf<[CreateModelOptions]>();
   expectTypeOf(createModel).returns.resolves.toEqualTypeOf<CreateModelResult>();
   checked((result) => {
@@ -42,6 +48,8 @@ test("each call takes its options and gives its result", (t) => {
       heal({ ...files, distillation: {}, lora: { rank: 8, targets: ["*attn*"] as const }, freeze: ["*"] as const }),
       heal({ ...files, onProgress: ({ stage }) => stage, onBadLine: ({ line }) => line, onEvaluation: () => 0 }),
       heal({ ...files, trainTranslator: true, translatorOut: new URL("file:///t.gguf"), translatorType: "f16" }),
+      heal({ ...files, train: "reader", readerLora: false }),
+      heal({ ...files, train: "both", readerOut: new URL("file:///r.gguf"), readerLora: { rank: 8 } }),
       createModel({ out: "a.gguf", tokenizer: "b.gguf", ...shape, type: "bf16" }),
       // @ts-expect-error what to train is required
       heal({ full: "f.gguf", data: "d.jsonl", out: "o.gguf" }),
@@ -60,6 +68,7 @@ test("each call takes its options and gives its result", (t) => {
 
 test("string unions name what there is", (t) => {
   expectTypeOf<TrainingMode>().toEqualTypeOf<"overfill" | "sft" | "full">();
+  expectTypeOf<TrainedSide>().toEqualTypeOf<"writer" | "reader" | "both">();
   expectTypeOf<HealStage>().toEqualTypeOf<"loading" | "training" | "evaluating" | "writing">();
   expectTypeOf<HealReason>().toEqualTypeOf<"steps" | "patience">();
   expectTypeOf<RateSchedule>().toEqualTypeOf<"constant" | "linear" | "cosine">();
@@ -72,6 +81,7 @@ test("string unions name what there is", (t) => {
 test("a translator is written in a type of its own, and may be absent from the result", (t) => {
   expectTypeOf<HealOptions["translatorType"]>().toEqualTypeOf<TranslatorOutType | undefined>();
   expectTypeOf<HealResult["translator"]>().toEqualTypeOf<WrittenTranslator | undefined>();
+  expectTypeOf<HealResult["reader"]>().toEqualTypeOf<WrittenReader | undefined>();
   t.pass();
 });
 

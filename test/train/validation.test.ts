@@ -20,11 +20,24 @@ const notSignals = [{}, true, new AbortController()];
 
 const ofHeal: Wrong<HealOptions> = [
   ["mode", "kl", "", 1, null],
+  ["train", "student", "", 1, null],
   ["full", ...notPaths, { model: "" }, { model: "a.gguf", gpuLayers: -1 }, { model: "a.gguf", path: "b" }],
   ["student", undefined, ...notPaths, { gpuLayers: 1 }, { model: "a.gguf", gpuLayers: "some" }],
   ["data", undefined, ...notPaths, ["a.jsonl"]],
   ["evalData", ...notPaths],
   ["out", undefined, ...notPaths],
+  ["readerOut", ...notPaths],
+  [
+    "readerLora",
+    {},
+    8,
+    true,
+    null,
+    { rank: 0 },
+    { rank: 8, alpha: 0 },
+    { rank: 8, targets: [] },
+    { rank: 8, freeze: 1 },
+  ],
   ["type", "q4_0", "F32", "", null],
   ["checkpoint", ...notPaths],
   ["resume", 1, "yes", null],
@@ -176,6 +189,13 @@ const contradictions: readonly (readonly [title: string, parameter: string, mess
     { ...files, ...maps, translator: maps.translatorOut },
   ],
   ["one file for both", "options.out", /than translatorOut/, { ...files, ...maps, translatorOut: files.out }],
+  ["a reader alone", "options.train", /"writer" in other modes/, { ...alone, mode: "sft", train: "reader" }],
+  ["factors of no reader", "options.readerLora", /train "reader"/, { ...files, readerLora: { rank: 4 } }],
+  ["a file for one reader", "options.readerOut", /train "both"/, { ...files, train: "reader", readerOut: "r.gguf" }],
+  ["no file for the second", "options.readerOut", /a path/, { ...files, train: "both" }],
+  ["factors of no student", "options.lora", /readerLora/, { ...files, train: "reader", lora: { rank: 4 } }],
+  ["a student frozen twice", "options.freeze", /not trained/, { ...files, train: "reader", freeze: ["*"] }],
+  ["one file for two", "options.out", /than readerOut/, { ...files, train: "both", readerOut: files.out }],
   ["two lengths", "options.maxSteps", /not both/, { ...files, epochs: 1, maxSteps: 5 }],
   ["a floor below nothing", "options.rateFloor", /constant/, { ...files, schedule: "constant", rateFloor: 0.1 }],
   ["evaluations of nothing", "options.evalInterval", /evalData/, { ...files, evalInterval: 5 }],
@@ -209,6 +229,11 @@ test("what belongs together is taken", (t) => {
     { ...files, mode: "sft", distillation: { share: 1 } },
     { ...files, schedule: "linear", rateFloor: 0.1, clip: 0, warmUp: 1 },
     { ...usual, patience: 2, maxEvalExamples: 10 },
+    { ...files, train: "writer" },
+    { ...files, train: "reader" },
+    { ...files, train: "reader", readerLora: false, distillation: {} },
+    { ...files, train: "both", readerOut: "r.gguf", lora: { rank: 4 }, readerLora: { rank: 4 }, freeze: ["*norm*"] },
+    { ...files, ...maps, train: "reader" },
     { ...files, epochs: 0.25, lora: { rank: 8, alpha: 16, targets: ["*attn_q*"] }, freeze: ["token_embd.weight"] },
   ];
   for (const options of right) t.notThrows(() => pathsOf(checkHealOptions(options)), JSON.stringify(options));
@@ -225,7 +250,15 @@ test("a model is a path, a URL or both with layers for the GPU", (t) => {
 
 test("the defaults are those that the types tell", (t) => {
   t.like(checkHealOptions(files), {
-    ...{ mode: "overfill", type: "same", resume: false, freeze: [], batchSize: 8, microBatchTokens: 2048 },
+    ...{
+      mode: "overfill",
+      train: "writer",
+      type: "same",
+      resume: false,
+      freeze: [],
+      batchSize: 8,
+      microBatchTokens: 2048,
+    },
     ...{ learningRate: 2e-5, schedule: "cosine", warmUp: 0.01, weightDecay: 0, beta1: 0.9, beta2: 0.95, epsilon: 1e-8 },
     ...{ clip: 1, seed: 1, shuffleWindow: 10_000, maxBadLines: 10, gpu: "auto" },
   });

@@ -92,7 +92,7 @@ test("what only the package makes cannot be made by a program", (t) => {
 });
 
 test("the package's inner functions have left the public face", (t) => {
-  const text = `import { createError } from "overfill"; import { makePair } from "overfill"; export const made = [createError, makePair];`;
+  const text = `import { createError } from "overfill"; import { wrapPair } from "overfill"; export const made = [createError, wrapPair];`;
   const found = diagnosticsOf(t, text, node16);
   t.is(found.length, 2);
   for (const message of found) t.regex(message, /no exported member/);

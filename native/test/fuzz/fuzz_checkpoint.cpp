@@ -30,7 +30,7 @@ struct fixture {
     std::vector<std::vector<float>> best;
     run_facts facts = { { "seed", "1" }, { "mode", "full" } };
 
-    trained_values values() { return { model.parameters, optimiser, best }; }
+    trained_values values() { return { model.parameters.trained(), optimiser, best }; }
 };
 
 fixture & the_fixture() {

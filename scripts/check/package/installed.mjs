@@ -101,7 +101,7 @@ export async function checkInstalled(tarballs, whole) {
     const megabytes = Math.round(bytes / 1e6);
     console.log(`   ${megabytes} MB, ${loaded.length} modules, import in ${importCost(project).toFixed(0)} ms`);
     check(loaded.length <= maximumModules, `import "overfill" loads ${loaded.length} modules`);
-    for (const room of ["cli", "ai-sdk", "host", "server", "remote"])
+    for (const room of ["cli", "ai-sdk", "host", "server", "remote", "reader"])
       check(!loaded.some((url) => url.includes(`/dist/${room}/`)), `${room} loads with the package`);
     const [, told, count] =
       /about (\d+) MB in (\w+) packages/.exec(readFileSync(join(root, "README.md"), "utf8")) ?? [];

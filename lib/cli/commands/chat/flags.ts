@@ -5,12 +5,14 @@ import type { SendOptions } from "../../../chat/index.js";
 import { chatFlags } from "../../chat-flags.js";
 import { appendText, type FlagsOf, given, helpText, parseNumber } from "../../flags.js";
 import { pairComputingFlags, pairFlags, samplingFlags, toSamplingOptions } from "../../pair-flags.js";
+import { pairFolderHelp } from "../../pair-folder.js";
 
 export type ChatCommandFlags = FlagsOf<typeof addChatCommand>;
 
 const explanation = `
 Examples:
   overfill chat --prefill full.gguf --decode small.gguf --system "You are brief."
+  overfill chat pair/
   overfill chat --prefill model.gguf --tool-server "npx -y @modelcontextprotocol/server-filesystem ."
   printf "%s\\n" "A question" "Another one" | overfill chat --prefill model.gguf > answers.txt
 
@@ -25,6 +27,7 @@ export function addChatCommand(program: Command) {
   const command = program
     .command("chat")
     .description("talk to a pair in the terminal, or a line at a time through a pipe")
+    .argument("[pair]", pairFolderHelp)
     .addHelpText("after", helpText(explanation))
     .optionsGroup("Models and chat:");
   const chatting = chatFlags(pairFlags(command))

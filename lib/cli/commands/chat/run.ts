@@ -7,6 +7,7 @@ import { readTemplate } from "../../chat-template.js";
 import { UsageError } from "../../exit.js";
 import { openPair } from "../../open-pair.js";
 import { toLoadOptions } from "../../pair-flags.js";
+import { withPairFolder } from "../../pair-folder.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
 import { ToolServers } from "../../tool-servers.js";
@@ -15,7 +16,8 @@ import { converse } from "./conversation.js";
 import { type ChatCommandFlags, toSendOptions } from "./flags.js";
 import { MessageLines } from "./message-lines.js";
 
-export async function runChat(flags: ChatCommandFlags): Promise<void> {
+export async function runChat(folder: string | undefined, asked: ChatCommandFlags): Promise<void> {
+  const flags = await withPairFolder(folder, asked);
   if (flags.prefill === undefined && flags.decode !== undefined)
     throw new UsageError("--decode needs --prefill: name the model that reads the messages");
   let answering: AbortController | undefined;

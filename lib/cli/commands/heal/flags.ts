@@ -2,12 +2,14 @@
 
 import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-typings";
 import type { ModelSource } from "../../../engine/index.js";
+import type { AnswerPromptsOptions } from "../../../eval/index.js";
 import type { DistillationOptions, HealOptions, LoraOptions } from "../../../train/index.js";
 import { UsageError } from "../../exit.js";
 import {
   appendText,
   computingFlags,
   type FlagsOf,
+  flagOfParameter,
   given,
   helpText,
   oneOf,
@@ -22,18 +24,25 @@ export type HealFlags = FlagsOf<typeof addHealCommand>;
 const explanation = `
 The full model reads each prompt of the data, and the student learns to write the response on its KV cache. A line of
 data is { "messages": [...] }, { "prompt": "...", "response": "..." } or { "text": "..." }; a file named *.txt is plain
-text. Ctrl-C writes a checkpoint, and the same command with --resume goes on from it.
+text. Ctrl-C writes a checkpoint, and the same command with --resume goes on from it. With --train reader it is the full
+model that learns, so that its cache suits a student that stays as it is; the result is then an adapter. --dry-run tells
+what the training would take, and writes nothing.
 
 Examples:
   overfill heal student.gguf --full full.gguf --data train.jsonl --eval held-out.jsonl -o healed.gguf
+  overfill heal student.gguf --full full.gguf --prompts prompts.jsonl -o healed.gguf
   overfill heal student.gguf --mode sft --data train.jsonl -o alone.gguf --epochs 2 --learning-rate 1e-4
   overfill heal student.gguf --full full.gguf --data train.jsonl -o healed.gguf --distil-share 0.5 --lora-rank 8
   overfill heal student.gguf --full full.gguf --data train.jsonl -o healed.gguf --translator maps.gguf \\
     --train-translator --translator-out healed-maps.gguf
+  overfill heal small.gguf --train reader --full full.gguf --data train.jsonl -o reader.gguf --learning-rate 1e-3
   overfill heal new.gguf --mode full --data corpus.txt -o trained.gguf --max-steps 2000 --learning-rate 1e-3
 
 The result goes to stdout, the progress, the evaluations and lines that are skipped to stderr. Exit status: 0 done,
 1 failed, 2 wrong usage, 130 Ctrl-C.`;
+
+/** The API's default, for those who give the rest of it. */
+const usualReaderRank = 16;
 
 /** A file that a resumed training cuts back to its checkpoint, which cannot be done with stdout. */
 function parseLogFile(text: string): string {
@@ -48,13 +57,25 @@ export function addHealCommand(program: Command) {
     .argument("[student]", "GGUF file of the model to train: the decode model of the pair")
     .addHelpText("after", helpText(explanation))
     .optionsGroup("Files:")
-    .requiredOption("--data <file>", "what to train on: JSONL or *.txt")
-    .requiredOption("-o, --out <file>", "where to write the trained model", parseModelFile)
+    .option("--data <file>", "what to train on: JSONL or *.txt")
+    .addOption(
+      new Option(
+        "--prompts <file>",
+        "prompts, to which the full model writes the responses first: JSONL, instead of --data",
+      ).conflicts("data"),
+    )
+    .option("--answers-out <file>", "where these go (default: <out>.answers.jsonl)", parseModelFile)
+    .option("--max-tokens <n>", "tokens of such a response at most (default: 256)", parseNumber)
+    .option("--temp <t>", "temperature of such a response (default: 0.8)", parseNumber)
+    .option("--stop <text>", "end such a response before this text; repeatable", appendText)
+    .requiredOption("-o, --out <file>", "where to write the trained model, of both the student", parseModelFile)
+    .option("--reader-out <file>", "where to write the reader, or its adapter, if both are trained", parseModelFile)
     .option("--prefill, --full <file>", "GGUF file of the full model, which reads the prompts or is distilled from")
     .option("--decode <file>", "the same as the argument")
     .option("--eval <file>", "what to evaluate on: JSONL or *.txt, held out from the data")
     .option("--checkpoint <file>", "where to write checkpoints (default: <out>.checkpoint)", parseModelFile)
     .option("--resume", "continue from the checkpoint, if there is one")
+    .option("--dry-run", "measure a step, tell what the training would take, and write nothing")
     .option("--log <file>", "write a line of JSON for every step", parseLogFile)
     .option("--plot <file>", "draw the losses as SVG")
     .option("--translator <file>", "file that turns the full model's KV cache into the student's")
@@ -65,6 +86,12 @@ export function addHealCommand(program: Command) {
         "--mode <mode>",
         "train on the full model's cache, the same model alone, or any model as a whole (default: overfill)",
       ).choices(["overfill", "sft", "full"] as const),
+    )
+    .addOption(
+      new Option(
+        "--train <side>",
+        "train the student (writer), the full model for a student that stays as it is (reader), or both (default: writer)",
+      ).choices(["writer", "reader", "both"] as const),
     )
     .option("--prompt-ratio <share>", "share of the prompt that the full model reads (default: 1)", parseNumber)
     .option(
@@ -80,6 +107,17 @@ export function addHealCommand(program: Command) {
     .option(
       "--lora-target <pattern>",
       "tensors that get one; repeatable (default: all matrices of the layers)",
+      appendText,
+    )
+    .option(
+      "--reader-rank <n>",
+      "rank of the reader's adapter, 0 for its weights themselves (default: 16)",
+      parseNumber,
+    )
+    .option("--reader-alpha <x>", "a product of the reader's counts alpha / rank (default: the rank)", parseNumber)
+    .option(
+      "--reader-target <pattern>",
+      "tensors of the reader that get one; repeatable (default: as above)",
       appendText,
     )
     .option("--freeze <pattern>", "tensors of the student not to train, with * and ?; repeatable", appendText)
@@ -134,6 +172,57 @@ export function addHealCommand(program: Command) {
   );
 }
 
+/** As the API has it: no factors are asked for by their rank. */
+function toReaderLora({ readerRank, readerAlpha, readerTarget }: HealFlags): HealOptions["readerLora"] {
+  const others = given<Partial<LoraOptions>>({ alpha: readerAlpha, targets: readerTarget });
+  const alone = Object.keys(others).length === 0;
+  if (readerRank === 0 && !alone)
+    throw new UsageError(
+      "--reader-rank 0 trains the weights themselves: --reader-alpha and --reader-target mean nothing",
+    );
+  if (readerRank === 0) return false;
+  return readerRank === undefined && alone ? undefined : { rank: readerRank ?? usualReaderRank, ...others };
+}
+
+/** Where the full model's own responses go, for the training to read. */
+export const answersFileOf = ({ answersOut, out }: Pick<HealFlags, "answersOut" | "out">): string =>
+  answersOut ?? `${out}.answers.jsonl`;
+
+function dataOf(flags: HealFlags): string {
+  if (flags.prompts !== undefined) return answersFileOf(flags);
+  const alone = (["answersOut", "maxTokens", "temp", "stop"] as const).find((name) => flags[name] !== undefined);
+  if (alone !== undefined) throw new UsageError(`${flagOfParameter(alone)} is for responses to --prompts`);
+  if (flags.data === undefined) throw new UsageError("name what to train on with --data, or --prompts to be answered");
+  return flags.data;
+}
+
+/** Options of `answerPrompts` for `--prompts`, but the signal and the callbacks; undefined without them. */
+export function toHealAnswers(flags: HealFlags): AnswerPromptsOptions | undefined {
+  if (flags.prompts === undefined) return undefined;
+  if (flags.dryRun)
+    throw new UsageError("--dry-run tries a step on --data; have the prompts answered first, by `overfill answer`");
+  if (flags.full === undefined) throw new UsageError("--prompts needs --full: name the model that answers them");
+  return given<Pick<AnswerPromptsOptions, AnswerOption>>({
+    model: given<ModelSource>({ model: flags.full, gpuLayers: flags.gpuLayers, mmap: flags.mmap }),
+    data: flags.prompts,
+    out: answersFileOf(flags),
+    // What is there stays where the training goes on with it.
+    resume: flags.resume,
+    maxTokens: flags.maxTokens,
+    temperature: flags.temp,
+    stop: flags.stop,
+    seed: flags.seed,
+    maxBadLines: flags.maxBadLines,
+    contextSize: flags.context,
+    threads: flags.threads,
+    gpu: toGpu(flags.gpu),
+  });
+}
+
+type AnswerOption =
+  | ("model" | "data" | "out" | "resume" | "maxTokens" | "temperature" | "stop")
+  | ("seed" | "maxBadLines" | "contextSize" | "threads" | "gpu");
+
 /** Options of `heal`, but the signal and the callbacks. */
 export function toHealOptions(studentArgument: string | undefined, flags: HealFlags): HealOptions {
   const student = oneOf("decode", studentArgument, flags.decode);
@@ -144,11 +233,13 @@ export function toHealOptions(studentArgument: string | undefined, flags: HealFl
   const lora = given<Partial<LoraOptions>>({ rank: flags.loraRank, alpha: flags.loraAlpha, targets: flags.loraTarget });
   return given<HealOptions>({
     mode: flags.mode,
+    train: flags.train,
     full: flags.full === undefined ? undefined : source(flags.full),
     student: source(student),
-    data: flags.data,
+    data: dataOf(flags),
     evalData: flags.eval,
     out: flags.out,
+    readerOut: flags.readerOut,
     type: flags.type?.toLowerCase() as HealOptions["type"],
     checkpoint: flags.checkpoint,
     resume: flags.resume,
@@ -162,6 +253,7 @@ export function toHealOptions(studentArgument: string | undefined, flags: HealFl
     refreshInterval: flags.refreshInterval,
     distillation: Object.keys(distillation).length > 0 ? distillation : undefined,
     lora: Object.keys(lora).length > 0 ? (lora as LoraOptions) : undefined,
+    readerLora: toReaderLora(flags),
     freeze: flags.freeze,
     contextSize: flags.context,
     batchSize: flags.batch,

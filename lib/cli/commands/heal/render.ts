@@ -1,7 +1,7 @@
 /** A training while it goes on and what came of it, as text. */
 
 import { dirname, resolve } from "node:path";
-import type { Evaluation, HealOptions, HealProgress, HealResult } from "../../../train/index.js";
+import type { Evaluation, HealEstimate, HealOptions, HealProgress, HealResult } from "../../../train/index.js";
 import { formatBytes, formatCount, formatDuration, formatMs, formatSpeed } from "../../number-format.js";
 import { quoted } from "../../shell-words.js";
 import { renderTable } from "../../tables.js";
@@ -34,6 +34,25 @@ export function detailOf({ stage, step, steps, loss, tokensPerSecond }: HealProg
   return [`loss ${loss.toFixed(3)}`, formatSpeed(tokensPerSecond), left, place].filter(Boolean).join(", ");
 }
 
+/** What a training would take. */
+export function renderEstimate({ trainedParameters, steps, memory, tokensPerSecond, msPerStep }: HealEstimate): string {
+  const { weightBytes, optimiserBytes, activationBytes, fullBytes, totalBytes } = memory;
+  const rows = [
+    ["values trained", formatCount(trainedParameters)],
+    ["memory", formatBytes(totalBytes)],
+    ["  weights", formatBytes(weightBytes)],
+    ["  gradients and moments", formatBytes(optimiserBytes)],
+    ["  activations of a step", formatBytes(activationBytes)],
+  ];
+  if (fullBytes > 0) rows.push(["  the full model beside them", formatBytes(fullBytes)]);
+  rows.push(
+    ["a measured step", `${formatMs(msPerStep)}, ${formatSpeed(tokensPerSecond)}`],
+    ["steps", formatCount(steps)],
+    ["all of them, without evaluations", formatDuration(steps * msPerStep)],
+  );
+  return renderTable(["", "a training would take"], rows);
+}
+
 /** One line: `step 50: loss 2.1234 on held-out.jsonl`. */
 export function describeEvaluation({ step, loss }: Evaluation, file: string): string {
   return `step ${formatCount(step)}: loss ${loss.toFixed(4)} on ${file}`;
@@ -41,13 +60,14 @@ export function describeEvaluation({ step, loss }: Evaluation, file: string): st
 
 /** @param options what was asked for */
 export function renderHealed(result: HealResult, options: HealOptions): string {
-  const { badLines, path, sizeBytes, translator, ms } = result;
+  const { badLines, path, sizeBytes, reader, translator, ms } = result;
   const parts = [renderTraining(result)];
   if (result.evaluations.length > 0) parts.push(renderEvaluations(result.evaluations, String(options.evalData)));
   if (badLines.length > 0)
     parts.push(`${formatCount(badLines.length)} bad ${badLines.length === 1 ? "line was" : "lines were"} skipped.`);
   const time = ms < 60_000 ? formatMs(ms) : formatDuration(ms);
   const files = [`${path}: ${formatBytes(sizeBytes)}, in ${time}`];
+  if (reader) files.push(`${reader.path}: ${formatBytes(reader.sizeBytes)}, the reader of the two`);
   if (translator) files.push(`${translator.path}: ${formatBytes(translator.sizeBytes)}, the translator for it`);
   parts.push(files.join("\n"), nextStep(result, options));
   return parts.join("\n\n");
@@ -85,13 +105,25 @@ function renderEvaluations(evaluations: readonly Evaluation[], file: string): st
   return renderTable([`loss on ${file}`, "nats a token", "perplexity"], rows, [1, 2]);
 }
 
-function nextStep({ path, translator }: HealResult, { mode = "overfill", full }: HealOptions): string {
-  const source = full instanceof URL || typeof full === "string" ? full : full?.model;
-  const models =
-    mode === "overfill" && source !== undefined
-      ? [`--prefill ${quoted(String(source))} --decode ${quoted(path)}`, translatorFlag(path, translator)].join("")
-      : `--prefill ${quoted(path)}`;
-  return `Next: overfill run ${models} -p TEXT`;
+const modelFileOf = (model: HealOptions["full"]) =>
+  model instanceof URL || typeof model === "string" ? String(model) : model && String(model.model);
+
+function nextStep(result: HealResult, options: HealOptions): string {
+  const { path, translator } = result;
+  const { mode = "overfill", train = "writer" } = options;
+  const full = modelFileOf(options.full);
+  if (mode !== "overfill" || full === undefined) return `Next: overfill run --prefill ${quoted(path)} -p TEXT`;
+  const writer = train === "reader" ? (modelFileOf(options.student) ?? "") : path;
+  const reader = train === "reader" ? path : result.reader?.path;
+  const models = `${readerFlags(full, reader, options)} --decode ${quoted(writer)}`;
+  return `Next: overfill run ${models}${translatorFlag(writer, translator)} -p TEXT`;
+}
+
+/** The reader as it is now: itself, the file that it was trained to, or its adapter beside it. */
+function readerFlags(full: string, trained: string | undefined, { readerLora }: HealOptions): string {
+  if (trained === undefined) return `--prefill ${quoted(full)}`;
+  if (readerLora === false) return `--prefill ${quoted(trained)}`;
+  return `--prefill ${quoted(full)} --prefill-adapter ${quoted(trained)}`;
 }
 
 /** Beside the model, its metadata names the translator. */

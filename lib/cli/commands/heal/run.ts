@@ -1,21 +1,26 @@
 /** What `overfill heal` does: trains with a progress bar, tells what happens on the way, and what came of it. */
 
 import { existsSync } from "node:fs";
-import { type HealOptions, type HealProgress, type HealResult, heal } from "../../../train/index.js";
-import { formatCount } from "../../number-format.js";
+import { type AnswerPromptsOptions, answerPrompts } from "../../../eval/index.js";
+import { estimateHeal, type HealOptions, type HealProgress, type HealResult, heal } from "../../../train/index.js";
+import { checkHealOptions } from "../../../train/validation.js";
+import { formatCount, formatSpeed } from "../../number-format.js";
 import { checkOutputs, isStdout, writeOutput } from "../../outputs.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
 import { toJson, visible, visibleText } from "../../visible.js";
-import { type HealFlags, toHealOptions } from "./flags.js";
-import { describeEvaluation, detailOf, RemainingTime, renderHealed } from "./render.js";
+import { type HealFlags, toHealAnswers, toHealOptions } from "./flags.js";
+import { describeEvaluation, detailOf, RemainingTime, renderEstimate, renderHealed } from "./render.js";
 
 /** Short enough for what stands behind it on 80 columns. */
 const barSize = 16;
 
 export async function runHeal(student: string | undefined, flags: HealFlags): Promise<void> {
   const options = toHealOptions(student, flags);
+  const answering = toHealAnswers(flags);
+  // Not after hours of answers.
+  if (answering) checkHealOptions(options);
   // Now, not after hours of training.
   await checkOutputs([flags.plot]);
   // A checkpoint of a large model takes its time.
@@ -25,6 +30,14 @@ export async function runHeal(student: string | undefined, flags: HealFlags): Pr
   signal.addEventListener("abort", () => progress.stop());
   const watch = new TrainingWatch(options, flags, progress, signal);
   try {
+    if (flags.dryRun) {
+      const estimate = await estimateHeal({ ...options, ...watch.callbacks, signal });
+      progress.stop();
+      const text = flags.json ? toJson(estimate, 2) : renderEstimate(estimate);
+      if (flags.json || !flags.quiet) await write(process.stdout, `${text}\n`, signal);
+      return;
+    }
+    if (answering) await watch.answer(answering);
     const result = await heal({ ...options, ...watch.callbacks, signal });
     progress.stop();
     if (flags.plot !== undefined) await plotLosses(flags.plot, result, studentOf(options), signal);
@@ -55,6 +68,8 @@ class TrainingWatch {
   readonly #remaining = new RemainingTime();
   #step = 0;
   #steps = 0;
+  /** Whether the full model writes responses. */
+  #isAnswering = false;
 
   constructor(
     readonly options: HealOptions,
@@ -74,6 +89,22 @@ class TrainingWatch {
     };
   }
 
+  /** Has the full model write the responses. Rejects with what {@link answerPrompts} rejects with. */
+  async answer(options: AnswerPromptsOptions): Promise<void> {
+    this.#isAnswering = true;
+    const { kept } = await answerPrompts({
+      ...options,
+      onBadLine: this.callbacks.onBadLine,
+      onProgress: ({ stage, fraction, prompts, totalPrompts, tokensPerSecond }) => {
+        const place = `${formatCount(prompts)}/${formatCount(totalPrompts)}, ${formatSpeed(tokensPerSecond)}`;
+        if (!this.signal.aborted) this.progress.update(stage, fraction, 1, stage === "loading" ? "" : place);
+      },
+      signal: this.signal,
+    });
+    this.#isAnswering = false;
+    if (!this.flags.quiet) this.progress.note(`${formatCount(kept)} responses are in ${options.out}`);
+  }
+
   #onProgress(news: HealProgress): void {
     const { stage, fraction, step, steps } = news;
     this.#step = step;
@@ -87,6 +118,8 @@ class TrainingWatch {
     const at =
       this.#step > 0 ? `at step ${formatCount(this.#step)} of ${formatCount(this.#steps)}` : "before its first step";
     const checkpoint = String(this.options.checkpoint ?? `${this.options.out}.checkpoint`);
+    if (this.#isAnswering)
+      return "Stopped before the training. The same command with --resume goes on with the responses.";
     if (!existsSync(checkpoint)) return `Stopped ${at}.`;
     return `Stopped ${at}. The same command with --resume goes on from ${checkpoint}.`;
   }

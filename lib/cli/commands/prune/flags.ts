@@ -97,6 +97,7 @@ export function addPruneCommand(program: Command) {
     .option("--windows-per-batch <n>", "samples read at once (default: as many as make 512 tokens)", parseNumber)
     .option("--max-samples <n>", "measure at most n samples (default: all)", parseNumber)
     .option("--no-measure", "do not measure the losses before and after")
+    .option("--again", "prune a model that was pruned and healed before once more")
     .optionsGroup("Model that is written:")
     .option("--quantize <type>", "its type: f32, f16, bf16, q8_0, q4_k_m, ..., same (default: f16)")
     .option("--no-compensate", "slice the norms as the reference does, without scaling them for the removed channels")
@@ -142,6 +143,7 @@ export function toPruneOptions(model: string | undefined, flags: PruneFlags): Pr
     windowsPerBatch: flags.windowsPerBatch,
     maxSamples: flags.maxSamples,
     measure: flags.measure,
+    again: flags.again,
     maxPartBytes: flags.maxPartSize,
     name: flags.name,
     threads: flags.threads,

@@ -7,6 +7,7 @@ import { chatFlags } from "../../chat-flags.js";
 import { UsageError } from "../../exit.js";
 import { type FlagsOf, given, helpText, outputFlags } from "../../flags.js";
 import { pairComputingFlags, pairFlags, samplingFlags, toSamplingOptions } from "../../pair-flags.js";
+import { pairFolderHelp } from "../../pair-folder.js";
 
 export type RunFlags = FlagsOf<typeof addRunCommand>;
 
@@ -14,6 +15,7 @@ const examples = `
 Examples:
   overfill run                                        the demo pair: a story and questions about it
   overfill run --prefill full.gguf --decode small.gguf -p "Once upon a time"
+  overfill run pair/ -p "Once upon a time"            a pair that overfill make has made
   overfill run --prefill q8_0.gguf --decode q4_0.gguf -f prompt.txt --temp 0 --max-tokens 200
   cat prompt.txt | overfill run --prefill model.gguf --json
   overfill run --prefill model.gguf --json-schema person.json -p "Invent a person." > person-1.json
@@ -28,6 +30,7 @@ export function addRunCommand(program: Command) {
   const command = program
     .command("run")
     .description("read a prompt with the prefill model and write the answer with the decode model")
+    .argument("[pair]", pairFolderHelp)
     .addHelpText("after", helpText(examples))
     .optionsGroup("Models and prompt:");
   const chatting = chatFlags(

@@ -9,6 +9,7 @@ import { toChatOptions } from "../../chat-flags.js";
 import { readTemplate } from "../../chat-template.js";
 import { UsageError } from "../../exit.js";
 import { toLoadOptions } from "../../pair-flags.js";
+import { withPairFolder } from "../../pair-folder.js";
 import { Progress } from "../../progress.js";
 import { readPrompt, readTextFile } from "../../prompt-source.js";
 import { listenForStop } from "../../stop-signals.js";
@@ -20,7 +21,8 @@ import { isChat, type RunFlags, toDecodeOptions, toSendOptions } from "./flags.j
 /** How long the demo waits for a prompt from a pipe. */
 const silenceMs = 1000;
 
-export async function run(flags: RunFlags): Promise<void> {
+export async function run(folder: string | undefined, asked: RunFlags): Promise<void> {
+  const flags = await withPairFolder(folder, asked);
   const isDemo = flags.prefill === undefined;
   if (isDemo && flags.decode !== undefined)
     throw new UsageError("--decode needs --prefill: name the model that reads the prompt");

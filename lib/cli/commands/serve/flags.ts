@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "@commander-js/extra-
 import type { AnswerDefaults } from "../../../server/index.js";
 import { appendText, type FlagsOf, given, helpText, parseNumber } from "../../flags.js";
 import { pairComputingFlags, pairFlags, samplingFlags, toSamplingOptions } from "../../pair-flags.js";
+import { pairFolderHelp } from "../../pair-folder.js";
 
 export type ServeFlags = FlagsOf<typeof addServeCommand>;
 
@@ -19,6 +20,7 @@ function parseSize(text: string): number {
 const explanation = `
 Examples:
   overfill serve --prefill full.gguf --decode small.gguf
+  overfill serve pair/
   OVERFILL_API_KEYS=a-long-secret overfill serve --prefill model.gguf --host 0.0.0.0
   overfill serve --config overfill.config.json --models-max 2 --memory 12G
 
@@ -35,6 +37,7 @@ export function addServeCommand(program: Command) {
   const command = program
     .command("serve")
     .description("serve pairs to programs that speak to OpenAI's API")
+    .argument("[pair]", pairFolderHelp)
     .addHelpText("after", helpText(explanation))
     .optionsGroup("Models:");
   const serving = pairFlags(command)
@@ -54,6 +57,8 @@ export function addServeCommand(program: Command) {
     .option("--host <address>", "address to listen on (default: 127.0.0.1)")
     .option("--port <n>", "port to listen on; 0 takes a free one (default: 8080)", parseNumber)
     .option("--api-key-file <file>", "file with a key a line, of which a request must have one")
+    .option("--tls-cert <file>", "certificate in PEM, to speak https:; with --tls-key")
+    .option("--tls-key <file>", "its private key in PEM")
     .option(
       "--allowed-host <name>",
       "name that requests may be sent to; repeatable (default: this machine's)",

@@ -1,6 +1,6 @@
 /** What `overfill serve` does: finds out what to serve, loads it, listens, and stops when it is told to. */
 
-import { basename } from "node:path";
+import { basename, resolve } from "node:path";
 import { demoPair, type LoadPairOptions, type Pair } from "../../../engine/index.js";
 import {
   checkServeOptions,
@@ -15,6 +15,7 @@ import { UsageError } from "../../exit.js";
 import { flagOfParameter, given } from "../../flags.js";
 import { openPair } from "../../open-pair.js";
 import { toLoadOptions } from "../../pair-flags.js";
+import { withPairFolder } from "../../pair-folder.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
@@ -37,6 +38,7 @@ function nameOf({ name, prefill }: ServeFlags): string {
 /** Flags that go together with a configuration file; the others say what a single model is and how it answers. */
 const besideConfig: ReadonlySet<string> = new Set([
   ...["config", "modelsMax", "memory", "host", "port", "apiKeyFile", "allowedHost", "origin", "maxWaiting", "grace"],
+  ...["tlsCert", "tlsKey"],
   ...["hostProcess", "logFormat", "logBodies", "quiet", "page", "progress"],
 ]);
 
@@ -54,13 +56,19 @@ function refuseContradictions(flags: ServeFlags): void {
     throw new UsageError(`--config names the models and how they answer: give it or ${flagOfParameter(unused[0])}`);
 }
 
+function tlsOf({ tlsCert, tlsKey }: ServeFlags): ServeOptions["tls"] {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) throw new UsageError("--tls-cert and --tls-key go together");
+  return { certificate: tlsCert, key: tlsKey };
+}
+
 /** The options of the configuration file, over them those of flags. Keys add up, wherever they come from. */
 function withFlags(options: ServeOptions, flags: ServeFlags, keys: readonly string[]): ServeOptions {
   const { allowedHost, origin, maxWaiting, modelsMax, memory, host, port } = flags;
   const log = flags.quiet ? false : { format: flags.logFormat ?? "text", bodies: flags.logBodies === true };
   return {
     ...options,
-    ...given({ host, port }),
+    ...given({ host, port, tls: tlsOf(flags) }),
     auth: {
       ...options.auth,
       ...given({ hosts: allowedHost, origins: origin }),
@@ -96,7 +104,15 @@ async function loaded(options: LoadPairOptions, flags: ServeFlags, signal: Abort
   }
 }
 
-export async function runServe(flags: ServeFlags): Promise<void> {
+/** The flags with what a folder fills in; without a name of their own the model is called like the folder. */
+async function flagsWith(folder: string | undefined, asked: ServeFlags): Promise<ServeFlags> {
+  if (folder === undefined) return asked;
+  if (asked.config !== undefined) throw new UsageError("--config names the models: give it or a folder");
+  return { name: basename(resolve(folder)), ...(await withPairFolder(folder, asked)) };
+}
+
+export async function runServe(folder: string | undefined, asked: ServeFlags): Promise<void> {
+  const flags = await flagsWith(folder, asked);
   refuseContradictions(flags);
   const graceMs = (flags.grace ?? usualGraceSeconds) * 1000;
   // A second signal ends the process at once; the first never does, as long as answers have their time.
