@@ -147,9 +147,10 @@ export async function withFolder<Options extends PairFolderOptions>(
   folder: string | URL,
   options: Options | undefined,
 ): Promise<Options & LoadPairOptions> {
-  for (const name of ["decode", "translator"] as const)
-    if (options && (options as Partial<LoadPairOptions>)[name] !== undefined)
-      throw refusedArgument(`options.${name}`, "expected none beside a folder, which names it", "one");
+  const given = options as Partial<LoadPairOptions> | undefined;
+  // No loop with a condition alone: where nobody gives options, Rollup takes the condition away and leaves half a loop.
+  const named = (["decode", "translator"] as const).find((name) => given?.[name] !== undefined);
+  if (named) throw refusedArgument(`options.${named}`, "expected none beside a folder, which names it", "one");
   options?.signal?.throwIfAborted();
   const { prefill, contextSize, ...said } = await readFolder(checkFilePath(folder, "folder"));
   const reader = options?.prefill ?? prefill;

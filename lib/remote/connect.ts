@@ -37,7 +37,7 @@ export async function connectRemote(
   signal: AbortSignal,
 ): Promise<RemoteLink> {
   const opened = await Promise.allSettled(
-    servers.map(({ url, ...address }) => openRelay(url, { ...address, timeoutMs, stallTimeoutMs }, signal)),
+    servers.map(({ url, ...address }) => openRelay({ ...address, url, timeoutMs, stallTimeoutMs }, signal)),
   );
   const link = linkOf(opened.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])));
   const failed = opened.find((one) => one.status === "rejected");

@@ -6,6 +6,7 @@
  */
 
 import { once } from "node:events";
+import { writeSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { parentPort, workerData } from "node:worker_threads";
 import { KeyFault, readKey } from "./key.js";
@@ -14,11 +15,24 @@ import { connectTo, isServerFault, probe, type Server } from "./probe.js";
 import type { RelayData, RelayMessage } from "./relay.js";
 import { Owed } from "./wire.js";
 
-const { host, port, keyFile, timeoutMs, stallTimeoutMs } = workerData as RelayData;
+const { url, host, port, keyFile, timeoutMs, stallTimeoutMs } = workerData as RelayData;
 /** llama.cpp opens one connection after another; so many are open at no time. */
 const mostConnections = 16;
 
 const tell = (message: RelayMessage) => parentPort?.postMessage(message);
+
+/**
+ * What is said last in this process: whoever has its log knows why it ended. Written here and at once, since llama.cpp ends
+ * the process as soon as its connection ends, before another thread has its turn.
+ */
+function tellLoss(reason: string): void {
+  try {
+    writeSync(2, `${url}: ${reason}\n`);
+  } catch {
+    // Nobody reads it, or not yet.
+    tell({ kind: "lost", reason });
+  }
+}
 
 function relay(server: Server, local: Socket): void {
   const owed = new Owed();
@@ -35,7 +49,7 @@ function relay(server: Server, local: Socket): void {
     if (!isOpen) {
       if (now - begunAt > timeoutMs) end();
     } else if ((owed.isOwing || remote.writableLength > 0) && now - movedAt > stallTimeoutMs) {
-      tell({ kind: "lost", reason: `the server owed an answer for ${stallTimeoutMs} ms` });
+      tellLoss(`the server owed an answer for ${stallTimeoutMs} ms`);
       end();
     }
   }, period);
@@ -81,9 +95,7 @@ async function begin(): Promise<void> {
   listener.listen(0, "127.0.0.1");
   await once(listener, "listening");
   // No descriptors left, say: llama.cpp's connection fails by itself, and others go on.
-  listener.on("error", ({ message }) =>
-    tell({ kind: "lost", reason: `the relay could not take a connection: ${message}` }),
-  );
+  listener.on("error", ({ message }) => tellLoss(`the relay could not take a connection: ${message}`));
   const address = listener.address();
   if (typeof address === "object" && address !== null) tell({ kind: "ready", port: address.port });
 }

@@ -8,6 +8,8 @@ import { protocolVersion } from "./wire.js";
 
 /** What the thread is given. */
 export interface RelayData {
+  /** For messages. */
+  readonly url: string;
   readonly host: string;
   readonly port: number;
   readonly keyFile: string | undefined;
@@ -63,8 +65,9 @@ function errorOf(url: string, { code, reason, actual }: ServerFault, timeoutMs: 
   }
 }
 
-/** `url` is for messages. Rejects with the codes of RemoteError, and with ERR_ABORTED. */
-export function openRelay(url: string, asked: RelayData, signal: AbortSignal): Promise<Relay> {
+/** Rejects with the codes of RemoteError, and with ERR_ABORTED. */
+export function openRelay(asked: RelayData, signal: AbortSignal): Promise<Relay> {
+  const { url } = asked;
   const worker = new Worker(programUrl(), { workerData: asked });
   // A pair that nobody asks anything of does not keep the process alive.
   worker.unref();
@@ -94,7 +97,7 @@ export function openRelay(url: string, asked: RelayData, signal: AbortSignal): P
       } else if (message.kind === "fault") fail(errorOf(url, message.fault, asked.timeoutMs));
       else if (message.kind === "key")
         fail(createError("ERR_REMOTE_KEY_INVALID", message.reason, { path: asked.keyFile ?? "" }));
-      // What is said last in this process: whoever has its log knows why it ended.
+      // The thread could not say so itself.
       else process.stderr.write(`${url}: ${message.reason}\n`);
     });
     worker.on("error", (error) => {

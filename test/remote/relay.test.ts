@@ -21,15 +21,17 @@ async function relayTo(t: ExecutionContext, stallTimeoutMs = 60_000): Promise<Re
       socket.once("data", () => socket.write(devices));
     });
   });
-  const asked = { host: "127.0.0.1", port, keyFile: undefined, timeoutMs: 20_000, stallTimeoutMs };
-  const relay = await openRelay(`rpc://127.0.0.1:${port}`, asked, new AbortController().signal);
+  const url = `rpc://127.0.0.1:${port}`;
+  const asked = { url, host: "127.0.0.1", port, keyFile: undefined, timeoutMs: 20_000, stallTimeoutMs };
+  const relay = await openRelay(asked, new AbortController().signal);
   t.teardown(() => relay.close());
   return relay;
 }
 
 test("what goes wrong in the relay itself is an error with a code and its cause", async (t) => {
-  const asked = { host: "127.0.0.1", port: 70_000, keyFile: undefined, timeoutMs: 20_000, stallTimeoutMs: 60_000 };
-  const failed = openRelay("rpc://127.0.0.1:70000", asked, new AbortController().signal);
+  const address = { url: "rpc://127.0.0.1:70000", host: "127.0.0.1", port: 70_000 };
+  const asked = { ...address, keyFile: undefined, timeoutMs: 20_000, stallTimeoutMs: 60_000 };
+  const failed = openRelay(asked, new AbortController().signal);
   const error = await t.throwsAsync(failed, { code: "ERR_INTERNAL" });
   t.is((error.cause as { readonly code?: string }).code, "ERR_SOCKET_BAD_PORT");
 });
