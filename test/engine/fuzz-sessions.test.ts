@@ -63,6 +63,7 @@ const { moves } = fc.letrec<{ move: Move; moves: Move[] }>((tie) => ({
  * refreshes the writer changes between answers only: where one was taken back, the next writer reads what it had replaced.
  * And nothing is truncated: what such a refresh has read would stay. And each prompt refreshes: read behind an answer that
  * was left right behind a refresh it would have the prefill model's cells before it, behind one as long the decode model's.
+ * And no prompt is aborted: one without a refresh that begins where a refresh is due, and ends at once, leaves it undone.
  */
 interface Manner {
   readonly deterministic: boolean;
@@ -92,6 +93,7 @@ async function make(session: Session, move: Move, manner: Manner, known?: Outcom
     }
     case "abort": {
       if (known?.got === 0) return known;
+      if (manner.refreshInterval !== undefined) return { seen: "passed over", got: 0 };
       const controller = new AbortController();
       const onProgress = () => controller.abort(controller);
       const signal = known ? undefined : controller.signal;

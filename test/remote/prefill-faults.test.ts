@@ -28,9 +28,9 @@ async function httpServer(t: ExecutionContext, listener: RequestListener): Promi
 
 test("a server that is not there, hangs, or is another", async (t) => {
   const models = await writeModels(t);
-  const load = (url: string) => openWriter(t, models, url, { remote: { timeoutMs: 300 } });
+  const load = (url: string, timeoutMs = 20_000) => openWriter(t, models, url, { remote: { timeoutMs } });
   await refusal(t, "ERR_REMOTE_UNREACHABLE", load(`http://127.0.0.1:${await deadPort()}`));
-  await refusal(t, "ERR_REMOTE_TIMEOUT", load(`http://127.0.0.1:${await fakeServer(t, () => {})}`));
+  await refusal(t, "ERR_REMOTE_TIMEOUT", load(`http://127.0.0.1:${await fakeServer(t, () => {})}`, 300));
   const garbage = await fakeServer(t, (socket) => socket.end("\x00\x01 nonsense\r\n\r\n"));
   await refusal(t, "ERR_REMOTE_INCOMPATIBLE", load(`http://127.0.0.1:${garbage}`));
   const page = await httpServer(t, (_, response) => response.end("<html>"));
