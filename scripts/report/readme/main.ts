@@ -57,7 +57,7 @@ async function measure(name: Measurement, models: string, scratch: string): Prom
       const prefill = (await ofPaper("prefill")).path;
       const decode = (await ofPaper("decode")).path;
       const acceptances = [checked.acceptance];
-      return run({ prefill, decode, promptLengths: [256], acceptances, maxTokens: 24, rounds: 1 });
+      return run({ prefill, decode, promptLengths: [256], acceptances, maxTokens: 24, rounds: 5 });
     }
   }
 }
