@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import type { Chat, ModelMessage, Pair } from "../../lib/index.js";
 import type { PairRecipe } from "../engine/fixtures.js";
+import { checkWithin } from "../support/check-within.js";
 import { chatPair, prompts, read, says, template, withTemplate } from "./fixtures.js";
 
 /** Greedy, short, with log-probabilities by which two answers are compared. */
@@ -91,7 +92,7 @@ async function prove(t: ExecutionContext, recipe: PairRecipe): Promise<void> {
   // Micro-batches of one token, so that it makes no difference where a reading began.
   const pair = await chatPair(t, { ...recipe, batchSize: 1, maxSessions: 2 });
   const property = fc.asyncProperty(fc.array(moves, { minLength: 1, maxLength: 5 }), (list) => compare(pair, list));
-  const outcome = await fc.check(property, { numRuns: 60, interruptAfterTimeLimit: 10_000, seed: 5 });
+  const outcome = await checkWithin(property, { numRuns: 60, limitMs: 10_000, seed: 5 });
   t.false(outcome.failed, `${String(outcome.errorInstance)} ${JSON.stringify(outcome.counterexample)}`);
   t.true(outcome.numRuns >= 5, `${outcome.numRuns} runs`);
 }

@@ -6,6 +6,7 @@
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import { type LoadPairOptions, OverfillError, type Pair, type Session } from "../../lib/index.js";
+import { checkWithin } from "../support/check-within.js";
 import {
   type Answer,
   answer,
@@ -195,7 +196,7 @@ async function prove(
   const reader = prefixCache ? await openPair(t, all) : pair;
   const lists = fc.array(conversations, { minLength: nTogether, maxLength: nTogether });
   const property = fc.asyncProperty(lists, (list) => playTogether(pair, reader, list, equal));
-  const outcome = await fc.check(property, { numRuns: 100, interruptAfterTimeLimit: 20_000 });
+  const outcome = await checkWithin(property, { numRuns: 100, limitMs: 20_000 });
   t.false(outcome.failed, String(outcome.errorInstance));
   t.true(outcome.numRuns >= 25 / nTogether);
   if (prefixCache) t.true(pair.metrics().prefixCache.cachedTokens > 0);

@@ -7,6 +7,7 @@
 import test from "ava";
 import fc from "fast-check";
 import type { DecodeOptions, Pair, Session } from "../../lib/index.js";
+import { checkWithin } from "../support/check-within.js";
 import { openPair, type PairRecipe, readAnswer, someTokens, traced } from "./fixtures.js";
 
 type Quality = NonNullable<DecodeOptions["quality"]>;
@@ -184,7 +185,7 @@ for (const [title, recipe] of recipes)
         compared += Number(answer.quality !== "fast");
       }
     });
-    const outcome = await fc.check(property, { numRuns: 40, interruptAfterTimeLimit: 12_000 });
+    const outcome = await checkWithin(property, { numRuns: 40, limitMs: 12_000 });
     t.false(outcome.failed, `${outcome.errorInstance} ${JSON.stringify(outcome.counterexample)}`);
     // A busy machine comes to few runs.
     t.true(outcome.interrupted || compared > outcome.numRuns, `${compared} answers in ${outcome.numRuns} runs`);

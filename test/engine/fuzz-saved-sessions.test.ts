@@ -7,6 +7,7 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import { type LoadPairOptions, loadPair, OverfillError, type Pair, type Session } from "../../lib/index.js";
+import { checkWithin } from "../support/check-within.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
 import { narrower, type PairRecipe, quiet, readAnswer, someTokens, traced } from "./fixtures.js";
@@ -160,7 +161,7 @@ for (const [title, recipe, unified] of recipes)
       for (const [where, of] of [["in the same pair", twin] as const, ["in another pair", stranger] as const])
         if (JSON.stringify(await outcomes(of, after)) !== expected) throw new Error(`another way ${where}`);
     });
-    const outcome = await fc.check(property, { numRuns: 120, interruptAfterTimeLimit: 20_000 });
+    const outcome = await checkWithin(property, { numRuns: 120, limitMs: 20_000 });
     t.false(outcome.failed, `${outcome.errorInstance}\n${JSON.stringify(outcome.counterexample)}`);
     t.true(outcome.numRuns >= 10);
   });

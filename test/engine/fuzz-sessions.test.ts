@@ -7,6 +7,7 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import fc from "fast-check";
 import { loadPair, OverfillError, type Pair, type Session } from "../../lib/index.js";
+import { checkWithin } from "../support/check-within.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { type TinyModelOptions, writeTinyModel } from "../support/tiny-model.js";
 import { quiet, readAnswer, someTokens, traced } from "./fixtures.js";
@@ -63,7 +64,7 @@ const { moves } = fc.letrec<{ move: Move; moves: Move[] }>((tie) => ({
  * refreshes the writer changes between answers only: where one was taken back, the next writer reads what it had replaced.
  * And nothing is truncated: what such a refresh has read would stay. And each prompt refreshes: read behind an answer that
  * was left right behind a refresh it would have the prefill model's cells before it, behind one as long the decode model's.
- * And no prompt is aborted: one without a refresh that begins where a refresh is due, and ends at once, leaves it undone.
+ * For the same reason a program ends with a prompt whose abort came too late: it was read without a refresh.
  */
 interface Manner {
   readonly deterministic: boolean;
@@ -93,7 +94,6 @@ async function make(session: Session, move: Move, manner: Manner, known?: Outcom
     }
     case "abort": {
       if (known?.got === 0) return known;
-      if (manner.refreshInterval !== undefined) return { seen: "passed over", got: 0 };
       const controller = new AbortController();
       const onProgress = () => controller.abort(controller);
       const signal = known ? undefined : controller.signal;
@@ -174,6 +174,7 @@ async function runTogether(
       const outcome = await outcomeOf(session, move, manner);
       done.push(move);
       outcomes.push(outcome);
+      if (outcome.seen === "read" && manner.refreshInterval !== undefined) break;
     }
   } finally {
     await session.dispose();
@@ -243,7 +244,7 @@ for (const recipe of recipes) {
       const runs = await Promise.all(sessions.map((session, i) => runTogether(session, list[i] ?? [], manner)));
       for (const run of runs.flat()) await checkAlone(pair, run, manner);
     });
-    const outcome = await fc.check(property, { numRuns: 40, interruptAfterTimeLimit: 20_000 });
+    const outcome = await checkWithin(property, { numRuns: 40, limitMs: 20_000 });
     t.false(outcome.failed, String(outcome.errorInstance));
     const { decodeTokens, sessions } = pair.metrics();
     t.true(decodeTokens > 10 * outcome.numRuns, `${decodeTokens} tokens in ${outcome.numRuns} runs`);
@@ -257,7 +258,7 @@ for (const recipe of recipes) {
       const sessions = await Promise.all(list.map(() => pair.createSession()));
       await Promise.all(sessions.map((session, i) => runTogether(session, list[i] ?? [], manner)));
     });
-    const outcome = await fc.check(property, { numRuns: 40, interruptAfterTimeLimit: 10_000 });
+    const outcome = await checkWithin(property, { numRuns: 40, limitMs: 10_000 });
     t.false(outcome.failed, String(outcome.errorInstance));
     t.true(outcome.numRuns >= 2);
     t.is(pair.metrics().sessions, 0);
