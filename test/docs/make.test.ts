@@ -1,36 +1,24 @@
 /** The commands and the example of docs/make.md run, one after the other, as a reader would run them. */
 
-import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import test from "ava";
+import { runProgram } from "../support/page-program.js";
 import { withTempDir } from "../support/temp-dir.js";
+import { blocksOf, posixTest, walk, walkFolder } from "./walk-through.js";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-const page = readFileSync(join(root, "docs/make.md"), "utf8");
-const blocks = (language: string) =>
-  [...page.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map((match) => match[1] ?? "");
-
-/** The page's commands are for a POSIX shell. */
-const posixTest = process.platform === "win32" ? test.skip : test;
+const blocks = blocksOf("docs/make.md");
 
 posixTest("the walk-through runs", async (t) => {
-  const folder = withTempDir(t);
-  symlinkSync(join(root, "test"), join(folder, "test"), "junction");
-  const overfill = `overfill() { '${process.execPath}' '${join(root, "dist/cli/main.js")}' "$@"; }`;
-  const lookups = `'${process.execPath}' --import '${import.meta.resolve("tsx")}' '${join(root, "scripts/data/lookups.ts")}'`;
-  const commands = blocks("sh").map((block) => block.replace("npm run data:lookups --", lookups));
+  const folder = walkFolder(t);
+  const commands = blocks("sh");
   t.is(commands.length, 4);
-  const [, plan = "", ...rest] = commands;
-  const run = async (...parts: readonly (string | undefined)[]) =>
-    (await promisify(execFile)("sh", ["-c", ["set -e", overfill, ...parts].join("\n")], { cwd: folder })).stdout;
-  const planned = await run(commands[0], plan);
+  const [first = "", plan = "", ...rest] = commands;
+  const planned = await walk(folder, first, plan);
   t.regex(planned, /│ healing +│/);
   t.regex(planned, /Nothing was made\./);
   t.false(existsSync(join(folder, "pair")));
-  const made = await run(...rest);
+  const made = await walk(folder, ...rest);
   t.regex(made, /│ agrees with the full model, quantised +│ +[\d.]+% │/);
   t.regex(made, /│ type +│ +q4_0 │/);
   t.notRegex(`${planned}${made}`, /NaN|undefined|Infinity/);
@@ -43,10 +31,7 @@ posixTest("the walk-through runs", async (t) => {
 
   const [example, ...others] = blocks("js");
   t.is(others.length, 0);
-  mkdirSync(join(folder, "node_modules"));
-  symlinkSync(root, join(folder, "node_modules", "overfill"), "junction");
-  writeFileSync(join(folder, "example.mjs"), example ?? "");
-  const { stdout: told } = await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
+  const { stdout: told } = await runProgram(folder, example ?? "");
   t.is(told, "true true\nshare\n");
 });
 

@@ -1,31 +1,20 @@
 /** The commands and the example of docs/prune.md run, one after the other, as a reader would run them. */
 
-import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import test from "ava";
 import { prunableArchitectures } from "../../lib/index.js";
-import { withTempDir } from "../support/temp-dir.js";
+import { readPage, runProgram } from "../support/page-program.js";
+import { blocksOf, posixTest, root, walk, walkFolder } from "./walk-through.js";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-const page = readFileSync(join(root, "docs/prune.md"), "utf8");
-const blocks = (language: string) =>
-  [...page.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map((match) => match[1] ?? "");
-
-/** The page's commands are for a POSIX shell. */
-const posixTest = process.platform === "win32" ? test.skip : test;
+const page = readPage("docs/prune.md").text;
+const blocks = blocksOf("docs/prune.md");
 
 posixTest("the walk-through runs", async (t) => {
-  const folder = withTempDir(t);
-  symlinkSync(join(root, "test"), join(folder, "test"), "junction");
-  const overfill = `overfill() { '${process.execPath}' '${join(root, "dist/cli/main.js")}' "$@"; }`;
-  const lookups = `'${process.execPath}' --import '${import.meta.resolve("tsx")}' '${join(root, "scripts/data/lookups.ts")}'`;
-  const commands = blocks("sh").map((block) => block.replace("npm run data:lookups --", lookups));
+  const folder = walkFolder(t);
+  const commands = blocks("sh");
   t.true(commands.length >= 5);
-  const script = ["set -e", overfill, ...commands].join("\n");
-  const { stdout } = await promisify(execFile)("sh", ["-c", script], { cwd: folder, maxBuffer: 2 ** 24 });
+  const stdout = await walk(folder, ...commands);
   t.is([...stdout.matchAll(/^Pair: share, /gm)].length, 2);
   const [printed = ""] = blocks("text");
   const [sizes = "", notes = "", losses = ""] = printed.split("\n\n");
@@ -41,10 +30,7 @@ posixTest("the walk-through runs", async (t) => {
 
   const [example, ...others] = blocks("js");
   t.is(others.length, 0);
-  mkdirSync(join(folder, "node_modules"));
-  symlinkSync(root, join(folder, "node_modules", "overfill"), "junction");
-  writeFileSync(join(folder, "example.mjs"), example ?? "");
-  const { stdout: told } = await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
+  const { stdout: told } = await runProgram(folder, example ?? "");
   t.regex(told, /^\d+ 64 [\d.]+ [\d.]+\nshare\n$/);
 });
 

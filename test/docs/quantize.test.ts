@@ -1,30 +1,16 @@
 /** The commands and the example of docs/quantize.md run, one after the other, as a reader would run them. */
 
-import { execFile } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
-import test from "ava";
-import { withTempDir } from "../support/temp-dir.js";
+import { readdirSync } from "node:fs";
+import { runProgram } from "../support/page-program.js";
+import { blocksOf, posixTest, walk, walkFolder } from "./walk-through.js";
 
-const root = fileURLToPath(new URL("../../", import.meta.url));
-const page = readFileSync(join(root, "docs/quantize.md"), "utf8");
-const blocks = (language: string) =>
-  [...page.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, "g"))].map((match) => match[1] ?? "");
-
-/** The page's commands are for a POSIX shell. */
-const posixTest = process.platform === "win32" ? test.skip : test;
+const blocks = blocksOf("docs/quantize.md");
 
 posixTest("the walk-through runs", async (t) => {
-  const folder = withTempDir(t);
-  symlinkSync(join(root, "test"), join(folder, "test"), "junction");
-  const overfill = `overfill() { '${process.execPath}' '${join(root, "dist/cli/main.js")}' "$@"; }`;
-  const lookups = `'${process.execPath}' --import '${import.meta.resolve("tsx")}' '${join(root, "scripts/data/lookups.ts")}'`;
-  const commands = blocks("sh").map((block) => block.replace("npm run data:lookups --", lookups));
+  const folder = walkFolder(t);
+  const commands = blocks("sh");
   t.is(commands.length, 3);
-  const script = ["set -e", overfill, ...commands].join("\n");
-  const { stdout } = await promisify(execFile)("sh", ["-c", script], { cwd: folder, maxBuffer: 2 ** 24 });
+  const stdout = await walk(folder, ...commands);
   t.regex(stdout, /^Pair: share, /m);
   const [printed = ""] = blocks("text");
   t.true(stdout.includes(printed), stdout);
@@ -34,9 +20,6 @@ posixTest("the walk-through runs", async (t) => {
 
   const [example, ...others] = blocks("js");
   t.is(others.length, 0);
-  mkdirSync(join(folder, "node_modules"));
-  symlinkSync(root, join(folder, "node_modules", "overfill"), "junction");
-  writeFileSync(join(folder, "example.mjs"), example ?? "");
-  const { stdout: told } = await promisify(execFile)(process.execPath, ["example.mjs"], { cwd: folder });
+  const { stdout: told } = await runProgram(folder, example ?? "");
   t.regex(told, /^\d\.\d\d 38 1\n$/);
 });

@@ -1,7 +1,7 @@
 /** Programs of pages of the documentation, run as a reader would run them: in a folder that has the package installed. */
 
 import { execFile } from "node:child_process";
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -31,8 +31,9 @@ export async function runProgram(
   code: string,
   { flags = [], environment = {} }: Running = {},
 ): Promise<{ stdout: string; stderr: string }> {
-  mkdirSync(join(folder, "node_modules"), { recursive: true });
-  symlinkSync(root, join(folder, "node_modules", "overfill"), "junction");
+  const installed = join(folder, "node_modules", "overfill");
+  mkdirSync(join(installed, ".."), { recursive: true });
+  if (!existsSync(installed)) symlinkSync(root, installed, "junction");
   writeFileSync(join(folder, "page.mjs"), code);
   const env = { ...process.env, ...environment };
   return promisify(execFile)(process.execPath, [...flags, "page.mjs"], { cwd: folder, env });
