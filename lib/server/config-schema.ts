@@ -24,8 +24,11 @@ const decode = z.union([
   z.strictObject({ writers: z.record(z.string().min(1), z.union([file, z.strictObject(source)])) }),
 ]);
 
-const model = z.strictObject({
-  prefill: prefill.describe("the model that reads"),
+const settings = z.strictObject({
+  folder: file
+    .optional()
+    .describe("folder of a pair, which overfill make writes; then there is no decode and no translator"),
+  prefill: prefill.optional().describe("the model that reads; beside a folder, where it lies by now"),
   decode: decode.optional().describe("the model that writes; the prefill model if there is none"),
   aliases: z.array(z.string().min(1)).optional().describe("further names"),
   template: z.string().min(1).optional().describe('file with a chat template in Jinja, or "chatml"'),
@@ -52,6 +55,11 @@ const model = z.strictObject({
     .optional()
     .describe("options of every answer, by the library's names: temperature, quality, maxTokens"),
 });
+
+const model = z.union([
+  file.describe("folder of a pair, relative to this file"),
+  settings.meta({ anyOf: [{ required: ["folder"] }, { required: ["prefill"] }] }),
+]);
 
 export const configSchema = z
   .strictObject({

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { LoadPairOptions, PrefillSource } from "../engine/index.js";
+import { type LoadPairOptions, type PrefillSource, readPairFolder } from "../engine/index.js";
 import { createError } from "../errors/create-error.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { refusedArgument } from "../internal/check-options.js";
@@ -49,7 +49,8 @@ export async function readKeys(file: string): Promise<readonly string[]> {
   });
 }
 
-type Source = string | Exclude<Config["models"][string]["prefill"], string>;
+type ModelSettings = Exclude<Config["models"][string], string>;
+type Source = NonNullable<ModelSettings["prefill"]>;
 
 function sourceOf(source: Source, at: (file: string) => string): PrefillSource {
   const given = typeof source === "string" ? { model: source } : source;
@@ -60,22 +61,43 @@ function sourceOf(source: Source, at: (file: string) => string): PrefillSource {
   }) as PrefillSource;
 }
 
-function decodeOf(decode: Config["models"][string]["decode"], at: (file: string) => string): LoadPairOptions["decode"] {
+function decodeOf(decode: ModelSettings["decode"], at: (file: string) => string): LoadPairOptions["decode"] {
   if (decode === undefined) return undefined;
   if (typeof decode === "string" || !("writers" in decode)) return sourceOf(decode, at);
   const named = Object.entries(decode.writers).map(([name, source]) => [name, sourceOf(source, at)] as const);
   return Object.fromEntries(named);
 }
 
-async function modelOf(model: Config["models"][string], at: (file: string) => string): Promise<LoadedOnDemand> {
-  const { prefill, decode, aliases, template, templateVariables, defaults, translator, prefixCache, ...rest } = model;
+/** The pair that a folder is, or that the settings name. `refuse` makes an error out of a reason. */
+async function pairOf(
+  { folder, prefill, decode, translator }: ModelSettings,
+  at: (file: string) => string,
+  refuse: (reason: string) => Error,
+): Promise<Partial<LoadPairOptions>> {
+  const reader = prefill && { prefill: sourceOf(prefill, at) };
+  if (folder !== undefined) {
+    if (decode !== undefined || translator !== undefined)
+      throw refuse(`expected no ${decode === undefined ? "translator" : "decode"} beside folder, which names it`);
+    return { ...(await readPairFolder(at(folder))), ...reader };
+  }
+  if (!reader) throw refuse("expected a folder of a pair, or prefill");
+  const writer = decodeOf(decode, at);
+  return { ...reader, decode: writer, translator: translator === undefined ? undefined : at(translator) };
+}
+
+async function modelOf(
+  model: Config["models"][string],
+  at: (file: string) => string,
+  refuse: (reason: string) => Error,
+): Promise<LoadedOnDemand> {
+  const settings: ModelSettings = typeof model === "string" ? { folder: model } : model;
+  const { folder, prefill, decode, translator, ...unpaired } = settings;
+  const { aliases, template, templateVariables, defaults, prefixCache, ...rest } = unpaired;
   const isFile = template !== undefined && template !== "chatml";
   const load = {
+    ...(await pairOf(settings, at, refuse)),
     ...rest,
     maxSessions: rest.maxSessions ?? usualSessions,
-    prefill: sourceOf(prefill, at),
-    decode: decodeOf(decode, at),
-    translator: translator === undefined ? undefined : at(translator),
     prefixCache: prefixCache && {
       maxBytes: toBytes(prefixCache.maxBytes),
       maxDiskBytes: toBytes(prefixCache.maxDiskBytes),
@@ -100,15 +122,19 @@ function parse(text: string, file: string): Config {
     return parseBody(configSchema, value);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    throw createError("ERR_DATA_INVALID", `${file}: ${error.message}`, { path: file, reason: error.message }, error);
+    throw invalid(file, error.message, error);
   }
 }
+
+const invalid = (file: string, reason: string, cause?: unknown) =>
+  createError("ERR_DATA_INVALID", `${file}: ${reason}`, { path: file, reason }, cause);
 
 /**
  * Options for {@link serve} from a file such as `overfill.config.json`. Paths in it are relative to it; its models are loaded
  * when they are first asked for. Its JSON schema is `overfill/server/config.schema.json`.
  *
- * Rejects with ERR_FILE_READ_FAILED, and with ERR_DATA_INVALID for what is no configuration.
+ * Rejects with ERR_FILE_READ_FAILED, with ERR_DATA_INVALID for what is no configuration, and for a folder of a pair with what
+ * {@link readPairFolder} rejects with.
  */
 export async function readServerConfig(file: string | URL): Promise<ServeOptions> {
   return fromCaller(async () => {
@@ -119,7 +145,8 @@ export async function readServerConfig(file: string | URL): Promise<ServeOptions
     const at = (name: string) => resolve(folder, name);
     const config = parse(await readText(path), path);
     const models: Record<string, LoadedOnDemand> = {};
-    for (const [name, model] of Object.entries(config.models)) models[name] = await modelOf(model, at);
+    for (const [name, model] of Object.entries(config.models))
+      models[name] = await modelOf(model, at, (reason) => invalid(path, `models.${name}: ${reason}`));
     const { keysFile, hosts, origins, maxModels, memory, host, port, maxConnections, page, hostProcess } = config;
     const keys = keysFile === undefined ? undefined : await readKeys(at(keysFile));
     return withoutUndefined({

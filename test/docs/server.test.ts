@@ -1,6 +1,6 @@
 /** The examples of docs/server.md run, and its configuration is one. */
 
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { demoQuestions } from "../../lib/engine/demo-pair.js";
@@ -24,8 +24,14 @@ test("the configuration is read as the page says", async (t) => {
   const folder = withTempDir(t);
   const file = join(folder, "overfill.config.json");
   writeFileSync(file, config);
+  mkdirSync(join(folder, "pair"));
+  writeFileSync(
+    join(folder, "pair", "overfill.json"),
+    JSON.stringify({ overfill: "pair", version: 1, prefill: { model: "full.gguf" }, decode: { model: "decode.gguf" } }),
+  );
+  writeFileSync(join(folder, "pair", "decode.gguf"), "");
   const { models, limits } = await readServerConfig(file);
-  t.deepEqual(Object.keys(models), ["large", "tiny"]);
+  t.deepEqual(Object.keys(models), ["large", "tiny", "made"]);
   t.deepEqual(limits, { maxModels: 2, memoryBytes: 12 * 2 ** 30 });
 });
 

@@ -1,6 +1,6 @@
 /** Several models in one server: names, loading on demand within bounds, the configuration file. */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { configJsonSchema } from "../../lib/server/config-schema.js";
@@ -100,6 +100,51 @@ test("a configuration file names models relative to itself, and what is wrong in
   writeFileSync(file, "{");
   await refusal(t, "ERR_DATA_INVALID", readServerConfig(file));
   await refusal(t, "ERR_FILE_READ_FAILED", readServerConfig(`${file}.gone`));
+});
+
+test("a folder of a pair is a model of a configuration, alone or beside settings", async (t) => {
+  const model = await writeModel(t);
+  const folder = dirname(model);
+  const pair = join(folder, "pair");
+  const file = join(folder, "overfill.config.json");
+  const write = (models: object) => writeFileSync(file, JSON.stringify({ models, port: 0 }));
+  const writePair = (content: object) =>
+    writeFileSync(join(pair, "overfill.json"), JSON.stringify({ overfill: "pair", version: 1, ...content }));
+  mkdirSync(pair);
+  copyFileSync(model, join(pair, "decode.gguf"));
+  const sound = { prefill: { model: "../model.gguf" }, decode: { model: "decode.gguf" }, contextSize: 512 };
+  writePair(sound);
+  write({ alone: "pair", settled: { folder: "pair/", aliases: ["s"], contextSize: 256, ...quiet } });
+  const options = await readServerConfig(file);
+  const loads = Object.values(options.models).map((one) => ("load" in one ? one.load : undefined));
+  const decode = { model: join(pair, "decode.gguf") };
+  t.like(loads[0], { prefill: { model }, decode, contextSize: 512, maxSessions: 4 });
+  t.like(loads[1], { prefill: { model }, decode, contextSize: 256 });
+  const server = await serve(options);
+  t.teardown(() => server.close());
+  const { body } = await askers(server).json(chat, { messages: user(greeting), model: "s" });
+  t.is(body.choices?.[0]?.message.content, "Good day.", JSON.stringify(body));
+
+  writePair({ ...sound, prefill: { model: "/nowhere.gguf" } });
+  write({ moved: { folder: "pair", prefill: "model.gguf" } });
+  const [moved] = Object.values((await readServerConfig(file)).models);
+  t.like(moved, { load: { prefill: { model }, decode } });
+
+  const bad: readonly (readonly [object, string, RegExp])[] = [
+    [{ one: { folder: "pair", decode: "model.gguf" } }, "ERR_DATA_INVALID", /models\.one: .*no decode beside folder/],
+    [{ one: { folder: "pair", translator: "maps.gguf" } }, "ERR_DATA_INVALID", /no translator beside folder/],
+    [{ one: { maxSessions: 2 } }, "ERR_DATA_INVALID", /models\.one: expected a folder of a pair, or prefill/],
+    [{ one: "gone" }, "ERR_FILE_READ_FAILED", /no pair was made there/],
+  ];
+  for (const [models, code, told] of bad) {
+    write(models);
+    t.regex((await refusal(t, code as "ERR_DATA_INVALID", readServerConfig(file))).message, told);
+  }
+  write({ one: "pair" });
+  writePair({ prefill: { model: "../model.gguf" } });
+  await refusal(t, "ERR_PAIR_FOLDER_INVALID", readServerConfig(file));
+  writePair({ ...sound, decode: { model: "gone.gguf" } });
+  await refusal(t, "ERR_MODEL_NOT_FOUND", readServerConfig(file));
 });
 
 test("the published schema of the configuration is the one that it is checked with", (t) => {
