@@ -91,6 +91,8 @@ export const errorTable = {
     ERR_PAIR_FOLDER_INVALID: row<
       WithPath & { readonly reason: string /** Such as `decode.model`. */; readonly key?: string }
     >(),
+    /** Another call makes a pair in the folder, `path`, just now. */
+    ERR_PAIR_FOLDER_BUSY: row<WithPath & { /** Its process, where that is known. */ readonly pid?: number }>(),
   },
   TranslatorError: {
     /** The file is not a translator, a damaged one, or one of another version. */

@@ -42,6 +42,9 @@ export type * from "./binding-quantize.js";
 export type * from "./binding-session.js";
 export type * from "./binding-train.js";
 
+/** Opaque. */
+export type NativeFileLock = object;
+
 export interface NativeBinding {
   readonly llamaVersionBuilt: string;
   readonly llamaVersionLoaded: string;
@@ -118,6 +121,10 @@ export interface NativeBinding {
   estimateHeal(options: NativeHealOptions, listener: NativeHealListener): NativeJob<NativeHealEstimate>;
   /** Rejects with ERR_FILE_WRITE_FAILED for a place that no text can be written to. Leaves it as it is. */
   checkTextOutput(path: string): NativeJob<undefined>;
+  /** A lock of the system on a file that is there, or who stands against it: another one, or a system that does not say. */
+  takeFileLock(path: string): NativeFileLock | "busy" | "unknown";
+  /** What is never released goes with the process, or with the value. */
+  releaseFileLock(lock: NativeFileLock): void;
   /** Writes a text whole or not at all, or into a device or a pipe. */
   writeText(path: string, text: string): NativeJob<undefined>;
   /** Writes a model with random weights. */

@@ -7,6 +7,7 @@ import { fromCaller } from "../internal/caller-stack.js";
 import { loadBinding } from "../internal/load-binding.js";
 import { type Choice, chooseModel } from "./choose-model.js";
 import { estimateSteps } from "./estimates.js";
+import { lockFolder } from "./folder-lock.js";
 import type { MeasuredFull } from "./machine.js";
 import { readParameters, widthsOf } from "./model-cost.js";
 import { timesOf } from "./model-writer.js";
@@ -29,7 +30,7 @@ export const workFolderName = "work";
  * evaluates, quantises, evaluates again, and writes `decode.gguf`, `overfill.json`, `card.md` and `card.svg`.
  *
  * What is done stays in the folder's `work`: after whatever ended a run (an abort, a kill, a full disk), the same call goes
- * on, answers and training in the middle. Other options do again what depends on them. One call at a time may work in a
+ * on, answers and training in the middle. Other options do again what depends on them. One call at a time works in a
  * folder.
  *
  * Rejects with
@@ -39,6 +40,7 @@ export const workFolderName = "work";
  *   full model's answers leave nothing to learn from;
  * - ERR_TARGET_UNREACHABLE for a target that no decode model meets; `details.reachable` is what was timed, or estimated where
  *   that is far from it;
+ * - ERR_PAIR_FOLDER_BUSY where another call works in the folder; `details.pid` is its process;
  * - what {@link loadPair}, {@link answerPrompts}, {@link measureImportance}, {@link prune}, {@link heal},
  *   {@link evaluate}, {@link quantize} and {@link bench} reject with;
  * - `signal.reason` when aborted, or what a callback has thrown.
@@ -54,6 +56,7 @@ async function make(options: MakePairOptions): Promise<MadePair> {
   signal?.throwIfAborted();
   const prepared = await prepare(checked);
   const book = await StepBook.open(join(prepared.folder, workFolderName));
+  await using _ = await lockFolder(prepared.folder, book.folder);
   // Before the long work: where the pair cannot be written, that is told now.
   await runJob(() => loadBinding().checkTextOutput(join(prepared.folder, "overfill.json")), signal);
   const steps = new PairSteps(prepared, book, new ProgressTeller(options.onProgress, signal));

@@ -89,7 +89,8 @@ export async function put(path: string, content: string): Promise<void> {
   });
 }
 
-async function writing(path: string, write: () => Promise<unknown>): Promise<void> {
+/** Does what writes `path`. Rejects with ERR_FILE_WRITE_FAILED. */
+export async function writing(path: string, write: () => Promise<unknown>): Promise<void> {
   try {
     await write();
   } catch (error) {

@@ -20,12 +20,15 @@
 #include "prune_wrapper.h"
 #include "quantize_wrapper.h"
 #include "rpc_backend.h"
+#include "staging_folder.h"
 #include "version_gate.h"
 #include "wrappers.h"
 
 #include <llama.h>
 #include <napi.h>
 
+#include <filesystem>
+#include <memory>
 #include <mutex>
 
 namespace overfill {
@@ -99,6 +102,24 @@ static Napi::Value inspect(const Napi::CallbackInfo & info) {
         from_inspection);
 }
 
+// --- files ---
+
+static Napi::Value take_file_lock(const Napi::CallbackInfo & info) {
+    auto lock = std::make_unique<lock_file>();
+    switch (lock->take(std::filesystem::u8path(info[0].As<Napi::String>().Utf8Value()))) {
+    case lock_file::outcome::held:
+        return Napi::External<lock_file>::New(info.Env(), lock.release(),
+                                              [](Napi::BasicEnv, lock_file * held) { delete held; });
+    case lock_file::outcome::busy: return Napi::String::New(info.Env(), "busy");
+    default: return Napi::String::New(info.Env(), "unknown");
+    }
+}
+
+static Napi::Value release_file_lock(const Napi::CallbackInfo & info) {
+    info[0].As<Napi::External<lock_file>>().Data()->release();
+    return info.Env().Undefined();
+}
+
 // --- texts ---
 
 static Napi::Value from_nothing(Napi::Env env, bool) { return env.Undefined(); }
@@ -162,6 +183,8 @@ static Napi::Object start(Napi::Env env, Napi::Object exports) {
     set_function<begin_heal>(exports, "heal");
     set_function<begin_estimate_heal>(exports, "estimateHeal");
     set_function<begin_check_text_output>(exports, "checkTextOutput");
+    set_function<take_file_lock>(exports, "takeFileLock");
+    set_function<release_file_lock>(exports, "releaseFileLock");
     set_function<begin_write_text>(exports, "writeText");
     set_function<begin_create_model>(exports, "createModel");
     set_function<pair_wrapper::load>(exports, "loadPair");

@@ -75,6 +75,11 @@ export const errorTexts = {
     "It is damaged, of another version, or has a key that there is not: `details.key` and `details.reason` say what.",
     "Make the pair again with `overfill make`, or mend the file ([make.md](make.md)).",
   ),
+  ERR_PAIR_FOLDER_BUSY: text(
+    "Another call makes a pair in this folder just now.",
+    "Two runs of `overfill make` were given one folder: `details.pid` is the other one's process.",
+    "Wait until it has ended, or end it: the same command then goes on with what it has done. Another pair needs another folder ([make.md](make.md)).",
+  ),
   ERR_TARGET_UNREACHABLE: text(
     "No pair that can be made of this model is so fast or so small.",
     "`details.asked` is beyond what pruning and quantising can reach here, which is `details.reachable`.",

@@ -48,6 +48,7 @@ const classes: Readonly<Record<OverfillErrorCode, errors.OverfillError["name"]>>
   ERR_REMOTE_NEEDS_HOST: "RemoteError",
   ERR_REMOTE_LOST: "RemoteError",
   ERR_PAIR_FOLDER_INVALID: "PairError",
+  ERR_PAIR_FOLDER_BUSY: "PairError",
   ERR_TARGET_UNREACHABLE: "PruneError",
   ERR_REMOTE_MISMATCH: "RemoteError",
   ERR_REMOTE_FAILED: "RemoteError",

@@ -2,11 +2,12 @@
 
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test, { type ExecutionContext } from "ava";
 import { loadPair, type MakePairOptions, type MakeProgress, makePair, planPair } from "../../lib/index.js";
+import { createModel } from "../../lib/train/index.js";
 import { refusal } from "../engine/fixtures.js";
 import { lookupPair, lookupPrompt, lookups } from "../support/lookups.js";
 import { withTempDir } from "../support/temp-dir.js";
@@ -101,6 +102,34 @@ test.serial("a pair of the full model and its quantisation needs no training", a
   t.true(await answers(work.out));
 });
 
+for (const type of ["q2_k", "iq1_s"] as const)
+  test.serial(`a pair with a writer at ${type} is made, scored and loads`, async (t) => {
+    const work = workOf(t, 6);
+    // Types of super-blocks need rows of whole ones.
+    const full = join(work.out, "..", "full.gguf");
+    await createModel({
+      out: full,
+      tokenizer: model,
+      hiddenSize: 256,
+      feedForwardSize: 256,
+      layers: 2,
+      heads: 4,
+      kvHeads: 2,
+    });
+    const made = await makePair({ ...work, model: full, quantize: type });
+    t.false(made.pruned);
+    t.is(made.model.type, type);
+    t.true(made.model.sizeBytes < statSync(full).size / 2);
+    const card = read(work.out, "card.md");
+    for (const words of [new RegExp(type), /## Scores/, /agreement/, /## Speed/]) t.regex(card, words);
+    t.notRegex(card, /NaN|undefined|Infinity/);
+    const figures = made.evaluation.rows.find(({ row }) => row === "two-stage")?.figures;
+    t.true((figures?.agreementAfterFirst?.value ?? -1) >= 0);
+    t.true((figures?.divergenceAfterFirst?.value ?? 0) > 0);
+    t.true(made.speedUp > 0);
+    t.true(await answers(work.out));
+  });
+
 test.serial("a pair in two rounds is pruned twice", async (t) => {
   const work = workOf(t);
   const made = await makePair({ ...work, targetSize: "300K", rounds: 2 });
@@ -149,6 +178,29 @@ for (const when of ["answering ", "importance calibrating", "healing step 1", "c
     t.deepEqual(goneOn.model, whole.model);
     t.deepEqual(readFileSync(join(work.out, "decode.gguf")), readFileSync(join(whole.path, "decode.gguf")));
   });
+
+test.serial("a second call in a folder is refused with the process of the first, until that has ended", async (t) => {
+  const work = { ...workOf(t, 4), quantize: "q8_0" };
+  const child = fork(
+    fileURLToPath(new URL("making-child.ts", import.meta.url)),
+    [JSON.stringify(work), "stand still"],
+    {
+      execArgv: ["--import=tsx"],
+    },
+  );
+  const exit = once(child, "exit");
+  await once(child, "message");
+  const error = await refusal(t, "ERR_PAIR_FOLDER_BUSY", makePair(work));
+  t.deepEqual(error.details, { path: work.out, pid: child.pid });
+  child.kill("SIGKILL");
+  await exit;
+  const both = await Promise.allSettled([makePair(work), makePair(work)]);
+  const [refused, ...others] = both.flatMap((one) => (one.status === "rejected" ? [one.reason] : []));
+  t.like(refused, { code: "ERR_PAIR_FOLDER_BUSY", details: { path: work.out, pid: process.pid } });
+  t.deepEqual(others, []);
+  t.true(await answers(work.out));
+  await makePair(work);
+});
 
 test.serial("other options do again what depends on them", async (t) => {
   const work = { ...workOf(t), targetSize: "400K" };
