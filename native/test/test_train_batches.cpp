@@ -122,6 +122,7 @@ TEST("every target is in one batch, once, with its own token, position and segme
         limits.n_tokens = 64 + (uint32_t) random.below(600);
         limits.row_tokens = round % 3 == 0 ? 0 : 256;
         limits.key_cost = round % 4 * 0.002;
+        limits.key_block = round % 5 == 0 ? 0 : 96;
         double weight = 0;
         std::map<int, int> asked_of;  // target by the token before it
         std::set<size_t> used;
@@ -190,6 +191,15 @@ TEST("rows are no longer than is worth their attention") {
     CHECK_EQUAL(shape_at(0.002).n_tokens, 128u);
     limits.row_tokens = 64;
     CHECK_EQUAL(shape_at(0).n_tokens, 64u);
+    // Where what others' texts have is left out, long rows are as cheap as short ones, and filled better.
+    limits.row_tokens = 1024;
+    limits.key_block = 96;
+    CHECK_EQUAL(shape_at(0.002).n_tokens, 544u);
+    // But not where the last of them would be half empty: a batch's rows are all as long as its longest.
+    sequences.resize(32);
+    for (train_sequence & sequence : sequences) sequence.tokens.resize(45);
+    CHECK_EQUAL(shape_at(0.002).n_tokens, 96u);
+    CHECK_EQUAL(shape_at(0.002).n_sequences, 16u);
 }
 
 // --- learning rate ---

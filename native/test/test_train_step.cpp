@@ -184,16 +184,17 @@ TEST("a linear map has its gradients, with ggml's products too") {
     }
 }
 
-TEST("the gated activations have their gradients") {
-    for (const ffn_activation activation : { ffn_activation::silu, ffn_activation::gelu }) {
-        small_graph g;
-        ggml_tensor *gate = g.leaf(64, 40), *up = g.leaf(64, 40);
-        // GELU is a table of f16 on the CPU.
-        const bool table = activation == ffn_activation::gelu;
-        check_tape(
-            { gate, up }, g, nullptr, [=](tape & t) { return t.gated(gate, up, activation); }, table ? 5e-2 : 1e-2,
-            table ? 1e-3 : 1e-4);
-    }
+TEST("the gated activations have their gradients, by ggml's operations too") {
+    for (const bool on_cpu : { true, false })
+        for (const ffn_activation activation : { ffn_activation::silu, ffn_activation::gelu }) {
+            small_graph g;
+            ggml_tensor *gate = g.leaf(64, 40), *up = g.leaf(64, 40);
+            // GELU is a table of f16 on the CPU.
+            const bool table = activation == ffn_activation::gelu;
+            check_tape(
+                { gate, up }, g, nullptr, [=](tape & t) { return t.gated(gate, up, activation); }, table ? 5e-2 : 1e-2,
+                table ? 1e-3 : 1e-4, on_cpu);
+        }
 }
 
 TEST("AdamW's steps are float64's, with decay of matrices alone") {

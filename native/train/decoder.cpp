@@ -150,9 +150,11 @@ struct decoder::pass {
         if (kept) keep(k, k_before, v);
         k = by_head(k, size_k, shape.n_head_kv, in.n_tokens);
         v = by_head(v, size_v, shape.n_head_kv, in.n_tokens);
-        ggml_tensor * mask = shape.layers[il].sliding ? in.sliding_mask : in.mask;
+        const bool slides = shape.layers[il].sliding;
+        ggml_tensor * mask = slides ? in.sliding_mask : in.mask;
+        ggml_tensor * spans = slides ? in.sliding_spans : in.spans;
         ggml_tensor * out =
-            t.swap_middle(t.attention(q, k, v, prefix(il), mask, shape.attention_factor, shape.attention_cap));
+            t.swap_middle(t.attention(q, k, v, prefix(il), mask, shape.attention_factor, shape.attention_cap, spans));
         return linear(il, "attn_output", t.reshape(out, size_v * shape.n_head, n()));
     }
 

@@ -22,6 +22,9 @@ struct decoder_inputs {
     ggml_tensor * positions = nullptr;     // I32 [n]
     ggml_tensor * mask = nullptr;          // [n_prefix + n_tokens, n_tokens, 1, n_sequences]
     ggml_tensor * sliding_mask = nullptr;  // the same for layers with a sliding window
+    // Of the two, as visible_attention.h has them; null where all is computed.
+    ggml_tensor * spans = nullptr;
+    ggml_tensor * sliding_spans = nullptr;
     // By layer, rows as a cache has them: [n_prefix_k, n_prefix, n_sequences], K after RoPE; where there is a map, what
     // it takes. Empty: no prefix.
     std::vector<ggml_tensor *> prefix_k, prefix_v;

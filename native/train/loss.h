@@ -30,6 +30,7 @@ struct loss_outputs {
     ggml_tensor * gradient = nullptr;       // [n_vocab, n]
 };
 
-loss_outputs build_loss(ggml_context * ctx, const loss_inputs & in, const distillation & distil);
+// `on_cpu`: by the kernels of loss_kernel.h.
+loss_outputs build_loss(ggml_context * ctx, const loss_inputs & in, const distillation & distil, bool on_cpu);
 
 }  // namespace overfill

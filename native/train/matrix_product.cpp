@@ -1,7 +1,5 @@
 #include "matrix_product.h"
 
-#include "product_kernel.h"
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -10,14 +8,14 @@
 
 namespace overfill {
 
-namespace {
-
 matrix plane_of(const ggml_tensor * x, operand_order order, int64_t plane) {
     const int64_t i2 = plane % x->ne[2], i3 = plane / x->ne[2], row = (int64_t) (x->nb[1] / sizeof(float));
     const char * data = static_cast<const char *>(x->data) + i2 * (int64_t) x->nb[2] + i3 * (int64_t) x->nb[3];
     const bool first = order == operand_order::shared_first;
     return { reinterpret_cast<const float *>(data), first ? row : 1, first ? 1 : row };
 }
+
+namespace {
 
 // Rows of a weight as values, in memory of this thread. Null where there is none.
 const float * weight_rows(const ggml_tensor * weight, int64_t first, int64_t n) noexcept {

@@ -10,6 +10,8 @@
 // Every value is summed in an order that depends on k alone: the result is the same bits for any number of threads.
 #pragma once
 
+#include "product_kernel.h"
+
 #include <ggml.h>
 
 namespace overfill {
@@ -20,6 +22,9 @@ struct operand {
     ggml_tensor * tensor;  // values of a row next to each other
     operand_order order = operand_order::shared_first;
 };
+
+// An operand's plane, of f32.
+matrix plane_of(const ggml_tensor * x, operand_order order, int64_t plane);
 
 // A node of a CPU graph; the planes (third and fourth dimensions) are equal in number.
 ggml_tensor * product_on_cpu(ggml_context * ctx, const operand & a, const operand & b);

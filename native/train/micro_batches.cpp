@@ -40,12 +40,63 @@ static std::vector<row> make_rows(const std::vector<train_sequence> & sequences,
     return rows;
 }
 
-static double cost_of(const std::vector<row> & rows, const micro_batch_limits & limits) {
-    double cost = 0;
-    for (const row & one : rows) {
-        const double n = padded(one.n_tokens, limits.token_bucket);
-        cost += n * (1 + limits.key_cost * n);
+// Rows that are computed at once: those from `begin` on, before `end`.
+struct batch_rows {
+    size_t begin, end;
+    batch_shape shape;
+};
+
+// Longest first, so that rows of a batch are of about one length: all are padded to that of the longest.
+static std::vector<batch_rows> split(std::vector<row> & rows, const micro_batch_limits & limits) {
+    // Packing makes the rows' lengths differ from the sequences' order.
+    std::stable_sort(rows.begin(), rows.end(), [](const row & a, const row & b) {
+        return std::make_pair(a.n_prefix, a.n_tokens) > std::make_pair(b.n_prefix, b.n_tokens);
+    });
+    std::vector<batch_rows> batches;
+    for (size_t begin = 0; begin < rows.size();) {
+        // The rows are sorted, but a shorter prefix may come with more tokens.
+        batch_shape shape{ 0, 0, padded(rows[begin].n_prefix, limits.prefix_bucket) };
+        size_t end = begin;
+        for (; end < rows.size(); end++) {
+            if (padded(rows[end].n_prefix, limits.prefix_bucket) != shape.n_prefix) break;
+            const uint32_t n_tokens = std::max(shape.n_tokens, padded(rows[end].n_tokens, limits.token_bucket));
+            const uint32_t n_sequences = (uint32_t) (end - begin + 1);
+            const uint64_t n_row = (uint64_t) n_tokens + (limits.counts_prefix ? shape.n_prefix : 0);
+            if (end > begin && n_row * n_sequences > limits.n_tokens) break;
+            shape.n_tokens = n_tokens;
+            shape.n_sequences = n_sequences;
+        }
+        batches.push_back({ begin, end, shape });
+        begin = end;
     }
+    return batches;
+}
+
+// How many keys are computed for all tokens of a row together, padded to n.
+static double n_keys_of(const row & one, size_t n, const std::vector<train_sequence> & sequences,
+                        const micro_batch_limits & limits) {
+    if (limits.key_block == 0) return (double) n * (double) n;
+    double sum = 0;
+    size_t start = 0;  // of the text that the block's first token is in
+    for (size_t block = 0, text = 0; block < n; block += limits.key_block) {
+        for (; text < one.sequences.size(); text++) {
+            const size_t length = sequences[one.sequences[text]].tokens.size();
+            if (start + length > block) break;
+            start += length;
+        }
+        const size_t end = std::min(block + limits.key_block, n), begin = text < one.sequences.size() ? start : block;
+        sum += (double) (end - block) * (double) (end - begin);
+    }
+    return sum;
+}
+
+static double cost_of(std::vector<row> & rows, const std::vector<train_sequence> & sequences,
+                      const micro_batch_limits & limits) {
+    double cost = 0;
+    for (const batch_rows & batch : split(rows, limits))
+        for (size_t i = batch.begin; i < batch.end; i++)
+            cost +=
+                batch.shape.n_tokens + limits.key_cost * n_keys_of(rows[i], batch.shape.n_tokens, sequences, limits);
     return cost;
 }
 
@@ -56,10 +107,10 @@ static std::vector<row> make_cheapest_rows(const std::vector<train_sequence> & s
     size_t longest = 1;
     for (const train_sequence & sequence : sequences) longest = std::max(longest, sequence.tokens.size());
     std::vector<row> best = make_rows(sequences, limits.row_tokens);
-    double least = cost_of(best, limits);
+    double least = cost_of(best, sequences, limits);
     for (uint64_t room = padded(longest, limits.token_bucket); room < limits.row_tokens; room *= 2) {
         std::vector<row> rows = make_rows(sequences, (uint32_t) room);
-        const double cost = cost_of(rows, limits);
+        const double cost = cost_of(rows, sequences, limits);
         if (cost >= least) continue;
         least = cost;
         best = std::move(rows);
@@ -100,28 +151,10 @@ std::vector<micro_batch> make_micro_batches(const std::vector<train_sequence> & 
     uint64_t n_targets = 0;
     for (const train_sequence & sequence : sequences) n_targets += sequence.n_targets();
     std::vector<row> rows = make_cheapest_rows(sequences, limits);
-    // Packing makes the rows' lengths differ from the sequences' order.
-    std::stable_sort(rows.begin(), rows.end(), [](const row & a, const row & b) {
-        return std::make_pair(a.n_prefix, a.n_tokens) > std::make_pair(b.n_prefix, b.n_tokens);
-    });
-
     std::vector<micro_batch> batches;
-    for (size_t begin = 0; begin < rows.size();) {
-        // The rows are sorted, but a shorter prefix may come with more tokens.
-        batch_shape shape{ 0, 0, padded(rows[begin].n_prefix, limits.prefix_bucket) };
-        size_t end = begin;
-        for (; end < rows.size(); end++) {
-            if (padded(rows[end].n_prefix, limits.prefix_bucket) != shape.n_prefix) break;
-            const uint32_t n_tokens = std::max(shape.n_tokens, padded(rows[end].n_tokens, limits.token_bucket));
-            const uint32_t n_sequences = (uint32_t) (end - begin + 1);
-            const uint64_t n_row = (uint64_t) n_tokens + (limits.counts_prefix ? shape.n_prefix : 0);
-            if (end > begin && n_row * n_sequences > limits.n_tokens) break;
-            shape.n_tokens = n_tokens;
-            shape.n_sequences = n_sequences;
-        }
+    for (const auto & [begin, end, shape] : split(rows, limits)) {
         const std::vector<row> some(rows.begin() + (std::ptrdiff_t) begin, rows.begin() + (std::ptrdiff_t) end);
         batches.push_back(make_batch(sequences, some, shape, (float) (1.0 / (double) n_targets)));
-        begin = end;
     }
     return batches;
 }

@@ -17,8 +17,10 @@ struct micro_batch_limits {
     bool counts_prefix = false;   // whether the room for cached tokens counts as tokens: the batch computes them too
     uint32_t row_tokens = 0;      // rows that are packed have room for so many at most; 0: no packing
     // What a key costs a token of a row, as a share of all else that the token costs. Longer rows are filled better but
-    // attend to more, most of it masked; of several lengths the cheapest is taken.
+    // attend to more, some of it masked; of several lengths the cheapest is taken.
     double key_cost = 0;
+    // Tokens in a row whose keys are computed together, without those that none of them sees; 0: all of the row are.
+    uint32_t key_block = 0;
 };
 
 struct micro_batch {

@@ -3,19 +3,11 @@
 // order is; it keeps a tile of the result in registers.
 #include "product_kernel.h"
 
+#include "vector_lanes.h"
+
 #include <algorithm>
 #include <cstring>
 #include <new>
-
-#if defined(__GNUC__)
-#define OVERFILL_INLINE inline __attribute__((always_inline))
-#else
-#define OVERFILL_INLINE inline
-#endif
-
-#if defined(__x86_64__) && defined(__GNUC__)
-#define OVERFILL_X86_VARIANTS
-#endif
 
 namespace overfill {
 
@@ -24,6 +16,31 @@ namespace {
 // Values of k in a panel; rows of a and of b in a block. A panel of b stays in the first-level cache, a block of a in
 // the second. block_b is a multiple of all tiles' columns.
 constexpr int64_t block_k = product_depth, block_a = 256, block_b = 1032;
+
+#if defined(__GNUC__)
+typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int quad_places __attribute__((vector_size(16)));
+
+// Values of both, a's by the places 0 to 3 and b's by 4 to 7.
+#if defined(__clang__)
+#define OVERFILL_PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define OVERFILL_PICK(a, b, ...) __builtin_shuffle(a, b, quad_places{ __VA_ARGS__ })
+#endif
+
+// Four values of each of four rows, to four rows of one value of each.
+OVERFILL_INLINE void transpose_four(const float * from, int64_t from_stride, float * to, int64_t to_stride) {
+    const auto row = [&](int64_t i) { return *reinterpret_cast<const quad *>(from + i * from_stride); };
+    const auto put = [&](int64_t i, const quad & values) { *reinterpret_cast<quad *>(to + i * to_stride) = values; };
+    const quad a = row(0), b = row(1), c = row(2), d = row(3);
+    const quad ab = OVERFILL_PICK(a, b, 0, 4, 1, 5), cd = OVERFILL_PICK(c, d, 0, 4, 1, 5);
+    const quad ab_high = OVERFILL_PICK(a, b, 2, 6, 3, 7), cd_high = OVERFILL_PICK(c, d, 2, 6, 3, 7);
+    put(0, OVERFILL_PICK(ab, cd, 0, 1, 4, 5));
+    put(1, OVERFILL_PICK(ab, cd, 2, 3, 6, 7));
+    put(2, OVERFILL_PICK(ab_high, cd_high, 0, 1, 4, 5));
+    put(3, OVERFILL_PICK(ab_high, cd_high, 2, 3, 6, 7));
+}
+#endif
 
 // Rows [first, first + n) at [k, k + depth), as panels of `width` rows: [panel][depth][width]. Missing rows are zero.
 template <int width>
@@ -44,19 +61,20 @@ OVERFILL_INLINE void pack(const matrix & from, int64_t first, int64_t n, int64_t
         constexpr int64_t step = 16;
         for (int64_t j = 0; j < depth; j += step) {
             const int64_t end = std::min(j + step, depth);
-            for (int64_t i = 0; i < count; i++) {
+            int64_t i = 0;
+#if defined(__GNUC__)
+            if (end - j == step && from.k_stride == 1)
+                for (; i + 4 <= count; i += 4)
+                    for (int64_t l = j; l < end; l += 4)
+                        transpose_four(base + i * from.row_stride + l, from.row_stride, to + l * width + i, width);
+#endif
+            for (; i < count; i++) {
                 const float * row = base + i * from.row_stride;
                 for (int64_t l = j; l < end; l++) to[l * width + i] = row[l * from.k_stride];
             }
         }
     }
 }
-
-#if defined(__GNUC__)
-template <int lanes> struct lanes_of {
-    typedef float type __attribute__((vector_size(lanes * sizeof(float)), aligned(4), may_alias));
-};
-#endif
 
 // A tile of the result, n_vectors * lanes rows of a by `columns` rows of b, over `depth` values of k.
 template <int lanes, int n_vectors, int columns>
@@ -141,8 +159,8 @@ template <int lanes, int n_vectors, int columns> OVERFILL_INLINE void multiply(c
 
 // The tiles fill the registers of each instruction set: 32 of 16 lanes, 16 of 8 lanes, or of 4 lanes.
 #if defined(OVERFILL_X86_VARIANTS)
-__attribute__((target("avx512f,avx512vl,fma"))) void multiply_avx512(const product_part & p) { multiply<16, 2, 12>(p); }
-__attribute__((target("avx2,fma"))) void multiply_avx2(const product_part & p) { multiply<8, 2, 6>(p); }
+OVERFILL_AVX512 void multiply_avx512(const product_part & p) { multiply<16, 2, 12>(p); }
+OVERFILL_AVX2 void multiply_avx2(const product_part & p) { multiply<8, 2, 6>(p); }
 #endif
 #if defined(__aarch64__)
 void multiply_any(const product_part & p) { multiply<4, 4, 6>(p); }
@@ -156,10 +174,8 @@ const std::vector<product_kernel> & product_kernels() {
     static const std::vector<product_kernel> kernels = [] {
         std::vector<product_kernel> all;
 #if defined(OVERFILL_X86_VARIANTS)
-        __builtin_cpu_init();
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl"))
-            all.push_back({ "avx512", multiply_avx512 });
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) all.push_back({ "avx2", multiply_avx2 });
+        if (runs_avx512()) all.push_back({ "avx512", multiply_avx512 });
+        if (runs_avx2()) all.push_back({ "avx2", multiply_avx2 });
 #endif
         all.push_back({ "any", multiply_any });
         return all;

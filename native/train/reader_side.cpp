@@ -1,6 +1,7 @@
 #include "reader_side.h"
 
 #include "failure.h"
+#include "visible_attention.h"
 
 #include <cmath>
 #include <string>
@@ -9,7 +10,7 @@ namespace overfill {
 
 reader_side::reader_side(const graph_reader & reader, const batch_shape & batch, const distillation & distil,
                          const compute_device & device)
-    : reader_(reader), batch_(batch), distil_(distil), ctx_(make_tensor_context(9)) {
+    : reader_(reader), batch_(batch), distil_(distil), ctx_(make_tensor_context(11)), on_cpu_(device.is_cpu()) {
     const int64_t n_seq = batch.n_sequences, n = n_seq * batch.n_prefix, n_vocab = reader.shape.n_vocab;
     if (n_seq * n_vocab > INT32_MAX)
         throw failure(error_code::invalid_argument, "too many sequences for the reader's vocabulary",
@@ -24,6 +25,8 @@ reader_side::reader_side(const graph_reader & reader, const batch_shape & batch,
     in_.mask = input(GGML_TYPE_F32, batch.n_prefix, batch.n_prefix, 1, n_seq);
     for (const training_layer & layer : reader.shape.layers)
         if (layer.sliding && !in_.sliding_mask) in_.sliding_mask = ggml_dup_tensor(ctx_.get(), in_.mask);
+    if (device.is_cpu()) in_.spans = input(GGML_TYPE_I32, 2, batch.n_prefix, 1, n_seq);
+    if (in_.spans && in_.sliding_mask) in_.sliding_spans = ggml_dup_tensor(ctx_.get(), in_.spans);
     in_.asked = input(GGML_TYPE_I32, n_seq);
     loss_in_.weights = input(GGML_TYPE_F32, 1, n_seq);
     loss_in_.target_i32 = input(GGML_TYPE_I32, n_seq);
@@ -34,7 +37,7 @@ reader_side::reader_side(const graph_reader & reader, const batch_shape & batch,
 
 void reader_side::build(tape & t, ggml_context * ctx, decoder_inputs & writer) {
     loss_in_.logits = reader_.model.forward(t, in_, &rows_);
-    loss_out_ = build_loss(ctx, loss_in_, distil_);
+    loss_out_ = build_loss(ctx, loss_in_, distil_, on_cpu_);
     for (const reader_link & link : reader_.links) {
         ggml_tensor * k = (link.before_rope ? rows_.k_before_rope : rows_.k).at(link.layer);
         if (!k)
@@ -92,8 +95,13 @@ void reader_side::set_inputs(const std::vector<reader_input> & readings) {
     }
     set_values(in_.tokens, tokens);
     set_values(in_.positions, positions);
-    set_values(in_.mask, mask_of(0));
-    if (in_.sliding_mask) set_values(in_.sliding_mask, mask_of(reader_.shape.sliding_window));
+    const auto set_mask = [&](ggml_tensor * to, ggml_tensor * spans, uint32_t window) {
+        const std::vector<float> mask = mask_of(window);
+        set_values(to, mask);
+        if (spans) set_values(spans, spans_of(mask, n_prefix));
+    };
+    set_mask(in_.mask, in_.spans, 0);
+    if (in_.sliding_mask) set_mask(in_.sliding_mask, in_.sliding_spans, reader_.shape.sliding_window);
     set_values(in_.asked, asked);
     set_values(loss_in_.weights, weights);
     set_values(loss_in_.target_i32, target_i32);

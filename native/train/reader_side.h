@@ -52,6 +52,7 @@ class reader_side {
     batch_shape batch_;
     distillation distil_;
     ggml_context_ptr ctx_;
+    bool on_cpu_;
     ggml_backend_buffer_ptr buffer_;
     decoder_inputs in_;
     decoder_rows rows_;

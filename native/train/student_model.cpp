@@ -1,6 +1,7 @@
 #include "student_model.h"
 
 #include "failure.h"
+#include "visible_attention.h"
 #include "vocabulary.h"
 
 #include <algorithm>
@@ -145,6 +146,7 @@ student_model::student_model(const heal_options & options, const llama_vocab * v
     device_.stop_with(stop);
     limits_.row_tokens = needs_cache_ ? 0 : context_size;
     limits_.key_cost = key_cost(shape_, parameters_);
+    if (device_.is_cpu() && shape_.attention_cap == 0) limits_.key_block = (uint32_t) visible_block;
     if (reader_) {
         // The room for a prompt is computed as well, whether or not there are tokens in it.
         limits_.counts_prefix = true;

@@ -1,5 +1,8 @@
 #include "tape.h"
 
+#include "gated_back.h"
+#include "visible_attention.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -145,11 +148,14 @@ ggml_tensor * tape::slope_of_gelu(ggml_tensor * x) {
 ggml_tensor * tape::gated(ggml_tensor * gate, ggml_tensor * up, ffn_activation activation) {
     if (activation == ffn_activation::silu)
         return record(ggml_swiglu_split(ctx_, gate, up), { gate, up }, [=](ggml_tensor * d) {
-            if (has_gradient(up)) add_gradient(up, ggml_mul(ctx_, ggml_silu(ctx_, gate), d));
+            if (has_gradient(up))
+                add_gradient(up, on_cpu_ ? silu_up_back(ctx_, gate, d) : ggml_mul(ctx_, ggml_silu(ctx_, gate), d));
+            if (has_gradient(gate) && on_cpu_) return add_gradient(gate, gate_back(ctx_, gate, up, d, activation));
             if (has_gradient(gate)) add_gradient(gate, ggml_silu_back(ctx_, ggml_mul(ctx_, d, up), gate));
         });
     return record(ggml_geglu_split(ctx_, gate, up), { gate, up }, [=](ggml_tensor * d) {
         if (has_gradient(up)) add_gradient(up, ggml_mul(ctx_, ggml_gelu(ctx_, gate), d));
+        if (has_gradient(gate) && on_cpu_) return add_gradient(gate, gate_back(ctx_, gate, up, d, activation));
         if (has_gradient(gate)) add_gradient(gate, ggml_mul(ctx_, ggml_mul(ctx_, d, up), slope_of_gelu(gate)));
     });
 }
@@ -157,7 +163,7 @@ ggml_tensor * tape::gated(ggml_tensor * gate, ggml_tensor * up, ffn_activation a
 // Query heads that share a KV head lie next to each other, so that their rows are read as one longer list of queries:
 // the products need no repeated K and V, and the sums over a group in the gradients come about by themselves.
 ggml_tensor * tape::attention(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v, const attention_prefix & prefix,
-                              ggml_tensor * mask, float factor, float cap) {
+                              ggml_tensor * mask, float factor, float cap, ggml_tensor * spans) {
     const int64_t n = q->ne[1], n_head = q->ne[2], n_head_kv = k->ne[2], n_seq = q->ne[3];
     const int64_t n_grouped = n * (n_head / n_head_kv), n_prefix = prefix.k ? prefix.k->ne[1] : 0;
     const auto grouped = [=](ggml_tensor * x) {
@@ -168,6 +174,27 @@ ggml_tensor * tape::attention(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v,
     ggml_tensor * keys = n_prefix ? ggml_concat(ctx_, prefix.k, k, 1) : k;
     ggml_tensor * values = n_prefix ? ggml_concat(ctx_, prefix.v, v, 1) : v;
     ggml_tensor * queries = grouped(q);
+
+    if (spans && on_cpu_ && cap == 0) {
+        ggml_tensor * p = visible_softmax(ctx_, visible_scores(ctx_, keys, queries, spans), mask, spans, factor);
+        ggml_tensor * out = by_head(visible_sums(ctx_, values, p, spans));
+        const auto back = [=](ggml_tensor * gradient) {
+            ggml_tensor * d = grouped(gradient);
+            ggml_tensor * d_scores =
+                visible_softmax_back(ctx_, visible_scores(ctx_, values, d, spans), p, spans, factor);
+            const auto add = [&](ggml_tensor * to, ggml_tensor * of, ggml_tensor * weights, int64_t first) {
+                if (!to || !has_gradient(to)) return;
+                add_gradient(to, visible_key_sums(ctx_, of, weights, spans, first, to->ne[1]));
+            };
+            add(v, d, p, n_prefix);
+            add(prefix.v, d, p, 0);
+            add(k, queries, d_scores, n_prefix);
+            add(prefix.k, queries, d_scores, 0);
+            if (has_gradient(q)) add_gradient(q, by_head(visible_sums(ctx_, keys, d_scores, spans)));
+        };
+        if (prefix.k) return record(out, { q, k, v, prefix.k, prefix.v }, back);
+        return record(out, { q, k, v }, back);
+    }
 
     // [n_prefix + n, n, n_head, n_seq]
     ggml_tensor * scores = by_head(product({ keys }, { queries }));

@@ -52,9 +52,9 @@ class tape {
     ggml_tensor * gated(ggml_tensor * gate, ggml_tensor * up, ffn_activation activation);
     // q [head size, n_tokens, n_head, n_sequences], k and v likewise with n_head_kv; mask [n_prefix + n_tokens,
     // n_tokens, 1, n_sequences], added to the scores; `cap`: of the scores before it, 0 for none. Gives q's shape (with
-    // v's head size).
+    // v's head size). `spans`, as visible_attention.h has them: what is masked is left out; null: it is computed, too.
     ggml_tensor * attention(ggml_tensor * q, ggml_tensor * k, ggml_tensor * v, const attention_prefix & prefix,
-                            ggml_tensor * mask, float factor, float cap = 0);
+                            ggml_tensor * mask, float factor, float cap = 0, ggml_tensor * spans = nullptr);
 
     // The loss's gradients with respect to the results that it is made of. Once.
     struct known_gradient {

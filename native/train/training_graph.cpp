@@ -1,6 +1,7 @@
 #include "training_graph.h"
 
 #include "failure.h"
+#include "visible_attention.h"
 
 #include <cmath>
 #include <new>
@@ -22,7 +23,7 @@ training_graph::training_graph(const training_shape & shape, const decoder & mod
                           "fewer than " + std::to_string(INT32_MAX / shape.n_vocab),
                       { { "parameter", "batch" } });
 
-    inputs_ctx_ = make_tensor_context(2 * n_layer + 9);
+    inputs_ctx_ = make_tensor_context(2 * n_layer + 11);
     const auto input = [&](ggml_type type, int64_t ne0, int64_t ne1 = 1, int64_t ne2 = 1, int64_t ne3 = 1) {
         return ggml_new_tensor_4d(inputs_ctx_.get(), type, ne0, ne1, ne2, ne3);
     };
@@ -33,6 +34,8 @@ training_graph::training_graph(const training_shape & shape, const decoder & mod
     in_.mask = input(GGML_TYPE_F32, n_prefix + batch.n_tokens, batch.n_tokens, 1, n_seq);
     for (const training_layer & layer : shape.layers)
         if (layer.sliding && !in_.sliding_mask) in_.sliding_mask = ggml_dup_tensor(inputs_ctx_.get(), in_.mask);
+    if (device.is_cpu()) in_.spans = input(GGML_TYPE_I32, 2, batch.n_tokens, 1, n_seq);
+    if (in_.spans && in_.sliding_mask) in_.sliding_spans = ggml_dup_tensor(inputs_ctx_.get(), in_.spans);
     if (reader && n_prefix) reader_ = std::make_unique<reader_side>(*reader, batch, distil, device);
     for (size_t il = 0; n_prefix && !reader_ && il < n_layer; il++) {
         in_.prefix_k.push_back(input(GGML_TYPE_F32, model.n_prefix_k(il), n_prefix, n_seq));
@@ -72,7 +75,7 @@ training_graph::training_graph(const training_shape & shape, const decoder & mod
         known.push_back({ reader_->logits(), reader_->loss().gradient });
     }
     loss_in_.logits = model.forward(t, in_);
-    loss_out_ = build_loss(ctx_.get(), loss_in_, distil);
+    loss_out_ = build_loss(ctx_.get(), loss_in_, distil, device.is_cpu());
     for (ggml_tensor * kept : { loss_in_.logits, loss_out_.cross_entropy, loss_out_.divergence }) keep(kept);
     known.push_back({ loss_in_.logits, loss_out_.gradient });
     if (gradients) t.backward(known);
@@ -160,8 +163,13 @@ void training_graph::set_inputs(const train_batch & batch) {
         for (size_t i = 0; i < positions.size(); i++) positions[i] = (int32_t) (i % batch_.n_prefix);
         set_values(in_.prefix_positions, positions);
     }
-    set_values(in_.mask, mask_of(batch, 0));
-    if (in_.sliding_mask) set_values(in_.sliding_mask, mask_of(batch, shape_.sliding_window));
+    const auto set_mask = [&](ggml_tensor * to, ggml_tensor * spans, uint32_t window) {
+        const std::vector<float> mask = mask_of(batch, window);
+        set_values(to, mask);
+        if (spans) set_values(spans, spans_of(mask, (size_t) to->ne[0]));
+    };
+    set_mask(in_.mask, in_.spans, 0);
+    if (in_.sliding_mask) set_mask(in_.sliding_mask, in_.sliding_spans, shape_.sliding_window);
     for (size_t s = 0; s < batch.prefixes.size(); s++) {
         const cached_prefix & prefix = batch.prefixes[s];
         const auto set_rows = [&](ggml_tensor * tensor, const std::vector<float> & rows) {
