@@ -5,7 +5,7 @@
  *
  *     --small      models of a quarter of the size, shorter prompts
  *     --smoke      one short round of everything with the least models: shows that it runs, its figures mean nothing
- *     --only NAME  pair, quantisation, hybrid, batch, quality, kernels, sessions, server, host, remote, demo, switch, translate, memory, prune or library; may be repeated
+ *     --only NAME  pair, quantisation, hybrid, batch, quality, kernels, sessions, server, host, remote, demo, switch, translate, memory, prune, train or library; may be repeated
  *     --llama-server  builds llama.cpp's server, which takes minutes, and compares the server with it
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
@@ -34,6 +34,7 @@ import { measureQuality } from "./measure/quality.js";
 import { measureRemote } from "./measure/remote.js";
 import { measureServing } from "./measure/serving.js";
 import { measureSwitch } from "./measure/switching.js";
+import { measureTraining } from "./measure/training.js";
 import { measureTranslate } from "./measure/translating.js";
 import { ensureModel } from "./models.js";
 import { toSvg } from "./plot.js";
@@ -58,6 +59,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   translate: measureTranslate,
   memory: measureMemory,
   prune: measurePrune,
+  train: measureTraining,
 };
 
 const fromHere = (path: string) => fileURLToPath(new URL(path, import.meta.url));
@@ -110,6 +112,9 @@ async function main(): Promise<void> {
     },
     get nativeLimits() {
       return native("native-limits");
+    },
+    get nativeTrain() {
+      return native("native-train");
     },
     get speculativeLoop() {
       return native("speculative");

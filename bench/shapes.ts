@@ -77,6 +77,32 @@ const hybrid: ModelShape = {
   contextLength: 32_768,
 };
 
+/** As the guide to healing trains one, on look-ups: 4.9 million weights. */
+export const trainedLookups: ModelShape = {
+  name: "trained-lookups",
+  nLayers: 6,
+  nEmbd: 256,
+  nFf: 768,
+  nHeads: 4,
+  nKvHeads: 2,
+  headSize: 64,
+  nVocab: 512,
+  contextLength: 1024,
+};
+
+/** The full model of the reproduction in English: 8.0 million weights. */
+export const trainedLanguage: ModelShape = {
+  name: "trained-language",
+  nLayers: 3,
+  nEmbd: 512,
+  nFf: 768,
+  nHeads: 8,
+  nKvHeads: 4,
+  headSize: 64,
+  nVocab: 4096,
+  contextLength: 2048,
+};
+
 /** One query head for each KV head: fewer are not possible. */
 function cacheOf(shape: ModelShape): ModelShape {
   const { name, nLayers, nKvHeads, headSize, contextLength } = shape;

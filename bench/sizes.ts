@@ -1,6 +1,24 @@
 /** How much is measured: all numbers that differ between a full run, a small one and one that only shows that it runs. */
 
-import { fullShapes, leastShapes, type PairShapes, smallShapes } from "./shapes.js";
+import {
+  fullShapes,
+  leastShapes,
+  type ModelShape,
+  type PairShapes,
+  smallShapes,
+  trainedLanguage,
+  trainedLookups,
+} from "./shapes.js";
+
+/** A model that is trained, on texts of so many tokens. */
+export interface TrainedCase {
+  readonly name: string;
+  readonly shape: ModelShape;
+  readonly tokens: number;
+  /** Texts of a step. */
+  readonly batch: number;
+  readonly steps: number;
+}
 
 export interface BenchSize {
   readonly name: "full" | "small" | "smoke";
@@ -30,6 +48,7 @@ export interface BenchSize {
   };
   /** Prompts, ascending, and answer with the package's kernels and ggml's. */
   readonly kernels: { readonly prompts: readonly number[]; readonly decode: number };
+  readonly training: readonly TrainedCase[];
   /** Starts of a fresh process. */
   readonly starts: number;
   /** Tokens of prompt to switch at, ascending. */
@@ -58,6 +77,11 @@ const full: BenchSize = {
     draftLengths: [1, 2, 3, 4, 5, 6, 7, 8, 11, 15],
   },
   kernels: { prompts: [512, 2048], decode: 24 },
+  training: [
+    { name: "4.9M, texts of 46 tokens", shape: trainedLookups, tokens: 46, batch: 32, steps: 12 },
+    { name: "8.0M, texts of 512 tokens", shape: trainedLanguage, tokens: 512, batch: 8, steps: 4 },
+    { name: "8.0M, texts of 1,536 tokens", shape: trainedLanguage, tokens: 1536, batch: 4, steps: 3 },
+  ],
   starts: 7,
   switches: [512, 4096, 16_384],
   translate: { layers: 28, tokens: 16_384 },
@@ -89,6 +113,7 @@ const smoke: BenchSize = {
   lasting: { prompt: 512, turns: 4, chat: { turnTokens: 16, answerTokens: 8 } },
   quality: { prompt: 32, decode: 24, acceptances: [0, 1], draftLengths: [1, 3] },
   kernels: { prompts: [32], decode: 8 },
+  training: [{ name: "least, texts of 40 tokens", shape: leastShapes.decode, tokens: 40, batch: 2, steps: 2 }],
   starts: 1,
   switches: [256],
   translate: { layers: 2, tokens: 256 },

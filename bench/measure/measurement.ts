@@ -11,6 +11,8 @@ export interface Bench {
   readonly size: BenchSize;
   readonly nativeLoop: NativeProgram;
   readonly nativeLimits: NativeProgram;
+  /** What training can come to at most. */
+  readonly nativeTrain: NativeProgram;
   /** llama.cpp's own way of speculative decoding. */
   readonly speculativeLoop: NativeProgram;
   /** llama.cpp's server, where it was asked for. */
