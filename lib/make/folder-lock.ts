@@ -8,19 +8,33 @@ import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { createError } from "../errors/create-error.js";
+import type { NativeFileLock } from "../internal/binding-types.js";
 import { loadBinding } from "../internal/load-binding.js";
 import { put, writing } from "./step-book.js";
+
+const looks = 50;
+const lookEveryMs = 20;
 
 /** Rejects with ERR_PAIR_FOLDER_BUSY and ERR_FILE_WRITE_FAILED. @param work the folder's own, where the work is done */
 export async function lockFolder(folder: string, work: string): Promise<AsyncDisposable> {
   const path = join(work, "lock");
   const note = join(work, "lock.json");
   await writing(path, () => writeFile(path, "", { flag: "a" }));
-  const { takeFileLock, releaseFileLock } = loadBinding();
-  const lock = takeFileLock(path);
-  if (lock === "busy") throw await busy(folder, note);
+  const { takeFileLock } = loadBinding();
+  for (let look = 0; look < looks; look++) {
+    const lock = takeFileLock(path);
+    if (lock !== "busy") return hold(lock, note);
+    const pid = await readHolder(note);
+    if (pid !== undefined && isRunning(pid)) throw busy(folder, pid);
+    // Its holder has not written the note yet, beside which lies that of one that was killed, or is about to let go.
+    await delay(lookEveryMs);
+  }
+  throw busy(folder, undefined);
+}
+
+async function hold(lock: NativeFileLock | "unknown", note: string): Promise<AsyncDisposable> {
   const release = () => {
-    if (lock !== "unknown") releaseFileLock(lock);
+    if (typeof lock !== "string") loadBinding().releaseFileLock(lock);
   };
   try {
     await put(note, JSON.stringify({ pid: process.pid }));
@@ -36,24 +50,10 @@ export async function lockFolder(folder: string, work: string): Promise<AsyncDis
   };
 }
 
-async function busy(folder: string, note: string): Promise<Error> {
-  const pid = await holderOf(note);
+function busy(folder: string, pid: number | undefined): Error {
   const who = pid === undefined ? "another process" : pid === process.pid ? "this process" : `process ${pid}`;
   const details = { path: folder, ...(pid !== undefined && { pid }) };
   return createError("ERR_PAIR_FOLDER_BUSY", `${who} is making a pair in ${folder}`, details);
-}
-
-const looks = 50;
-const lookEveryMs = 20;
-
-/** Undefined where it does not say so in time: between the lock and the note stands that of a holder that was killed. */
-async function holderOf(note: string): Promise<number | undefined> {
-  for (let look = 0; look < looks; look++) {
-    const pid = await readHolder(note);
-    if (pid !== undefined && isRunning(pid)) return pid;
-    await delay(lookEveryMs);
-  }
-  return undefined;
 }
 
 async function readHolder(note: string): Promise<number | undefined> {
