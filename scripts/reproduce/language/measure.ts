@@ -47,8 +47,8 @@ export interface Turn {
 
 /**
  * @param writer absent: the full model by itself, against which all are measured
- * @param turn where a writer of several seeds writes, so that together they write once at each place; all read them all.
- * Left out, it writes everywhere
+ * @param turn where a writer of several seeds writes and is refreshed, so that together they do so once at each place; all
+ * of them read them all. Left out, it does everything everywhere
  */
 export function measureJob(
   plan: LanguagePlan,
@@ -65,7 +65,7 @@ export function measureJob(
     needs: writer ? [full, places, writer] : [full, places],
     options: { contextSize, promptLengths, bounds, refreshIntervals, acceptance, ...(turn && { turn }) },
     run: async (signal, onProgress) => {
-      const common = { contextSize, threads: 1, gpu: false, prefixCache: false, signal } as const;
+      const common = { contextSize, threads: 1, gpu: false, signal } as const;
       await using pair = await loadPair({
         ...common,
         prefill: { model: full.out },
@@ -81,9 +81,11 @@ export function measureJob(
         for (const [place, at] of asked.places.entries()) {
           const prompt = promptOf(asked, at, length);
           const measuring = { plan, pair, alone, prompt, at, place, signal };
-          const given = await givenSums(measuring, ways);
           const writes = !turn || place % turn.of === turn.first;
-          for (const [i, way] of ways.entries()) {
+          // What the seeds are compared by.
+          const readings = writes ? ways : ways.filter((way) => way === "alone" || way === "two-stage");
+          const given = await givenSums(measuring, readings);
+          for (const [i, way] of readings.entries()) {
             const written = writes ? await writtenSums(measuring, way) : {};
             samples.push({ way, prompt: length, place, ...given[i], ...written });
           }
