@@ -18,11 +18,11 @@ constexpr float gelu_a = 0.044715f, gelu_c = 0.79788456080286535588f;
 template <int lanes> OVERFILL_INLINE void to_sigmoid(typename lanes_of<lanes>::type & x) {
     using vector = typename lanes_of<lanes>::type;
     using bits = typename lanes_of<lanes>::bits;
-    const bits negative = (bits) (x < 0);
-    vector e = (vector) ((bits) x | INT32_MIN), numerator = vector{} + 1;  // -|x|
+    const bits negative = (bits) (x < 0.0f);
+    vector e = (vector) ((bits) x | INT32_MIN), numerator = vector{} + 1.0f;  // -|x|
     exponentiate<lanes>(e);
     numerator = (vector) (((bits) e & negative) | ((bits) numerator & ~negative));
-    x = numerator / (e + 1);
+    x = numerator / (e + 1.0f);
 }
 
 template <int lanes> OVERFILL_INLINE void silu_up(const float * gate, const float * d, int64_t n, float * out) {
@@ -47,7 +47,7 @@ OVERFILL_INLINE void silu_gate(const float * gate, const float * up, const float
         load<lanes>(d + i, n - i, 0, slope);
         s = x;
         to_sigmoid<lanes>(s);
-        slope = slope * y * s * (x * (1 - s) + 1);
+        slope = slope * y * s * (x * (1.0f - s) + 1.0f);
         store<lanes>(slope, out + i, n - i);
     }
 }
@@ -60,9 +60,9 @@ OVERFILL_INLINE void gelu_gate(const float * gate, const float * up, const float
         load<lanes>(gate + i, n - i, 0, x);
         load<lanes>(up + i, n - i, 0, y);
         load<lanes>(d + i, n - i, 0, slope);
-        s = x * (x * x * gelu_a + 1) * (2 * gelu_c);
+        s = x * (x * x * gelu_a + 1.0f) * (2 * gelu_c);
         to_sigmoid<lanes>(s);
-        slope = slope * y * (s + x * s * (1 - s) * (x * x * (3 * gelu_a) + 1) * (2 * gelu_c));
+        slope = slope * y * (s + x * s * (1.0f - s) * (x * x * (3 * gelu_a) + 1.0f) * (2 * gelu_c));
         store<lanes>(slope, out + i, n - i);
     }
 }
