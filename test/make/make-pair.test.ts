@@ -180,7 +180,7 @@ for (const when of ["answering ", "importance calibrating", "healing step 1", "c
   });
 
 test.serial("a second call in a folder is refused with the process of the first, until that has ended", async (t) => {
-  const work = { ...workOf(t, 4), quantize: "q8_0" };
+  const work = { ...workOf(t, 4), quantize: "q8_0" as const };
   const child = fork(
     fileURLToPath(new URL("making-child.ts", import.meta.url)),
     [JSON.stringify(work), "stand still"],
