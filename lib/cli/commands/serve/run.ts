@@ -3,7 +3,7 @@
 import { basename, resolve } from "node:path";
 import { demoPair, type LoadPairOptions, type Pair } from "../../../engine/index.js";
 import {
-  checkServeOptions,
+  checkListening,
   type RunningServer,
   readKeys,
   readServerConfig,
@@ -127,8 +127,8 @@ export async function runServe(folder: string | undefined, asked: ServeFlags): P
       const { load, facts } = await modelOf(flags, signal);
       const name = nameOf(flags);
       options = withFlags({ models: { [name]: { load, ...facts } } }, flags, keys);
-      // What makes no sense is told before a model is loaded for nothing.
-      checkServeOptions(options);
+      // What makes no sense, and a port in use, is told before a model is loaded for nothing.
+      await checkListening(options);
       pair = await loaded(load, flags, signal);
       // A model whose process has ended for good is loaded anew.
       const inHost = flags.hostProcess || load.prefill.devices !== undefined;
