@@ -2,7 +2,7 @@
 
 import type { ChosenModel, MadePair, MakeProgress, PairPlan } from "../../../make/index.js";
 import { formatBytes, formatCount, formatDuration, formatMs, formatSpeed } from "../../number-format.js";
-import { quoted } from "../../shell-words.js";
+import { ownCommand, quoted } from "../../shell-words.js";
 import { renderTable } from "../../tables.js";
 
 /** Estimates: no more digits than they are worth. */
@@ -67,7 +67,7 @@ export function renderMade(pair: MadePair, out: string): string {
   if (badLines.length > 0)
     parts.push(`${formatCount(badLines.length)} bad ${badLines.length === 1 ? "line was" : "lines were"} skipped.`);
   parts.push(`${out}: card.md tells how it was made. This run took ${formatTime(ms)}.`);
-  parts.push(`Next: overfill run ${quoted(out)}`);
+  parts.push(`Next: ${ownCommand()} run ${quoted(out)} -p "..."`);
   return parts.join("\n\n");
 }
 
