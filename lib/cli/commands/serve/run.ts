@@ -11,6 +11,7 @@ import {
   serve,
 } from "../../../server/index.js";
 import { readTemplate } from "../../chat-template.js";
+import { demoNote } from "../../demo-note.js";
 import { UsageError } from "../../exit.js";
 import { flagOfParameter, given } from "../../flags.js";
 import { openPair } from "../../open-pair.js";
@@ -135,6 +136,8 @@ export async function runServe(folder: string | undefined, asked: ServeFlags): P
       options = { ...options, models: { [name]: { pair, ...(inHost && { load }), ...facts } } };
     }
     server = await serve(options);
+    if (flags.config === undefined && flags.prefill === undefined && !flags.quiet)
+      await write(process.stderr, demoNote());
     await write(process.stderr, renderListening(server.url, (options.auth?.keys ?? []).length > 0));
     await stopped(signal);
     await server.close({ graceMs });
