@@ -4,12 +4,14 @@ import { checkChatOptions, checkSendOptions } from "../../../chat/validation.js"
 import { demoPair } from "../../../engine/index.js";
 import { toChatOptions } from "../../chat-flags.js";
 import { readTemplate } from "../../chat-template.js";
+import { demoNote } from "../../demo-note.js";
 import { UsageError } from "../../exit.js";
 import { openPair } from "../../open-pair.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { withPairFolder } from "../../pair-folder.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
+import { write } from "../../terminal.js";
 import { ToolServers } from "../../tool-servers.js";
 import { Transcript } from "../../transcript.js";
 import { converse } from "./conversation.js";
@@ -43,6 +45,7 @@ export async function runChat(folder: string | undefined, asked: ChatCommandFlag
       onProgress: ({ fraction }) => progress.update("loading", fraction, 1),
     });
     progress.stop();
+    if (flags.prefill === undefined && !quiet) await write(process.stderr, demoNote());
     await using chat = pair.chat({ ...options, tools: servers.tools });
     using lines = new MessageLines(interrupt);
     const transcript = new Transcript({ quiet, endsLines: true });
