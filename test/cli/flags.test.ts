@@ -8,6 +8,7 @@ import { addRunCommand, toDecodeOptions } from "../../lib/cli/commands/run/flags
 import { appendLogitBias, appendText, flagOfParameter, given, parseLayers, parseNumber } from "../../lib/cli/flags.js";
 import { toLoadOptions } from "../../lib/cli/pair-flags.js";
 import { demoPair } from "../../lib/engine/demo-pair.js";
+import type { OnePairOptions } from "../../lib/engine/index.js";
 import { checkDecodeOptions, checkLoadPairOptions } from "../../lib/engine/validation.js";
 import { parseFlags } from "./parse-flags.js";
 
@@ -194,7 +195,7 @@ test("every flag reaches the option of the API that it stands for", async (t) =>
     handover: "translate",
   });
   t.notThrows(() => checkDecodeOptions(decode));
-  t.notThrows(() => checkLoadPairOptions(load));
+  t.notThrows(() => checkLoadPairOptions(load as OnePairOptions));
 });
 
 test("the flags of a chat reach its options", async (t) => {

@@ -8,6 +8,7 @@ import { UsageError } from "../../exit.js";
 import { openPair } from "../../open-pair.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { withPairFolder } from "../../pair-folder.js";
+import { isDemo } from "../../prefill-flags.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
 import { ToolServers } from "../../tool-servers.js";
@@ -18,8 +19,8 @@ import { MessageLines } from "./message-lines.js";
 
 export async function runChat(folder: string | undefined, asked: ChatCommandFlags): Promise<void> {
   const flags = await withPairFolder(folder, asked);
-  if (flags.prefill === undefined && flags.decode !== undefined)
-    throw new UsageError("--decode needs --prefill: name the model that reads the messages");
+  if (isDemo(flags) && flags.decode !== undefined)
+    throw new UsageError("--decode needs --prefill or --prefill-url: name what reads the messages");
   let answering: AbortController | undefined;
   const onInterrupt = () => {
     if (!answering || answering.signal.aborted) return false;

@@ -16,6 +16,7 @@ import { flagOfParameter, given } from "../../flags.js";
 import { openPair } from "../../open-pair.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { withPairFolder } from "../../pair-folder.js";
+import { isDemo } from "../../prefill-flags.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
@@ -31,8 +32,10 @@ async function keysOf({ apiKeyFile }: ServeFlags): Promise<readonly string[]> {
   return [...ofEnvironment, ...(apiKeyFile === undefined ? [] : await readKeys(apiKeyFile))];
 }
 
-function nameOf({ name, prefill }: ServeFlags): string {
-  return name ?? (prefill === undefined ? "demo" : basename(prefill).replace(/\.gguf$/i, ""));
+/** Without a name of its own a model is called like the file that reads, or that writes what a server has read. */
+function nameOf({ name, prefill, prefillUrl, decode }: ServeFlags): string {
+  const file = prefill ?? (prefillUrl === undefined ? undefined : decode);
+  return name ?? (file === undefined ? "demo" : basename(file).replace(/\.gguf$/i, ""));
 }
 
 /** Flags that go together with a configuration file; the others say what a single model is and how it answers. */
@@ -43,12 +46,12 @@ const besideConfig: ReadonlySet<string> = new Set([
 ]);
 
 function refuseContradictions(flags: ServeFlags): void {
-  const { config, prefill, decode, modelsMax, memory } = flags;
+  const { config, decode, modelsMax, memory } = flags;
   if (config === undefined) {
     if (modelsMax !== undefined || memory !== undefined)
       throw new UsageError("--models-max and --memory are for models that are loaded on demand, which --config names");
-    if (prefill === undefined && decode !== undefined)
-      throw new UsageError("--decode needs --prefill: name the model that reads the prompts");
+    if (isDemo(flags) && decode !== undefined)
+      throw new UsageError("--decode needs --prefill or --prefill-url: name what reads the prompts");
     return;
   }
   const unused = Object.entries(flags).find(([name, value]) => value !== undefined && !besideConfig.has(name));
@@ -131,7 +134,7 @@ export async function runServe(folder: string | undefined, asked: ServeFlags): P
       checkServeOptions(options);
       pair = await loaded(load, flags, signal);
       // A model whose process has ended for good is loaded anew.
-      const inHost = flags.hostProcess || load.prefill.devices !== undefined;
+      const inHost = flags.hostProcess || ("devices" in load.prefill && load.prefill.devices !== undefined);
       options = { ...options, models: { [name]: { pair, ...(inHost && { load }), ...facts } } };
     }
     server = await serve(options);
