@@ -145,6 +145,8 @@ export async function prefill(exchange: Exchange): Promise<Response> {
     );
   return stream(exchange, frames, {
     contentType: cellsType,
+    // Behind a queue, too, a client hears that the server is alive.
+    headersMs: aliveMs,
     keepAliveMs: aliveMs,
     waiting: frame("alive", undefined),
     bytesOf: (bytes) => bytes,
