@@ -23,6 +23,12 @@ export interface LinkData {
   readonly counts: Float64Array;
 }
 
+/** TypeScript's loader reaches no thread by itself on Node 20. */
+const source = new URL("./shaped-link-worker.ts", import.meta.url).href;
+const loader = import.meta.resolve("tsx/esm/api");
+const begin = `import { register } from ${JSON.stringify(loader)}; register(); await import(${JSON.stringify(source)});`;
+const program = new URL(`data:text/javascript,${encodeURIComponent(begin)}`);
+
 export class ShapedLink {
   readonly port: number;
   readonly #worker: Worker;
@@ -42,10 +48,7 @@ export class ShapedLink {
   static async to(port: number): Promise<ShapedLink> {
     const counts = new Float64Array(new SharedArrayBuffer(16));
     const workerData: LinkData = { port, counts };
-    const worker = new Worker(new URL("./shaped-link-worker.ts", import.meta.url), {
-      workerData,
-      execArgv: ["--import=tsx"],
-    });
+    const worker = new Worker(program, { workerData });
     const [own] = (await once(worker, "message")) as [number];
     return new ShapedLink(own, worker, counts);
   }
