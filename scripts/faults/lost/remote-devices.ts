@@ -32,7 +32,7 @@ export async function openRemoteDevices(folder: string): Promise<Scene> {
       devices: [{ url: `rpcs://127.0.0.1:${wire.port}`, key: file }],
     },
     decode: { model: (await writeTinyModel(join(folder, "decode.gguf"), { ...wide, nEmbd: 64, seed: 2 })).path },
-    ...{ threads: 1, gpu: false, contextSize: 1024, batchSize: 64, remote: patience, maxRestarts: 10_000 },
+    ...{ threads: 1, gpu: false, contextSize: 1024, batchSize: 64, remote: patience, maxRestarts: 1000 },
   });
   // Nobody else keeps this process alive while a host works.
   const awake = setInterval(() => {}, 1000);

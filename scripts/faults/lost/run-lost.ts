@@ -42,7 +42,7 @@ export interface LostCount {
   findings: number;
 }
 
-/** What a process that lived through all of it held before and after. */
+/** What a process of the beginning held before, and after the last harm that it lived through. */
 export interface LostMemory {
   readonly scene: string;
   readonly before: Held;
@@ -187,7 +187,7 @@ async function runScene(run: LostRun, kind: SceneKind, until: number, report: Lo
   try {
     const usual = await usualMs(scene);
     let before = await scene.held();
-    const first = before;
+    const lived = new Map(before.map((one) => [one.pid, { scene: kind.name, before: one, after: one }]));
     for (const [i, harm] of scene.harms.entries()) {
       const part = new LostPart(run, scene, kind.name, harm, findings);
       (report.counts as LostCount[]).push(part.count);
@@ -196,13 +196,15 @@ async function runScene(run: LostRun, kind: SceneKind, until: number, report: Lo
       const end = Date.now() + (until - Date.now()) / (scene.harms.length - i);
       for (let nth = 0; nth < share && (nth === 0 || Date.now() < end); nth++)
         await part.once(harm, random() * usual, before);
+      const now = await scene.held();
+      for (const after of now) {
+        const one = lived.get(after.pid);
+        if (one) lived.set(after.pid, { ...one, after });
+      }
       // A process that was started anew is compared with itself.
-      before = (await scene.held()).map((one) => before.find(({ pid }) => pid === one.pid) ?? one);
+      before = now.map((one) => before.find(({ pid }) => pid === one.pid) ?? one);
     }
-    for (const after of await scene.held()) {
-      const began = first.find(({ pid }) => pid === after.pid);
-      if (began) (report.memory as LostMemory[]).push({ scene: kind.name, before: began, after });
-    }
+    (report.memory as LostMemory[]).push(...lived.values());
   } catch (error) {
     // What was found stands in the report; all else is this program's fault.
     if (findings.length === 0) throw error;
