@@ -5,6 +5,7 @@
 #include "row_batches.h"
 #include "second_thread.h"
 #include "text.h"
+#include "unused_memory.h"
 
 #include <algorithm>
 #include <new>
@@ -60,6 +61,7 @@ std::shared_ptr<engine> engine::load(const pair_options & options, std::function
         raw->pool_.reset();
         raw->finish_prefix_files();
         raw->pair_.reset();
+        return_unused_memory();
         std::function<void()> done;
         {
             const std::lock_guard<std::mutex> lock(raw->mutex_);

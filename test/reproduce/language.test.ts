@@ -90,13 +90,33 @@ test("a run that was stopped in trainings and between them ends in the same tabl
   for (const { out } of resumed.wanted) t.true(readdirSync(second).includes(out.slice(join(second, "/").length)));
 
   // What is told of a sample adds up.
-  const samples = JSON.parse(readFileSync(plain.contestants.groups[0]?.samples[0]?.out ?? "", "utf8")) as Sample[];
+  const samplesOf = (group: number): Sample[][] =>
+    (plain.contestants.groups[group]?.samples ?? []).map(({ out }) => JSON.parse(readFileSync(out, "utf8")));
+  const [samples = []] = samplesOf(0);
   t.is(samples.length, waysOf(plan).length * plan.promptLengths.length * plan.places);
   for (const { given, sampled, greedy } of samples) {
-    t.deepEqual(sampled.tokens, [8, 24]);
+    t.deepEqual(sampled?.tokens, [8, 24]);
     t.deepEqual(given?.tokens ?? [8, 24], [8, 24]);
-    for (const [i, agree] of greedy.agree.entries()) t.true(agree <= (greedy.tokens[i] ?? 0));
+    t.is(greedy?.agree.length, 2);
+    for (const [i, agree] of (greedy?.agree ?? []).entries()) t.true(agree <= (greedy?.tokens[i] ?? 0));
   }
+
+  // A writer that was healed with two seeds writes once at each place, and reads every one with both.
+  const seeds = samplesOf(2);
+  t.is(seeds.length, 2);
+  const placesOf = (run: readonly Sample[], has: (sample: Sample) => unknown) =>
+    [...new Set(run.filter(has).map(({ place }) => place))].toSorted();
+  t.deepEqual(
+    seeds.map((run) => placesOf(run, ({ sampled, greedy }) => sampled && greedy)),
+    [[0], [1]],
+  );
+  t.deepEqual(
+    seeds.map((run) => placesOf(run, ({ given }) => given)),
+    [
+      [0, 1],
+      [0, 1],
+    ],
+  );
 });
 
 test("addresses of years and chapters of numbers that end in 5 are held out, and marks are written in one way", (t) => {

@@ -46,9 +46,10 @@ export function contestantsOf(
       const file = name.replaceAll(/[^\w.]+/g, "-");
       return {
         name,
-        samples: own.map(({ job, seed = 1 }) =>
-          measureJob(plan, full, places, job, join(folder, `samples-${file}-${seed}.json`)),
-        ),
+        samples: own.map(({ job, seed = 1 }, first) => {
+          const turn = own.length > 1 ? { first, of: own.length } : undefined;
+          return measureJob(plan, full, places, job, join(folder, `samples-${file}-${seed}.json`), turn);
+        }),
         speed: speedJob(plan, full, places, first.job, join(folder, `speed-${file}.json`)),
         model: first.job,
       };

@@ -14,7 +14,7 @@ export interface Figure extends Estimate {
 type Counted = readonly [sum: number, tokens: number];
 
 interface Measure {
-  /** Of a sample, by part; undefined where the way has none. */
+  /** Of a sample, by part; undefined where it has none. */
   parts(sample: Sample): readonly Counted[] | undefined;
   value(mean: number): number;
 }
@@ -26,8 +26,8 @@ const perplexity = (meanLogProb: number) => Math.exp(-meanLogProb);
 
 /** What is told of every way. */
 export const measures = {
-  sampledPerplexity: { parts: ({ sampled }) => zip(sampled.logProb, sampled.tokens), value: perplexity },
-  greedyAgreement: { parts: ({ greedy }) => zip(greedy.agree, greedy.tokens), value: plain },
+  sampledPerplexity: { parts: ({ sampled }) => sampled && zip(sampled.logProb, sampled.tokens), value: perplexity },
+  greedyAgreement: { parts: ({ greedy }) => greedy && zip(greedy.agree, greedy.tokens), value: plain },
   givenPerplexity: { parts: ({ given }) => given && zip(given.logProb, given.tokens), value: perplexity },
   givenAgreement: { parts: ({ given }) => given && zip(given.agree, given.tokens), value: plain },
   givenDivergence: { parts: ({ given }) => given && zip(given.divergence, given.tokens), value: plain },
@@ -63,7 +63,7 @@ export async function figureOf(
     for (const sample of run) {
       if (sample.way !== way || (prompt !== undefined && sample.prompt !== prompt)) continue;
       const all = parts(sample);
-      if (!all) return undefined;
+      if (!all) continue;
       for (const [sum, tokens] of part === undefined ? all : all.slice(part, part + 1)) {
         values[2 * sample.place] = (values[2 * sample.place] ?? 0) + sum;
         values[2 * sample.place + 1] = (values[2 * sample.place + 1] ?? 0) + tokens;

@@ -31,23 +31,41 @@ export interface Sample {
   readonly place: number;
   /** Tokens of each part: fewer where an answer ended. */
   readonly given?: { readonly tokens: Sums; readonly logProb: Sums; readonly agree: Sums; readonly divergence: Sums };
-  readonly sampled: { readonly tokens: Sums; readonly logProb: Sums };
-  readonly greedy: { readonly tokens: Sums; readonly agree: Sums };
+  /** These are absent where another seed writes. */
+  readonly sampled?: { readonly tokens: Sums; readonly logProb: Sums };
+  readonly greedy?: { readonly tokens: Sums; readonly agree: Sums };
   readonly drafts?: { readonly drafted: number; readonly kept: number };
 }
 
 export const readSamples = (job: Job): Sample[] => JSON.parse(readFileSync(job.out, "utf8"));
 
-/** @param writer absent: the full model by itself, against which all are measured */
-export function measureJob(plan: LanguagePlan, full: Job, places: Job, writer: Job | undefined, out: string): Job {
+/** Every `of`th place from `first` on. */
+export interface Turn {
+  readonly first: number;
+  readonly of: number;
+}
+
+/**
+ * @param writer absent: the full model by itself, against which all are measured
+ * @param turn where a writer of several seeds writes and is refreshed, so that together they do so once at each place; all
+ * of them read them all. Left out, it does everything everywhere
+ */
+export function measureJob(
+  plan: LanguagePlan,
+  full: Job,
+  places: Job,
+  writer: Job | undefined,
+  out: string,
+  turn?: Turn,
+): Job {
   const { contextSize, promptLengths, bounds, refreshIntervals, acceptance } = plan;
   return {
     name: writer ? `measured: ${writer.name}` : "measured: the full model alone",
     out,
     needs: writer ? [full, places, writer] : [full, places],
-    options: { contextSize, promptLengths, bounds, refreshIntervals, acceptance },
+    options: { contextSize, promptLengths, bounds, refreshIntervals, acceptance, ...(turn && { turn }) },
     run: async (signal, onProgress) => {
-      const common = { contextSize, threads: 1, gpu: false, prefixCache: false, signal } as const;
+      const common = { contextSize, threads: 1, gpu: false, signal } as const;
       await using pair = await loadPair({
         ...common,
         prefill: { model: full.out },
@@ -63,9 +81,14 @@ export function measureJob(plan: LanguagePlan, full: Job, places: Job, writer: J
         for (const [place, at] of asked.places.entries()) {
           const prompt = promptOf(asked, at, length);
           const measuring = { plan, pair, alone, prompt, at, place, signal };
-          const given = await givenSums(measuring, ways);
-          for (const [i, way] of ways.entries())
-            samples.push({ way, prompt: length, place, ...given[i], ...(await writtenSums(measuring, way)) });
+          const writes = !turn || place % turn.of === turn.first;
+          // What the seeds are compared by.
+          const readings = writes ? ways : ways.filter((way) => way === "alone" || way === "two-stage");
+          const given = await givenSums(measuring, readings);
+          for (const [i, way] of readings.entries()) {
+            const written = writes ? await writtenSums(measuring, way) : {};
+            samples.push({ way, prompt: length, place, ...given[i], ...written });
+          }
           onProgress(++done / total);
         }
       await put(out, JSON.stringify(samples), signal);

@@ -174,14 +174,14 @@ export function tablesOf({ plan, full, groups }: LanguageOutcome): Table[] {
     ]),
   };
   const seeds: Table = {
-    title: "The same of the healed over the seeds, least to largest: perplexity of what is written, KL",
+    title: "The texts' own continuations over the seeds, least to largest: perplexity, KL from the full model",
     head: ["writer", "two-stage", "alone"],
     rows: groups
       .filter(({ name }) => /sft|OverFill/.test(name))
       .map((group) => [
         group.name,
         ...pairs.map((way) =>
-          (["sampledPerplexity", "givenDivergence"] as const)
+          (["givenPerplexity", "givenDivergence"] as const)
             .map((name) => {
               const figure = ofWay(group, way)?.all[name];
               return figure ? `${formats[name](figure.least)} to ${formats[name](figure.largest)}` : "";
