@@ -235,7 +235,7 @@ test("a server whose sessions are all taken says that it is alive", async (t) =>
     };
   });
   const prefill = session.prefill(prompt);
-  await alive;
+  await Promise.race([alive, prefill]);
   await taken.dispose();
   t.is((await prefill).contextTokens, prompt.length);
 });
