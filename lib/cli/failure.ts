@@ -3,6 +3,13 @@
 import { CommanderError } from "@commander-js/extra-typings";
 import { exitCodes, QuietExit, UsageError } from "./exit.js";
 import { flagOfParameter } from "./flags.js";
+import { ownCommand } from "./shell-words.js";
+
+/** What to do next, where a command does it. docs/errors.md has advice for every code. */
+function adviceOf(code: string): string {
+  if (code !== "ERR_MODEL_NOT_FOUND") return "";
+  return `; \`${ownCommand()} suggest\` finds models, \`${ownCommand()} pull\` downloads them`;
+}
 
 /**
  * What to print on stderr, if anything, and the exit status.
@@ -22,8 +29,10 @@ export function describeFailure(
   // A failure without a code is a fault of this program: the trace is what a report of it needs.
   if (typeof code !== "string") return { message: `overfill: ${error.stack ?? error}`, exitCode: exitCodes.failure };
   const parameter = details?.parameter;
-  if (code !== "ERR_INVALID_ARGUMENT" || typeof parameter !== "string")
-    return { message: `overfill: ${withoutCode(error.message, code)} (${code})`, exitCode: exitCodes.failure };
+  if (code !== "ERR_INVALID_ARGUMENT" || typeof parameter !== "string") {
+    const told = `${withoutCode(error.message, code)}${adviceOf(code)}`;
+    return { message: `overfill: ${told} (${code})`, exitCode: exitCodes.failure };
+  }
   return usage(`${error.message.replace(parameter, flagOfParameter(parameter, command))} (${code})`);
 }
 

@@ -346,7 +346,7 @@ export function flagOfParameter(parameter: string, command = ""): string {
 
 /** What `--help` says below the flags, as wide as the rest of it. */
 export const helpText = (text: string) => (): string =>
-  reflow(text, Math.min(120, process.stdout.isTTY ? process.stdout.columns : 120));
+  reflow(text, Math.min(120, process.stdout.isTTY ? process.stdout.columns : 80));
 
 /** A file that is named by an argument or by a flag, but not by both. */
 export function oneOf(flag: string, argument: string | undefined, value: string | undefined): string | undefined {

@@ -39,3 +39,9 @@ export function formatDuration(ms: number): string {
   const shown = units.slice(first, first + 2).filter(([count]) => count > 0);
   return shown.map(([count, unit]) => `${count} ${unit}`).join(" ");
 }
+
+/** What something takes in all, or may take, with no more digits than that is worth: `0.50 ms`, `7.2 s`, `12 min 5 s`. */
+export function formatTime(ms: number): string {
+  if (ms >= 10_000) return formatDuration(ms);
+  return ms < 1000 ? formatMs(ms) : `${(ms / 1000).toFixed(1)} s`;
+}

@@ -19,7 +19,21 @@ export function wrap(text: string, width: number, indent = "", widthOf = lengthO
   return lines.join(`\n${indent}`);
 }
 
-/** Fits paragraphs to a width; lines that are indented, such as commands to copy, stay as they are. */
+/** Breaks a command to copy before its flags, as a shell takes it: with a backslash at the end of a line. */
+function breakCommand(line: string, width: number): string {
+  if (lengthOf(line) <= width) return line;
+  const [first = "", ...pieces] = line.split(/ (?=--?[a-z]|> )/);
+  const lines = [first];
+  for (const piece of pieces) {
+    const last = lines.at(-1) ?? "";
+    // Two columns stay for the backslash.
+    if (lengthOf(last) + 1 + lengthOf(piece) <= width - 2) lines[lines.length - 1] = `${last} ${piece}`;
+    else lines.push(`    ${piece}`);
+  }
+  return lines.map((part, i) => (i === lines.length - 1 ? part : `${part} \\`)).join("\n");
+}
+
+/** Fits paragraphs to a width; of lines that are indented, only commands that are too long are broken. */
 export function reflow(text: string, width: number): string {
   const paragraphs = text.split("\n\n").map((paragraph) => {
     const lines: string[] = [];
@@ -30,7 +44,7 @@ export function reflow(text: string, width: number): string {
       else lines.push(line);
       open = isFree;
     }
-    return lines.map((line) => (line.startsWith(" ") ? line : wrap(line, width))).join("\n");
+    return lines.map((line) => (line.startsWith(" ") ? breakCommand(line, width) : wrap(line, width))).join("\n");
   });
   return paragraphs.join("\n\n");
 }

@@ -17,4 +17,4 @@ export type {
   ServerOptions,
   TlsOptions,
 } from "./options.js";
-export { checkServeOptions, serve } from "./serve.js";
+export { checkListening, checkServeOptions, serve } from "./serve.js";

@@ -23,7 +23,10 @@ const idleMs = 30_000;
 function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
-      const reason = cause.code === "EADDRINUSE" ? "is in use already" : `cannot be used (${cause.code})`;
+      const reason =
+        cause.code === "EADDRINUSE"
+          ? "is in use already: choose another port, or 0 for one that is free"
+          : `cannot be used (${cause.code})`;
       reject(
         createError(
           "ERR_INVALID_ARGUMENT",
@@ -48,6 +51,23 @@ export function checkServeOptions(options: ServeOptions): void {
     checkServerOptions(rest);
     if (!isLoopback(host) && (rest.auth?.keys ?? []).length === 0)
       throw refusedArgument("options.auth.keys", `expected keys, since other machines can reach ${host}`, "none");
+  });
+}
+
+/**
+ * Rejects with what {@link serve} would reject with, its address and the files of `tls` included: listens for a moment, so that a
+ * port in use is told before models are loaded for it. Whoever takes the port afterwards is told by {@link serve}.
+ *
+ * Rejects with ERR_INVALID_ARGUMENT, ERR_FILE_READ_FAILED or ERR_DATA_INVALID.
+ */
+export async function checkListening(options: ServeOptions): Promise<void> {
+  return fromCaller(async () => {
+    checkServeOptions(options);
+    const { port = 8080, host = "127.0.0.1", tls } = options;
+    if (tls) readTls(tls);
+    const server = createServer();
+    await listen(server, port, host);
+    await new Promise<void>((resolve) => server.close(() => resolve()));
   });
 }
 

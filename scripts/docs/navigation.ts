@@ -15,7 +15,7 @@ export const frontPage = "README.md";
 export const navigation = (decisions: readonly string[]): readonly Section[] => [
   {
     name: "Guide",
-    pages: docs("guide", "pull", "chat", "agents", "electron", "server", "remote", "ai-sdk", "migration"),
+    pages: docs("guide", "examples", "pull", "chat", "agents", "electron", "server", "remote", "ai-sdk", "migration"),
   },
   {
     name: "Concepts",

@@ -179,10 +179,13 @@ test.serial("a template comes from a file, or is ChatML", async (t) => {
   t.is((await runCommand(argsOf(t, "--template", "chatml", "--quiet"), { stdin: "Hi.\n" })).stdout, "");
 });
 
-test.serial("the demo pair chats in ChatML", async (t) => {
-  const { stdout, exitCode } = await runCommand(["chat", "--max-tokens", "4"], { stdin: "Hi\n" });
+test.serial("the demo pair chats in ChatML, and it is told that it cannot", async (t) => {
+  const args = ["chat", "--max-tokens", "4"];
+  const { stdout, stderr, exitCode } = await runCommand(args, { stdin: "Hi\n" });
   t.true(stdout.length > 1);
   t.is(exitCode, 0);
+  t.regex(stderr, /^overfill: without --prefill the demo pair answers, .*\n.*`overfill suggest`/);
+  t.notRegex((await runCommand([...args, "--quiet"], { stdin: "Hi\n" })).stderr, /demo pair/);
 });
 
 posixTest("Ctrl-C stops an answer and keeps the conversation; where nothing is answered, it ends it", async (t) => {

@@ -45,7 +45,13 @@ export function startCommand(args: readonly string[], options: CommandOptions = 
   const input = stdin === undefined ? "ignore" : "pipe";
   const child = spawn(process.execPath, [...(observed ? ["--import", observer] : []), script, ...args], {
     stdio: observed ? [input, stdout, "pipe", "ipc"] : [input, stdout, "pipe"],
-    env: { ...process.env, ...env, ...(observed === "terminal" && { OVERFILL_TEST_TERMINAL: "1" }) },
+    // As if it were started by its own name, however these tests were.
+    env: {
+      ...process.env,
+      npm_command: undefined,
+      ...env,
+      ...(observed === "terminal" && { OVERFILL_TEST_TERMINAL: "1" }),
+    },
   });
   // A child that ends before it has read everything breaks the pipe.
   child.stdin?.on("error", () => {});

@@ -18,7 +18,7 @@ const failures: readonly (readonly [
   [
     "a model that is not there",
     ["run", "--prefill", "none.gguf", "-p", "x"],
-    /^overfill: .*none\.gguf.* \(ERR_MODEL_NOT_FOUND\)$/,
+    /^overfill: .*none\.gguf does not exist; `overfill suggest` finds models, .* \(ERR_MODEL_NOT_FOUND\)$/,
     1,
   ],
   ["a model to inspect that is not there", ["inspect", "none.gguf"], /\(ERR_MODEL_NOT_FOUND\)$/, 1],

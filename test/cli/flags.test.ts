@@ -7,6 +7,7 @@ import { addEvalCommand, toEvaluateOptions } from "../../lib/cli/commands/eval/f
 import { addRunCommand, toDecodeOptions } from "../../lib/cli/commands/run/flags.js";
 import { appendLogitBias, appendText, flagOfParameter, given, parseLayers, parseNumber } from "../../lib/cli/flags.js";
 import { toLoadOptions } from "../../lib/cli/pair-flags.js";
+import { makeProgram } from "../../lib/cli/program.js";
 import { demoPair } from "../../lib/engine/demo-pair.js";
 import type { OnePairOptions } from "../../lib/engine/index.js";
 import { checkDecodeOptions, checkLoadPairOptions } from "../../lib/engine/validation.js";
@@ -41,6 +42,18 @@ for (const text of ["7", "=1", "7=", "-7=1", "x=1", "7=x", "7=infinite"])
   test(`${JSON.stringify(text)} is no logit bias`, (t) => {
     t.throws(() => appendLogitBias(text, undefined), { message: /Expected/ });
   });
+
+test("the help of every command is at most 80 columns wide where nobody says how wide it may be", (t) => {
+  for (const command of makeProgram().commands) {
+    let text = "";
+    command.configureOutput({ writeOut: (part) => (text += part) }).outputHelp();
+    t.deepEqual(
+      text.split("\n").filter((line) => line.length > 80),
+      [],
+      command.name(),
+    );
+  }
+});
 
 test("a parameter of the API is told by its flag", (t) => {
   const flags = ["options.temperature", "options.topK", "options.prefill.gpuLayers", "options.decode.model"];

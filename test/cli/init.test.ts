@@ -10,6 +10,7 @@ import { withTempDir } from "../support/temp-dir.js";
 import { main, runCommand } from "./command-process.js";
 
 const prefill = String(demoPair.prefill.model);
+const decode = String(demoPair.decode.model);
 
 test("a project without models names files to be put there", async (t) => {
   const folder = join(withTempDir(t), "My App!");
@@ -21,6 +22,31 @@ test("a project without models names files to be put there", async (t) => {
   t.like(manifest, { name: "my-app", scripts: { start: "node chat.mjs full.gguf small.gguf" } });
   t.regex(manifest.dependencies.overfill, /^\^\d+\.\d+\.\d+/);
   t.deepEqual(readdirSync(folder).sort(), [".gitignore", "README.md", "chat.mjs", "package.json"]);
+});
+
+test("a project that needs no models says nothing of them, and one with them in a file does", async (t) => {
+  const folder = withTempDir(t);
+  for (const [kind, isTold] of [
+    ["make-a-pair", false],
+    ["electron", false],
+    ["next", true],
+    ["remote-prefill", true],
+  ] as const) {
+    const { stdout, exitCode } = await runCommand(["init", join(folder, kind), "--kind", kind]);
+    t.deepEqual([exitCode, stdout.includes("npx overfill suggest")], [0, isTold], kind);
+  }
+});
+
+test("each script of a project gets the models that it names", async (t) => {
+  const folder = join(withTempDir(t), "app");
+  const args = ["init", folder, "--kind", "remote-prefill", "--prefill", prefill, "--decode", decode];
+  const { stdout, exitCode } = await runCommand(args);
+  t.deepEqual([exitCode, stdout.includes("npx overfill suggest")], [0, false]);
+  const { scripts } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
+  t.deepEqual(scripts, {
+    start: `node reader.mjs "${prefill}" "${decode}"`,
+    writer: `node writer.mjs "${decode}"`,
+  });
 });
 
 test("a folder that is there is taken if it is empty, and left alone if not", async (t) => {

@@ -159,6 +159,21 @@ test("keys come from the environment and from a file, and others are refused", a
   t.is(await ended, 0);
 });
 
+test("without a model it serves the demo pair, and says what that is", async (t) => {
+  const { url, stderr } = await listening(t, []);
+  t.regex(stderr(), /^overfill: without --prefill the demo pair answers, /);
+  t.is((await fetch(`${url}/health`)).status, 200);
+});
+
+test("a port in use is told before a model is loaded", async (t) => {
+  const { url, stderr: told } = await listening(t, ["--prefill", await writeModel(t), "--threads", "1"]);
+  t.notRegex(told(), /demo pair/);
+  const { port } = new URL(url);
+  const { exitCode, stderr } = await runCommand(["serve", "--prefill", "/nowhere.gguf", "--port", port]);
+  const reason = `127.0.0.1:${port} is in use already: choose another port, or 0 for one that is free`;
+  t.deepEqual([exitCode, stderr], [2, `overfill: --port: ${reason} (ERR_INVALID_ARGUMENT)\n`]);
+});
+
 test("what makes no sense is told at once", async (t) => {
   const open = await runCommand(["serve", "--host", "0.0.0.0", "--port", "0", ...chatml]);
   t.is(open.exitCode, 2);

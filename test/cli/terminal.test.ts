@@ -61,10 +61,11 @@ test("a list puts values below their labels where there is no room beside them",
   t.is(renderList(rows, 24), "  platform package\n    one two three four\n    five six seven");
 });
 
-test("help is fitted to the terminal, commands to copy are not", (t) => {
+test("help is fitted to the terminal, and commands to copy are broken as a shell takes them", (t) => {
   const text = "One two\nthree four.\n\nExamples:\n  overfill run --prefill a.gguf";
   t.is(reflow(text, 80), "One two three four.\n\nExamples:\n  overfill run --prefill a.gguf");
-  t.is(reflow(text, 8), "One two\nthree\nfour.\n\nExamples:\n  overfill run --prefill a.gguf");
+  t.is(reflow(text, 8), "One two\nthree\nfour.\n\nExamples:\n  overfill run \\\n    --prefill a.gguf");
+  t.is(reflow("  overfill run -f a.txt --json > b.json", 30), "  overfill run -f a.txt \\\n    --json > b.json");
 });
 
 const hostile = "a\u001b[2J\u0007\r\nb\u0000\u009b1m\u202egnp\u2028";

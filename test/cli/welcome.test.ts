@@ -17,6 +17,13 @@ for (const columns of ["80", "40"])
     if (columns === "80") t.true(stdout.split("\n").length <= 25, "it fits a terminal of 24 lines");
   });
 
+test.serial("who has it by npx is told npx's commands, in as few lines", async (t) => {
+  const { stdout } = await runCommand([], { env: { npm_command: "exec", COLUMNS: "80" } });
+  t.regex(stdout, /\n {2}npx overfill suggest {2,}what .*\n {2}npx overfill pull .* {2}download a pair\n/);
+  t.true(stdout.split("\n").length <= 25);
+  for (const line of stdout.split("\n")) t.true(stringWidth(line) <= 80, line);
+});
+
 test.serial("every command that it names is one", async (t) => {
   const { stdout } = await runCommand([]);
   const named = [...stdout.matchAll(/^ {2}overfill ([a-z]+)/gm)].map(([, name]) => name);

@@ -23,7 +23,7 @@ async function project(t: ExecutionContext, kind: string): Promise<string> {
   const metadata = { "tokenizer.chat_template": text(template) };
   const [prefill, decode] = ["full.gguf", "small.gguf"].map((name) => join(home, name)) as [string, string];
   await writeTinyModel(prefill, { contextLength: 4096, metadata });
-  await writeTinyModel(decode, { seed: 2, nEmbd: 32, nFf: 64, contextLength: 4096 });
+  await writeTinyModel(decode, { seed: 2, nEmbd: 32, nFf: 64, contextLength: 4096, metadata });
   const folder = join(home, "app");
   const { stderr, exitCode } = await runCommand([
     ...["init", folder, "--kind", kind, "--prefill", prefill, "--decode", decode],
@@ -71,8 +71,10 @@ function output(child: ChildProcess, until?: RegExp): Promise<string> {
 
 test("every example is a kind that init knows, with a short README and a package.json", (t) => {
   t.deepEqual(readdirSync(examples).sort(), kinds.map(([kind]) => String(kind)).sort());
+  const page = readFileSync(join(root, "docs/examples.md"), "utf8");
   for (const [kind] of kinds) {
     const lines = readFileSync(join(examples, kind, "README.md"), "utf8").split("\n");
+    t.true(page.includes(`[\`${kind}\`](https://github.com/overfill/overfill/tree/main/examples/${kind})`), kind);
     t.true(lines[0]?.startsWith("# ") && lines.length <= 14, kind);
     const { dependencies, scripts } = manifestOf(join(examples, kind));
     t.truthy(dependencies.overfill, kind);
@@ -115,6 +117,30 @@ test("openai-server is asked by OpenAI's own package", async (t) => {
   const client = start(folder, { script: "client", args: [url, "Hello"] });
   t.true((await output(client)).length > 1);
   t.is(client.exitCode, 0);
+});
+
+test("remote-prefill: the writer, which has the small model alone, has its prompt read by the other process", async (t) => {
+  const folder = await project(t, "remote-prefill");
+  const reader = start(folder, { env: { PORT: "0" } });
+  t.teardown(() => reader.kill());
+  const url = (await output(reader, /\n/)).trim();
+  const writer = start(folder, { script: "writer", args: [url, "Hello"] });
+  t.regex(await output(writer), /\n[1-9]\d* tokens were read there, [1-9]\d* written here\n$/);
+  t.is(writer.exitCode, 0);
+});
+
+test("make-a-pair makes a pair of the demo's full model, and asks it", async (t) => {
+  const folder = await project(t, "make-a-pair");
+  // The same with less training: what comes of it is not looked at here.
+  const program = join(folder, "make.mjs");
+  const text = readFileSync(program, "utf8");
+  const shorter = text.replace(/"stories\.jsonl", \d+/, '"stories.jsonl", 40').replace(/maxSteps: \d+/, "maxSteps: 2");
+  t.not(shorter, text);
+  writeFileSync(program, shorter);
+  const child = start(folder);
+  t.regex(await output(child), /^pair\/decode\.gguf: \d+ parameters, .*\nagrees .*\nTell about Rosnek : /);
+  t.is(child.exitCode, 0);
+  t.is(manifestOf(folder).scripts.own, `node make.mjs "${join(folder, "..", "full.gguf")}"`);
 });
 
 test("worker passes on what the thread says", async (t) => {

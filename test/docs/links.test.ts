@@ -10,7 +10,9 @@ import { repositoryTarget, sectionsOf } from "../../scripts/docs/pages.js";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 const read = (path: string) => readFileSync(join(root, path), "utf8");
-const pages = [frontPage, "SECURITY.md", "models/README.md", ...sectionsOf(root).flatMap(({ pages }) => pages)];
+const examples = readdirSync(join(root, "examples")).map((name) => `examples/${name}/README.md`);
+const others = ["SECURITY.md", "models/README.md", "create/README.md", ...examples];
+const pages = [frontPage, ...others, ...sectionsOf(root).flatMap(({ pages }) => pages)];
 
 test("every page of docs/ is in a section", (t) => {
   for (const folder of ["docs", "docs/decisions"])

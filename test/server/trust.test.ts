@@ -3,7 +3,7 @@
 import { request } from "node:http";
 import { connect } from "node:net";
 import test from "ava";
-import { createHandler, serve } from "../../lib/server/index.js";
+import { checkListening, createHandler, serve } from "../../lib/server/index.js";
 import { refusal } from "../engine/fixtures.js";
 import { endless, greeting, openScriptedPair, openServer, user } from "./fixtures.js";
 
@@ -48,6 +48,22 @@ test("an address that others can reach needs keys; a port in use is told", async
     serve({ models, port: server.port, host: "0.0.0.0", auth: { keys } }),
   );
   t.is(used.details.parameter, "options.port");
+  const address = { port: server.port, host: "0.0.0.0", auth: { keys } };
+  const told = await refusal(t, "ERR_INVALID_ARGUMENT", checkListening({ models, ...address }));
+  t.deepEqual([told.message, told.details], [used.message, used.details]);
+});
+
+test("what cannot be listened with is told without a server, and leaves the port free", async (t) => {
+  const models = { small: await openScriptedPair(t) };
+  const tls = { certificate: "nowhere.pem", key: "nowhere.key.pem" };
+  const unread = await refusal(t, "ERR_FILE_READ_FAILED", checkListening({ models, port: 0, tls }));
+  t.true(unread.details.path.endsWith("nowhere.pem"));
+  const wild = await refusal(t, "ERR_INVALID_ARGUMENT", checkListening({ models, port: 65_536 }));
+  t.is(wild.details.parameter, "options.port");
+  const server = await serve({ models, port: 0 });
+  await server.close();
+  await checkListening({ models, port: server.port });
+  await (await serve({ models, port: server.port })).close();
 });
 
 /** A request with headers that `fetch` would not send. */

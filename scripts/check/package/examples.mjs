@@ -54,6 +54,14 @@ async function untilPrinted(folder, args, pattern) {
   });
 }
 
+/** All that a script prints that runs beside this process, which has to read meanwhile what a server prints. */
+async function printedBy(folder, args) {
+  const child = spawn(process.execPath, args, { cwd: folder, stdio: ["ignore", "pipe", "inherit"] });
+  let told = "";
+  for await (const chunk of child.stdout.setEncoding("utf8")) told += chunk;
+  return told;
+}
+
 async function stop(child) {
   const ended = once(child, "exit");
   child.kill();
@@ -87,6 +95,20 @@ export async function checkExamples(tarballs, project) {
     await stop(child);
   });
 
+  await step("the example remote-prefill, its writer beside its reader", async () => {
+    const folder = writeExample(project, "remote-prefill");
+    const { found, child } = await untilPrinted(folder, wordsOf(folder, "start"), /http:\S+(?=\n)/);
+    const told = await printedBy(folder, [...wordsOf(folder, "writer"), found[0], "Hello"]);
+    check(/\n\d+ tokens were read there, \d+ written here\n$/.test(told), `the writer printed ${told}`);
+    await stop(child);
+  });
+
+  await step("the example make-a-pair", () => {
+    const folder = writeExample(project, "make-a-pair");
+    const told = node(wordsOf(folder, "start"), { cwd: folder });
+    check(told.includes("Tell about Rosnek : Rosnek has "), `it printed ${told}`);
+  });
+
   const packages = [tarballs.main, tarballs.platforms[thisPlatform]];
 
   await step("npm create overfill", () => {
@@ -108,10 +130,7 @@ export async function checkExamples(tarballs, project) {
     const folder = writeExample(project, "openai-server", work);
     npmInstall(folder, ...packages);
     const { found, child } = await untilPrinted(folder, wordsOf(folder, "start"), /http:\S+\/v1(?=\n)/);
-    // Beside this process, which has to read what the server prints.
-    const client = spawn(process.execPath, [...wordsOf(folder, "client"), found[0], "Hello"], { cwd: folder });
-    let told = "";
-    for await (const chunk of client.stdout.setEncoding("utf8")) told += chunk;
+    const told = await printedBy(folder, [...wordsOf(folder, "client"), found[0], "Hello"]);
     check(told.length > 1, "the client printed nothing");
     await stop(child);
   });

@@ -95,6 +95,14 @@ export async function checkInstalled(tarballs, whole) {
     check(native.length === 0, `the package holds ${native}`);
   });
 
+  await step("asks for no newer C library than docs/platforms.md says", () => {
+    if (process.platform !== "linux") return;
+    const addon = join(modules, packageName, "overfill.node");
+    const asked = [...readFileSync(addon, "latin1").matchAll(/GLIBC_2\.(\d+)/g)].map(([, minor]) => Number(minor));
+    const [, promised] = /glibc 2\.(\d+) or newer/.exec(readFileSync(join(root, "docs", "platforms.md"), "utf8")) ?? [];
+    check(Math.max(...asked) <= Number(promised), `it asks for glibc 2.${Math.max(...asked)}, not 2.${promised}`);
+  });
+
   await step("weighs what the README says", () => {
     const bytes = filesBelow(modules).reduce((total, file) => total + statSync(file).size, 0);
     const loaded = importedModules(project);

@@ -6,6 +6,7 @@
 import type { BenchReport, BenchRow, BenchSpeed, BenchWay } from "../../../lib/index.js";
 import { rowNames } from "../../reproduce/contestants.js";
 import type { Outcome, ScoredRow } from "../../reproduce/report.js";
+import { families } from "../../reproduce/tasks.js";
 
 /** What is measured, each by one benchmark. */
 export const measurements = ["stories", "quantisedStories", "pruned"] as const;
@@ -32,6 +33,8 @@ export function rowOf({ rows }: Measured, way: BenchWay): BenchRow {
 
 export const checked = { acceptance: 0.3 } as const;
 const times = (value: number) => value.toFixed(value < 10 ? 2 : 0);
+const numberWords = ["none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+const words = (count: number) => numberWords[count] ?? String(count);
 /** `93.1%`; 100% is all of them. */
 export const formatShare = (share: number) => (share === 1 ? "100%" : `${(100 * share).toFixed(1)}%`);
 const gigabytes = (row: BenchRow) => `${(row.memory.weightBytes / 1e9).toFixed(1)} GB`;
@@ -87,11 +90,19 @@ export function sentences(figures: Figures, outcome: Outcome): readonly string[]
     if (!point) throw new Error(`the reproduction has no ${kind} after ${steps} steps`);
     return formatShare(point.exact.value);
   };
-  const slots = (name: string) => formatShare(scoresOf(outcome, name, 0.45).scores.families.slots.value);
+  const [together, alone] = [rowNames.overfill, rowNames.sft].map(
+    (name) => scoresOf(outcome, name, 0.45).scores.families,
+  );
+  if (!together || !alone) throw new Error("the reproduction has no scores by family");
+  const nothingWon = families.filter((family) => together[family].value <= alone[family].value);
+  const wonNothing = nothingWon.map(
+    (family) => `${formatShare(together[family].value)} against ${formatShare(alone[family].value)}`,
+  );
   return [
+    `with random weights and on ${words(pruned.threads)} cores`,
     `behind a prompt of ${pruned.promptTokens / pruned.prompts} tokens the first token takes ${seconds(pair)}, where the full model alone takes ${seconds(full)} and the small one ${seconds(small)}; an answer of ${pair.answerTokens} tokens, reading included, comes ${times(pair.answersTimes)} times as fast`,
     `${at("overfill", 25)} against ${at("sft", 25)} right answers after 25 steps of healing, ${at("overfill", 150)} against ${at("sft", 150)} after 150`,
-    `${slots(rowNames.overfill)} against ${slots(rowNames.sft)}`,
+    `In ${words(nothingWon.length)} of ${words(families.length)} families of tasks there was nothing left to win: ${wonNothing.join(", ")}`,
     `at q4_0 it agrees with itself in ${formatShare(rowOf(quantisedStories, "decode").written.agreement)} of tokens when it is alone, and in ${formatShare(rowOf(quantisedStories, "fast").written.agreement)} behind its own f16`,
   ];
 }

@@ -1,7 +1,7 @@
 /** A benchmark's report as tables and in words. */
 
 import type { BenchLength, BenchProgress, BenchReport, BenchRow, BenchSpeed } from "../../../eval/index.js";
-import { formatBytes, formatCount, formatDuration, formatMs, formatSpeed } from "../../number-format.js";
+import { formatBytes, formatCount, formatMs, formatSpeed, formatTime } from "../../number-format.js";
 import { prose, renderTable } from "../../tables.js";
 import { adviceOn, formatShare, formatTimes, nameOfWay } from "./words.js";
 
@@ -21,7 +21,7 @@ export function renderBench(report: BenchReport): string {
   parts.push(prose(adviceOn(report).join("\n")), renderFoot(report));
   if (badLines.length > 0)
     parts.push(`${formatCount(badLines.length)} bad ${badLines.length === 1 ? "line was" : "lines were"} skipped.`);
-  parts.push(`In ${ms < 60_000 ? formatMs(ms) : formatDuration(ms)}.`);
+  parts.push(`In ${formatTime(ms)}.`);
   return parts.join("\n\n");
 }
 

@@ -4,6 +4,7 @@ import { checkChatOptions, checkSendOptions } from "../../../chat/validation.js"
 import { demoPair } from "../../../engine/index.js";
 import { toChatOptions } from "../../chat-flags.js";
 import { readTemplate } from "../../chat-template.js";
+import { demoNote } from "../../demo-note.js";
 import { UsageError } from "../../exit.js";
 import { openPair } from "../../open-pair.js";
 import { toLoadOptions } from "../../pair-flags.js";
@@ -11,6 +12,7 @@ import { withPairFolder } from "../../pair-folder.js";
 import { isDemo } from "../../prefill-flags.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
+import { write } from "../../terminal.js";
 import { ToolServers } from "../../tool-servers.js";
 import { Transcript } from "../../transcript.js";
 import { converse } from "./conversation.js";
@@ -44,6 +46,7 @@ export async function runChat(folder: string | undefined, asked: ChatCommandFlag
       onProgress: ({ fraction }) => progress.update("loading", fraction, 1),
     });
     progress.stop();
+    if (flags.prefill === undefined && !quiet) await write(process.stderr, demoNote());
     await using chat = pair.chat({ ...options, tools: servers.tools });
     using lines = new MessageLines(interrupt);
     const transcript = new Transcript({ quiet, endsLines: true });

@@ -9,7 +9,7 @@ import type {
   RowComparison,
   RowReport,
 } from "../../../eval/index.js";
-import { formatBytes, formatCount, formatDuration, formatMs, formatSpeed } from "../../number-format.js";
+import { formatBytes, formatCount, formatSpeed, formatTime } from "../../number-format.js";
 import { prose, renderTable } from "../../tables.js";
 import { formatDifference, formatFigure, formatImprovement, metricWords, nameOfRow, taskWords } from "./words.js";
 
@@ -32,7 +32,7 @@ export function renderReport(report: EvaluationReport): string {
   parts.push(renderFoot(report));
   if (badLines.length > 0)
     parts.push(`${formatCount(badLines.length)} bad ${badLines.length === 1 ? "line was" : "lines were"} skipped.`);
-  parts.push(`In ${ms < 60_000 ? formatMs(ms) : formatDuration(ms)}.`);
+  parts.push(`In ${formatTime(ms)}.`);
   return parts.join("\n\n");
 }
 

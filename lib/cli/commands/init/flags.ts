@@ -16,6 +16,8 @@ export const kinds = [
   ["worker", "the pair in a worker thread"],
   ["electron", "a desktop app, with the pair in a process of its own"],
   ["next", "a web app with Next.js"],
+  ["remote-prefill", "a server that reads, and a process that writes"],
+  ["make-a-pair", "a small model pruned and healed, in a minute on the demo's"],
 ] as const;
 
 export type Kind = (typeof kinds)[number][0];

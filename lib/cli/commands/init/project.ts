@@ -20,21 +20,23 @@ export interface Project {
   readonly files: readonly string[];
   /** What starts it, such as `start`. */
   readonly script: string;
+  /** Whether it names models that are not there yet. */
+  readonly lacksModels: boolean;
 }
 
 /** Where an example's script names its two models. */
-const placeholders = "full.gguf small.gguf";
+const placeholder = /\b(full|small)\.gguf\b/g;
 
 /** Rejects with a UsageError for a folder or a path that cannot be used, or the system's error. */
 export async function writeProject({ folder, kind, models }: ProjectOptions): Promise<Project> {
   const target = resolve(folder);
   const isNew = await checkFolder(target);
   const example = join(ownFolder(), "examples", kind);
-  const words = models === undefined ? placeholders : `${inScript(models.prefill)} ${inScript(models.decode)}`;
+  const words = models && { full: inScript(models.prefill), small: inScript(models.decode) };
   try {
     await mkdir(target, { recursive: true });
     await cp(example, target, { recursive: true, filter: (path) => !/node_modules|\.next$/.test(basename(path)) });
-    const script = await adaptManifest(target, words);
+    const started = await adaptManifest(target, words);
     if (models !== undefined) await adaptModels(target, models);
     await writeFile(join(target, ".gitignore"), "node_modules\n.next\nout\ndist\n*.gguf\n");
     const entries = await readdir(target, { recursive: true, withFileTypes: true });
@@ -42,7 +44,7 @@ export async function writeProject({ folder, kind, models }: ProjectOptions): Pr
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(target.length + 1))
       .sort();
-    return { folder: target, kind, files, script };
+    return { folder: target, kind, files, ...started };
   } catch (error) {
     if (isNew) await rm(target, { recursive: true, force: true });
     throw error;
@@ -69,17 +71,22 @@ function inScript(path: string): string {
   return `"${path}"`;
 }
 
-/** Gives the name of the script that starts it. */
-async function adaptManifest(target: string, words: string): Promise<string> {
+/** Gives the name of the script that starts it, and whether files are still to be put there. */
+async function adaptManifest(
+  target: string,
+  words: Readonly<Record<string, string>> | undefined,
+): Promise<Pick<Project, "script" | "lacksModels">> {
   const file = join(target, "package.json");
   const manifest = JSON.parse(await readFile(file, "utf8"));
   const { version } = JSON.parse(await readFile(join(ownFolder(), "package.json"), "utf8"));
   manifest.name = packageNameOf(target);
   manifest.dependencies.overfill = `^${version}`;
+  const script = "dev" in manifest.scripts ? "dev" : "start";
+  const started = `${manifest.scripts[script]}${await modelsFile(target)}`;
   for (const [name, command] of Object.entries<string>(manifest.scripts))
-    manifest.scripts[name] = command.replace(placeholders, () => words);
+    manifest.scripts[name] = command.replace(placeholder, (whole, model: string) => words?.[model] ?? whole);
   await writeFile(file, `${JSON.stringify(manifest, undefined, 2)}\n`);
-  return "dev" in manifest.scripts ? "dev" : "start";
+  return { script, lacksModels: words === undefined && started.match(placeholder) !== null };
 }
 
 /** A name that npm takes. */
@@ -92,14 +99,16 @@ function packageNameOf(target: string): string {
   return name === "" || ["overfill", "next", "electron", "openai"].includes(name) ? "my-app" : name;
 }
 
-/** The examples that are no programs of the command line have their models in a file. */
+/** The examples that are no programs of the command line have their models in a file; of the others it is "". */
+async function modelsFile(target: string): Promise<string> {
+  return readFile(join(target, "models.mjs"), "utf8").catch(() => "");
+}
+
 async function adaptModels(target: string, { prefill, decode }: NonNullable<ProjectOptions["models"]>): Promise<void> {
-  const file = join(target, "models.mjs");
-  const text = await readFile(file, "utf8").catch(() => undefined);
-  if (text === undefined) return;
+  if ((await modelsFile(target)) === "") return;
   const path = (model: string) => `{ model: ${JSON.stringify(model)} }`;
   await writeFile(
-    file,
+    join(target, "models.mjs"),
     [
       "// The two models: paths of GGUF files.",
       `export const models = { prefill: ${path(prefill)}, decode: ${path(decode)} };`,

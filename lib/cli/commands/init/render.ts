@@ -4,8 +4,7 @@ import { relative } from "node:path";
 import { quoted } from "../../shell-words.js";
 import type { Project } from "./project.js";
 
-/** @param hasModels whether the project names models that were given */
-export function renderProject({ folder, kind, files, script }: Project, hasModels: boolean): string {
+export function renderProject({ folder, kind, files, script, lacksModels }: Project): string {
   const where = relative(process.cwd(), folder) || ".";
   const run = script === "start" ? "npm start" : `npm run ${script}`;
   return [
@@ -14,12 +13,12 @@ export function renderProject({ folder, kind, files, script }: Project, hasModel
     "Next:",
     ...(where === "." ? [] : [`  cd ${quoted(where)}`]),
     "  npm install",
-    ...(hasModels
-      ? []
-      : [
+    ...(lacksModels
+      ? [
           "  npx overfill suggest      finds or proposes two models: put their paths where",
           "                            README.md says",
-        ]),
+        ]
+      : []),
     `  ${run}`,
   ].join("\n");
 }

@@ -16,7 +16,7 @@ export async function runInit(folder: string | undefined, flags: InitFlags): Pro
   try {
     const asked = await complete(folder, flags, signal, interrupt);
     const project = await writeProject(asked);
-    await write(process.stdout, `${visibleLines(renderProject(project, asked.models !== undefined))}\n`, signal);
+    await write(process.stdout, `${visibleLines(renderProject(project))}\n`, signal);
   } finally {
     release();
   }

@@ -1,15 +1,9 @@
 /** A pair while it is made and what came of it, as text. */
 
 import type { ChosenModel, MadePair, MakeProgress, PairPlan } from "../../../make/index.js";
-import { formatBytes, formatCount, formatDuration, formatMs, formatSpeed } from "../../number-format.js";
-import { quoted } from "../../shell-words.js";
+import { formatBytes, formatCount, formatSpeed, formatTime } from "../../number-format.js";
+import { ownCommand, quoted } from "../../shell-words.js";
 import { renderTable } from "../../tables.js";
-
-/** Estimates: no more digits than they are worth. */
-function formatTime(ms: number): string {
-  if (ms >= 10_000) return formatDuration(ms);
-  return ms < 1000 ? formatMs(ms) : `${(ms / 1000).toFixed(1)} s`;
-}
 
 /** What stands behind the bar: what matters least last, where a narrow terminal cuts it. */
 export function detailOfMaking({ loss, detail, remainingMs }: MakeProgress): string {
@@ -67,7 +61,7 @@ export function renderMade(pair: MadePair, out: string): string {
   if (badLines.length > 0)
     parts.push(`${formatCount(badLines.length)} bad ${badLines.length === 1 ? "line was" : "lines were"} skipped.`);
   parts.push(`${out}: card.md tells how it was made. This run took ${formatTime(ms)}.`);
-  parts.push(`Next: overfill run ${quoted(out)}`);
+  parts.push(`Next: ${ownCommand()} run ${quoted(out)} -p "..."`);
   return parts.join("\n\n");
 }
 

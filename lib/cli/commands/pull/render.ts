@@ -2,7 +2,7 @@
 
 import type { PulledModel } from "../../hub/pull.js";
 import { formatBytes } from "../../number-format.js";
-import { quoted } from "../../shell-words.js";
+import { commandLines, ownCommand, quoted } from "../../shell-words.js";
 import { prose, renderList } from "../../tables.js";
 
 export function renderPulled(models: readonly PulledModel[]): string {
@@ -16,19 +16,18 @@ export function renderPulled(models: readonly PulledModel[]): string {
   return `${renderList(rows)}\n\n${paths}\n\n${commandsToTry(models)}`;
 }
 
-/** The larger one reads, the smaller one writes. The cache's paths are long: a line for each. */
+/** The larger one reads, the smaller one writes. */
 function commandsToTry(models: readonly PulledModel[]): string {
   const [reader, writer] = [...models].sort((a, b) => b.sizeBytes - a.sizeBytes).map(({ path }) => quoted(path));
   if (reader === undefined) return "";
-  const goOn = process.platform === "win32" ? "^" : "\\";
   const flags = [`--prefill ${reader}`, ...(writer === undefined ? [] : [`--decode ${writer}`])];
   return [
     "Talk to it:",
-    ["  overfill chat", ...flags].join(` ${goOn}\n    `),
+    commandLines(`${ownCommand()} chat`, flags),
     prose(
       writer === undefined
-        ? "overfill suggest says whether another model here could write for it."
-        : "overfill bench, with the same two flags, says whether they are worth being a pair on this machine.",
+        ? `${ownCommand()} suggest says whether another model here could write for it.`
+        : `${ownCommand()} bench, with the same two flags, says whether they are worth being a pair on this machine.`,
     ),
   ].join("\n");
 }

@@ -13,9 +13,9 @@ export type RunFlags = FlagsOf<typeof addRunCommand>;
 
 const examples = `
 Examples:
-  overfill run                                        the demo pair: a story and questions about it
+  overfill run                 the demo pair: a story and questions about it
   overfill run --prefill full.gguf --decode small.gguf -p "Once upon a time"
-  overfill run pair/ -p "Once upon a time"            a pair that overfill make has made
+  overfill run pair/ -p "Once upon a time"
   overfill run --prefill q8_0.gguf --decode q4_0.gguf -f prompt.txt --temp 0 --max-tokens 200
   cat prompt.txt | overfill run --prefill model.gguf --json
   overfill run --prefill model.gguf --json-schema person.json -p "Invent a person." > person-1.json

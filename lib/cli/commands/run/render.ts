@@ -3,6 +3,7 @@
 import { basename } from "node:path";
 import { demoQuestions } from "../../../engine/index.js";
 import type { Outcome } from "../../demo-answers.js";
+import { ownCommand } from "../../shell-words.js";
 import { stageRows } from "../../stage-summary.js";
 import { prose, renderTable } from "../../tables.js";
 import { columnsOf, type Style, styleOf } from "../../terminal.js";
@@ -58,7 +59,7 @@ export function renderDemo(
         "The prefill model also gives the first word, as in the OverFill paper. The decode model was trained to write on what the other has read, never to read itself.",
       ),
     ),
-    style("dim", "Your own models: overfill run --prefill full.gguf --decode small.gguf -p TEXT"),
+    style("dim", `Your own models: ${ownCommand()} run --prefill full.gguf --decode small.gguf -p TEXT`),
     "",
   ].join("\n");
 }

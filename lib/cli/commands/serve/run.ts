@@ -3,7 +3,7 @@
 import { basename, resolve } from "node:path";
 import { demoPair, type LoadPairOptions, type Pair } from "../../../engine/index.js";
 import {
-  checkServeOptions,
+  checkListening,
   type RunningServer,
   readKeys,
   readServerConfig,
@@ -11,6 +11,7 @@ import {
   serve,
 } from "../../../server/index.js";
 import { readTemplate } from "../../chat-template.js";
+import { demoNote } from "../../demo-note.js";
 import { UsageError } from "../../exit.js";
 import { flagOfParameter, given } from "../../flags.js";
 import { openPair } from "../../open-pair.js";
@@ -130,14 +131,16 @@ export async function runServe(folder: string | undefined, asked: ServeFlags): P
       const { load, facts } = await modelOf(flags, signal);
       const name = nameOf(flags);
       options = withFlags({ models: { [name]: { load, ...facts } } }, flags, keys);
-      // What makes no sense is told before a model is loaded for nothing.
-      checkServeOptions(options);
+      // What makes no sense, and a port in use, is told before a model is loaded for nothing.
+      await checkListening(options);
       pair = await loaded(load, flags, signal);
       // A model whose process has ended for good is loaded anew.
       const inHost = flags.hostProcess || ("devices" in load.prefill && load.prefill.devices !== undefined);
       options = { ...options, models: { [name]: { pair, ...(inHost && { load }), ...facts } } };
     }
     server = await serve(options);
+    if (flags.config === undefined && flags.prefill === undefined && !flags.quiet)
+      await write(process.stderr, demoNote());
     await write(process.stderr, renderListening(server.url, (options.auth?.keys ?? []).length > 0));
     await stopped(signal);
     await server.close({ graceMs });

@@ -1,7 +1,7 @@
 /** What `overfill suggest` proposes, as text of 80 columns. */
 
 import { formatBytes, formatSpeed } from "../../number-format.js";
-import { quoted } from "../../shell-words.js";
+import { commandLines, ownCommand, quoted } from "../../shell-words.js";
 import type { SuggestedDownload, SuggestedPair } from "../../suggest/pairs.js";
 import { prose, renderList } from "../../tables.js";
 import { columnsOf, type Style } from "../../terminal.js";
@@ -51,13 +51,13 @@ export function renderSuggestions({ machine, models, unusable, pairs, download }
   if (shown.length > 0)
     parts.push(
       prose(
-        `Speeds and memory are estimates${machine.gpus.length > 0 ? ", for the processor and not the GPU" : ""}. Measure: overfill bench --prefill FILE --decode FILE`,
+        `Speeds and memory are estimates${machine.gpus.length > 0 ? ", for the processor and not the GPU" : ""}. Measure: ${ownCommand()} bench --prefill FILE --decode FILE`,
       ),
     );
   const [largest] = models;
   if (fitting.length === 0 && largest)
     parts.push(
-      `Make a pair out of a model that is here:\n  overfill quantize ${quoted(largest.path)} -o small.gguf q4_0`,
+      `Make a pair out of a model that is here:\n  ${ownCommand()} quantize ${quoted(largest.path)} -o small.gguf q4_0`,
     );
   if (download) parts.push(renderDownload(download, largest ? "Or download" : "Download"));
   return parts.join("\n\n");
@@ -89,6 +89,8 @@ function machineRows({ memoryBytes, availableBytes, threads, bytesPerSecond, isM
   ];
 }
 
+const screenWidth = () => Math.min(80, columnsOf(process.stdout));
+
 function renderPair(
   number: number,
   { prefill, decode, handover, isOneModel, estimate, fits }: SuggestedPair,
@@ -104,12 +106,15 @@ function renderPair(
     ? "two quantisations of one model"
     : `${handover === "share" ? "caches of one shape" : "translated"}, the answers are to be tried`;
   const room = fits ? "" : style("yellow", ": more than can be had now");
-  const indented = (text: string) => wrap(text, Math.min(80, columnsOf(process.stdout)) - 3, "   ");
+  const indented = (text: string) => wrap(text, screenWidth() - 3, "   ");
   return [
     `${number}. ${style("bold", names.get(prefill) ?? prefill)} reads,`,
     `   ${style("bold", names.get(decode) ?? decode)} writes: ${kind}`,
     `   ${indented(`${speed}about ${formatBytes(memoryBytes)} of memory with ${contextSize} tokens`)}${room}`,
-    `   overfill chat --prefill ${quoted(prefill)} --decode ${quoted(decode)}`,
+    commandLines(`${ownCommand()} chat`, [`--prefill ${quoted(prefill)}`, `--decode ${quoted(decode)}`], {
+      indent: "   ",
+      width: screenWidth(),
+    }),
   ].join("\n");
 }
 
@@ -120,6 +125,6 @@ function renderDownload(
   const speed = tokensPerSecond > 0 ? `, about ${formatSpeed(tokensPerSecond)}` : "";
   return [
     prose(`${verb} a pair that suits this machine (about ${formatBytes(sizeBytes)}${speed}):`),
-    `  overfill pull ${repository} --quant ${quantisations.join(",")}`,
+    `  ${ownCommand()} pull ${repository} --quant ${quantisations.join(",")}`,
   ].join("\n");
 }

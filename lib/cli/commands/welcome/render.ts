@@ -3,6 +3,7 @@
 import { demoQuestions } from "../../../engine/index.js";
 import type { DemoOutcomes, Outcome } from "../../demo-answers.js";
 import { formatMs } from "../../number-format.js";
+import { ownCommand } from "../../shell-words.js";
 import { prose, renderList } from "../../tables.js";
 import { columnsOf, type Style } from "../../terminal.js";
 import { wrap } from "../../wrap.js";
@@ -46,21 +47,23 @@ export function renderWelcome({ together, alone }: DemoOutcomes, style: Style): 
 }
 
 const steps = [
-  ["overfill suggest", "what this machine runs, and how fast"],
-  ["overfill pull ORG/NAME --quant Q8_0,Q4_0", "download a pair"],
-  ["overfill chat --prefill A --decode B", "talk to it"],
-  ["overfill init my-app", "a program that uses it"],
-  ["overfill --help", "everything else"],
+  ["suggest", "what this machine runs"],
+  ["pull ORG/NAME --quant Q8_0,Q4_0", "download a pair"],
+  ["chat --prefill A --decode B", "talk to it"],
+  ["init my-app", "a program that uses it"],
+  ["--help", "everything else"],
 ] as const;
 
 export const renderNextSteps = (style: Style): string => `${style("bold", "Next")}\n${stepLines()}`;
 
 /** In two columns where there is room. */
 function stepLines(): string {
-  const longest = Math.max(...steps.map(([command]) => command.length));
-  return steps
+  const commands = steps.map(([words, what]) => [`${ownCommand()} ${words}`, what] as const);
+  const longest = Math.max(...commands.map(([command]) => command.length));
+  const room = screenWidth() - longest - 4;
+  return commands
     .map(([command, what]) =>
-      screenWidth() >= longest + 40
+      commands.every(([, each]) => each.length <= room)
         ? `  ${command.padEnd(longest)}  ${what}`
         : `  ${command}\n      ${wrap(what, screenWidth() - 6, "      ")}`,
     )
