@@ -46,7 +46,7 @@ export async function runChat(folder: string | undefined, asked: ChatCommandFlag
       onProgress: ({ fraction }) => progress.update("loading", fraction, 1),
     });
     progress.stop();
-    if (flags.prefill === undefined && !quiet) await write(process.stderr, demoNote());
+    if (isDemo(flags) && !quiet) await write(process.stderr, demoNote());
     await using chat = pair.chat({ ...options, tools: servers.tools });
     using lines = new MessageLines(interrupt);
     const transcript = new Transcript({ quiet, endsLines: true });

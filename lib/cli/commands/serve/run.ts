@@ -139,8 +139,7 @@ export async function runServe(folder: string | undefined, asked: ServeFlags): P
       options = { ...options, models: { [name]: { pair, ...(inHost && { load }), ...facts } } };
     }
     server = await serve(options);
-    if (flags.config === undefined && flags.prefill === undefined && !flags.quiet)
-      await write(process.stderr, demoNote());
+    if (flags.config === undefined && isDemo(flags) && !flags.quiet) await write(process.stderr, demoNote());
     await write(process.stderr, renderListening(server.url, (options.auth?.keys ?? []).length > 0));
     await stopped(signal);
     await server.close({ graceMs });
