@@ -4,6 +4,7 @@ import {
   fullShapes,
   leastShapes,
   type ModelShape,
+  networkShapes,
   type PairShapes,
   smallShapes,
   trainedLanguage,
@@ -49,6 +50,13 @@ export interface BenchSize {
   /** Prompts, ascending, and answer with the package's kernels and ggml's. */
   readonly kernels: { readonly prompts: readonly number[]; readonly decode: number };
   readonly training: readonly TrainedCase[];
+  /** A prompt that is read beyond a network, in micro-batches of `batch` tokens. */
+  readonly network: {
+    readonly shapes: Pick<PairShapes, "prefill" | "decode">;
+    readonly prompt: number;
+    readonly batch: number;
+    readonly rounds: number;
+  };
   /** Starts of a fresh process. */
   readonly starts: number;
   /** Tokens of prompt to switch at, ascending. */
@@ -82,6 +90,7 @@ const full: BenchSize = {
     { name: "8.0M, texts of 512 tokens", shape: trainedLanguage, tokens: 512, batch: 8, steps: 4 },
     { name: "8.0M, texts of 1,536 tokens", shape: trainedLanguage, tokens: 1536, batch: 4, steps: 3 },
   ],
+  network: { shapes: networkShapes, prompt: 512, batch: 64, rounds: 3 },
   starts: 7,
   switches: [512, 4096, 16_384],
   translate: { layers: 28, tokens: 16_384 },
@@ -114,6 +123,7 @@ const smoke: BenchSize = {
   quality: { prompt: 32, decode: 24, acceptances: [0, 1], draftLengths: [1, 3] },
   kernels: { prompts: [32], decode: 8 },
   training: [{ name: "least, texts of 40 tokens", shape: leastShapes.decode, tokens: 40, batch: 2, steps: 2 }],
+  network: { shapes: leastShapes, prompt: 64, batch: 32, rounds: 1 },
   starts: 1,
   switches: [256],
   translate: { layers: 2, tokens: 256 },

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type LoadPairOptions, type PrefillSource, readPairFolder } from "../engine/index.js";
+import { type LoadPairOptions, type PrefillService, type PrefillSource, readPairFolder } from "../engine/index.js";
 import { createError } from "../errors/create-error.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { refusedArgument } from "../internal/check-options.js";
@@ -50,7 +50,9 @@ export async function readKeys(file: string): Promise<readonly string[]> {
 }
 
 type ModelSettings = Exclude<Config["models"][string], string>;
-type Source = NonNullable<ModelSettings["prefill"]>;
+type Prefill = NonNullable<ModelSettings["prefill"]>;
+type Service = Extract<Prefill, { readonly url: string }>;
+type Source = Exclude<Prefill, Service>;
 
 function sourceOf(source: Source, at: (file: string) => string): PrefillSource {
   const given = typeof source === "string" ? { model: source } : source;
@@ -60,6 +62,16 @@ function sourceOf(source: Source, at: (file: string) => string): PrefillSource {
     adapters: given.adapters?.map(({ file, ...adapter }) => ({ ...adapter, file: at(file) })),
   }) as PrefillSource;
 }
+
+const prefillOf = (source: Prefill, at: (file: string) => string): LoadPairOptions["prefill"] =>
+  typeof source === "object" && "url" in source ? serviceOf(source, at) : sourceOf(source, at);
+
+const serviceOf = ({ keyFile, ca, ...server }: Service, at: (file: string) => string): PrefillService =>
+  withoutUndefined({
+    ...server,
+    keyFile: keyFile === undefined ? undefined : at(keyFile),
+    ca: ca === undefined ? undefined : at(ca),
+  }) as PrefillService;
 
 function decodeOf(decode: ModelSettings["decode"], at: (file: string) => string): LoadPairOptions["decode"] {
   if (decode === undefined) return undefined;
@@ -74,7 +86,7 @@ async function pairOf(
   at: (file: string) => string,
   refuse: (reason: string) => Error,
 ): Promise<Partial<LoadPairOptions>> {
-  const reader = prefill && { prefill: sourceOf(prefill, at) };
+  const reader = prefill && { prefill: prefillOf(prefill, at) };
   if (folder !== undefined) {
     if (decode !== undefined || translator !== undefined)
       throw refuse(`expected no ${decode === undefined ? "translator" : "decode"} beside folder, which names it`);
