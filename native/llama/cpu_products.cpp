@@ -5,6 +5,7 @@
 #include "ggml-cpu/ggml-cpu-impl.h"
 #include "llama-model.h"
 #include "loaded_module.h"
+#include "self_check.h"
 #include "weight_product.h"
 #ifdef OVERFILL_LLAMA_SOURCE
 #include "ggml-cpu/traits.h"
@@ -290,6 +291,10 @@ bool suits_products(const ggml_tensor * weight) {
 bool has_products(ggml_type type) { return kernel_type(type).has_value(); }
 
 bool has_products_alone(ggml_type type) { return has_products(type) && leaf && least_columns(type) == 1; }
+
+bool gives_right_products(ggml_type type) {
+    return has_products(type) && leaf && kernels::gives_same_products(*leaf, kernels::reference(), *kernel_type(type));
+}
 
 bool needs_repacking(ggml_type type) { return type == GGML_TYPE_MXFP4; }
 

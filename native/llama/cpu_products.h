@@ -29,6 +29,8 @@ const cpu_products_state & cpu_products();
 // Whether the kernels have a way with this type, and one of their own with a column alone.
 bool has_products(ggml_type type);
 bool has_products_alone(ggml_type type);
+// Whether the kernels of this type give the numbers here that they should; tries it, in a millisecond or less.
+bool gives_right_products(ggml_type type);
 // Types that ggml repacks here and the kernels have no way with.
 bool needs_repacking(ggml_type type);
 

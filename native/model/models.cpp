@@ -86,6 +86,8 @@ kernel_use kernel_use_of(const llama_model * model, bool wanted) {
         return { "", "no weights on the processor are of a type and size that there are kernels for", {} };
     if (llama_model_size(model) < least_model_bytes) return { "", "the model is too small to gain by them", {} };
     const auto trials = try_products(weights.types);
+    if (!std::all_of(trials.begin(), trials.end(), [](const auto & trial) { return trial.is_right; }))
+        return { "", "they gave other numbers here than they should", trials };
     if (!are_won(trials)) return { "", "ggml's own are as fast here", trials };
     if (!has_products_of(weights.buffers)) return { "", "too many models have them already", trials };
     return { state.leaf, "they are faster than ggml's here", trials };

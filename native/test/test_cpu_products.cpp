@@ -229,7 +229,7 @@ TEST("a trial tells for each type how much faster than ggml's the kernels are, a
     if (!have_kernels()) return;
     const auto trials = try_products({ GGML_TYPE_Q8_0, GGML_TYPE_Q4_K });
     CHECK_EQUAL(trials.size(), 2u);
-    for (const auto & trial : trials) CHECK(trial.one > 0 && trial.few > 0 && trial.many > 0);
+    for (const auto & trial : trials) CHECK(trial.is_right && trial.one > 0 && trial.few > 0 && trial.many > 0);
     CHECK_EQUAL(trials[1].type, GGML_TYPE_Q4_K);
     CHECK_EQUAL(try_products({ GGML_TYPE_Q8_0 })[0].many, trials[0].many);
 
@@ -242,6 +242,7 @@ TEST("a trial tells for each type how much faster than ggml's the kernels are, a
     CHECK(!is_won(1, 0.7, 3));
     CHECK(!is_won(1, 1, 1));
     CHECK(!is_won(0, 0, 0));
+    CHECK(!(product_trial{ GGML_TYPE_Q8_0, 1, 2, 3, false }).is_won());
 }
 
 TEST("more buffers than there are places for are refused and change nothing") {
