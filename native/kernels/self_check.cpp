@@ -22,14 +22,17 @@ class numbers {
     std::uint32_t state_ = 1;
 };
 
-// Any bytes are blocks, as long as their scales are numbers. These are halves at even places: no second byte is that of a
-// half that is none.
+// Any bytes are blocks, as long as their scales are numbers. These are halves at even places: no second byte is that of
+// a half that is none. Those of bfloat16 are all of a size.
 std::vector<std::uint8_t> some_blocks(weight_type type, std::size_t count, numbers & from) {
     const auto bytes = std::size_t(format_of(type).bytes);
     std::vector<std::uint8_t> made(count * bytes);
     for (auto & byte : made) byte = from.byte();
     for (std::size_t i = 1; i < made.size(); i += 2)
-        if ((made[i] & 0x7c) == 0x7c) made[i] ^= 0x40;
+        if (type == weight_type::bf16)
+            made[i] = (made[i] & 0x80) | 0x3e;
+        else if ((made[i] & 0x7c) == 0x7c)
+            made[i] ^= 0x40;
     return made;
 }
 
@@ -78,9 +81,9 @@ bool gives_same_products(const leaf & by, const leaf & as, weight_type type) {
     product.row_stride = blocks * std::size_t(format.bytes);
     const auto weights = some_blocks(type, blocks * std::size_t(product.rows), from);
     product.weights = weights.data();
-    // More columns than any leaf takes at once, and not a multiple of them.
-    product.counts[0] = 7;
-    std::vector<float> x(std::size_t(product.elements) * 7);
+    // One more column than any leaf takes at once.
+    product.counts[0] = format.is_float ? 13 : 7;
+    std::vector<float> x(std::size_t(product.elements) * std::size_t(product.columns()));
     for (float & value : x) value = from.around_zero();
     product.x = reinterpret_cast<const std::uint8_t *>(x.data());
     product.strides[0] = std::size_t(product.elements) * sizeof(float);

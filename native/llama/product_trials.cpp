@@ -97,7 +97,10 @@ std::vector<product_trial> try_products(const std::vector<ggml_type> & types) {
     const std::lock_guard<std::mutex> lock(mutex);
     std::vector<product_trial> out;
     for (const ggml_type type : types) {
-        if (known.count(type) == 0) known[type] = run_trial(type);
+        if (known.count(type) == 0) {
+            known[type] = run_trial(type);
+            if (!known[type].is_won() && can_be_left(type)) leave_products_of(type);
+        }
         out.push_back(known[type]);
     }
     return out;

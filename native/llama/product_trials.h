@@ -1,5 +1,5 @@
-// Whether our matrix kernels are right and faster than ggml's own on this processor: tried on weights of each type, once
-// in a process.
+// Whether our matrix kernels are right and faster than ggml's own on this processor: tried on weights of each type,
+// once in a process.
 #pragma once
 
 #include <ggml.h>

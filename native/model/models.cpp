@@ -64,8 +64,12 @@ static llama_model * load_once(const model_options & options, load_depth depth, 
 // Models of fewer bytes are read in no time, and trying the kernels on their types would take longer.
 static constexpr uint64_t least_model_bytes = 8 << 20;
 
+// Of a model's types: whether the kernels are used for one at least, and ggml's for none but those that can be left.
 static bool are_won(const std::vector<product_trial> & trials) {
-    return std::all_of(trials.begin(), trials.end(), [](const auto & trial) { return trial.is_won(); });
+    const auto is_won = [](const product_trial & trial) { return trial.is_won(); };
+    return std::any_of(trials.begin(), trials.end(), is_won) &&
+           std::all_of(trials.begin(), trials.end(),
+                       [&](const product_trial & trial) { return is_won(trial) || can_be_left(trial.type); });
 }
 
 kernel_use common_kernel_use() {

@@ -1,5 +1,5 @@
-// The matrix kernels with shapes, strides and bytes made up at random: every leaf against the plain one bit for bit, the
-// plain one against double precision, and all that a product reads, works in and writes ends where its memory ends.
+// The matrix kernels with shapes, strides and bytes made up at random: every leaf against the plain one bit for bit,
+// the plain one against double precision, and all that a product reads, works in and writes ends where its memory ends.
 //
 //   OVERFILL_FUZZ_SEED     the seed of the first product, printed where one fails; default 1
 //   OVERFILL_FUZZ_SECONDS  for all tests together; if left out, a fixed number of products
@@ -47,7 +47,13 @@ std::vector<size_t> halves_of(weight_type type) {
 }
 
 // Any bytes are blocks, as long as their scales are numbers.
-void fill_blocks(std::mt19937 & random, weight_type type, std::uint8_t * to, size_t size) {
+void fill_blocks(std::mt19937 & random, named_weight_type named, std::uint8_t * to, size_t size) {
+    const weight_type type = named.type;
+    if (format_of(type).is_float) {
+        const auto values = some_floats(random, size / sizeof(half_bits));
+        ggml_quantize_chunk(named.ggml, values.data(), to, 0, 1, int64_t(values.size()), nullptr);
+        return;
+    }
     for (size_t i = 0; i < size; i++) to[i] = std::uint8_t(random());
     const auto halves = halves_of(type);
     for (size_t block = 0; block < size; block += size_t(format_of(type).bytes))
@@ -98,7 +104,8 @@ class product_round {
         p_.rows = draw_rows(random, p_.elements, p_.columns());
         // Views: rows of a wider matrix, columns of a larger tensor.
         const size_t row_bytes = ggml_row_size(type_.ggml, p_.elements);
-        p_.row_stride = row_bytes + size_t(format_of(p_.type).bytes) * size_t(random() % 3 == 0 ? draw(random, 1, 4) : 0);
+        p_.row_stride =
+            row_bytes + size_t(format_of(p_.type).bytes) * size_t(random() % 3 == 0 ? draw(random, 1, 4) : 0);
         p_.strides[0] = sizeof(float) * size_t(p_.elements + (random() % 3 == 0 ? draw(random, 1, 40) : 0));
         p_.strides[1] = p_.strides[0] * size_t(p_.counts[0]) + sizeof(float) * (random() % 5);
         p_.strides[2] = p_.strides[1] * size_t(p_.counts[1]) + sizeof(float) * (random() % 5);
@@ -106,7 +113,7 @@ class product_round {
         threads_ = draw(random, 1, 5);
 
         weights_.emplace(p_.row_stride * size_t(p_.rows - 1) + row_bytes);
-        fill_blocks(random, p_.type, weights_->begin(), weights_->size());
+        fill_blocks(random, type_, weights_->begin(), weights_->size());
         const size_t last = p_.strides[0] * size_t(p_.counts[0] - 1) + p_.strides[1] * size_t(p_.counts[1] - 1) +
                             p_.strides[2] * size_t(p_.counts[2] - 1);
         x_.emplace(last + sizeof(float) * size_t(p_.elements));
@@ -117,7 +124,7 @@ class product_round {
 
     std::string check(std::mt19937 & random) {
         const auto expected = compute(reference_leaf(), 1);
-        for (const leaf * by : all_leaves()) {
+        for (const leaf * by : leaves_of(p_.type)) {
             const auto out = compute(*by, threads_);
             const bool agrees = is_alone(*by, p_.type, p_.columns()) ? nearly_same(products(out), products(expected))
                                                                      : same_bits(products(out), products(expected));
@@ -131,8 +138,7 @@ class product_round {
 
   private:
     std::vector<float> compute(const leaf & by, int threads) {
-        const memory_to_its_end out(sizeof(float) *
-                                    (p_.out_stride * size_t(p_.columns() - 1) + size_t(p_.rows)));
+        const memory_to_its_end out(sizeof(float) * (p_.out_stride * size_t(p_.columns() - 1) + size_t(p_.rows)));
         fill_untouched(out);
         const memory_to_its_end work(work_bytes(by, p_.type, p_.elements, p_.columns(), threads));
         weight_product product = p_;
@@ -154,8 +160,7 @@ class product_round {
             const int r = draw(random, 0, p_.rows - 1);
             const int column = draw(random, 0, p_.columns() - 1);
             const float * x = p_.column(column);
-            ggml_get_type_traits(type_.ggml)
-                ->to_float(p_.weights + size_t(r) * p_.row_stride, row.data(), p_.elements);
+            ggml_get_type_traits(type_.ggml)->to_float(p_.weights + size_t(r) * p_.row_stride, row.data(), p_.elements);
             double exact = 0;
             double size = 0;
             for (size_t i = 0; i < row.size(); i++) {
@@ -165,7 +170,8 @@ class product_round {
             // A sum of many in single precision has its own rounding.
             const double allowed = error_allowed(p_.type, row, x) + 1e-5 * size;
             if (!(std::fabs(out[size_t(column) * p_.out_stride + size_t(r)] - exact) <= allowed))
-                return "row " + std::to_string(r) + ", column " + std::to_string(column) + " is far from exact" + told();
+                return "row " + std::to_string(r) + ", column " + std::to_string(column) + " is far from exact" +
+                       told();
         }
         return "";
     }
@@ -204,14 +210,15 @@ class expert_round {
         threads_ = draw(random, 1, 5);
 
         weights_.emplace(p_.expert_stride * size_t(p_.experts - 1) + p_.row_stride * size_t(p_.rows));
-        fill_blocks(random, p_.type, weights_->begin(), weights_->size());
+        fill_blocks(random, type_, weights_->begin(), weights_->size());
         x_.emplace(p_.x_token_stride * size_t(p_.tokens - 1) + p_.x_slot_stride * size_t(p_.x_slots - 1) +
                    sizeof(float) * size_t(p_.elements));
         fill_floats(random, x_->begin(), x_->size());
         ids_.emplace(p_.id_token_stride * size_t(p_.tokens - 1) + p_.id_slot_stride * size_t(p_.slots));
         for (size_t i = 0; i < ids_->size(); i += sizeof(std::int32_t)) {
             // Some experts get nothing; one in twenty is none that there is.
-            const std::int32_t id = random() % 20 == 0 ? (random() % 2 ? -1 : p_.experts) : draw(random, 0, p_.experts / 2);
+            const std::int32_t id =
+                random() % 20 == 0 ? (random() % 2 ? -1 : p_.experts) : draw(random, 0, p_.experts / 2);
             std::memcpy(ids_->begin() + i, &id, sizeof id);
         }
         p_.weights = weights_->begin();
@@ -221,7 +228,7 @@ class expert_round {
 
     std::string check(std::mt19937 &) {
         const auto expected = one_by_one();
-        for (const leaf * by : all_leaves())
+        for (const leaf * by : leaves_of(p_.type))
             if (!same_bits(compute(*by), expected)) return std::string(by->name) + " has other bits" + told();
         return "";
     }
@@ -262,9 +269,8 @@ class expert_round {
 
     std::string told() const {
         return ": " + std::string(ggml_type_name(type_.ggml)) + ", " + std::to_string(p_.experts) + " experts of " +
-               std::to_string(p_.rows) + " rows of " + std::to_string(p_.elements) + ", " +
-               std::to_string(p_.tokens) + " tokens with " + std::to_string(p_.slots) + " each, " +
-               std::to_string(threads_) + " threads";
+               std::to_string(p_.rows) + " rows of " + std::to_string(p_.elements) + ", " + std::to_string(p_.tokens) +
+               " tokens with " + std::to_string(p_.slots) + " each, " + std::to_string(threads_) + " threads";
     }
 
     const named_weight_type type_;
@@ -284,7 +290,8 @@ template <typename Round> void run_rounds(int n_rounds) {
         std::mt19937 random(first + std::uint32_t(done));
         const std::string wrong = Round(random).check(random);
         if (wrong.empty()) continue;
-        report(false, __FILE__, __LINE__, "OVERFILL_FUZZ_SEED=" + std::to_string(first + std::uint32_t(done)) + ": " + wrong);
+        report(false, __FILE__, __LINE__,
+               "OVERFILL_FUZZ_SEED=" + std::to_string(first + std::uint32_t(done)) + ": " + wrong);
         return;
     }
     report(true, __FILE__, __LINE__, "all products");
@@ -293,7 +300,8 @@ template <typename Round> void run_rounds(int n_rounds) {
 
 }  // namespace
 
-TEST("products of any shape, strides and bytes have the bits of the plain leaf and are near those of double precision") {
+TEST(
+    "products of any shape, strides and bytes have the bits of the plain leaf and are near those of double precision") {
     run_rounds<product_round>(400);
 }
 

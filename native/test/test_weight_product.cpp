@@ -65,7 +65,7 @@ TEST("every leaf gives the bits of the plain one, whatever the rows, elements an
                     if (rows * columns > 400 && elements > 512) continue;
                     const auto c = make_product(random, type, rows, elements, columns);
                     const auto expected = product_of(reference_leaf(), c);
-                    for (const leaf * by : all_leaves()) {
+                    for (const leaf * by : leaves_of(type.type)) {
                         const auto out = product_of(*by, c);
                         check_case(agree(*by, c, out, expected), c, by->name);
                     }
@@ -75,8 +75,8 @@ TEST("every leaf gives the bits of the plain one, whatever the rows, elements an
 
 TEST("a column has the same bits among any others and with any number of threads, and nearly the same alone") {
     std::mt19937 random(3);
-    for (const leaf * by : all_leaves())
-        for (const auto & type : all_weight_types) {
+    for (const auto & type : all_weight_types)
+        for (const leaf * by : leaves_of(type.type)) {
             const auto c = make_product(random, type, 200, 512, 9);
             const auto expected = product_of(*by, c);
             for (const int threads : { 2, 3, 8 })
@@ -103,7 +103,7 @@ TEST("extreme weights and activations: the largest bytes of both signs, zeros, a
         for (size_t i = 0; i < c.x.size(); i++) c.x[i] = i % 3 == 0 ? 1000.0f : i % 3 == 1 ? -1000.0f : 0.0f;
         std::fill(c.x.begin(), c.x.begin() + c.elements, 0.0f);
         const auto expected = product_of(reference_leaf(), c);
-        for (const leaf * by : all_leaves()) {
+        for (const leaf * by : leaves_of(type.type)) {
             const auto out = product_of(*by, c);
             bool same = true;
             for (size_t i = 0; i < out.size(); i++)
@@ -115,8 +115,8 @@ TEST("extreme weights and activations: the largest bytes of both signs, zeros, a
 
 TEST("activations that are not finite make no finite product") {
     std::mt19937 random(5);
-    for (const leaf * by : all_leaves())
-        for (const auto & type : all_weight_types)
+    for (const auto & type : all_weight_types)
+        for (const leaf * by : leaves_of(type.type))
             for (const float bad :
                  { std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity() }) {
                 auto one = make_product(random, type, 64, 512, 1);
@@ -134,8 +134,8 @@ TEST("activations that are not finite make no finite product") {
 
 TEST("weights that end where their memory ends are not read past their end") {
     std::mt19937 random(6);
-    for (const leaf * by : all_leaves())
-        for (const auto & type : all_weight_types)
+    for (const auto & type : all_weight_types)
+        for (const leaf * by : leaves_of(type.type))
             for (const int columns : { 1, 4 }) {
                 const auto c = make_product(random, type, 45, 768, columns);
                 const memory_to_its_end weights(c.weights.size());
@@ -146,7 +146,7 @@ TEST("weights that end where their memory ends are not read past their end") {
 
 TEST("the check that a leaf passes before it is trusted finds one wrong bit, in any column and in one alone") {
     for (const auto & [type, ggml] : all_weight_types)
-        for (const leaf * by : all_leaves())
+        for (const leaf * by : leaves_of(type))
             report(gives_same_products(*by, reference_leaf(), type), __FILE__, __LINE__,
                    std::string(by->name) + ", " + ggml_type_name(ggml));
     static const auto right = reference_leaf().multiply[int(weight_type::q4_k)];

@@ -24,7 +24,8 @@ const std::vector<named_weight_type> all_weight_types = {
     { weight_type::iq4_nl, GGML_TYPE_IQ4_NL }, { weight_type::q4_k, GGML_TYPE_Q4_K },
     { weight_type::q5_k, GGML_TYPE_Q5_K },     { weight_type::q6_k, GGML_TYPE_Q6_K },
     { weight_type::q3_k, GGML_TYPE_Q3_K },     { weight_type::q2_k, GGML_TYPE_Q2_K },
-    { weight_type::iq4_xs, GGML_TYPE_IQ4_XS },
+    { weight_type::iq4_xs, GGML_TYPE_IQ4_XS }, { weight_type::f16, GGML_TYPE_F16 },
+    { weight_type::bf16, GGML_TYPE_BF16 },
 };
 
 std::vector<float> some_floats(std::mt19937 & random, size_t count) {
@@ -110,13 +111,16 @@ std::vector<float> product_of(const leaf & by, const product_case & c, int threa
     return product_of(by, c, threads, c.weights.data());
 }
 
-std::vector<const leaf *> all_leaves() {
+std::vector<const leaf *> leaves_of(weight_type type) {
     int count = 0;
     const leaf * const * found = leaves(&count);
-    return { found, found + count };
+    std::vector<const leaf *> having;
+    for (int i = 0; i < count; i++)
+        if (found[i]->multiply[int(type)]) having.push_back(found[i]);
+    return having;
 }
 
-const leaf & reference_leaf() { return *all_leaves().back(); }
+const leaf & reference_leaf() { return *leaves_of(weight_type::q8_0).back(); }
 
 bool same_bits(const std::vector<float> & a, const std::vector<float> & b) {
     return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
@@ -139,6 +143,10 @@ bool is_alone(const leaf & by, weight_type type, int columns) {
 double error_allowed(weight_type type, const std::vector<float> & row, const float * x) {
     const size_t block = size_t(format_of(type).activation_block);
     double allowed = 0;
+    if (format_of(type).is_float) {
+        for (size_t i = 0; i < row.size(); i++) allowed += 1e-6 * std::fabs(double(row[i]) * x[i]);
+        return allowed + 1e-6;
+    }
     for (size_t first = 0; first < row.size(); first += block) {
         double largest = 0;
         double weight = 0;

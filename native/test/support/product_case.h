@@ -1,5 +1,5 @@
-// Products of weights with activations for the tests of native/kernels: made up at random, computed by a team of threads,
-// and compared bit for bit or with double precision.
+// Products of weights with activations for the tests of native/kernels: made up at random, computed by a team of
+// threads, and compared bit for bit or with double precision.
 #pragma once
 
 #include "expert_product.h"
@@ -42,7 +42,8 @@ std::vector<float> product_of(const kernels::leaf & by, const product_case & c, 
 std::vector<float> product_of(const kernels::leaf & by, const product_case & c, int threads,
                               const std::uint8_t * weights);
 
-std::vector<const kernels::leaf *> all_leaves();
+// Those that have a way with the type; the last is the plain one.
+std::vector<const kernels::leaf *> leaves_of(kernels::weight_type type);
 const kernels::leaf & reference_leaf();
 
 bool same_bits(const std::vector<float> & a, const std::vector<float> & b);
