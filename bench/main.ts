@@ -5,7 +5,7 @@
  *
  *     --small      models of a quarter of the size, shorter prompts
  *     --smoke      one short round of everything with the least models: shows that it runs, its figures mean nothing
- *     --only NAME  pair, quantisation, hybrid, batch, quality, kernels, sessions, server, host, remote, demo, switch, translate, memory, prune or library; may be repeated
+ *     --only NAME  pair, quantisation, hybrid, batch, quality, kernels, sessions, server, host, remote, network, demo, switch, translate, memory, prune or library; may be repeated
  *     --llama-server  builds llama.cpp's server, which takes minutes, and compares the server with it
  *     --out DIR    where the JSON and the SVG go; bench/results if left out
  *
@@ -29,6 +29,7 @@ import { measureLasting } from "./measure/lasting.js";
 import { measureLibrary } from "./measure/library.js";
 import type { Bench, Measurement } from "./measure/measurement.js";
 import { measureMemory } from "./measure/memory.js";
+import { measureNetwork } from "./measure/network.js";
 import { measurePrune } from "./measure/pruning.js";
 import { measureQuality } from "./measure/quality.js";
 import { measureRemote } from "./measure/remote.js";
@@ -54,6 +55,7 @@ const measurements: Readonly<Record<string, Measurement>> = {
   server: measureServing,
   host: measureHosting,
   remote: measureRemote,
+  network: measureNetwork,
   switch: measureSwitch,
   translate: measureTranslate,
   memory: measureMemory,

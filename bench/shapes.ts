@@ -114,3 +114,9 @@ export const leastShapes: PairShapes = {
   cache: cacheOf(least),
   hybrid: { ...hybrid, name: "least-hybrid", nLayers: 2, nEmbd: 512, nFf: 512, nHeads: 8, nKvHeads: 2, nVocab: 1024 },
 };
+
+/** Small enough to be read in a second, with cells that a fast network takes a tenth of that for. */
+export const networkShapes: Pick<PairShapes, "prefill" | "decode"> = {
+  prefill: { ...full, name: "network", nLayers: 12, nEmbd: 1024, nFf: 2816, nHeads: 8, nKvHeads: 4, nVocab: 1024 },
+  decode: { ...full, name: "network-pruned", nLayers: 12, nEmbd: 512, nFf: 1408, nHeads: 8, nKvHeads: 4, nVocab: 1024 },
+};

@@ -1,6 +1,6 @@
 /** How much is measured: all numbers that differ between a full run, a small one and one that only shows that it runs. */
 
-import { fullShapes, leastShapes, type PairShapes, smallShapes } from "./shapes.js";
+import { fullShapes, leastShapes, networkShapes, type PairShapes, smallShapes } from "./shapes.js";
 
 export interface BenchSize {
   readonly name: "full" | "small" | "smoke";
@@ -30,6 +30,13 @@ export interface BenchSize {
   };
   /** Prompts, ascending, and answer with the package's kernels and ggml's. */
   readonly kernels: { readonly prompts: readonly number[]; readonly decode: number };
+  /** A prompt that is read beyond a network, in micro-batches of `batch` tokens. */
+  readonly network: {
+    readonly shapes: Pick<PairShapes, "prefill" | "decode">;
+    readonly prompt: number;
+    readonly batch: number;
+    readonly rounds: number;
+  };
   /** Starts of a fresh process. */
   readonly starts: number;
   /** Tokens of prompt to switch at, ascending. */
@@ -58,6 +65,7 @@ const full: BenchSize = {
     draftLengths: [1, 2, 3, 4, 5, 6, 7, 8, 11, 15],
   },
   kernels: { prompts: [512, 2048], decode: 24 },
+  network: { shapes: networkShapes, prompt: 512, batch: 64, rounds: 3 },
   starts: 7,
   switches: [512, 4096, 16_384],
   translate: { layers: 28, tokens: 16_384 },
@@ -89,6 +97,7 @@ const smoke: BenchSize = {
   lasting: { prompt: 512, turns: 4, chat: { turnTokens: 16, answerTokens: 8 } },
   quality: { prompt: 32, decode: 24, acceptances: [0, 1], draftLengths: [1, 3] },
   kernels: { prompts: [32], decode: 8 },
+  network: { shapes: leastShapes, prompt: 64, batch: 32, rounds: 1 },
   starts: 1,
   switches: [256],
   translate: { layers: 2, tokens: 256 },

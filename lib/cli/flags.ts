@@ -331,6 +331,8 @@ export function flagOfParameter(parameter: string, command = ""): string {
   const name = inner && second !== "model" ? (second ?? first) : first;
   if (name === undefined) return parameter;
   if (inner && second === "adapters") return `--${first}-adapter`;
+  if (first === "prefill" && /^(url|key|keyFile|ca|insecure)$/.test(name))
+    return `--prefill-${flagOfParameter(name).slice(2)}`;
   if (first === "decode" && /^(cacheType|flashAttention|gpuLayers)/.test(name))
     return `--decode-${flagOfParameter(name).slice(2)}`;
   const own = namesOfCommand[command];

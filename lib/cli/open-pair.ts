@@ -1,4 +1,4 @@
-/** Loads a command's pair: here, or in a process of its own where its prefill model lies on another machine. */
+/** Loads a command's pair: here, or in a process of its own where its prefill model lies on another machine's devices. */
 
 import { type LoadPairOptions, loadPair, type Pair } from "../engine/index.js";
 

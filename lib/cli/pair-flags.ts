@@ -1,7 +1,14 @@
 /** Flags of the commands that answer with a pair, and what they mean to the API: which pair, where to compute, how to sample. */
 
 import type { Command, OptionValues } from "@commander-js/extra-typings";
-import type { DecodeOptions, ModelSource, OnePairOptions, PrefillSource, RemoteDevice } from "../engine/index.js";
+import type {
+  DecodeOptions,
+  ModelSource,
+  OnePairOptions,
+  PrefillService,
+  PrefillSource,
+  RemoteDevice,
+} from "../engine/index.js";
 import { adapterFlags, decodeFileOf } from "./adapter-flags.js";
 import { UsageError } from "./exit.js";
 import {
@@ -21,12 +28,15 @@ import {
   toGpu,
   toTranslator,
 } from "./flags.js";
+import { isDemo, type ServiceFlags, serviceFlags, toService } from "./prefill-flags.js";
 
 const addModels = (command: Command) =>
-  adapterFlags(
-    command
-      .option("--prefill <file>", "GGUF file of the full model, which reads (default: the demo pair)")
-      .option("--decode <file>", "GGUF file of the small model, which writes (default: the prefill model)"),
+  serviceFlags(
+    adapterFlags(
+      command
+        .option("--prefill <file>", "GGUF file of the full model, which reads (default: the demo pair)")
+        .option("--decode <file>", "GGUF file of the small model, which writes (default: the prefill model)"),
+    ),
   );
 
 const addSampling = (command: Command) =>
@@ -126,21 +136,24 @@ function toDevices({ remote, remoteKey }: PairFlags): readonly RemoteDevice[] | 
   return remote?.map((url) => (remoteKey === undefined ? url : { url, key: remoteKey }));
 }
 
-/** Options of `loadPair`; with no model named, those of the demo pair. */
-export function toLoadOptions(
-  flags: PairFlags,
-  demoPair: { readonly prefill: ModelSource; readonly decode: ModelSource },
-): OnePairOptions {
-  const demo = flags.prefill === undefined;
-  const decode = demo ? demoPair.decode.model : decodeFileOf(flags.prefill, flags);
-  return given<OnePairOptions>({
-    prefill: given<PrefillSource>({
-      model: flags.prefill ?? demoPair.prefill.model,
-      gpuLayers: flags.gpuLayers,
-      mmap: flags.mmap,
-      adapters: flags.prefillAdapter,
-      devices: toDevices(flags),
-    }),
+/** Options of `loadPair` with one decode model at most, and what reads for it here or elsewhere. */
+export type FlaggedPair = Omit<OnePairOptions, "prefill"> & { readonly prefill: PrefillSource | PrefillService };
+
+interface DemoPair {
+  readonly prefill: ModelSource;
+  readonly decode: ModelSource;
+}
+/** Of the commands that have no server read. */
+type LocalFlags = PairFlags & { readonly [Name in keyof ServiceFlags]?: undefined };
+
+/** Options of `loadPair`; with no model named, those of the demo pair. Throws a UsageError for flags that contradict. */
+export function toLoadOptions(flags: LocalFlags, demoPair: DemoPair): OnePairOptions;
+export function toLoadOptions(flags: PairFlags, demoPair: DemoPair): FlaggedPair;
+export function toLoadOptions(flags: PairFlags, demoPair: DemoPair): FlaggedPair {
+  const service = toService(flags);
+  const decode = isDemo(flags) ? demoPair.decode.model : decodeFileOf(flags.prefill, flags);
+  return given<FlaggedPair>({
+    prefill: service ?? toPrefill(flags, demoPair),
     decode: decode === undefined ? undefined : toDecodeSource(decode, flags),
     contextSize: flags.context,
     threads: flags.threads,
@@ -155,12 +168,21 @@ export function toLoadOptions(
   });
 }
 
+const toPrefill = (flags: PairFlags, demoPair: DemoPair): PrefillSource =>
+  given<PrefillSource>({
+    model: flags.prefill ?? demoPair.prefill.model,
+    gpuLayers: flags.gpuLayers,
+    mmap: flags.mmap,
+    adapters: flags.prefillAdapter,
+    devices: toDevices(flags),
+  });
+
 /** The options of `decode` that {@link samplingFlags} say; the demo pair's answers are the most likely ones. */
 export function toSamplingOptions(
-  flags: SamplingFlags & Pick<PairFlags, "prefill">,
+  flags: SamplingFlags & Pick<PairFlags, "prefill" | "prefillUrl">,
 ): Omit<DecodeOptions, "grammar" | "ignoreEos" | "special" | "logProbs" | "signal"> {
   return given({
-    temperature: flags.temp ?? (flags.prefill === undefined ? 0 : undefined),
+    temperature: flags.temp ?? (isDemo(flags) ? 0 : undefined),
     topK: flags.topK,
     topP: flags.topP,
     minP: flags.minP,

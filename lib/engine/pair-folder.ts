@@ -13,7 +13,11 @@
  *     }
  *
  * `prefill` and `decode` are needed. Paths are the folder's where they are not absolute. `made` is what was measured when
- * the pair was made, and is not read here.
+ * the pair was made, and is not read here. Where a server reads, `prefill` says which, and there is no `translator`:
+ *
+ *       "prefill": { "url": "https://reader.example", "keyFile": "reader.key" }
+ *
+ * with `model`, `ca` and `insecure` as in {@link PrefillService}. A key itself has no place in a file that is passed on.
  */
 
 import { readFile, stat } from "node:fs/promises";
@@ -27,10 +31,13 @@ import { nearestName } from "../internal/nearest-name.js";
 import { isUrl, onFirstUse, text, whole } from "../internal/option-schemas.js";
 import * as z from "../internal/schema.js";
 import type { LoadPairOptions } from "./options.js";
+import type { PrefillService } from "./remote-options.js";
+import { isService } from "./service-validation.js";
 
 /** What a folder of a pair says, with absolute paths. */
 export interface PairFolder {
-  readonly prefill: { readonly model: string };
+  /** The full model, or the server that reads in its place. */
+  readonly prefill: { readonly model: string } | PrefillService;
   readonly decode: { readonly model: string };
   readonly translator?: string;
   /** Tokens of a session where nobody asks for another number. */
@@ -39,7 +46,10 @@ export interface PairFolder {
 
 /** Options of {@link loadPair} for a folder: all but what the folder says. Those that are given count. */
 export interface PairFolderOptions extends Omit<LoadPairOptions, "prefill" | "decode" | "translator"> {
-  /** Where the full model lies by now, or how it is loaded. @default what the folder says */
+  /**
+   * Where the full model lies by now, or how it is loaded; or a server that reads in its place, which has the translator.
+   * @default what the folder says
+   */
   readonly prefill?: LoadPairOptions["prefill"] | undefined;
 }
 
@@ -49,17 +59,29 @@ export const pairFileName = "overfill.json";
 const version = 1;
 
 const modelShape = onFirstUse(() => z.strictObject({ model: text() }));
-const folderSchema = onFirstUse(() =>
+const folderShape = () => ({
+  overfill: z.literal("pair"),
+  version: z.literal(version),
+  prefill: modelShape(),
+  decode: modelShape(),
+  translator: z.optional(text()),
+  contextSize: z.optional(whole(1)),
+  made: z.optional(z.record(z.string(), z.unknown())),
+});
+const folderSchema = onFirstUse(() => z.strictObject(folderShape()));
+const serviceShape = onFirstUse(() =>
   z.strictObject({
-    overfill: z.literal("pair"),
-    version: z.literal(version),
-    prefill: modelShape(),
-    decode: modelShape(),
-    translator: z.optional(text()),
-    contextSize: z.optional(whole(1)),
-    made: z.optional(z.record(z.string(), z.unknown())),
+    url: text(2048),
+    keyFile: z.optional(text()),
+    model: z.optional(text(1024)),
+    ca: z.optional(text()),
+    insecure: z.optional(z.boolean()),
   }),
 );
+const servedFolderSchema = onFirstUse(() => {
+  const { translator: _, ...shape } = folderShape();
+  return z.strictObject({ ...shape, prefill: serviceShape() });
+});
 
 /**
  * Reads what a folder of a pair says, for {@link loadPair} and for a server's models. The models are looked for, and not
@@ -76,18 +98,28 @@ export async function readPairFolder(folder: string | URL): Promise<PairFolder> 
   return fromCaller(() => readFolder(checkFilePath(folder, "folder")));
 }
 
-async function readFolder(folder: string): Promise<PairFolder> {
+/** @param isServed whether a server reads, whatever the folder says: it has the translator */
+async function readFolder(folder: string, isServed = false): Promise<PairFolder> {
   const path = join(folder, pairFileName);
   const said = parseFolder(path, await readFile(path, "utf8").catch((error) => refuseUnreadable(folder, path, error)));
   const inFolder = (file: string) => resolve(folder, file);
-  const translator = said.translator === undefined ? undefined : inFolder(said.translator);
+  const own = "translator" in said && !isServed ? said.translator : undefined;
+  const translator = own === undefined ? undefined : inFolder(own);
   await refuseMissing(path, inFolder(said.decode.model), "decode model", "ERR_MODEL_NOT_FOUND");
   if (translator !== undefined) await refuseMissing(path, translator, "translator", "ERR_FILE_READ_FAILED");
   return {
-    prefill: { model: inFolder(said.prefill.model) },
+    prefill: "url" in said.prefill ? serviceOf(said.prefill, inFolder) : { model: inFolder(said.prefill.model) },
     decode: { model: inFolder(said.decode.model) },
     ...(translator !== undefined && { translator }),
     ...(said.contextSize !== undefined && { contextSize: said.contextSize }),
+  };
+}
+
+function serviceOf({ keyFile, ca, ...server }: SaidService, inFolder: (file: string) => string): PrefillService {
+  return {
+    ...server,
+    ...(keyFile !== undefined && { keyFile: inFolder(keyFile) }),
+    ...(ca !== undefined && { ca: inFolder(ca) }),
   };
 }
 
@@ -97,7 +129,10 @@ function refuseUnreadable(folder: string, path: string, error: unknown): never {
   throw createError("ERR_FILE_READ_FAILED", `${unreadable(path, error)}${hint}`, { path }, error);
 }
 
-function parseFolder(path: string, content: string): z.output<ReturnType<typeof folderSchema>> {
+type SaidService = z.output<ReturnType<typeof serviceShape>>;
+type SaidFolder = z.output<ReturnType<typeof folderSchema>> | z.output<ReturnType<typeof servedFolderSchema>>;
+
+function parseFolder(path: string, content: string): SaidFolder {
   let json: unknown;
   try {
     json = JSON.parse(content);
@@ -105,12 +140,13 @@ function parseFolder(path: string, content: string): z.output<ReturnType<typeof 
     throw invalid(path, `it is not JSON: ${(error as Error).message}`, undefined, error);
   }
   // Another version may have other keys: it is told first.
-  const other = (json as { readonly version?: unknown } | null)?.version;
+  const { version: other, prefill } = (json ?? {}) as { readonly version?: unknown; readonly prefill?: unknown };
   if (typeof other === "number" && other !== version)
     throw invalid(path, `it is of version ${other}, and this overfill reads version ${version}`, "version");
-  const parsed = z.safeParse(folderSchema(), json);
+  const schema = isService(prefill) ? servedFolderSchema() : folderSchema();
+  const parsed = z.safeParse(schema, json);
   if (parsed.success) return parsed.data;
-  const { keys, expected, names } = explain(folderSchema(), parsed.error.issues);
+  const { keys, expected, names } = explain(schema, parsed.error.issues);
   const key = keys.join(".");
   const meant = expected === "no such option" ? nearestName(String(keys.at(-1)), names) : undefined;
   const hint = meant === undefined ? "" : ` (did you mean ${JSON.stringify(meant)}?)`;
@@ -152,9 +188,12 @@ export async function withFolder<Options extends PairFolderOptions>(
   const named = (["decode", "translator"] as const).find((name) => given?.[name] !== undefined);
   if (named) throw refusedArgument(`options.${named}`, "expected none beside a folder, which names it", "one");
   options?.signal?.throwIfAborted();
-  const { prefill, contextSize, ...said } = await readFolder(checkFilePath(folder, "folder"));
+  const { prefill, contextSize, ...said } = await readFolder(
+    checkFilePath(folder, "folder"),
+    isService(options?.prefill),
+  );
   const reader = options?.prefill ?? prefill;
-  if (options?.prefill === undefined)
+  if (options?.prefill === undefined && !isService(prefill))
     await refuseMissing(
       join(checkFilePath(folder, "folder"), pairFileName),
       prefill.model,

@@ -41,8 +41,8 @@ export let sessionIfFree: (pair: Pair, writer: string) => Promise<Session | unde
 /** As {@link Pair.restore}, with the note that the session was saved with; for chats only. */
 export let restoreNoted: (pair: Pair, file: string | URL, options: RestoreOptions) => Promise<NotedSession>;
 
-/** What the cells of a pair's first decode model depend on; for servers only. */
-export let cellFacts: (pair: Pair) => Promise<NativeCellFacts>;
+/** What the cells of one of a pair's decode models depend on, by its number from 1 on; for servers only. */
+export let cellFacts: (pair: Pair, writer: number) => Promise<NativeCellFacts>;
 
 /** A restored session and its note. */
 export interface NotedSession {
@@ -87,9 +87,9 @@ export class Pair implements AsyncDisposable {
       return native && makeSession(pair, native, writer);
     };
     restoreNoted = (pair, file, options) => pair.#restore(file, options);
-    cellFacts = async (pair) => {
+    cellFacts = async (pair, writer) => {
       pair.#assertUsable();
-      return pair.#native.cellFacts(1);
+      return pair.#native.cellFacts(writer);
     };
     renderChat = (pair, template, request) => pair.#native.renderChat(template, request);
     parseAnswer = (pair, parser, more, isLast) => pair.#native.parseAnswer(parser, more, isLast);

@@ -57,6 +57,12 @@ export interface PrefillService {
   readonly url: string;
   /** One of the server's keys. @default none */
   readonly key?: string | undefined;
+  /**
+   * Path or `file:` URL of a file with one of the server's keys, in place of `key`: one line; empty lines and those that begin
+   * with # are none. It is read when the pair is loaded.
+   * @default none
+   */
+  readonly keyFile?: string | URL | undefined;
   /** The model's name there. @default the server's first */
   readonly model?: string | undefined;
   /**

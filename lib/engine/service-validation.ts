@@ -10,6 +10,7 @@ const serviceSchema = onFirstUse(() =>
   z.strictObject({
     url: text(2048),
     key: z.optional(text(4096)),
+    keyFile: z.optional(path()),
     model: z.optional(text(1024)),
     ca: z.optional(path()),
     insecure: z.optional(z.boolean()),
@@ -20,6 +21,7 @@ const serviceSchema = onFirstUse(() =>
 export interface CheckedService {
   readonly url: string;
   readonly key: string | undefined;
+  readonly keyFile: string | undefined;
   readonly model: string | undefined;
   readonly caFile: string | undefined;
 }
@@ -43,14 +45,18 @@ function urlOf(url: string, insecure: boolean): URL {
   return parsed;
 }
 
-/** What a key must not have: it goes into a header. */
+/** What a key must be: it goes into a header. */
 const isPrintable = (key: string) => /^[\x21-\x7e]+$/.test(key);
 
 /** Throws ERR_INVALID_ARGUMENT. */
 export function checkService(prefill: PrefillService): CheckedService {
-  const { url, key, model, ca, insecure = false } = check(serviceSchema(), prefill, "options.prefill");
+  const { url, key, keyFile, model, ca, insecure = false } = check(serviceSchema(), prefill, "options.prefill");
   const { href } = urlOf(url, insecure);
+  if (key !== undefined && keyFile !== undefined)
+    throw refusedArgument("options.prefill.keyFile", "expected none beside a key", "one");
   if (key !== undefined && !isPrintable(key))
     throw refusedArgument("options.prefill.key", "expected a key of printable characters", "others");
-  return { url: href, key, model, caFile: ca === undefined ? undefined : toPath(ca, "options.prefill.ca") };
+  const pathOf = (name: string, file: string | URL | undefined) =>
+    file === undefined ? undefined : toPath(file, `options.prefill.${name}`);
+  return { url: href, key, keyFile: pathOf("keyFile", keyFile), model, caFile: pathOf("ca", ca) };
 }

@@ -79,11 +79,11 @@ export function checkPair(options: LoadPairOptions): AskedPair {
 /** A pair whose prompts a server reads. */
 function checkServed({ prefill, decode, ...options }: LoadPairOptions, server: PrefillService): AskedPair {
   const service = checkService(server);
-  if (decode === undefined || decode === prefillWriter || isNamedWriters(decode))
+  if (decode === undefined || decode === prefillWriter)
     throw refusedArgument(
       "options.decode",
-      "expected one decode model beside a prefill server",
-      decode === undefined ? "none" : "another",
+      "expected decode models beside a prefill server",
+      decode === undefined ? "none" : "the prefill model",
     );
   const refused = [
     ["translator", options.translator !== undefined],
@@ -92,8 +92,31 @@ function checkServed({ prefill, decode, ...options }: LoadPairOptions, server: P
   ] as const;
   for (const [name, isGiven] of refused)
     if (isGiven) throw refusedArgument(`options.${name}`, "expected none beside a prefill server, which has it", "one");
+  if (isNamedWriters(decode)) return { ...checkServedWriters(options, decode), service };
   const checked = checkLoadPairOptions({ ...options, prefill: decode as OnePairOptions["prefill"] });
   return { checked, writers: [], service };
+}
+
+/** Several decode models on one cache, which the first one's model has in the prefill model's place. */
+function checkServedWriters(
+  options: Omit<LoadPairOptions, "prefill" | "decode">,
+  decode: Readonly<Record<string, unknown>>,
+): AskedPair {
+  const writers = checkNamed(decode, undefined);
+  const translated = writers.find(({ translator }) => translator !== undefined);
+  if (translated)
+    throw refusedArgument(
+      `${translated.parameter}.translator`,
+      "expected none beside a prefill server, which has it",
+      "one",
+    );
+  const { cacheTypeK, cacheTypeV, flashAttention, ...first } = (writers[0] as CheckedWriter).source;
+  const caches = Object.fromEntries(
+    Object.entries({ cacheTypeK, cacheTypeV, flashAttention }).filter(([, value]) => value !== undefined),
+  );
+  const prefill = first as OnePairOptions["prefill"];
+  // A decode model that could not share would be written for by what is no prefill model.
+  return { checked: checkLoadPairOptions({ ...options, ...caches, prefill, handover: "share" }), writers };
 }
 
 function checkWriters(options: LoadPairOptions & Pick<OnePairOptions, "prefill">): AskedPair {

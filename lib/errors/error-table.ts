@@ -232,7 +232,7 @@ export const errorTable = {
     }>(),
     /** The server has another key, or none: no tunnel could be opened, or a prefill server knows nobody by this key. */
     ERR_REMOTE_REFUSED: row<{ readonly address: string }>(),
-    /** The file is no key, or others than its owner may use it. */
+    /** The file is no key, or others than its owner may use it; or it has no key to a prefill server, or several. */
     ERR_REMOTE_KEY_INVALID: row<WithPath>(),
     /** A pair with remote devices was to be loaded in the app's own process. */
     ERR_REMOTE_NEEDS_HOST: row(),

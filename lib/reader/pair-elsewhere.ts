@@ -16,7 +16,7 @@ import type {
   NativeSession,
 } from "../internal/binding-types.js";
 import { factsDigest } from "./cell-frames.js";
-import { PrefillClient, type PrefillDescription } from "./prefill-client.js";
+import { type DescribedWriter, PrefillClient, type PrefillDescription } from "./prefill-client.js";
 import { type Reader, refuseElsewhere, SessionElsewhere } from "./session-elsewhere.js";
 
 const defaultTimeoutMs = 10_000;
@@ -45,11 +45,23 @@ export async function linkService(
   }
 }
 
-/** Throws ERR_REMOTE_MISMATCH with all that differs. */
-function compare(address: string, there: PrefillDescription["facts"], here: NativeCellFacts["facts"]): void {
+type Facts = NativeCellFacts["facts"];
+
+function differences(there: Facts, here: Facts): readonly string[] {
   const names = [...new Set([...Object.keys(there), ...Object.keys(here)])];
-  const differing = names.filter((name) => there[name] !== here[name]);
-  if (differing.length === 0) return;
+  return names.filter((name) => there[name] !== here[name]);
+}
+
+/** The server's decode model that is this one. Throws ERR_REMOTE_MISMATCH with all that differs from the likest. */
+function matching(address: string, { writers, facts }: PrefillDescription, here: Facts): DescribedWriter {
+  const all = writers ?? [{ name: "", facts, shares: false }];
+  const [likest] = all
+    .map((writer) => ({ writer, differing: differences(writer.facts, here) }))
+    .sort((a, b) => a.differing.length - b.differing.length);
+  if (!likest) throw createError("ERR_REMOTE_INCOMPATIBLE", `${address} reads for no decode model`, { address });
+  const { writer, differing } = likest;
+  if (differing.length === 0) return writer;
+  const there = writer.facts;
   const words = differing.map((name) => `${name} is ${there[name] ?? "none"} there and ${here[name] ?? "none"} here`);
   throw createError(
     "ERR_REMOTE_MISMATCH",
@@ -58,6 +70,17 @@ function compare(address: string, there: PrefillDescription["facts"], here: Nati
       address,
       ...Object.fromEntries(differing.map((name) => [name, `${there[name] ?? "none"} | ${here[name] ?? "none"}`])),
     },
+  );
+}
+
+/** Throws ERR_REMOTE_UNSUPPORTED where the cells that came for one decode model are none for another one. */
+function refuseApart(address: string, names: readonly string[], matches: readonly DescribedWriter[]): void {
+  const apart = names.find((_, i) => matches[i]?.shares !== true);
+  if (names.length < 2 || apart === undefined) return;
+  throw createError(
+    "ERR_REMOTE_UNSUPPORTED",
+    `${address} translates for ${JSON.stringify(apart)}, whose cells so are no other's: load a pair for each decode model`,
+    { feature: "decode" },
   );
 }
 
@@ -77,8 +100,14 @@ export class PairElsewhere implements NativePair {
 
   async #load(described: PrefillDescription): Promise<NativePairInfo> {
     const info = await this.#native.loaded;
-    const { facts, bytesPerToken, vocabularySize } = await this.#native.cellFacts(1);
-    compare(this.#client.address, described.facts, facts);
+    const { address } = this.#client;
+    const names = info.writers.map(({ name }) => name);
+    const own: NativeCellFacts[] = [];
+    for (const i of names.keys()) own.push(await this.#native.cellFacts(i + 1));
+    const matches = own.map(({ facts }) => matching(address, described, facts));
+    refuseApart(address, names, matches);
+    // Where there are several, their cells are the same: the first stands for all of them.
+    const { facts, bytesPerToken, vocabularySize } = own[0] as NativeCellFacts;
     const digest = factsDigest(facts);
     const client = this.#client;
     this.#reader = {

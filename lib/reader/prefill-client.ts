@@ -11,12 +11,15 @@ import { createError } from "../errors/create-error.js";
 import { cellsType, cellsVersion, type Frame, FrameReader, jsonOf } from "./cell-frames.js";
 import { CellsAnswer, type CellsQuestion, type GiveCells } from "./cells-answer.js";
 import { ExchangeWatch } from "./exchange-watch.js";
+import { readKeyFile } from "./key-file.js";
 
 /** A server, as the options name it. */
 export interface PrefillAddress {
   /** Of the server, or with the path that its handler is mounted at. */
   readonly url: string;
   readonly key: string | undefined;
+  /** A file with the key. */
+  readonly keyFile: string | undefined;
   readonly model: string | undefined;
   /** A file with the certificates to trust in place of the system's. */
   readonly caFile: string | undefined;
@@ -37,8 +40,18 @@ export interface PrefillDescription {
   readonly bytesPerToken: number;
   readonly vocabularySize: number;
   readonly contextSize: number;
+  /** The decode models that it reads for; absent: one, which `facts` are of. */
+  readonly writers?: readonly DescribedWriter[];
   /** The prefill model, as a pair's `info` has it. */
   readonly prefill: Readonly<Record<string, unknown>>;
+}
+
+/** A decode model that a server reads for. */
+export interface DescribedWriter {
+  readonly name: string;
+  readonly facts: Readonly<Record<string, string>>;
+  /** Its cells are the prefill model's own. */
+  readonly shares: boolean;
 }
 
 /** What an answer that is no cells may have. */
@@ -47,13 +60,15 @@ const mostTextBytes = 2 ** 20;
 export class PrefillClient {
   readonly address: string;
   readonly #server: PrefillAddress;
+  readonly #key: string | undefined;
   readonly #patience: PrefillPatience;
   readonly #agent: http.Agent;
 
-  /** Throws ERR_FILE_READ_FAILED for a file of certificates that cannot be read. */
+  /** Throws ERR_FILE_READ_FAILED for a file that cannot be read, and ERR_REMOTE_KEY_INVALID for one without a key. */
   constructor(server: PrefillAddress, patience: PrefillPatience) {
     this.address = new URL(server.url).origin;
     this.#server = server;
+    this.#key = server.keyFile === undefined ? server.key : readKeyFile(server.keyFile);
     this.#patience = patience;
     const isSecure = server.url.startsWith("https:");
     this.#agent = isSecure
@@ -127,9 +142,8 @@ export class PrefillClient {
 
   #ask(method: string, path: string, body: string | undefined, watch: ExchangeWatch): Promise<http.IncomingMessage> {
     const base = this.#server.url.replace(/\/+$/, "");
-    const { key } = this.#server;
     const headers = {
-      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      ...(this.#key !== undefined && { authorization: `Bearer ${this.#key}` }),
       ...(body !== undefined && { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
     };
     const { request } = base.startsWith("https:") ? https : http;
@@ -177,9 +191,9 @@ export class PrefillClient {
       });
     const isSound =
       typeof told.reader === "string" &&
-      typeof told.facts === "object" &&
-      told.facts !== null &&
-      Object.values(told.facts).every((value) => typeof value === "string") &&
+      isFacts(told.facts) &&
+      (told.writers === undefined ||
+        (Array.isArray(told.writers) && told.writers.every((one) => isFacts(one?.facts)))) &&
       [told.bytesPerToken, told.vocabularySize, told.contextSize].every(
         (n) => Number.isSafeInteger(n) && Number(n) > 0,
       );
@@ -223,6 +237,8 @@ export class PrefillClient {
         ...(typeof told.n_prompt_tokens === "number" && { promptTokens: told.n_prompt_tokens }),
         ...(typeof told.n_ctx === "number" && { contextSize: told.n_ctx }),
       });
+    if (code === "cells_unsupported")
+      return createError("ERR_REMOTE_UNSUPPORTED", `${address} cannot read for others: ${said}`, { feature: "memory" });
     if ((status === 404 || status === 405) && code !== "model_not_found")
       return this.#notPrefill(`it answers ${status}`);
     return createError("ERR_REMOTE_FAILED", `${address} did not read the prompt (${status}): ${said}`, {
@@ -231,6 +247,9 @@ export class PrefillClient {
     });
   }
 }
+
+const isFacts = (facts: unknown): boolean =>
+  typeof facts === "object" && facts !== null && Object.values(facts).every((value) => typeof value === "string");
 
 function certificates(file: string): Buffer {
   try {

@@ -17,7 +17,17 @@ const source = {
   adapters: z.array(z.strictObject({ file, scale: z.number().optional() })).optional(),
 };
 
-const prefill = z.union([file, z.strictObject(source)]);
+const service = z
+  .strictObject({
+    url: z.string().min(1),
+    keyFile: file.optional().describe("file with one of the server's keys"),
+    model: z.string().min(1).optional().describe("the model's name there; its first if not given"),
+    ca: file.optional().describe("PEM file with the certificates to trust; the system's if not given"),
+    insecure: z.boolean().optional().describe("whether http: may leave this machine"),
+  })
+  .describe("a server (overfill serve) that reads in the prefill model's place");
+
+const prefill = z.union([file, z.strictObject(source), service]);
 const decode = z.union([
   file,
   z.strictObject(source),
@@ -41,6 +51,10 @@ const model = z.strictObject({
   flashAttention: z.union([z.boolean(), z.literal("auto")]).optional(),
   handover: z.enum(["auto", "share", "translate"]).optional(),
   translator: file.optional(),
+  remote: z
+    .strictObject({ timeoutMs: z.int().min(10).optional(), stallTimeoutMs: z.int().min(10).optional() })
+    .optional()
+    .describe("how long such a server may take"),
   prefixCache: z
     .union([
       z.literal(false),

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { LoadPairOptions, PrefillSource } from "../engine/index.js";
+import type { LoadPairOptions, PrefillService, PrefillSource } from "../engine/index.js";
 import { createError } from "../errors/create-error.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { refusedArgument } from "../internal/check-options.js";
@@ -49,7 +49,9 @@ export async function readKeys(file: string): Promise<readonly string[]> {
   });
 }
 
-type Source = string | Exclude<Config["models"][string]["prefill"], string>;
+type Prefill = Config["models"][string]["prefill"];
+type Service = Extract<Prefill, { readonly url: string }>;
+type Source = Exclude<Prefill, Service>;
 
 function sourceOf(source: Source, at: (file: string) => string): PrefillSource {
   const given = typeof source === "string" ? { model: source } : source;
@@ -59,6 +61,16 @@ function sourceOf(source: Source, at: (file: string) => string): PrefillSource {
     adapters: given.adapters?.map(({ file, ...adapter }) => ({ ...adapter, file: at(file) })),
   }) as PrefillSource;
 }
+
+const prefillOf = (source: Prefill, at: (file: string) => string): LoadPairOptions["prefill"] =>
+  typeof source === "object" && "url" in source ? serviceOf(source, at) : sourceOf(source, at);
+
+const serviceOf = ({ keyFile, ca, ...server }: Service, at: (file: string) => string): PrefillService =>
+  withoutUndefined({
+    ...server,
+    keyFile: keyFile === undefined ? undefined : at(keyFile),
+    ca: ca === undefined ? undefined : at(ca),
+  }) as PrefillService;
 
 function decodeOf(decode: Config["models"][string]["decode"], at: (file: string) => string): LoadPairOptions["decode"] {
   if (decode === undefined) return undefined;
@@ -73,7 +85,7 @@ async function modelOf(model: Config["models"][string], at: (file: string) => st
   const load = {
     ...rest,
     maxSessions: rest.maxSessions ?? usualSessions,
-    prefill: sourceOf(prefill, at),
+    prefill: prefillOf(prefill, at),
     decode: decodeOf(decode, at),
     translator: translator === undefined ? undefined : at(translator),
     prefixCache: prefixCache && {

@@ -15,7 +15,7 @@ export interface ServerEvent {
 /** Comments that keep proxies and clients from giving up, while a long prompt is being read. */
 const keepAliveMs = 15_000;
 /** How long a failure may still become the answer's status; after that it is an event. */
-const headersMs = 10_000;
+const usualHeadersMs = 10_000;
 
 const encoder = new TextEncoder();
 
@@ -37,6 +37,8 @@ const silence = Symbol("silence");
 /** How the items of a stream are sent. */
 export interface StreamForm<Item> {
   readonly contentType: string;
+  /** How long the status waits for the first item. @default 10,000 */
+  readonly headersMs?: number;
   /** As often, `waiting` is sent where nothing else is. */
   readonly keepAliveMs: number;
   readonly waiting: Uint8Array;
@@ -76,7 +78,7 @@ export async function stream<Item>(
 ): Promise<Response> {
   const iterator = items[Symbol.asyncIterator]();
   let next: Promise<IteratorResult<Item, unknown>> | undefined = iterator.next();
-  const patience = later(headersMs, silence);
+  const patience = later(form.headersMs ?? usualHeadersMs, silence);
   try {
     await Promise.race([next, patience.promise]);
   } finally {

@@ -1,13 +1,14 @@
 /**
  * `/v1/prefill`: reads prompts for writers on other machines, and sends what they go on from: the cells of the decode model's
  * cache (lib/reader/cell-frames.ts). A prompt is read in micro-batches, and the cells of one are on their way while the next is
- * read.
+ * read. Of several decode models, a client gets the cells of the one that it says it has (decisions/0032).
  */
 
-import type { Session } from "../engine/index.js";
+import type { Pair, Session } from "../engine/index.js";
 import { cellFacts } from "../engine/pair.js";
 import { giveCells } from "../engine/session.js";
 import { createError } from "../errors/create-error.js";
+import { OverfillError } from "../errors/index.js";
 import type { NativeCellFacts } from "../internal/binding-types.js";
 import { cellsHead, cellsType, cellsVersion, factsDigest, frame, textDigest } from "../reader/cell-frames.js";
 import { ApiError, badRequest } from "./api-error.js";
@@ -25,26 +26,53 @@ const frameBytes = 4 * 2 ** 20;
 /** Behind a client that takes its time the reading waits. */
 const mostWaitingBytes = 64 * 2 ** 20;
 
-/** What a model's cells depend on does not change while it is loaded. */
-const known = new WeakMap<LoadedModel["pair"], Promise<NativeCellFacts>>();
-
-function factsOf({ pair }: LoadedModel): Promise<NativeCellFacts> {
-  const facts = known.get(pair) ?? cellFacts(pair);
-  known.set(pair, facts);
-  facts.catch(() => known.delete(pair));
-  return facts;
+/** A decode model, by what its cells depend on. */
+interface CellWriter extends NativeCellFacts {
+  readonly name: string;
+  readonly digest: string;
+  /** Its cells are the prefill model's own, as those of all others of which that is true. */
+  readonly shares: boolean;
 }
 
-/** What this server reads with, for a client to see whether it can go on from it. */
+/** What a model's cells depend on does not change while it is loaded. */
+const known = new WeakMap<Pair, Promise<readonly CellWriter[]>>();
+
+function writersOf({ pair }: LoadedModel): Promise<readonly CellWriter[]> {
+  const writers = known.get(pair) ?? askWriters(pair);
+  known.set(pair, writers);
+  writers.catch(() => known.delete(pair));
+  return writers;
+}
+
+async function askWriters(pair: Pair): Promise<readonly CellWriter[]> {
+  const writers: CellWriter[] = [];
+  for (const [i, [name, { plan }]] of Object.entries(pair.info.writers).entries()) {
+    const told = await cellFacts(pair, i + 1).catch(refuseMemory);
+    const shares = plan.kind === "share" && plan.layerMap.length === 0;
+    writers.push({ ...told, name, shares, digest: factsDigest(told.facts) });
+  }
+  return writers;
+}
+
+/** A client is to know that this is no fault of its question. */
+function refuseMemory(error: unknown): never {
+  if (!OverfillError.isInstance(error) || error.code !== "ERR_MODEL_UNSUPPORTED") throw error;
+  const facts = { type: "invalid_request_error", code: "cells_unsupported", param: "model" };
+  throw new ApiError(400, error.message, facts, error);
+}
+
+/** What this server reads with, and for whom, for a client to see whether it can go on from it. */
 export async function describePrefill(exchange: Exchange): Promise<Response> {
   const asked = new URL(exchange.request.url).searchParams.get("model") ?? undefined;
   const model = await exchange.take(exchange.store.resolve(asked));
-  const { facts, reader, bytesPerToken, vocabularySize } = await factsOf(model);
+  const writers = await writersOf(model);
+  const { facts, reader, bytesPerToken, vocabularySize } = writers[0] as CellWriter;
   // Where files lie is not the client's to know.
   const { adapters: _adapters, ...prefill } = model.pair.info.prefill;
   return Response.json({
     ...{ object: "prefill", version: cellsVersion, model: model.name, reader, facts, bytesPerToken, vocabularySize },
     ...{ contextSize: model.pair.info.contextSize, prefill },
+    writers: writers.map(({ name, shares, ...one }) => ({ name, shares, facts: one.facts })),
   });
 }
 
@@ -69,19 +97,20 @@ interface Asked {
   readonly from: number;
   readonly nonce: string;
   readonly deterministic: boolean;
-  readonly bytesPerToken: number;
+  readonly writer: CellWriter;
   readonly batchSize: number;
 }
 
 /** Reads the prompt on a session, and sends the cells behind `from` as they are there. */
 async function readInto(
   frames: FrameQueue,
-  { tokens, from, nonce, deterministic, bytesPerToken, batchSize }: Asked,
+  { tokens, from, nonce, deterministic, writer, batchSize }: Asked,
   session: Session,
   nHeld: number,
   exchange: Exchange,
 ): Promise<void> {
   const { signal } = exchange;
+  const { bytesPerToken } = writer;
   const nFrame = Math.max(1, Math.floor(frameBytes / bytesPerToken));
   await frames.push(frame("begin", { version: cellsVersion, nonce, text: textDigest(tokens), from, bytesPerToken }));
   let sent = from;
@@ -92,7 +121,7 @@ async function readInto(
     const end = Math.min(tokens.length, Math.max(read, Math.min(nHeld, tokens.length - 1)) + batchSize);
     const result = await session.prefill(tokens.subarray(read, end), { replace: read === 0, deterministic, signal });
     nCached += result.keptTokens + result.cachedTokens;
-    await session.switch({ signal });
+    await session.switch({ signal, writer: writer.name });
     read = end;
     const isLast = read === tokens.length;
     for (let to = sent; to < read; sent = to) {
@@ -113,8 +142,8 @@ export async function prefill(exchange: Exchange): Promise<Response> {
   const body = parseBody(prefillSchema, exchange.body);
   const model = await exchange.take(exchange.store.resolve(body.model));
   const { pair } = model;
-  const { facts, bytesPerToken, vocabularySize } = await factsOf(model);
-  if (body.facts !== factsDigest(facts))
+  const writer = (await writersOf(model)).find(({ digest }) => digest === body.facts);
+  if (!writer)
     throw new ApiError(409, "the decode model here and there do not have the same cells", {
       ...{ type: "invalid_request_error", code: "cells_mismatch", param: "facts" },
     });
@@ -125,12 +154,12 @@ export async function prefill(exchange: Exchange): Promise<Response> {
     });
   const { from } = body;
   if (from >= tokens.length) throw badRequest("from: expected less than there are tokens", "from");
-  if (tokens.some((token) => token >= vocabularySize))
-    throw badRequest(`tokens: expected ids below ${vocabularySize}`, "tokens");
+  if (tokens.some((token) => token >= writer.vocabularySize))
+    throw badRequest(`tokens: expected ids below ${writer.vocabularySize}`, "tokens");
   const frames = new FrameQueue(mostWaitingBytes, exchange.signal);
   const text = asText(tokens);
   const { nonce, deterministic = false } = body;
-  const asked = { tokens, from, nonce, deterministic, bytesPerToken, batchSize: pair.info.batchSize };
+  const asked = { tokens, from, nonce, deterministic, writer, batchSize: pair.info.batchSize };
   model.pool
     .use({ text, cacheKey: exchange.caller.cacheKey, signal: exchange.signal }, async (session, held) => {
       await readInto(frames, asked, session, nInCommon(held, text), exchange);
@@ -145,6 +174,8 @@ export async function prefill(exchange: Exchange): Promise<Response> {
     );
   return stream(exchange, frames, {
     contentType: cellsType,
+    // Behind a queue, too, a client hears that the server is alive.
+    headersMs: aliveMs,
     keepAliveMs: aliveMs,
     waiting: frame("alive", undefined),
     bytesOf: (bytes) => bytes,

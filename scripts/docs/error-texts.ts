@@ -242,8 +242,8 @@ export const errorTexts = {
   ),
   ERR_REMOTE_KEY_INVALID: text(
     "The file is no key that may be used.",
-    "It is not one that `overfill rpc-key` made, or others than its owner may read it.",
-    "`chmod 600` the file, or make a new key and copy it to both machines.",
+    "It is not one that `overfill rpc-key` made, or others than its owner may read it. The file with the key to a prefill server has no key, or several.",
+    "`chmod 600` the file, or make a new key and copy it to both machines. For a prefill server, write one of its keys into the file, on one line.",
   ),
   ERR_REMOTE_NEEDS_HOST: text(
     "A pair with remote devices was to be loaded in the app's own process.",
@@ -272,7 +272,7 @@ export const errorTexts = {
   ),
   ERR_REMOTE_UNSUPPORTED: text(
     "The call needs the prefill model, and that is not on this machine.",
-    "A pair whose prompts are read by a server has the decode model alone; `details.feature` names what it lacks.",
+    "A pair whose prompts are read by a server has the decode model alone; `details.feature` names what it lacks. At the load: no server can read for a model with such a `memory`, or the `decode` models would need cells of their own.",
     "Leave that out, or use [devices of another machine](remote.md#two-machines), where all of it works.",
   ),
   ERR_PLATFORM_UNSUPPORTED: text(

@@ -1,6 +1,7 @@
 /** The tables of a run, as text. */
 
 import type { InjectionReport } from "./injection/run-injection.js";
+import type { LostReport } from "./lost/run-lost.js";
 import type { MutantReport } from "./mutants/run-mutants.js";
 
 const totalOf = (refused: Readonly<Record<string, number>>) => Object.values(refused).reduce((sum, n) => sum + n, 0);
@@ -35,4 +36,22 @@ export function injectionTable({ counts }: InjectionReport): string {
       ...[`${operation}, ${failure}`, calls, runs, done, totalOf(refused), beyond, findings, codesOf(refused)],
     ]);
   return table(["operation, failure", "calls", "runs", "done", "refused", "beyond us", "findings", "codes"], rows);
+}
+
+const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
+
+export function lostTable({ counts, memory }: LostReport): string {
+  const rows = counts.map(({ scene, harm, times, right, refused, gone, slowestMs, findings }) => [
+    ...[`${scene}, ${harm}`, times, right, totalOf(refused), gone, Math.round(slowestMs), findings, codesOf(refused)],
+  ]);
+  const held = memory.map(({ scene, before, after }) => [
+    ...[`${scene}, ${after.name}`, before.descriptors, after.descriptors, before.threads, after.threads],
+    ...[mebibytes(before.heapBytes), mebibytes(after.heapBytes)],
+    ...[mebibytes(before.residentBytes), mebibytes(after.residentBytes)],
+  ]);
+  const heads = ["descriptors", "after", "threads", "after", "heap MiB", "after", "resident MiB", "after"];
+  return [
+    table(["scene, harm", "times", "right", "refused", "gone", "slowest ms", "findings", "codes"], rows),
+    ...(held.length > 0 ? [table(["process that lived through it", ...heads], held)] : []),
+  ].join("\n\n");
 }

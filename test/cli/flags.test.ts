@@ -9,6 +9,7 @@ import { appendLogitBias, appendText, flagOfParameter, given, parseLayers, parse
 import { toLoadOptions } from "../../lib/cli/pair-flags.js";
 import { makeProgram } from "../../lib/cli/program.js";
 import { demoPair } from "../../lib/engine/demo-pair.js";
+import type { OnePairOptions } from "../../lib/engine/index.js";
 import { checkDecodeOptions, checkLoadPairOptions } from "../../lib/engine/validation.js";
 import { parseFlags } from "./parse-flags.js";
 
@@ -207,7 +208,7 @@ test("every flag reaches the option of the API that it stands for", async (t) =>
     handover: "translate",
   });
   t.notThrows(() => checkDecodeOptions(decode));
-  t.notThrows(() => checkLoadPairOptions(load));
+  t.notThrows(() => checkLoadPairOptions(load as OnePairOptions));
 });
 
 test("the flags of a chat reach its options", async (t) => {

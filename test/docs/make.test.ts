@@ -42,7 +42,7 @@ test("the page's overfill.json is one that is read", async (t) => {
   writeFileSync(join(folder, "decode.gguf"), "");
   const { prefill, contextSize } = await readPairFolder(folder);
   t.deepEqual(
-    { prefill: prefill.model.replaceAll("\\", "/").replace(/^[A-Z]:/, ""), contextSize },
+    { prefill: (prefill.model ?? "").replaceAll("\\", "/").replace(/^[A-Z]:/, ""), contextSize },
     {
       prefill: "/models/full.gguf",
       contextSize: 4096,

@@ -30,12 +30,13 @@ test("the program of one machine has its prompt read by a server", async (t) => 
 });
 
 test("the commands and flags that it names are there", async (t) => {
+  const served = ["--prefill-url", "--prefill-key-file", "--prefill-name", "--prefill-ca", "--prefill-insecure"];
   for (const [command, flags] of [
     ["rpc-server", ["--listen", "--key", "--insecure-listen", "--cache"]],
     ["rpc-key", ["--out"]],
-    ["run", ["--remote", "--remote-key"]],
-    ["chat", ["--remote", "--remote-key"]],
-    ["serve", ["--remote", "--remote-key", "--max-sessions", "--api-key-file", "--tls-cert", "--tls-key"]],
+    ["run", ["--remote", "--remote-key", ...served]],
+    ["chat", ["--remote", "--remote-key", ...served]],
+    ["serve", ["--remote", "--remote-key", ...served, "--max-sessions", "--api-key-file", "--tls-cert", "--tls-key"]],
   ] as const) {
     const { stdout } = await runCommand([command, "--help"]);
     for (const flag of flags) t.true(stdout.includes(`${flag} `), `${command} ${flag}`);

@@ -6,6 +6,7 @@ import { pathToFileURL } from "node:url";
 import test, { type ExecutionContext } from "ava";
 import { loadPairInHost } from "../../lib/host/index.js";
 import { demoPair, demoPrompt, loadPair, readPairFolder } from "../../lib/index.js";
+import { deadPort } from "../remote/fixtures.js";
 import { withTempDir } from "../support/temp-dir.js";
 import { refusal } from "./fixtures.js";
 
@@ -72,6 +73,24 @@ test("the folder's context size counts where nobody asks for another", async (t)
   }
 });
 
+test("a folder may name a server that reads, with the files that it takes", async (t) => {
+  const said = { url: "https://a.example", keyFile: "reader.key", model: "big", ca: "/etc/office.pem" };
+  const folder = folderOf(t, { ...sound, prefill: said });
+  t.deepEqual(await readPairFolder(folder), {
+    prefill: { ...said, keyFile: join(folder, "reader.key") },
+    decode: { model: join(folder, "decode.gguf") },
+  });
+  await refusal(t, "ERR_FILE_READ_FAILED", loadPair(folder));
+  await (await loadPair(folder, { prefill: { model: join(folder, "full.gguf") } })).dispose();
+});
+
+test("a server that is named beside a folder has the folder's translator", async (t) => {
+  const folder = folderOf(t, { ...sound, translator: "none.gguf" });
+  rmSync(join(folder, "full.gguf"));
+  const prefill = { url: `http://127.0.0.1:${await deadPort()}` };
+  await refusal(t, "ERR_REMOTE_UNREACHABLE", loadPair(folder, { prefill }));
+});
+
 const faults: Readonly<Record<string, readonly [unknown, string | undefined, RegExp]>> = {
   "text that is no JSON": ["{ pair", undefined, /it is not JSON/],
   "another kind of file": [{ name: "a" }, "name", /no such key/],
@@ -86,6 +105,13 @@ const faults: Readonly<Record<string, readonly [unknown, string | undefined, Reg
   "a later version": [{ ...sound, version: 2, more: {} }, "version", /version 2, and this overfill reads version 1/],
   "a version that is no number": [{ ...sound, version: "1" }, "version", /expected 1/],
   "a context of no tokens": [{ ...sound, contextSize: 0 }, "contextSize", /whole number/],
+  "a server without an address": [{ ...sound, prefill: { url: "" } }, "prefill.url", /a text of 1 to 2048 characters/],
+  "a key in the open": [{ ...sound, prefill: { url: "https://a.example", key: "k" } }, "prefill.key", /no such key/],
+  "a translator beside a server": [
+    { ...sound, prefill: { url: "https://a.example" }, translator: "m.gguf" },
+    "translator",
+    /no such key/,
+  ],
   "a list": [[], undefined, /expected an object/],
 };
 

@@ -220,6 +220,26 @@ test("one stage at a time, also while cells are fetched", async (t) => {
   t.is((await readAnswer(session.decode({ ...greedy, maxTokens: 3, ignoreEos: true }))).tokens.length, 3);
 });
 
+test("a server whose sessions are all taken says that it is alive", async (t) => {
+  const models = await writeModels(t);
+  const { server, pair } = await openReader(t, models, { maxSessions: 1 });
+  const wire = await wireTo(t, server.port);
+  // Less than the time in which a failure may become another endpoint's status, and far more than a sign of life takes.
+  const writer = await openWriter(t, models, wire.url, { remote: { stallTimeoutMs: 8_000 } });
+  await using session = await writer.createSession();
+  const taken = await pair.createSession();
+  const alive = new Promise<void>((resolve) => {
+    wire.through = (bytes) => {
+      resolve();
+      return bytes;
+    };
+  });
+  const prefill = session.prefill(prompt);
+  await Promise.race([alive, prefill]);
+  await taken.dispose();
+  t.is((await prefill).contextTokens, prompt.length);
+});
+
 test("a server that stops says so", async (t) => {
   const models = await writeModels(t);
   const { server } = await openReader(t, models);

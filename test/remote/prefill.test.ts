@@ -297,13 +297,15 @@ test("memory that is more than K and V is refused", async (t) => {
   for (const architecture of ["mamba", "lfm2"] as const) {
     const models = await writeModels(t, { architecture }, { architecture, seed: 2 });
     const { server } = await openReader(t, models, { contextSize: 256 });
-    await refusal(t, "ERR_REMOTE_FAILED", openWriter(t, models, server.url, { contextSize: 256 }));
+    const opened = openWriter(t, models, server.url, { contextSize: 256 });
+    const { details } = await refusal(t, "ERR_REMOTE_UNSUPPORTED", opened);
+    t.is(details.feature, "memory");
   }
 });
 
 const refused: readonly (readonly [string, object])[] = [
   ["no decode model", { decode: undefined }],
-  ["decode models by name", { decode: { a: { model: "x.gguf" } } }],
+  ["the prefill model as the writer", { decode: "prefill" }],
   ["a translator", { translator: "x.gguf" }],
   ["a handover", { handover: "share" }],
   ["a plain connection to another machine", { prefill: { url: "http://192.0.2.1:8080" } }],

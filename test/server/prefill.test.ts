@@ -20,7 +20,7 @@ const keys = ["first-secret-key", "second-secret-key"];
 async function open(t: ExecutionContext, options: Parameters<typeof openReader>[2] = {}) {
   const models = await writeModels(t);
   const reader = await openReader(t, models, options);
-  const facts = factsDigest((await cellFacts(reader.pair)).facts);
+  const facts = factsDigest((await cellFacts(reader.pair, 1)).facts);
   const sound = { version: cellsVersion, facts, nonce: "0".repeat(32), from: 0, tokens: someTokens(50) };
   return { ...reader, models, sound, ...askers(reader.server) };
 }

@@ -9,6 +9,7 @@ import { UsageError } from "../../exit.js";
 import { openPair } from "../../open-pair.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { withPairFolder } from "../../pair-folder.js";
+import { isDemo } from "../../prefill-flags.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
@@ -20,8 +21,8 @@ import { MessageLines } from "./message-lines.js";
 
 export async function runChat(folder: string | undefined, asked: ChatCommandFlags): Promise<void> {
   const flags = await withPairFolder(folder, asked);
-  if (flags.prefill === undefined && flags.decode !== undefined)
-    throw new UsageError("--decode needs --prefill: name the model that reads the messages");
+  if (isDemo(flags) && flags.decode !== undefined)
+    throw new UsageError("--decode needs --prefill or --prefill-url: name what reads the messages");
   let answering: AbortController | undefined;
   const onInterrupt = () => {
     if (!answering || answering.signal.aborted) return false;
@@ -45,7 +46,7 @@ export async function runChat(folder: string | undefined, asked: ChatCommandFlag
       onProgress: ({ fraction }) => progress.update("loading", fraction, 1),
     });
     progress.stop();
-    if (flags.prefill === undefined && !quiet) await write(process.stderr, demoNote());
+    if (isDemo(flags) && !quiet) await write(process.stderr, demoNote());
     await using chat = pair.chat({ ...options, tools: servers.tools });
     using lines = new MessageLines(interrupt);
     const transcript = new Transcript({ quiet, endsLines: true });

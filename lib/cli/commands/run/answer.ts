@@ -1,7 +1,8 @@
 /** One answer from a pair: the three stages one after the other, the text on stdout as it comes. */
 
-import type { DecodeOptions, DecodeResult, OnePairOptions } from "../../../engine/index.js";
+import type { DecodeOptions, DecodeResult } from "../../../engine/index.js";
 import { openPair } from "../../open-pair.js";
+import type { FlaggedPair } from "../../pair-flags.js";
 import type { Progress } from "../../progress.js";
 import { type StageResults, stageSummary } from "../../stage-summary.js";
 import { isOneOutput, styleOf, write } from "../../terminal.js";
@@ -9,7 +10,7 @@ import { Transcript } from "../../transcript.js";
 import { toJson, visible } from "../../visible.js";
 
 export interface AnswerOptions {
-  readonly load: OnePairOptions;
+  readonly load: FlaggedPair;
   readonly decode: DecodeOptions;
   readonly prompt: string;
   readonly progress: Progress;
@@ -79,9 +80,10 @@ export async function answer(options: AnswerOptions): Promise<void> {
   }
 }
 
-/** The paths of a pair as they were given. */
-export function filesOf({ prefill, decode }: OnePairOptions): { readonly prefill: string; readonly decode: string } {
-  return { prefill: String(prefill.model), decode: String((decode ?? prefill).model) };
+/** The paths of a pair as they were given; of a server that reads, its address. */
+export function filesOf({ prefill, decode }: FlaggedPair): { readonly prefill: string; readonly decode: string } {
+  const reader = "url" in prefill ? prefill.url : String(prefill.model);
+  return { prefill: reader, decode: decode === undefined ? reader : String(decode.model) };
 }
 
 /** How the stages went, where nobody wants silence. */

@@ -3,13 +3,14 @@
 import { grammarSchema } from "../../../chat/grammar-schema.js";
 import type { JsonSchema } from "../../../chat/index.js";
 import { checkChatOptions, checkSendOptions } from "../../../chat/validation.js";
-import { demoPair } from "../../../engine/index.js";
+import { demoPair, type OnePairOptions } from "../../../engine/index.js";
 import { checkDecodeOptions } from "../../../engine/validation.js";
 import { toChatOptions } from "../../chat-flags.js";
 import { readTemplate } from "../../chat-template.js";
 import { UsageError } from "../../exit.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { withPairFolder } from "../../pair-folder.js";
+import { isDemo } from "../../prefill-flags.js";
 import { Progress } from "../../progress.js";
 import { readPrompt, readTextFile } from "../../prompt-source.js";
 import { listenForStop } from "../../stop-signals.js";
@@ -23,9 +24,9 @@ const silenceMs = 1000;
 
 export async function run(folder: string | undefined, asked: RunFlags): Promise<void> {
   const flags = await withPairFolder(folder, asked);
-  const isDemo = flags.prefill === undefined;
-  if (isDemo && flags.decode !== undefined)
-    throw new UsageError("--decode needs --prefill: name the model that reads the prompt");
+  const demo = isDemo(flags);
+  if (demo && flags.decode !== undefined)
+    throw new UsageError("--decode needs --prefill or --prefill-url: name what reads the prompt");
   const { signal, release } = listenForStop();
   try {
     const grammar = flags.grammarFile === undefined ? undefined : await readTextFile(flags.grammarFile, signal);
@@ -33,7 +34,7 @@ export async function run(folder: string | undefined, asked: RunFlags): Promise<
     const decode = { ...toDecodeOptions(flags), ...(grammar !== undefined && { grammar }) };
     const chatting = isChat(flags) ? await chatOptionsOf(flags, grammar, signal) : undefined;
     checkDecodeOptions(decode);
-    const prompt = await readPrompt(flags, { signal, ...(isDemo && !chatting && { silenceMs }) });
+    const prompt = await readPrompt(flags, { signal, ...(demo && !chatting && { silenceMs }) });
     const json = flags.json === true;
     const quiet = flags.quiet === true;
     if (prompt !== undefined) {
@@ -41,7 +42,7 @@ export async function run(folder: string | undefined, asked: RunFlags): Promise<
       const options = { load, prompt, progress, signal, json, quiet };
       if (chatting) await answerChat({ ...options, ...chatting });
       else await answer({ ...options, decode });
-    } else if (isDemo && !chatting) await runDemo({ load, decode, signal, json });
+    } else if (demo && !chatting) await runDemo({ load: load as OnePairOptions, decode, signal, json });
     else throw new UsageError("no prompt: give one with -p TEXT or -f FILE, or pipe it in");
   } finally {
     release();

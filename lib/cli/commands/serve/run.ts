@@ -17,6 +17,7 @@ import { flagOfParameter, given } from "../../flags.js";
 import { openPair } from "../../open-pair.js";
 import { toLoadOptions } from "../../pair-flags.js";
 import { withPairFolder } from "../../pair-folder.js";
+import { isDemo } from "../../prefill-flags.js";
 import { Progress } from "../../progress.js";
 import { listenForStop } from "../../stop-signals.js";
 import { write } from "../../terminal.js";
@@ -32,8 +33,10 @@ async function keysOf({ apiKeyFile }: ServeFlags): Promise<readonly string[]> {
   return [...ofEnvironment, ...(apiKeyFile === undefined ? [] : await readKeys(apiKeyFile))];
 }
 
-function nameOf({ name, prefill }: ServeFlags): string {
-  return name ?? (prefill === undefined ? "demo" : basename(prefill).replace(/\.gguf$/i, ""));
+/** Without a name of its own a model is called like the file that reads, or that writes what a server has read. */
+function nameOf({ name, prefill, prefillUrl, decode }: ServeFlags): string {
+  const file = prefill ?? (prefillUrl === undefined ? undefined : decode);
+  return name ?? (file === undefined ? "demo" : basename(file).replace(/\.gguf$/i, ""));
 }
 
 /** Flags that go together with a configuration file; the others say what a single model is and how it answers. */
@@ -44,12 +47,12 @@ const besideConfig: ReadonlySet<string> = new Set([
 ]);
 
 function refuseContradictions(flags: ServeFlags): void {
-  const { config, prefill, decode, modelsMax, memory } = flags;
+  const { config, decode, modelsMax, memory } = flags;
   if (config === undefined) {
     if (modelsMax !== undefined || memory !== undefined)
       throw new UsageError("--models-max and --memory are for models that are loaded on demand, which --config names");
-    if (prefill === undefined && decode !== undefined)
-      throw new UsageError("--decode needs --prefill: name the model that reads the prompts");
+    if (isDemo(flags) && decode !== undefined)
+      throw new UsageError("--decode needs --prefill or --prefill-url: name what reads the prompts");
     return;
   }
   const unused = Object.entries(flags).find(([name, value]) => value !== undefined && !besideConfig.has(name));
@@ -132,12 +135,11 @@ export async function runServe(folder: string | undefined, asked: ServeFlags): P
       await checkListening(options);
       pair = await loaded(load, flags, signal);
       // A model whose process has ended for good is loaded anew.
-      const inHost = flags.hostProcess || load.prefill.devices !== undefined;
+      const inHost = flags.hostProcess || ("devices" in load.prefill && load.prefill.devices !== undefined);
       options = { ...options, models: { [name]: { pair, ...(inHost && { load }), ...facts } } };
     }
     server = await serve(options);
-    if (flags.config === undefined && flags.prefill === undefined && !flags.quiet)
-      await write(process.stderr, demoNote());
+    if (flags.config === undefined && isDemo(flags) && !flags.quiet) await write(process.stderr, demoNote());
     await write(process.stderr, renderListening(server.url, (options.auth?.keys ?? []).length > 0));
     await stopped(signal);
     await server.close({ graceMs });
