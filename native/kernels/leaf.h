@@ -1,7 +1,8 @@
 // What is written once for each instruction set: making bytes of activations, and multiplying a panel of rows with
 // them. Every number of a product is made in the same order whatever the leaf, the rows beside it, the columns beside
-// it and the threads: group by group, each group's sum exact in integers, then one fused multiply-add. So the same row
-// gives the same bits alone and in any batch, and on any processor that has one of the leaves.
+// it and the threads: group by group, each group's sum exact in integers, then one fused multiply-add; of weights that
+// are numbers themselves element by element. So the same row gives the same bits alone and in any batch, and on any
+// processor that has one of the leaves.
 #pragma once
 
 #include "half_rows.h"
@@ -21,6 +22,8 @@ struct activations {
     int columns = 0;
     // Of a row; the last chunk may be shorter, but has as much room.
     int elements = 0;
+    // Of weights that are numbers themselves the activations as they are, laid as `q`; then the rest is null.
+    float * values = nullptr;
     std::int8_t * q = nullptr;
     // Of each activation block.
     float * scales = nullptr;
@@ -58,7 +61,8 @@ struct leaf {
     // Bytes that `multiply` works in; aligned to 64.
     std::size_t scratch_bytes;
     void (*fetch)(const stretch & bytes);
-    // Makes bytes of one column's floats, from one chunk to before another.
+    // Makes bytes of one column's floats, from one chunk to before another. Null for types that the leaf has no way
+    // with.
     void (*quantize[weight_type_count])(const float * row, int column, int chunk, int end, const activations & to);
     void (*multiply[weight_type_count])(const row_range & rows, const activations & columns, std::uint8_t * scratch);
     // If there is one: a column alone, whose products are in `out`.

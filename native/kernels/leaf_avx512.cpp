@@ -1,5 +1,6 @@
 // AVX-512 with VNNI: 64 products of bytes an instruction. Compiled for these instructions, run only where they are.
 
+#include "float_template.h"
 #include "leaf_avx512_rows.h"
 #include "leaf_template.h"
 #include "leaves.h"
@@ -14,6 +15,7 @@ struct avx512 {
     static constexpr int lanes = 16;
     static constexpr int row_vectors = 2;
     static constexpr int columns = 6;
+    static constexpr int float_columns = 12;
     using ints = __m512i;
     using floats = __m512;
     using convert = x86_convert;
@@ -36,10 +38,9 @@ struct avx512 {
     static floats subtract_product(floats a, floats b, floats from) { return _mm512_fnmadd_ps(a, b, from); }
     static void prefetch(const std::uint8_t * at) { _mm_prefetch(reinterpret_cast<const char *>(at), _MM_HINT_T1); }
 
-    static void transpose(const std::uint8_t * from, int stride, std::uint8_t * to, int to_stride) {
-        __m512i a[16];
+    // a[row] of 16 quads becomes a[quad] of 16 rows.
+    static void transpose(__m512i * a) {
         __m512i b[16];
-        for (int i = 0; i < 16; i++) a[i] = _mm512_load_si512(from + i * stride);
         for (int i = 0; i < 8; i++) {
             b[2 * i] = _mm512_unpacklo_epi32(a[2 * i], a[2 * i + 1]);
             b[2 * i + 1] = _mm512_unpackhi_epi32(a[2 * i], a[2 * i + 1]);
@@ -56,10 +57,36 @@ struct avx512 {
             const __m512i high = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0x88);
             const __m512i low_odd = _mm512_shuffle_i32x4(a[j], a[4 + j], 0xdd);
             const __m512i high_odd = _mm512_shuffle_i32x4(a[8 + j], a[12 + j], 0xdd);
-            _mm512_storeu_si512(to + std::size_t(j) * to_stride, _mm512_shuffle_i32x4(low, high, 0x88));
-            _mm512_storeu_si512(to + std::size_t(4 + j) * to_stride, _mm512_shuffle_i32x4(low_odd, high_odd, 0x88));
-            _mm512_storeu_si512(to + std::size_t(8 + j) * to_stride, _mm512_shuffle_i32x4(low, high, 0xdd));
-            _mm512_storeu_si512(to + std::size_t(12 + j) * to_stride, _mm512_shuffle_i32x4(low_odd, high_odd, 0xdd));
+            a[j] = _mm512_shuffle_i32x4(low, high, 0x88);
+            a[4 + j] = _mm512_shuffle_i32x4(low_odd, high_odd, 0x88);
+            a[8 + j] = _mm512_shuffle_i32x4(low, high, 0xdd);
+            a[12 + j] = _mm512_shuffle_i32x4(low_odd, high_odd, 0xdd);
+        }
+    }
+    static void transpose(const std::uint8_t * from, int stride, std::uint8_t * to, int to_stride) {
+        __m512i a[16];
+        for (int i = 0; i < 16; i++) a[i] = _mm512_load_si512(from + i * stride);
+        transpose(a);
+        for (int i = 0; i < 16; i++) _mm512_storeu_si512(to + std::size_t(i) * to_stride, a[i]);
+    }
+
+    template <weight_type type>
+    static void widen(const std::uint8_t * const * rows, int at, float * to, int to_stride) {
+        __m512i a[16];
+        for (int i = 0; i < 16; i++) a[i] = _mm512_loadu_si512(rows[i] + at);
+        // Pairs of numbers are laid as one: the first of each pair is in the low half.
+        transpose(a);
+        const __m512i firsts_then_seconds = _mm512_set_epi16(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1,
+                                                             30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+        for (int i = 0; i < 16; i++, to += 2 * to_stride) {
+            if (type == weight_type::bf16) {
+                store(to, _mm512_castsi512_ps(_mm512_slli_epi32(a[i], 16)));
+                store(to + to_stride, _mm512_castsi512_ps(_mm512_and_si512(a[i], _mm512_set1_epi32(-0x10000))));
+            } else {
+                const __m512i both = _mm512_permutexvar_epi16(firsts_then_seconds, a[i]);
+                store(to, _mm512_cvtph_ps(_mm512_castsi512_si256(both)));
+                store(to + to_stride, _mm512_cvtph_ps(_mm512_extracti64x4_epi64(both, 1)));
+            }
         }
     }
 
@@ -89,6 +116,7 @@ const leaf & avx512_leaf() {
     static const leaf made = [] {
         leaf all = leaf_of<avx512>("avx512-vnni");
         add_avx512_rows(all);
+        add_floats<avx512>(all);
         all.halves_to_q8_0 = half_rows_to_q8_0_avx512;
         return all;
     }();

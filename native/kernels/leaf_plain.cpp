@@ -1,5 +1,6 @@
 // The leaf in plain C++, without a processor's own vectors: what the others are compared with.
 #include "extent.h"
+#include "float_template.h"
 #include "leaf_template.h"
 #include "leaves.h"
 
@@ -64,6 +65,7 @@ struct plain {
     static constexpr int lanes = 4;
     static constexpr int row_vectors = 2;
     static constexpr int columns = 2;
+    static constexpr int float_columns = 2;
     struct ints {
         std::int32_t at[4];
     };
@@ -123,6 +125,19 @@ struct plain {
     static floats subtract_product(const floats & a, const floats & b, const floats & from) {
         return each<floats>([&](int i) { return std::fma(-a.at[i], b.at[i], from.at[i]); });
     }
+    template <weight_type type>
+    static void widen(const std::uint8_t * const * rows, int at, float * to, int to_stride) {
+        for (int r = 0; r < lanes; r++)
+            for (int i = 0; i < 2 * lanes; i++) {
+                half_bits half;
+                std::memcpy(&half, rows[r] + at + i * int(sizeof half), sizeof half);
+                const std::uint32_t bits = std::uint32_t(half) << 16;
+                if (type == weight_type::bf16)
+                    std::memcpy(to + i * to_stride + r, &bits, sizeof bits);
+                else
+                    to[i * to_stride + r] = convert::of(half);
+            }
+    }
     static void prefetch(const std::uint8_t *) {}
     static void transpose(const std::uint8_t * from, int stride, std::uint8_t * to, int to_stride) {
         for (int quad = 0; quad < lanes; quad++)
@@ -151,7 +166,11 @@ struct plain {
 }  // namespace
 
 const leaf & plain_leaf() {
-    static const leaf made = leaf_of<plain>("plain");
+    static const leaf made = [] {
+        leaf all = leaf_of<plain>("plain");
+        add_floats<plain>(all);
+        return all;
+    }();
     return made;
 }
 

@@ -159,6 +159,13 @@ template <typename V> struct scratch {
     alignas(64) float part[1];
 };
 
+inline void give_out_part(const row_range & range, int columns, const float * part, int rows) {
+    for (int c = 0; c < columns; c++) {
+        float * to = range.outs ? range.outs[c] + range.first : range.out + c * range.out_stride;
+        std::memcpy(to, part + std::size_t(c) * rows, std::size_t(range.count) * sizeof(float));
+    }
+}
+
 template <weight_type type, typename V>
 void multiply_range(const row_range & range, const activations & x, std::uint8_t * memory) {
     auto & work = *reinterpret_cast<scratch<V> *>(memory);
@@ -175,11 +182,7 @@ void multiply_range(const row_range & range, const activations & x, std::uint8_t
             lay_side_by_side<V>(work.weights.unpacked, chunk_elements, elements / 4, work.weights.values, first);
         multiply_tiles<type, V>(work.weights, x, chunk, elements, 0, out, stride);
     }
-    if (whole) return;
-    for (int c = 0; c < x.columns; c++) {
-        float * to = range.outs ? range.outs[c] + range.first : range.out + c * range.out_stride;
-        std::memcpy(to, work.part + c * rows, std::size_t(range.count) * sizeof(float));
-    }
+    if (!whole) give_out_part(range, x.columns, work.part, rows);
 }
 
 // As ggml quantises for q8_0 (scales rounded to f16) and q8_K. A row with a number that is none has no number at all.

@@ -1,13 +1,14 @@
-// The weights that this room multiplies, as they lie in a GGUF file: blocks of small integers with scales. The layouts
-// are ggml's, told again here so that the leaves need no header of ggml's; the tests compare the two.
+// The weights that this room multiplies, as they lie in a GGUF file: blocks of small integers with scales, or numbers
+// of 16 bits. The layouts are ggml's, told again here so that the leaves need no header of ggml's; the tests compare
+// the two.
 #pragma once
 
 #include <cstdint>
 
 namespace overfill::kernels {
 
-enum class weight_type { q8_0, q4_0, iq4_nl, q4_k, q5_k, q6_k, q3_k, q2_k, iq4_xs };
-constexpr int weight_type_count = 9;
+enum class weight_type { q8_0, q4_0, iq4_nl, q4_k, q5_k, q6_k, q3_k, q2_k, iq4_xs, f16, bf16 };
+constexpr int weight_type_count = 11;
 
 using half_bits = std::uint16_t;
 
@@ -73,6 +74,9 @@ struct weight_format {
     bool has_minimum;
     // Elements of the activations that share a scale: those of q8_0 or of q8_K, as ggml has it for the type.
     int activation_block;
+    // Numbers of 16 bits themselves, which are multiplied with activations as they are: all but `block` and `bytes`,
+    // here 32 numbers, is of no meaning.
+    bool is_float = false;
 };
 
 constexpr weight_format format_of(weight_type type) {
@@ -86,6 +90,8 @@ constexpr weight_format format_of(weight_type type) {
     case weight_type::q3_k: return { 256, sizeof(q3_k_block), 16, 4, false, 256 };
     case weight_type::q2_k: return { 256, sizeof(q2_k_block), 16, 0, true, 256 };
     case weight_type::iq4_xs: return { 256, sizeof(iq4_xs_block), 32, 128, false, 256 };
+    case weight_type::f16:
+    case weight_type::bf16: return { 32, 32 * sizeof(half_bits), 32, 0, false, 32, true };
     }
     return {};
 }

@@ -23,10 +23,14 @@ struct work_layout {
     work_layout(const leaf & by, weight_type type, std::size_t elements, std::size_t columns, std::size_t threads)
         : format(format_of(type)), padded((elements + chunk_elements - 1) / chunk_elements * chunk_elements) {
         const std::size_t all = padded * columns;
-        scales = up_to_line(all);
-        corrections = scales + up_to_line(all / format.activation_block * sizeof(float));
-        sums = corrections + up_to_line(all / format.group * sizeof(std::int32_t));
-        scratch = sums + (format.has_minimum ? up_to_line(all / format.group * sizeof(float)) : 0);
+        if (format.is_float) {
+            scales = corrections = sums = scratch = up_to_line(all * sizeof(float));
+        } else {
+            scales = up_to_line(all);
+            corrections = scales + up_to_line(all / format.activation_block * sizeof(float));
+            sums = corrections + up_to_line(all / format.group * sizeof(std::int32_t));
+            scratch = sums + (format.has_minimum ? up_to_line(all / format.group * sizeof(float)) : 0);
+        }
         scratch_each = up_to_line(by.scratch_bytes + columns * by.panel_rows * sizeof(float));
         end = scratch + threads * scratch_each + 64;
     }
@@ -37,6 +41,10 @@ struct work_layout {
         activations x;
         x.columns = count;
         x.elements = elements;
+        if (format.is_float) {
+            x.values = reinterpret_cast<float *>(base) + before;
+            return x;
+        }
         x.q = reinterpret_cast<std::int8_t *>(base) + before;
         x.scales = reinterpret_cast<float *>(base + scales) + before / format.activation_block;
         x.corrections = reinterpret_cast<std::int32_t *>(base + corrections) + before / format.group;

@@ -5,6 +5,7 @@
 #include "ggml-cpu/ggml-cpu-impl.h"
 #include "llama-model.h"
 #include "loaded_module.h"
+#include "self_check.h"
 #include "weight_product.h"
 #ifdef OVERFILL_LLAMA_SOURCE
 #include "ggml-cpu/traits.h"
@@ -81,9 +82,22 @@ std::optional<kernels::weight_type> kernel_type(ggml_type type) {
     case GGML_TYPE_Q3_K: return kernels::weight_type::q3_k;
     case GGML_TYPE_Q2_K: return kernels::weight_type::q2_k;
     case GGML_TYPE_IQ4_XS: return kernels::weight_type::iq4_xs;
+    case GGML_TYPE_F16: return kernels::weight_type::f16;
+    case GGML_TYPE_BF16: return kernels::weight_type::bf16;
     default: return std::nullopt;
     }
 }
+
+// The same, if the leaf that is used has a way with it.
+std::optional<kernels::weight_type> used_type(ggml_type type) {
+    const auto found = kernel_type(type);
+    return found && leaf && leaf->multiply[int(*found)] ? found : std::nullopt;
+}
+
+// Types that were tried and left to ggml in this process, a bit each.
+std::atomic<uint64_t> left_types{ 0 };
+static_assert(GGML_TYPE_COUNT <= 64);
+uint64_t bit_of(ggml_type type) { return uint64_t(1) << int(type); }
 
 // A column alone is bound by reading the weights. Panels cost more than that, and ggml's own kernels keep up with the
 // memory for all types that it does not repack; for those there is another way here.
@@ -98,7 +112,8 @@ bool is_ours(const ggml_tensor * op) {
         return false;
     const bool has_experts = op->op == GGML_OP_MUL_MAT_ID;
     if (!has_experts && weights->ne[2] != 1) return false;
-    if (!suits_products(weights)) return false;
+    if (!suits_products(weights) || (left_types.load(std::memory_order_relaxed) & bit_of(weights->type)) != 0)
+        return false;
     // A panel of an expert pays from some columns on, as many as its experts get on average.
     if (has_experts ? op->src[2]->ne[0] * op->src[2]->ne[1] < 4 * weights->ne[2]
                     : ggml_nrows(x) < least_columns(weights->type))
@@ -282,14 +297,25 @@ const cpu_products_state & cpu_products() {
 }
 
 bool suits_products(const ggml_tensor * weight) {
-    const auto type = kernel_type(weight->type);
+    const auto type = used_type(weight->type);
     return type && weight->ne[3] == 1 && kernels::fits(*type, weight->ne[0]) && weight->ne[1] >= 64 &&
            weight->nb[0] == ggml_type_size(weight->type);
 }
 
-bool has_products(ggml_type type) { return kernel_type(type).has_value(); }
+bool has_products(ggml_type type) { return used_type(type).has_value(); }
 
-bool has_products_alone(ggml_type type) { return has_products(type) && leaf && least_columns(type) == 1; }
+bool has_products_alone(ggml_type type) { return has_products(type) && least_columns(type) == 1; }
+
+bool can_be_left(ggml_type type) {
+    const auto found = kernel_type(type);
+    return found && kernels::format_of(*found).is_float;
+}
+
+void leave_products_of(ggml_type type) { left_types.fetch_or(bit_of(type), std::memory_order_relaxed); }
+
+bool gives_right_products(ggml_type type) {
+    return has_products(type) && kernels::gives_same_products(*leaf, kernels::reference(), *kernel_type(type));
+}
 
 bool needs_repacking(ggml_type type) { return type == GGML_TYPE_MXFP4; }
 

@@ -29,6 +29,13 @@ const cpu_products_state & cpu_products();
 // Whether the kernels have a way with this type, and one of their own with a column alone.
 bool has_products(ggml_type type);
 bool has_products_alone(ggml_type type);
+// Whether a model may use the kernels for its other types and ggml's for this one: those of numbers of 16 bits, where
+// ggml's are faster on some processors and such weights a small part of most models. From `leave_products_of` on all
+// products of the type are ggml's, in the whole process.
+bool can_be_left(ggml_type type);
+void leave_products_of(ggml_type type);
+// Whether the kernels of this type give the numbers here that they should; tries it, in a millisecond or less.
+bool gives_right_products(ggml_type type);
 // Types that ggml repacks here and the kernels have no way with.
 bool needs_repacking(ggml_type type);
 

@@ -72,6 +72,8 @@ product_trial run_trial(ggml_type type) {
     const auto set_threads = (ggml_backend_set_n_threads_t) ggml_backend_reg_get_proc_address(
         ggml_backend_dev_backend_reg(device), "ggml_backend_set_n_threads");
     if (!backend || !set_threads) return trial;
+    trial.is_right = gives_right_products(type);
+    if (!trial.is_right) return trial;
     set_threads(backend.get(), 1);
     const auto ratio = [&](int64_t n_rows, int64_t n_columns) {
         timed_product product(backend.get(), type, n_rows, n_columns);
@@ -86,7 +88,7 @@ product_trial run_trial(ggml_type type) {
 
 }  // namespace
 
-bool product_trial::is_won() const { return one >= 0.8 && few >= 0.8 && many >= 1.2; }
+bool product_trial::is_won() const { return is_right && one >= 0.8 && few >= 0.8 && many >= 1.2; }
 
 std::vector<product_trial> try_products(const std::vector<ggml_type> & types) {
     // Under the lock: what is timed beside another trial is timed wrongly.
@@ -95,7 +97,10 @@ std::vector<product_trial> try_products(const std::vector<ggml_type> & types) {
     const std::lock_guard<std::mutex> lock(mutex);
     std::vector<product_trial> out;
     for (const ggml_type type : types) {
-        if (known.count(type) == 0) known[type] = run_trial(type);
+        if (known.count(type) == 0) {
+            known[type] = run_trial(type);
+            if (!known[type].is_won() && can_be_left(type)) leave_products_of(type);
+        }
         out.push_back(known[type]);
     }
     return out;

@@ -1,5 +1,5 @@
-// Whether our matrix kernels are faster than ggml's own on this processor: tried on weights of each type, once in a
-// process.
+// Whether our matrix kernels are right and faster than ggml's own on this processor: tried on weights of each type,
+// once in a process.
 #pragma once
 
 #include <ggml.h>
@@ -13,6 +13,8 @@ namespace overfill {
 struct product_trial {
     ggml_type type = GGML_TYPE_COUNT;
     double one = 0, few = 0, many = 0;
+    // Whether they gave the numbers that they should; if not, nothing was timed.
+    bool is_right = true;
 
     // All or none: a column has the same bits in any batch only if the kernels compute all batches. The bounds are far
     // from what is measured where the kernels are of use, so that a busy machine does not decide otherwise.

@@ -64,8 +64,12 @@ static llama_model * load_once(const model_options & options, load_depth depth, 
 // Models of fewer bytes are read in no time, and trying the kernels on their types would take longer.
 static constexpr uint64_t least_model_bytes = 8 << 20;
 
+// Of a model's types: whether the kernels are used for one at least, and ggml's for none but those that can be left.
 static bool are_won(const std::vector<product_trial> & trials) {
-    return std::all_of(trials.begin(), trials.end(), [](const auto & trial) { return trial.is_won(); });
+    const auto is_won = [](const product_trial & trial) { return trial.is_won(); };
+    return std::any_of(trials.begin(), trials.end(), is_won) &&
+           std::all_of(trials.begin(), trials.end(),
+                       [&](const product_trial & trial) { return is_won(trial) || can_be_left(trial.type); });
 }
 
 kernel_use common_kernel_use() {
@@ -86,6 +90,8 @@ kernel_use kernel_use_of(const llama_model * model, bool wanted) {
         return { "", "no weights on the processor are of a type and size that there are kernels for", {} };
     if (llama_model_size(model) < least_model_bytes) return { "", "the model is too small to gain by them", {} };
     const auto trials = try_products(weights.types);
+    if (!std::all_of(trials.begin(), trials.end(), [](const auto & trial) { return trial.is_right; }))
+        return { "", "they gave other numbers here than they should", trials };
     if (!are_won(trials)) return { "", "ggml's own are as fast here", trials };
     if (!has_products_of(weights.buffers)) return { "", "too many models have them already", trials };
     return { state.leaf, "they are faster than ggml's here", trials };

@@ -10,6 +10,7 @@
 #include <ggml-cpu.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -157,8 +158,9 @@ TEST("the state tells the leaf, or why there is none") {
 
 TEST("products of a buffer that was named agree with ggml's own, in every type and shape") {
     if (!have_kernels()) return;
-    for (const ggml_type type : { GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_IQ4_NL, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K,
-                                  GGML_TYPE_Q6_K, GGML_TYPE_Q3_K, GGML_TYPE_Q2_K, GGML_TYPE_IQ4_XS })
+    for (const ggml_type type :
+         { GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_IQ4_NL, GGML_TYPE_Q4_K, GGML_TYPE_Q5_K, GGML_TYPE_Q6_K,
+           GGML_TYPE_Q3_K, GGML_TYPE_Q2_K, GGML_TYPE_IQ4_XS, GGML_TYPE_F16, GGML_TYPE_BF16 })
         for (const shape & s :
              { shape{ type }, shape{ type, 65, 256, { 1, 1, 1 } }, shape{ type, 96, 512, { 40, 1, 1 } },
                shape{ type, 64, 1024, { 3, 2, 2 } }, shape{ type, 64, 512, { 4, 3, 1 }, true } }) {
@@ -167,7 +169,8 @@ TEST("products of a buffer that was named agree with ggml's own, in every type a
             CHECK(take_products_of(graph.buffers()));
             const auto ours = graph.compute();
             const double apart = distance(ours, own);
-            report(apart < 2e-3, __FILE__, __LINE__,
+            // ggml rounds the activations to the weights' type.
+            report(apart < (type == GGML_TYPE_BF16 ? 5e-3 : 2e-3), __FILE__, __LINE__,
                    std::string(ggml_type_name(type)) + " is " + std::to_string(apart) + " away from ggml's");
             for (const int threads : { 1, 3 }) CHECK(same_bits(graph.compute(threads), ours));
             leave_products_of(graph.buffers());
@@ -227,9 +230,12 @@ TEST("a type without a kernel, and a buffer that was not named, stay ggml's") {
 
 TEST("a trial tells for each type how much faster than ggml's the kernels are, and is held once") {
     if (!have_kernels()) return;
+    const auto begun = std::chrono::steady_clock::now();
     const auto trials = try_products({ GGML_TYPE_Q8_0, GGML_TYPE_Q4_K });
+    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - begun;
+    std::printf("  two types in %.0f ms\n", spent.count());
     CHECK_EQUAL(trials.size(), 2u);
-    for (const auto & trial : trials) CHECK(trial.one > 0 && trial.few > 0 && trial.many > 0);
+    for (const auto & trial : trials) CHECK(trial.is_right && trial.one > 0 && trial.few > 0 && trial.many > 0);
     CHECK_EQUAL(trials[1].type, GGML_TYPE_Q4_K);
     CHECK_EQUAL(try_products({ GGML_TYPE_Q8_0 })[0].many, trials[0].many);
 
@@ -242,6 +248,7 @@ TEST("a trial tells for each type how much faster than ggml's the kernels are, a
     CHECK(!is_won(1, 0.7, 3));
     CHECK(!is_won(1, 1, 1));
     CHECK(!is_won(0, 0, 0));
+    CHECK(!(product_trial{ GGML_TYPE_Q8_0, 1, 2, 3, false }).is_won());
 }
 
 TEST("more buffers than there are places for are refused and change nothing") {

@@ -38,6 +38,9 @@ const queryGain = 3;
 const logitGain = 3;
 const controlTokenGain = 0.01;
 
+/** Columns of the matrix from which a state-space layer's steps are made. */
+export const stepRank = 8;
+
 /** All tensors of a model, in llama.cpp's usual order. */
 export function modelTensors(shape: TinyModelShape, tokenizer: Tokenizer): GgufTensor[] {
   const { nEmbd } = shape;
@@ -126,7 +129,7 @@ function recurrentTensors(
       make.matrix("ffn_up.weight", [nEmbd, nFf]),
       make.matrix("ffn_down.weight", [nFf, nEmbd]),
     ];
-  const [nInner, rank] = [2 * nEmbd, 8];
+  const [nInner, rank] = [2 * nEmbd, stepRank];
   // The state decays: A is negative.
   const decay = make.filter("ssm_a", [nState, nInner]);
   return [

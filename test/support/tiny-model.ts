@@ -6,9 +6,9 @@
 
 import { f32, type GgufMetadata, type GgufValue, text, textArray, u32, u32Array } from "./gguf-format.js";
 import { type EncodedGguf, type GgufFile, type GgufTensor, writeGguf } from "./gguf-writer.js";
-import { type TensorType, tensorTypes } from "./tensor-encoding.js";
+import { isTensorType, type TensorType, tensorTypes } from "./tensor-encoding.js";
 import { type Architecture, featuresOf, isRecurrent } from "./tiny-model-architectures.js";
-import { modelTensors, type TinyModelShape } from "./tiny-model-tensors.js";
+import { modelTensors, stepRank, type TinyModelShape } from "./tiny-model-tensors.js";
 import { builtInTokenizer, type Tokenizer, type TokenizerKind, tokenizerFrom } from "./tokenizers.js";
 
 export type { Architecture } from "./tiny-model-architectures.js";
@@ -58,7 +58,10 @@ export interface TinyModelOptions {
   readonly slidingWindow?: { readonly window: number; readonly pattern: number };
   /** Values of a channel's state in mamba. @default 16 */
   readonly stateSize?: number;
-  /** Type of the matrices; vectors are f32 always. @default "f32" */
+  /**
+   * Type of the matrices; vectors are f32 always. The variable OVERFILL_TEST_WEIGHTS of the environment names another
+   * default, for models whose rows it fits: so a suite runs on quantised weights. @default "f32"
+   */
   readonly weightType?: TensorType;
   /** Whether the output matrix is the embedding matrix; some architectures know one way only. @default true where it can be */
   readonly tiedEmbeddings?: boolean;
@@ -107,11 +110,15 @@ export async function tinyModel(
   return { file, shape, nVocab: tokens.length };
 }
 
+const wishedType = process.env.OVERFILL_TEST_WEIGHTS ?? "f32";
+if (!isTensorType(wishedType)) throw new RangeError(`OVERFILL_TEST_WEIGHTS: no tiny model is of ${wishedType}`);
+const usualType = wishedType;
+
 function shapeOf(options: TinyModelOptions): TinyModelShape {
   const architecture = options.architecture ?? "llama";
-  const { square, tied, ropeFactors, nLayers = 2 } = featuresOf(architecture);
+  const { square, tied, ropeFactors, recurrent, nLayers = 2 } = featuresOf(architecture);
   const { nHeads = 4, headSize = 32 } = options;
-  const shape: TinyModelShape = {
+  const shape = {
     architecture,
     seed: options.seed ?? 1,
     layers: options.layers ?? Array.from({ length: options.nLayers ?? nLayers }, (_, layer) => layer),
@@ -120,13 +127,14 @@ function shapeOf(options: TinyModelOptions): TinyModelShape {
     nHeads,
     nKvHeads: options.nKvHeads ?? 2,
     headSize,
-    weightType: options.weightType ?? "f32",
     tiedEmbeddings: options.tiedEmbeddings ?? tied !== "never",
     ropeFreqFactors: options.ropeFreqFactors,
     stateSize: options.stateSize ?? 16,
   };
-  const { nEmbd, nFf, nKvHeads, weightType, tiedEmbeddings } = shape;
-  const { blockValues } = tensorTypes[weightType];
+  const { nEmbd, nFf, nKvHeads, tiedEmbeddings } = shape;
+  const widths = [nEmbd, nFf, nHeads * headSize, ...(recurrent === "state-space" ? [stepRank] : [])];
+  const fits = (type: TensorType) => widths.every((columns) => columns % tensorTypes[type].blockValues === 0);
+  const weightType = options.weightType ?? (fits(usualType) ? usualType : "f32");
   const mustHold = (holds: boolean, rule: string) => {
     if (!holds) throw new RangeError(`no tiny ${architecture} model: ${rule}`);
   };
@@ -137,10 +145,10 @@ function shapeOf(options: TinyModelOptions): TinyModelShape {
   mustHold(tied !== "never" || !tiedEmbeddings, "its embeddings are not tied");
   mustHold(ropeFactors !== undefined || !shape.ropeFreqFactors, "it reads no ropeFreqFactors");
   mustHold(
-    [nEmbd, nFf, nHeads * headSize].every((columns) => columns % blockValues === 0),
-    `rows must be multiples of ${blockValues} values for ${weightType}`,
+    fits(weightType),
+    `rows must be multiples of ${tensorTypes[weightType].blockValues} values for ${weightType}`,
   );
-  return shape;
+  return { ...shape, weightType };
 }
 
 function modelMetadata(options: TinyModelOptions, shape: TinyModelShape, tokenizer: Tokenizer): GgufMetadata {

@@ -4,8 +4,10 @@
 
 #include <gguf.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <stdexcept>
 
 namespace overfill::test {
 
@@ -30,7 +32,26 @@ void add_shape(gguf_context * gguf, const tiny_model & model) {
     }
 }
 
+// As asked for, or f32 in place of a usual type that the rows do not fit.
+ggml_type type_of(const tiny_model & model) {
+    const int64_t block = ggml_blck_size(model.type);
+    const bool fits =
+        model.n_embd % block == 0 && model.n_ff % block == 0 && model.n_head * model.head_size % block == 0;
+    return fits || model.type != usual_weight_type() ? model.type : GGML_TYPE_F32;
+}
+
 }  // namespace
+
+ggml_type usual_weight_type() {
+    static const ggml_type type = [] {
+        const char * wish = std::getenv("OVERFILL_TEST_WEIGHTS");
+        if (!wish) return GGML_TYPE_F32;
+        for (const ggml_type type : { GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0 })
+            if (ggml_type_name(type) == std::string(wish)) return type;
+        throw std::runtime_error(std::string("OVERFILL_TEST_WEIGHTS: no tiny model is of ") + wish);
+    }();
+    return type;
+}
 
 model_path::model_path(const tiny_model & model) {
     path_ = new_model_path();
@@ -39,7 +60,7 @@ model_path::model_path(const tiny_model & model) {
     add_shape(gguf.get(), model);
     add_vocabulary(gguf.get(), model.n_extra_tokens, model.odd_token);
 
-    tensor_writer write(gguf.get(), model.seed, model.type);
+    tensor_writer write(gguf.get(), model.seed, type_of(model));
     const uint32_t n_vocab = 259 + model.n_extra_tokens, n_q = model.n_head * model.head_size,
                    n_kv = model.n_head_kv * model.head_size;
     write.matrix("token_embd.weight", model.n_embd, n_vocab);

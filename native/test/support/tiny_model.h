@@ -10,6 +10,10 @@
 
 namespace overfill::test {
 
+// f32, or what the variable OVERFILL_TEST_WEIGHTS of the environment names, for models whose rows it fits: so a program
+// runs on quantised weights.
+ggml_type usual_weight_type();
+
 struct tiny_model {
     uint32_t seed = 1;
     uint32_t n_layer = 2;
@@ -22,7 +26,7 @@ struct tiny_model {
     float rope_base = 10000.0f;
     float rope_factor = 0.0f;  // linear scaling if not 0
     bool rope_freqs = false;
-    ggml_type type = GGML_TYPE_F32;
+    ggml_type type = usual_weight_type();
     std::string odd_token;  // replaces the text of token 300
     uint32_t n_extra_tokens = 100;
 };
