@@ -2,15 +2,23 @@
 
 import { readFileSync } from "node:fs";
 import test from "ava";
-import { type Figures, qualityTable, sentences, speedTable } from "../../scripts/report/readme/figures.js";
+import {
+  type Figures,
+  languageTable,
+  qualityTable,
+  sentences,
+  speedTable,
+} from "../../scripts/report/readme/figures.js";
 import { readmePlot } from "../../scripts/report/readme/plot.js";
+import type { LanguageOutcome } from "../../scripts/reproduce/language/report.js";
 import type { Outcome } from "../../scripts/reproduce/report.js";
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), "utf8");
 const readme = read("README.md");
 const figures = JSON.parse(read("docs/reports/readme.json")) as Figures;
 const outcome = JSON.parse(read("docs/reports/reproduction.json")) as Outcome;
-const told = [qualityTable(outcome), speedTable(figures), ...sentences(figures, outcome)];
+const english = JSON.parse(read("docs/reports/language.json")) as LanguageOutcome;
+const told = [qualityTable(outcome), speedTable(figures), languageTable(english), ...sentences(figures, outcome)];
 
 /** The README without programs, comments, what was measured, and `known` phrases. */
 function without(known: readonly string[]): string {

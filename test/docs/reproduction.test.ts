@@ -3,6 +3,8 @@
 import { readFileSync } from "node:fs";
 import test from "ava";
 import { rowNames } from "../../scripts/reproduce/contestants.js";
+import { languagePlans } from "../../scripts/reproduce/language/plan.js";
+import { type LanguageOutcome, toMarkdown as languageToMarkdown } from "../../scripts/reproduce/language/report.js";
 import { plans } from "../../scripts/reproduce/plan.js";
 import { readerPlans } from "../../scripts/reproduce/reader/plan.js";
 import { type ReaderOutcome, readerTables } from "../../scripts/reproduce/reader/reproduce.js";
@@ -25,6 +27,12 @@ test("the document has the recorded table of trained readers, of the plan that t
   const readers = JSON.parse(read("docs/reports/reader.json")) as ReaderOutcome;
   t.deepEqual(readers.plan, JSON.parse(JSON.stringify(readerPlans.whole)));
   t.true(read("docs/reproduction.md").includes(tablesToMarkdown(readerTables(readers))));
+});
+
+test("the document has the recorded tables of English, of the plan that there is", (t) => {
+  const english = JSON.parse(read("docs/reports/language.json")) as LanguageOutcome;
+  t.deepEqual(english.plan, JSON.parse(JSON.stringify(languagePlans.whole)));
+  t.true(read("docs/reproduction.md").includes(languageToMarkdown(english)));
 });
 
 test("the demo pair's card has the recorded run's scores", (t) => {

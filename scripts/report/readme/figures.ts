@@ -5,6 +5,8 @@
 
 import type { BenchReport, BenchRow, BenchSpeed, BenchWay } from "../../../lib/index.js";
 import { rowNames } from "../../reproduce/contestants.js";
+import type { Way } from "../../reproduce/language/measure.js";
+import type { LanguageOutcome } from "../../reproduce/language/report.js";
 import type { Outcome, ScoredRow } from "../../reproduce/report.js";
 import { families } from "../../reproduce/tasks.js";
 
@@ -73,6 +75,32 @@ export function qualityTable(outcome: Outcome): string {
     "| who answers | right answers |",
     "| --- | --- |",
     ...rows.map(([who, { scores }]) => `| ${who} | ${formatShare(scores.exact.heldOut.value)} |`),
+  ].join("\n");
+}
+
+/** Nearness to the model of English, of all writers but those that were pruned and not healed. */
+export function languageTable({ groups, plan }: LanguageOutcome): string {
+  const [often] = plan.refreshIntervals;
+  const ways: readonly Way[] = ["alone", "two-stage", `refresh ${often ?? 0}`];
+  const nameOf = (name: string) =>
+    name
+      .replace(/^\w+$/, "the full model in $&")
+      .replace(", sft", ", healed alone")
+      .replace(", OverFill", ", healed on the full model's cache");
+  const rows = groups
+    .filter(({ name }) => !name.endsWith("pruned"))
+    .map(({ name, sizeBytes, ways: own }) => {
+      const cells = ways.map((way) => {
+        const divergence = own.find((each) => each.way === way)?.all.givenDivergence;
+        if (!divergence) throw new Error(`the reproduction on English has no divergence of ${name}, ${way}`);
+        return divergence.value.toFixed(4);
+      });
+      return `| ${[nameOf(name), (sizeBytes / 1e6).toFixed(1), ...cells].join(" | ")} |`;
+    });
+  return [
+    `| who writes | MB | alone | in two stages | and a refresh every ${often} tokens |`,
+    "| --- | --- | --- | --- | --- |",
+    ...rows,
   ].join("\n");
 }
 

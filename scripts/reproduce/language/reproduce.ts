@@ -8,7 +8,11 @@ import { fetchCorpus } from "./corpus.js";
 import { languageModels } from "./models.js";
 import { languagePlans } from "./plan.js";
 import { languagePlot } from "./plot.js";
-import { languageOutcome, toMarkdown, toText } from "./report.js";
+import { type LanguageOutcome, languageOutcome, toMarkdown, toText } from "./report.js";
+
+/** Thousands of figures: none is worth more. */
+const toSixDigits = (_key: string, value: unknown): unknown =>
+  typeof value === "number" ? Number(value.toPrecision(6)) : value;
 
 export async function reproduceLanguage(
   name: keyof typeof languagePlans,
@@ -27,8 +31,10 @@ export async function reproduceLanguage(
     1,
   );
 
-  const outcome = await languageOutcome(plan, contestants);
-  await put(join(folder, "language.json"), `${JSON.stringify(outcome, null, 2)}\n`);
+  const json = JSON.stringify(await languageOutcome(plan, contestants), toSixDigits);
+  await put(join(folder, "language.json"), `${json}\n`);
+  // Tables and picture of what is in the file, so that they can be made of it again.
+  const outcome = JSON.parse(json) as LanguageOutcome;
   await put(join(folder, "language.md"), `${toMarkdown(outcome)}\n`);
   await put(join(folder, "language.svg"), languagePlot(outcome));
   console.log(toText(outcome));
