@@ -85,6 +85,8 @@ browserTest(
     await page.locator("#prompt:focus").waitFor();
     t.is(await page.locator("#acceptance-value").textContent(), "0.35");
     await ask(page, "two");
+    // The first answer has ended as well, and is the last one until the second stands there.
+    await answers(page).nth(1).waitFor();
     await ended(page);
     t.deepEqual(
       server.bodies.map(({ model }) => model),
