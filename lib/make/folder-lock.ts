@@ -10,6 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { createError } from "../errors/create-error.js";
 import type { NativeFileLock } from "../internal/binding-types.js";
 import { loadBinding } from "../internal/load-binding.js";
+import { isRunning } from "../internal/running-process.js";
 import { put, writing } from "./step-book.js";
 
 const looks = 50;
@@ -62,15 +63,5 @@ async function readHolder(note: string): Promise<number | undefined> {
     return Number.isInteger(pid) ? Number(pid) : undefined;
   } catch {
     return undefined;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Somebody else's process runs, too.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -6,6 +6,7 @@
 import { open, readFile, rm, stat, utimes } from "node:fs/promises";
 import { hostname } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
+import { isRunning } from "../../internal/running-process.js";
 
 const touchEveryMs = 5000;
 const abandonedAfterMs = 60_000;
@@ -81,15 +82,5 @@ function holderOf(text: string): { readonly isGone: boolean } | undefined {
   } catch {
     // It is being written.
     return undefined;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    // Somebody else's process runs, too.
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
