@@ -3,7 +3,14 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type LoadPairOptions, type PrefillService, type PrefillSource, readPairFolder } from "../engine/index.js";
+import {
+  type LoadPairOptions,
+  type PrefillService,
+  type PrefillSource,
+  type RemotePlace,
+  type RemoteServer,
+  readPairFolder,
+} from "../engine/index.js";
 import { createError } from "../errors/create-error.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { refusedArgument } from "../internal/check-options.js";
@@ -53,13 +60,22 @@ type ModelSettings = Exclude<Config["models"][string], string>;
 type Prefill = NonNullable<ModelSettings["prefill"]>;
 type Service = Extract<Prefill, { readonly url: string }>;
 type Source = Exclude<Prefill, Service>;
+type Devices = NonNullable<Exclude<Source, string>["devices"]>;
+
+const devicesOf = (devices: Devices, at: (file: string) => string): RemotePlace["devices"] =>
+  devices.map((device) => {
+    if (typeof device === "string") return device;
+    const { keyFile, ...server } = device;
+    return withoutUndefined({ ...server, key: keyFile === undefined ? undefined : at(keyFile) }) as RemoteServer;
+  });
 
 function sourceOf(source: Source, at: (file: string) => string): PrefillSource {
-  const given = typeof source === "string" ? { model: source } : source;
+  const given: Exclude<Source, string> = typeof source === "string" ? { model: source } : source;
   return withoutUndefined({
     ...given,
     model: at(given.model),
     adapters: given.adapters?.map(({ file, ...adapter }) => ({ ...adapter, file: at(file) })),
+    devices: given.devices && devicesOf(given.devices, at),
   }) as PrefillSource;
 }
 

@@ -325,7 +325,7 @@ export class ModelStore {
     try {
       const pair = await loadModel({ ...(entry.load as LoadPairOptions), signal }, this.#limits.hostProcess);
       entry.loaded = { name: entry.name, pair, pool: new SessionPool(pair, this.#limits), ...entry.facts };
-      entry.takenBytes = loadedBytes(pair.info) + (entry.files?.adapters ?? 0);
+      entry.takenBytes = loadedBytes(pair.info, entry.load as LoadPairOptions) + (entry.files?.adapters ?? 0);
       for (const { resolve } of entry.waiting) resolve(this.#taken(entry, entry.loaded));
     } catch (error) {
       if (!signal.aborted) for (const { reject } of entry.waiting) reject(error);
