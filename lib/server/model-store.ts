@@ -6,6 +6,7 @@
 
 import type { DecodeQuality, LoadPairOptions, Pair } from "../engine/index.js";
 import { ApiError, overloaded } from "./api-error.js";
+import { toLoadError } from "./error-statuses.js";
 import { isGivenUp, loadModel } from "./model-loading.js";
 import { type FileBytes, fileBytes, loadedBytes } from "./model-memory.js";
 import type { AnswerDefaults, ServedModel } from "./options.js";
@@ -328,7 +329,7 @@ export class ModelStore {
       entry.takenBytes = loadedBytes(pair.info, entry.load as LoadPairOptions) + (entry.files?.adapters ?? 0);
       for (const { resolve } of entry.waiting) resolve(this.#taken(entry, entry.loaded));
     } catch (error) {
-      if (!signal.aborted) for (const { reject } of entry.waiting) reject(error);
+      if (!signal.aborted) for (const { reject } of entry.waiting) reject(toLoadError(error));
     } finally {
       // The files may be others the next time.
       entry.files = undefined;
