@@ -144,6 +144,33 @@ test("only the new cells come back at each switch, and little beside them", asyn
   }
 });
 
+test("of a long prompt, a switch waits for the last cells alone", async (t) => {
+  const files = await models(t);
+  const lent = await lend(t);
+  const prompt = someTokens(1000, 5);
+  const remote = await open(t, files, [lent], { batchSize: 256 });
+  const local = await open(t, files, undefined, { batchSize: 256, handover: "translate" });
+  const written = [];
+  for (const pair of [remote, local]) {
+    await using session = await pair.createSession();
+    await session.prefill(prompt);
+    const { sentBytes: before } = lent.front.traffic;
+    const { bytes, tokens } = await session.switch();
+    const crossed = lent.front.traffic.sentBytes - before;
+    t.is(tokens, prompt.length);
+    written.push({ bytes, answer: await readAnswer(session.decode(traced(12))) });
+    // 512 of the 768 tokens before the last micro-batch were fetched before.
+    if (pair === remote)
+      t.true(crossed >= 0.488 * bytes && crossed <= 0.488 * 1.05 * bytes + 4096, `${crossed} of ${bytes}`);
+    else t.is(crossed, 0);
+  }
+  const [there, here] = written;
+  t.is(there?.bytes, here?.bytes);
+  t.deepEqual(there?.answer.tokens, here?.answer.tokens);
+  for (const [i, step] of (there?.answer.logProbs ?? []).entries())
+    t.true(distance(step, here?.answer.logProbs[i]) < 1e-3, `token ${i}`);
+});
+
 test("a pair that is loaded again takes the weights from the server's cache", async (t) => {
   const dir = withTempDir(t);
   // Tensors of more than ten megabytes are kept.
