@@ -121,9 +121,9 @@ class pair {
     handover_report hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept,
                               pair_side writer = pair_side::decode);
 
-    // Of so many tokens or more, a prefill gives the writer a copy of what it has read before the switch asks for it; 0:
-    // the switch moves all. Where the prefill model lies on another machine, so that the switch waits for the cells of
-    // about one micro-batch; see decisions/0040.
+    // Of so many tokens or more, a prefill gives the writer a copy of what it has read before the switch asks for it;
+    // 0: the switch moves all. Where the prefill model lies on another machine, so that the switch waits for the cells
+    // of about one micro-batch; see decisions/0040.
     uint32_t handed_ahead(pair_side writer) const;
 
     // The way back, for a turn that keeps what a writer wrote into its own cache from a position on. Throws

@@ -1,6 +1,6 @@
-// What a prefill hands to the writer between its pieces, before the switch: the cells that the switch would move, to the
-// bit, and nothing of them once the prefill is given up. Here both models are on this machine; test/remote does the same
-// with the prefill model on another one.
+// What a prefill hands to the writer between its pieces, before the switch: the cells that the switch would move, to
+// the bit, and nothing of them once the prefill is given up. Here both models are on this machine; test/remote does the
+// same with the prefill model on another one.
 #include "check.h"
 #include "engine_driver.h"
 #include "tiny_model.h"

@@ -154,7 +154,10 @@ test("a server that reads and falls silent behind the answer's beginning is told
 test("a server that reads and cannot be had at the load is told likewise, and tried again", async (t) => {
   const away = await serving(t, readBy(`http://127.0.0.1:${await deadPort()}`));
   for (const _ of [1, 2]) await isTold(t, away, [503, "remote_unreachable", "1"]);
-  const other = await serving(t, readBy(`http://127.0.0.1:${await fakeServer(t, (socket) => socket.end("hello\r\n"))}`));
+  const other = await serving(
+    t,
+    readBy(`http://127.0.0.1:${await fakeServer(t, (socket) => socket.end("hello\r\n"))}`),
+  );
   await isTold(t, other, [502, "remote_incompatible", null]);
   const silent = { ...readBy(`http://127.0.0.1:${await fakeServer(t, () => {})}`), remote: { timeoutMs: 100 } };
   await isTold(t, await serving(t, silent), [504, "remote_timeout", "1"]);
