@@ -66,20 +66,23 @@ test("what is no list of devices is told by its path in the file", async (t) => 
   }
 });
 
-test("a server begins with no devices that could never be used", async (t) => {
+test("devices that could never be used are told when the file is read, by their path in it", async (t) => {
   const { file, write } = openConfig(t);
   const bad = [
-    [{ devices: ["rpcs://desktop.local:50052"] }, "options.prefill.devices.0"],
-    [{ devices: ["rpc://10.0.0.1:50052"] }, "options.prefill.devices.0"],
-    [{ devices: ["desktop.local"] }, "options.prefill.devices.0"],
-    [{ devices: ["rpc://127.0.0.1:1", "rpc://127.0.0.1:1"] }, "options.prefill.devices"],
-    [{ split: [1] }, "options.prefill.split"],
+    [{ devices: ["rpcs://desktop.local:50052"] }, /models\.lent: prefill\.devices\.0: expected a key .*keyFile/],
+    [{ devices: ["rpc://10.0.0.1:50052"] }, /models\.lent: prefill\.devices\.0: expected rpcs:/],
+    [{ devices: ["desktop.local"] }, /models\.lent: prefill\.devices\.0: expected rpc:/],
+    [{ devices: ["rpc://127.0.0.1:1", "rpc://127.0.0.1:1"] }, /models\.lent: prefill\.devices: expected each .*once/],
+    [{ split: [1] }, /models\.lent: prefill\.split: expected none without devices/],
   ] as const;
-  for (const [reader, parameter] of bad) {
+  for (const [reader, told] of bad) {
     write({ model: "m", ...reader });
-    const error = await refusal(t, "ERR_INVALID_ARGUMENT", serve(await readServerConfig(file)));
-    t.is(error.details.parameter, parameter, error.message);
+    const error = await refusal(t, "ERR_DATA_INVALID", readServerConfig(file));
+    t.regex(error.message, told);
   }
+  const load = { prefill: { model: "m", devices: ["desktop.local"] } };
+  const unread = await refusal(t, "ERR_INVALID_ARGUMENT", serve({ models: { lent: { load } } }));
+  t.is(unread.details.parameter, "options.prefill.devices.0");
 });
 
 /** Room for the decode model and the caches, and for nothing of the prefill model. */
