@@ -234,7 +234,8 @@ test("a count that is none, or too large, is refused and changes nothing", async
 });
 
 test("a session that runs a stage, or is gone, is not truncated", async (t) => {
-  const pair = await openPair(t, { decode: narrower });
+  // In so many batches that it still runs when the engine hears of the next call.
+  const pair = await openPair(t, { decode: narrower, batchSize: 1 });
   const session = await pair.createSession();
   const reading = session.prefill(someTokens(300));
   await refusal(t, "ERR_SESSION_BUSY", session.truncate(0));
