@@ -94,6 +94,8 @@ const cell = (estimate: Estimate | undefined, digits: number, sign = ""): string
   return low === undefined || high === undefined ? told(value) : `${told(value)} [${told(low)}, ${told(high)}]`;
 };
 
+const range = (values: readonly number[]) => `${Math.min(...values).toFixed(2)} to ${Math.max(...values).toFixed(2)}`;
+
 export function readerLanguageTables({ plan, full, rows }: ReaderLanguageOutcome): Table[] {
   const [first, all] = [plan.bounds[0], plan.bounds.at(-1)];
   return [
@@ -117,7 +119,7 @@ export function readerLanguageTables({ plan, full, rows }: ReaderLanguageOutcome
           wayNames[way],
           trained ? `${perplexities.length}` : "",
           cell(scores.perplexity, 2),
-          trained ? `${Math.min(...perplexities).toFixed(2)} to ${Math.max(...perplexities).toFixed(2)}` : "",
+          perplexities.length > 1 ? range(perplexities) : "",
           cell(scores.divergence, 3),
           cell(scores.early, 3),
           way === "untrained" ? "" : cell(scores.change, 4, "+"),
