@@ -1,10 +1,15 @@
-/** Builds one of the benchmark's native programs with plain CMake into build/<tree> and tells where it and the back ends are. */
+/**
+ * Builds one of the benchmark's native programs with plain CMake, unless it is built, and prints where it and the back ends are,
+ * as JSON.
+ *
+ *   node bench/build-program.mjs NAME    the program's target, which puts it into bin/
+ */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { missingTools } from "../scripts/build/build-tools.mjs";
 import { readConfiguration, treeDirectory } from "../scripts/build/configuration.mjs";
-import { fail } from "../scripts/build/package-root.mjs";
+import { fail, root } from "../scripts/build/package-root.mjs";
 
 function cmake(target, ...args) {
   const result = spawnSync("cmake", args, { encoding: "utf8" });
@@ -14,13 +19,14 @@ function cmake(target, ...args) {
     );
 }
 
-/**
- * @param source the folder with the CMakeLists.txt
- * @param target the program's target, which puts it into bin/
- * @param definitions more definitions, by name
- * @returns the program's path and the folder of the platform package's libraries
- */
-export function buildProgram(source, target, definitions = {}) {
+/** The program that calls a room of the package is built with the package; the others have a project of their own. */
+const projects = {
+  "translate-bench": { source: root, definitions: { OVERFILL_BENCH: "ON" } },
+};
+const others = { source: join(root, "bench"), definitions: {} };
+
+/** @returns the program's path and the folder of the platform package's libraries */
+function buildProgram(target) {
   const missing = missingTools();
   if (missing !== undefined) fail(missing);
   const { mode, definitions: configured } = readConfiguration();
@@ -28,7 +34,8 @@ export function buildProgram(source, target, definitions = {}) {
     fail("the benchmark compares against the platform package's libraries: unset OVERFILL_LLAMA");
   const libraries = configured.OVERFILL_LLAMA_LIBRARY_DIR;
 
-  const tree = treeDirectory(`bench-${target}`);
+  const { source, definitions } = projects[target] ?? others;
+  const tree = treeDirectory(target in projects ? `bench-${target}` : "bench-programs");
   const generator = spawnSync("ninja", ["--version"]).status === 0 ? ["-G", "Ninja"] : [];
   const flags = Object.entries({
     OVERFILL_LLAMA_SOURCE_DIR: configured.OVERFILL_LLAMA_SOURCE_DIR,
@@ -43,3 +50,7 @@ export function buildProgram(source, target, definitions = {}) {
   if (program === undefined) fail(`CMake has built no ${target}`);
   return { program, libraries };
 }
+
+const [wanted] = process.argv.slice(2);
+if (wanted === undefined) fail("expected the name of a program");
+console.log(JSON.stringify(buildProgram(wanted)));

@@ -13,12 +13,12 @@
  * use into build/bench and stay there (8.4 GB; 2.1 GB with --small, 25 MB with --smoke).
  */
 
-import { spawnSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chooseThreads } from "../lib/internal/threads.js";
+import { buildNative } from "./build-native.js";
 import type { NativeProgram } from "./contestants/contestant.js";
 import { disturbedMeasurements, tellOfDisturbance, tolerateDisturbance } from "./disturbance.js";
 import { measureBatch } from "./measure/batching.js";
@@ -82,14 +82,6 @@ function readArguments() {
   return values;
 }
 
-/** Builds one of the native programs if need be. */
-function buildNative(folder: string): NativeProgram {
-  const program = fromHere(`./${folder}/build.mjs`);
-  const built = spawnSync(process.execPath, [program], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
-  if (built.status !== 0) throw new Error(`${folder} was not built`);
-  return JSON.parse(built.stdout) as NativeProgram;
-}
-
 async function main(): Promise<void> {
   const { small, smoke, only, out, "llama-server": withLlamaServer } = readArguments();
   const size = benchSizes[smoke ? "smoke" : small ? "small" : "full"];
@@ -99,10 +91,10 @@ async function main(): Promise<void> {
   const log = (message: string) => console.error(`${seconds().toFixed(0).padStart(5)} s  ${message}`);
   tellOfDisturbance(log);
   const built = new Map<string, NativeProgram>();
-  const native = (folder: string) => {
-    if (!built.has(folder)) log(`building ${folder}, unless it was built before`);
-    const program = built.get(folder) ?? buildNative(folder);
-    built.set(folder, program);
+  const native = (name: string) => {
+    if (!built.has(name)) log(`building ${name}, unless it was built before`);
+    const program = built.get(name) ?? buildNative(name);
+    built.set(name, program);
     return program;
   };
   const bench: Bench = {
@@ -117,6 +109,9 @@ async function main(): Promise<void> {
     },
     get nativeTrain() {
       return native("native-train");
+    },
+    get nativeTranslate() {
+      return native("translate-bench");
     },
     get speculativeLoop() {
       return native("speculative");

@@ -13,6 +13,8 @@ export interface Bench {
   readonly nativeLimits: NativeProgram;
   /** What training can come to at most. */
   readonly nativeTrain: NativeProgram;
+  /** The implementations of translating. */
+  readonly nativeTranslate: NativeProgram;
   /** llama.cpp's own way of speculative decoding. */
   readonly speculativeLoop: NativeProgram;
   /** llama.cpp's server, where it was asked for. */

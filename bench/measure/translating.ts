@@ -3,10 +3,8 @@
  * by as many threads, linear maps against ggml's mul_mat, and the ggml graph on the CPU against the CPU implementation.
  */
 
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import type { NativeProgram } from "../contestants/contestant.js";
 import { waitForQuiet } from "../disturbance.js";
 import { atLeast, type Row, row, type Target } from "../row.js";
 import { median } from "../statistics.js";
@@ -35,16 +33,7 @@ export async function measureTranslate(bench: Bench): Promise<Row[]> {
   const [heads, headSize] = [8, 128];
   const { layers, tokens } = bench.size.translate;
   bench.log(`translate: ${layers} layers of ${heads} heads of ${headSize}, ${tokens} tokens`);
-  const built = spawnSync(
-    process.execPath,
-    [fileURLToPath(new URL("../native-translate/build.mjs", import.meta.url))],
-    {
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "inherit"],
-    },
-  );
-  if (built.status !== 0) throw new Error("the timing program was not built");
-  const { program, libraries } = JSON.parse(built.stdout) as NativeProgram;
+  const { program, libraries } = bench.nativeTranslate;
   await waitForQuiet([]);
   const sizes = [layers, heads, headSize, tokens, bench.threads, bench.size.rounds].map(String);
   const child = spawn(program, [libraries, ...sizes], { stdio: ["ignore", "pipe", "ignore"] });

@@ -159,9 +159,14 @@ export interface HandoverReport {
   readonly reason: string;
   /** Tokens handed over. */
   readonly tokens: number;
-  /** Bytes written to the decode model's cache; 0 when shared. Tokens it has from an earlier turn are not moved again. */
+  /**
+   * Bytes written to the decode model's cache, those included that the prefill has handed over already
+   * ({@link RemotePlace.devices}); 0 when shared. Tokens it has from an earlier turn are not moved again.
+   */
   readonly bytes: number;
+  /** Of the switch alone. */
   readonly ms: number;
+  /** Of all of `bytes`, in the time that moving them took. */
   readonly gigabytesPerSecond: number;
 }
 

@@ -33,8 +33,8 @@ export async function readPrompt(
 }
 
 /** Of a switch. */
-export function toReport(native: NativeHandoverReport): HandoverReport {
-  return { ...native, gigabytesPerSecond: perSecond(native.bytes / 1e9, native.ms) };
+export function toReport({ msAhead, ...native }: NativeHandoverReport): HandoverReport {
+  return { ...native, gigabytesPerSecond: perSecond(native.bytes / 1e9, native.ms + msAhead) };
 }
 
 /** Reads an answer to its end. */

@@ -44,6 +44,8 @@ export interface NativeHandoverReport {
   readonly bytes: number;
   readonly tokens: number;
   readonly ms: number;
+  /** For the part of the bytes that was moved before the switch. */
+  readonly msAhead: number;
 }
 
 /** What wakes a lazy grammar, as in llama.cpp's `common_grammar_trigger`. */

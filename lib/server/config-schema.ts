@@ -27,7 +27,27 @@ const service = z
   })
   .describe("a server (overfill serve) that reads in the prefill model's place");
 
-const prefill = z.union([file, z.strictObject(source), service]);
+const device = z.union([
+  z.string().min(1),
+  z.strictObject({
+    url: z.string().min(1),
+    keyFile: file.optional().describe("file with the key, which overfill rpc-key writes"),
+    insecure: z.boolean().optional().describe("whether rpc: may leave this machine"),
+  }),
+]);
+
+const reader = z.strictObject({
+  ...source,
+  devices: z
+    .array(device)
+    .min(1)
+    .max(16)
+    .optional()
+    .describe("servers (overfill rpc-server) whose devices the layers lie on: rpc:// or rpcs://HOST:PORT"),
+  split: z.array(z.number().min(0)).min(1).max(64).optional().describe("each device's share of the layers"),
+});
+
+const prefill = z.union([file, reader, service]);
 const decode = z.union([
   file,
   z.strictObject(source),
@@ -57,7 +77,7 @@ const settings = z.strictObject({
   remote: z
     .strictObject({ timeoutMs: z.int().min(10).optional(), stallTimeoutMs: z.int().min(10).optional() })
     .optional()
-    .describe("how long such a server may take"),
+    .describe("how long such servers may take"),
   prefixCache: z
     .union([
       z.literal(false),

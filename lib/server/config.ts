@@ -3,8 +3,17 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type LoadPairOptions, type PrefillService, type PrefillSource, readPairFolder } from "../engine/index.js";
+import {
+  type LoadPairOptions,
+  type PrefillService,
+  type PrefillSource,
+  type RemotePlace,
+  type RemoteServer,
+  readPairFolder,
+} from "../engine/index.js";
+import { checkPair } from "../engine/writer-validation.js";
 import { createError } from "../errors/create-error.js";
+import { InvalidArgumentError } from "../errors/index.js";
 import { fromCaller } from "../internal/caller-stack.js";
 import { refusedArgument } from "../internal/check-options.js";
 import { withoutUndefined } from "./answer-options.js";
@@ -53,13 +62,36 @@ type ModelSettings = Exclude<Config["models"][string], string>;
 type Prefill = NonNullable<ModelSettings["prefill"]>;
 type Service = Extract<Prefill, { readonly url: string }>;
 type Source = Exclude<Prefill, Service>;
+type Devices = NonNullable<Exclude<Source, string>["devices"]>;
+
+const devicesOf = (devices: Devices, at: (file: string) => string): RemotePlace["devices"] =>
+  devices.map((device) => {
+    if (typeof device === "string") return device;
+    const { keyFile, ...server } = device;
+    return withoutUndefined({ ...server, key: keyFile === undefined ? undefined : at(keyFile) }) as RemoteServer;
+  });
+
+/** Makes an error out of what is wrong with a model. */
+type Refuse = (reason: string, cause?: unknown) => Error;
+
+/** Throws what `refuse` makes of options that no pair is loaded with, by their names in the file. */
+function checkLoad(load: LoadPairOptions, refuse: Refuse): void {
+  try {
+    checkPair(load);
+  } catch (error) {
+    if (!InvalidArgumentError.isInstance(error)) throw error;
+    const reason = error.message.replace(/^options\./, "").replace("{ url, key }", "{ url, keyFile }");
+    throw refuse(reason, error);
+  }
+}
 
 function sourceOf(source: Source, at: (file: string) => string): PrefillSource {
-  const given = typeof source === "string" ? { model: source } : source;
+  const given: Exclude<Source, string> = typeof source === "string" ? { model: source } : source;
   return withoutUndefined({
     ...given,
     model: at(given.model),
     adapters: given.adapters?.map(({ file, ...adapter }) => ({ ...adapter, file: at(file) })),
+    devices: given.devices && devicesOf(given.devices, at),
   }) as PrefillSource;
 }
 
@@ -80,11 +112,11 @@ function decodeOf(decode: ModelSettings["decode"], at: (file: string) => string)
   return Object.fromEntries(named);
 }
 
-/** The pair that a folder is, or that the settings name. `refuse` makes an error out of a reason. */
+/** The pair that a folder is, or that the settings name. */
 async function pairOf(
   { folder, prefill, decode, translator }: ModelSettings,
   at: (file: string) => string,
-  refuse: (reason: string) => Error,
+  refuse: Refuse,
 ): Promise<Partial<LoadPairOptions>> {
   const reader = prefill && { prefill: prefillOf(prefill, at) };
   if (folder !== undefined) {
@@ -100,7 +132,7 @@ async function pairOf(
 async function modelOf(
   model: Config["models"][string],
   at: (file: string) => string,
-  refuse: (reason: string) => Error,
+  refuse: Refuse,
 ): Promise<LoadedOnDemand> {
   const settings: ModelSettings = typeof model === "string" ? { folder: model } : model;
   const { folder, prefill, decode, translator, ...unpaired } = settings;
@@ -116,8 +148,10 @@ async function modelOf(
       directory: prefixCache.directory === undefined ? undefined : at(prefixCache.directory),
     },
   };
+  const asked = withoutUndefined(load) as LoadPairOptions;
+  checkLoad(asked, refuse);
   return withoutUndefined({
-    load: withoutUndefined(load) as LoadedOnDemand["load"],
+    load: asked,
     ...{ aliases, templateVariables, defaults },
     template: isFile ? await readText(at(template)) : template,
   }) as LoadedOnDemand;
@@ -145,7 +179,7 @@ const invalid = (file: string, reason: string, cause?: unknown) =>
  * Options for {@link serve} from a file such as `overfill.config.json`. Paths in it are relative to it; its models are loaded
  * when they are first asked for. Its JSON schema is `overfill/server/config.schema.json`.
  *
- * Rejects with ERR_FILE_READ_FAILED, with ERR_DATA_INVALID for what is no configuration, and for a folder of a pair with what
+ * Rejects with ERR_FILE_READ_FAILED, with ERR_DATA_INVALID for what is no configuration or no pair is loaded with, and for a folder of a pair with what
  * {@link readPairFolder} rejects with.
  */
 export async function readServerConfig(file: string | URL): Promise<ServeOptions> {
@@ -158,7 +192,7 @@ export async function readServerConfig(file: string | URL): Promise<ServeOptions
     const config = parse(await readText(path), path);
     const models: Record<string, LoadedOnDemand> = {};
     for (const [name, model] of Object.entries(config.models))
-      models[name] = await modelOf(model, at, (reason) => invalid(path, `models.${name}: ${reason}`));
+      models[name] = await modelOf(model, at, (reason, cause) => invalid(path, `models.${name}: ${reason}`, cause));
     const { keysFile, hosts, origins, maxModels, memory, host, port, maxConnections, page, hostProcess } = config;
     const keys = keysFile === undefined ? undefined : await readKeys(at(keysFile));
     return withoutUndefined({

@@ -3,7 +3,8 @@
  * slow reader holds no session; one that takes nothing at all for a time is dropped.
  */
 
-import { type ApiError, toApiError } from "./api-error.js";
+import type { ApiError } from "./api-error.js";
+import { toApiError } from "./error-statuses.js";
 import type { Exchange } from "./exchange.js";
 
 /** An event: its data, with a name where the API has them. */

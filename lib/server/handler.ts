@@ -3,8 +3,9 @@
 import { randomUUID } from "node:crypto";
 import { type Context, Hono } from "hono";
 import { syncFromCaller } from "../internal/caller-stack.js";
-import { ApiError, overloaded, renamed, toApiError } from "./api-error.js";
+import { ApiError, overloaded, renamed } from "./api-error.js";
 import { readJson } from "./body.js";
+import { toApiError } from "./error-statuses.js";
 import { isStream } from "./event-stream.js";
 import { Exchange, type Limits } from "./exchange.js";
 import { Guard } from "./guard.js";

@@ -10,11 +10,18 @@ export interface FileBytes {
   readonly adapters: number;
 }
 
-/** Bytes of weights and of KV caches, without adapters; models that are the same file count once. */
-export function loadedBytes({ prefill, writers, kvBytes }: PairInfo): number {
+/** Whether all layers of the prefill model lie on another machine's devices. Of some of them nobody knows how much is left. */
+const isLent = (prefill: LoadPairOptions["prefill"]): boolean =>
+  "devices" in prefill && prefill.devices !== undefined && (prefill.gpuLayers ?? "all") === "all";
+
+/**
+ * Bytes of weights and of KV caches, without adapters; models that are the same file count once. Caches count wherever they
+ * lie.
+ */
+export function loadedBytes({ prefill, writers, kvBytes }: PairInfo, load: Pick<LoadPairOptions, "prefill">): number {
   const weights = Object.values(writers)
     .filter(({ plan }) => !plan.oneFile)
-    .reduce((total, { model }) => total + model.sizeBytes, prefill.sizeBytes);
+    .reduce((total, { model }) => total + model.sizeBytes, isLent(load.prefill) ? 0 : prefill.sizeBytes);
   return weights + kvBytes;
 }
 
@@ -48,7 +55,7 @@ export async function fileBytes({ prefill, decode }: LoadPairOptions): Promise<F
   const writers =
     decode === undefined || decode === "prefill" ? [] : "model" in decode ? [decode] : Object.values(decode);
   // What a server reads with is not here.
-  const readers = "url" in prefill ? [] : [prefill];
+  const readers = "url" in prefill || isLent(prefill) ? [] : [prefill];
   const sources = [...readers, ...(writers as readonly DecodeSource[])] satisfies readonly PrefillSource[];
   const [models, adapters] = await Promise.all([
     sizeOf(sources.flatMap(({ model }) => partsOf(pathOf(model)))),

@@ -6,6 +6,7 @@
 
 import type { DecodeQuality, LoadPairOptions, Pair } from "../engine/index.js";
 import { ApiError, overloaded } from "./api-error.js";
+import { toLoadError } from "./error-statuses.js";
 import { isGivenUp, loadModel } from "./model-loading.js";
 import { type FileBytes, fileBytes, loadedBytes } from "./model-memory.js";
 import type { AnswerDefaults, ServedModel } from "./options.js";
@@ -325,10 +326,10 @@ export class ModelStore {
     try {
       const pair = await loadModel({ ...(entry.load as LoadPairOptions), signal }, this.#limits.hostProcess);
       entry.loaded = { name: entry.name, pair, pool: new SessionPool(pair, this.#limits), ...entry.facts };
-      entry.takenBytes = loadedBytes(pair.info) + (entry.files?.adapters ?? 0);
+      entry.takenBytes = loadedBytes(pair.info, entry.load as LoadPairOptions) + (entry.files?.adapters ?? 0);
       for (const { resolve } of entry.waiting) resolve(this.#taken(entry, entry.loaded));
     } catch (error) {
-      if (!signal.aborted) for (const { reject } of entry.waiting) reject(error);
+      if (!signal.aborted) for (const { reject } of entry.waiting) reject(toLoadError(error));
     } finally {
       // The files may be others the next time.
       entry.files = undefined;

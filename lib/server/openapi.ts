@@ -50,10 +50,13 @@ export function openApiDocument(needsKey: boolean): Readonly<Record<string, unkn
         },
         400: json("The request cannot be served; `param` names what is wrong", errorSchema),
         ...(needsKey && { 401: json("The key is missing or wrong", errorSchema) }),
+        500: json("The server or its model failed", errorSchema),
+        502: json("A machine that the model needs answered what cannot be used", errorSchema),
         503: json(
-          "All sessions are busy, or the server is stopping; `Retry-After` says when to come again",
+          "All sessions are busy, the server is stopping, or a machine that the model needs is away; `Retry-After` says when to come again",
           errorSchema,
         ),
+        504: json("The request took too long, or a machine that the model needs did not answer", errorSchema),
       },
     });
   }

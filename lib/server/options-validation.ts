@@ -2,8 +2,6 @@
 
 import { checkSendOptions } from "../chat/validation.js";
 import type { LoadPairOptions } from "../engine/index.js";
-import { isService } from "../engine/service-validation.js";
-import { checkLoadPairOptions } from "../engine/validation.js";
 import { checkPair } from "../engine/writer-validation.js";
 import { check, refusedArgument } from "../internal/check-options.js";
 import {
@@ -133,8 +131,7 @@ function checkModel(name: string, model: unknown): void {
     throw refusedArgument("options.models", "expected names of 1 to 256 characters", JSON.stringify(name));
   if (isPair(model)) return;
   const { defaults, load } = check(modelSchema(), model, parameter) as { defaults?: object; load?: object };
-  if (load && isService((load as LoadPairOptions).prefill)) checkPair(load as LoadPairOptions);
-  else if (load) checkLoadPairOptions(load as Parameters<typeof checkLoadPairOptions>[0]);
+  if (load) checkPair(load as LoadPairOptions);
   for (const option of ownNames)
     if (defaults && option in defaults)
       throw refusedArgument(`${parameter}.defaults.${option}`, "expected it in each request", "one for all");

@@ -325,6 +325,7 @@ Napi::Value from_handover_report(Napi::Env env, const handover_report & report) 
     out.Set("implementation", report.implementation);
     out.Set("reason", report.reason);
     out.Set("bytes", (double) report.n_bytes);
+    out.Set("msAhead", report.milliseconds_ahead);
     out.Set("tokens", report.n_tokens);
     out.Set("ms", report.milliseconds);
     return out;

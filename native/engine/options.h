@@ -63,6 +63,8 @@ struct pair_options {
     double prefill_share = 0.6;  // of the time, while answers are written; see piece_size
     // For tests: whether the models are taken for ones on different devices. See pair::runs_apart.
     std::optional<bool> apart;
+    // For tests: after how many tokens a prefill hands over what it has read. See pair::handed_ahead.
+    std::optional<uint32_t> handed_ahead;
     // Who reads in the prefill model's place, on another machine; empty: nobody. Part of what saved sessions and stored
     // prefixes are told apart by.
     std::string reader_elsewhere;

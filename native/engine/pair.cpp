@@ -18,6 +18,10 @@
 
 namespace overfill {
 
+// What a graph that translates reads of a layer at once (handover/device_graph.cpp). Fewer would need more questions to
+// the other machine, each of which costs the way there and back.
+static constexpr uint32_t rows_of_a_question = 512;
+
 // Settles on what the caller and the plan allow, or refuses.
 static void choose_handover(pair_plan & plan, handover_choice choice) {
     check_handover(plan, choice);
@@ -48,6 +52,7 @@ pair::pair(const pair_options & options, ggml_abort_callback should_abort, void 
         batch = llama_batch_init((int32_t) std::max(info_.batch_size, options.max_sessions), 0, 1);
         if (!batch.token) throw failure(error_code::out_of_memory, "not enough memory for a batch");
     }
+    handed_ahead_ = options.handed_ahead.value_or(options.prefill.remote.empty() ? 0 : rows_of_a_question);
     set_info(options);
     make_prefix_cache(options);
     info_.load_ms = watch.milliseconds();
@@ -302,6 +307,11 @@ handover_report pair::hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32
     report.kind = shares(writer) ? handover_kind::share : handover_kind::translate;
     report.milliseconds = watch.milliseconds();
     return report;
+}
+
+uint32_t pair::handed_ahead(pair_side side) const {
+    // With several decode models nobody knows yet which is to write; and a state that cannot be cut is moved whole.
+    return writers_.size() == 1 && can_cut_ && !shares(side) ? handed_ahead_ : 0;
 }
 
 void pair::hand_back(llama_seq_id sequence, llama_pos from, pair_side side) {

@@ -121,6 +121,11 @@ class pair {
     handover_report hand_over(llama_seq_id sequence, uint32_t n_tokens, uint32_t n_kept,
                               pair_side writer = pair_side::decode);
 
+    // Of so many tokens or more, a prefill gives the writer a copy of what it has read before the switch asks for it;
+    // 0: the switch moves all. Where the prefill model lies on another machine, so that the switch waits for the cells
+    // of about one micro-batch; see decisions/0040.
+    uint32_t handed_ahead(pair_side writer) const;
+
     // The way back, for a turn that keeps what a writer wrote into its own cache from a position on. Throws
     // ERR_HANDOVER_UNAVAILABLE where the handover has no inverse, and what translate_handover::run throws.
     void hand_back(llama_seq_id sequence, llama_pos from, pair_side writer);
@@ -238,6 +243,7 @@ class pair {
     second_thread second_;
     bool is_computing_ = false;  // the prefill context, on the second thread
     bool can_cut_ = true;
+    uint32_t handed_ahead_ = 0;
     bool has_image_tokens_ = false;  // see image_tokens.h
     std::function<void()> make_room_;
     piece_size beside_answers_;

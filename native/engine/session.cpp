@@ -46,6 +46,7 @@ void session::clear() {
     shares_.reset();
     forget_from(0);
     tokens_.clear();
+    ahead_ = {};
     n_before_answer_ = n_before_refreshed_ = 0;
     refreshes_.clear();
     refresh_begun_ = false;
@@ -62,6 +63,7 @@ void session::fork_from(const session & other) {
     own_writer_ = other.own_writer_;
     writer_ = other.writer_;
     tokens_ = other.tokens_;
+    ahead_ = other.ahead_;
     first_logits_ = other.first_logits_;
     n_before_answer_ = other.n_before_answer_;
     refreshes_ = other.refreshes_;
@@ -163,12 +165,28 @@ handover_report session::switch_caches(pair_side to) {
     const uint32_t n_kept = cache_.ledger().n_alike(cache.ledger());
     const bool hands = n_kept < cache_.size();
     if (hands) cache.cut(n_kept);  // where a failure leaves it
-    const handover_report report = pair_.hand_over(sequence_, cache_.size(), n_kept, to);
+    handover_report report = pair_.hand_over(sequence_, cache_.size(), n_kept, to);
     if (hands) cache.adopt(cache_.ledger());
+    const handed ahead = std::exchange(ahead_, {});
+    report.n_bytes += ahead.n_bytes;
+    report.milliseconds_ahead = ahead.milliseconds;
     writer_ = to;
     const std::lock_guard<std::mutex> lock(stats_mutex_);
     stats_.switch_ms += report.milliseconds;
     return report;
+}
+
+session::handed session::hand_ahead() {
+    const uint32_t n_least = pair_.handed_ahead(own_writer_);
+    if (n_least == 0) return {};
+    cached_sequence & cache = cache_of(own_writer_);
+    const uint32_t n_kept = cache_.ledger().n_alike(cache.ledger());
+    if (cache_.size() - n_kept < n_least) return {};
+    cache.cut(n_kept);  // where a failure leaves it
+    const handover_report report = pair_.hand_over(sequence_, cache_.size(), n_kept, own_writer_);
+    cache.adopt(cache_.ledger());
+    ahead_ = { ahead_.n_bytes + report.n_bytes, ahead_.milliseconds + report.milliseconds };
+    return { report.n_bytes, report.milliseconds };
 }
 
 // --- decode ---

@@ -169,6 +169,14 @@ class session {
     // Takes what stands behind the first n tokens from the text as well; a prefill has to follow.
     void cut(uint32_t n);
     handover_report switch_caches(pair_side to);
+    // What was moved to the writer's cache, and how long that took.
+    struct handed {
+        uint64_t n_bytes = 0;
+        double milliseconds = 0;
+    };
+    // Moves what the prefill model has read, where there is enough of it; see pair::handed_ahead. Throws what
+    // pair::hand_over throws.
+    handed hand_ahead();
     // Where the answer began, was refreshed last, or up to where it was checked.
     uint32_t refreshed_at() const {
         return std::max(refreshes_.empty() ? n_before_answer_ : refreshes_.back(), n_checked_);
@@ -185,6 +193,7 @@ class session {
     pair_side writer_;      // who writes, or wrote last
     cached_sequence cache_;
     std::vector<cached_sequence> own_caches_;  // by decode model; of those that share, unused
+    handed ahead_;                             // since the last switch, by prefills
     std::vector<float> first_logits_;          // [n_vocab], of the token after the last one read by the prefill model
     uint32_t n_before_answer_ = 0;             // the tokens that first_logits_ follow
     std::vector<uint32_t> refreshes_;          // tokens there were at each refresh of this answer
@@ -235,6 +244,8 @@ class session::prefill_run {
     void end_turn(double milliseconds, bool last);
     // Takes what somebody else has read, if it is there. Throws ERR_REMOTE_ANSWER_INVALID for what cannot be it.
     void take_given();
+    // Between two pieces: gives the writer what was read. Whether there was enough of it.
+    bool hand_ahead();
     // Where in the text the next token is.
     uint32_t position() const { return (uint32_t) text_.size() - n_total() + n_done_; }
     // The prefix cache, if what comes next may be found there; null otherwise.
@@ -280,6 +291,8 @@ class session::prefill_run {
     uint32_t n_done_ = 0;
     session_stage stage_before_;
     uint32_t n_cached_before_ = 0;
+    handed ahead_before_;
+    bool hands_ahead_ = true;
     std::optional<uint32_t> n_before_hand_back_;  // of the prefill model's cache; none: nothing was handed back
     prefill_result result_;
 };

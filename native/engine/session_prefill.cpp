@@ -56,6 +56,7 @@ session::prefill_run::prefill_run(session & target, std::vector<llama_token> pro
 void session::prefill_run::start() {
     started_ = true;
     session & s = session_;
+    ahead_before_ = s.ahead_;
     s.set_deterministic(deterministic_);
     if (n_kept_ < s.tokens_.size()) {
         s.cut(n_kept_);
@@ -110,6 +111,11 @@ bool session::prefill_run::step() {
         return true;
     }
 
+    if (hand_ahead()) {
+        result_.milliseconds += watch.milliseconds();
+        return true;
+    }
+
     const uint32_t n =
         std::min({ n_total() - n_done_, s.piece_of(pair_side::prefill), next_checkpoint() - position() });
     const bool last = n_done_ + n == todo_.size();
@@ -128,6 +134,17 @@ bool session::prefill_run::step() {
     }
     end_turn(watch.milliseconds(), last);
     return true;
+}
+
+bool session::prefill_run::hand_ahead() {
+    if (!hands_ahead_) return false;
+    try {
+        return session_.hand_ahead().n_bytes > 0;
+    } catch (const failure & error) {
+        if (error.code() != error_code::handover_unavailable) throw;
+        hands_ahead_ = false;  // the switch tells it, if there is one
+        return false;
+    }
 }
 
 void session::prefill_run::end_turn(double milliseconds, bool last) {
@@ -197,6 +214,7 @@ void session::prefill_run::roll_back() {
     s.forget_from(refresh_ ? std::min(s.cache_.size(), (uint32_t) s.tokens_.size()) : n_cached_before_);
     // What was handed back would be gone on from by models that read it themselves otherwise.
     if (n_before_hand_back_) s.cache_.cut(*n_before_hand_back_);
+    s.ahead_ = ahead_before_;
 
     const bool untouched = result_.n_refreshed_tokens == 0 && !cut_;
     s.set_stage(untouched ? stage_before_ : session_stage::interrupted);

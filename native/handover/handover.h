@@ -17,6 +17,7 @@ struct handover_report {
     uint64_t n_bytes = 0;                   // written
     uint32_t n_tokens = 0;                  // handed over
     double milliseconds = 0;
+    double milliseconds_ahead = 0;  // for the part of the bytes that prefills have moved; see pair::handed_ahead
 };
 
 }  // namespace overfill

@@ -65,8 +65,11 @@ struct leaf {
     // with.
     void (*quantize[weight_type_count])(const float * row, int column, int chunk, int end, const activations & to);
     void (*multiply[weight_type_count])(const row_range & rows, const activations & columns, std::uint8_t * scratch);
-    // If there is one: a column alone, whose products are in `out`.
-    void (*multiply_alone[weight_type_count])(const row_range & rows, const activations & column);
+    // If there is one: up to `most_few` columns, whose products are in `out`.
+    void (*multiply_few[weight_type_count])(const row_range & rows, const activations & columns);
+    int most_few[weight_type_count];
+
+    bool has_few(weight_type type, int columns) const { return columns <= most_few[int(type)]; }
     // If there is one.
     half_rows_to_q8_0 halves_to_q8_0;
 };

@@ -1,4 +1,4 @@
-// The part of the AVX-512 leaf that multiplies a column alone.
+// The part of the AVX-512 leaf that multiplies few columns.
 #pragma once
 
 #include "leaf.h"

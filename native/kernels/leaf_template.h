@@ -230,7 +230,7 @@ template <typename V> void fetch(const stretch & bytes) {
 }
 
 template <typename V> leaf leaf_of(const char * name) {
-    leaf made{ name, panel<V>::rows, sizeof(scratch<V>), fetch<V>, {}, {}, {}, nullptr };
+    leaf made{ name, panel<V>::rows, sizeof(scratch<V>), fetch<V>, {}, {}, {}, {}, nullptr };
     add_type<V, weight_type::q8_0>(made);
     add_type<V, weight_type::q4_0>(made);
     add_type<V, weight_type::iq4_nl>(made);

@@ -82,17 +82,21 @@ bool gives_same_products(const leaf & by, const leaf & as, weight_type type) {
     const auto weights = some_blocks(type, blocks * std::size_t(product.rows), from);
     product.weights = weights.data();
     // One more column than any leaf takes at once.
-    product.counts[0] = format.is_float ? 13 : 7;
+    const int columns = format.is_float ? 13 : 7;
+    product.counts[0] = by.most_few[int(type)] + columns;
     std::vector<float> x(std::size_t(product.elements) * std::size_t(product.columns()));
     for (float & value : x) value = from.around_zero();
     product.x = reinterpret_cast<const std::uint8_t *>(x.data());
     product.strides[0] = std::size_t(product.elements) * sizeof(float);
     if (!same_bits(product_by(by, product), product_by(as, product))) return false;
 
-    product.counts[0] = 1;
-    const auto alone = product_by(by, product);
-    const auto expected = product_by(as, product);
-    return by.multiply_alone[int(type)] ? nearly_same(alone, expected) : same_bits(alone, expected);
+    for (const int few : { 1, std::max(2, by.most_few[int(type)]) }) {
+        product.counts[0] = few;
+        const auto made = product_by(by, product);
+        const auto expected = product_by(as, product);
+        if (!(by.has_few(type, few) ? nearly_same(made, expected) : same_bits(made, expected))) return false;
+    }
+    return true;
 }
 
 }  // namespace overfill::kernels

@@ -5,9 +5,9 @@
 
 namespace overfill::kernels {
 
-// Multiplies a few tiles by both: whole panels and parts of one, several columns and one alone. From two columns on
-// every bit must be the same; a column alone may differ by the rounding of its sums, if the leaf has a way of its own
-// with it. Takes a millisecond or less.
+// Multiplies a few tiles by both: whole panels and parts of one, several columns and one alone. Every bit must be the
+// same; few columns may differ by the rounding of their sums, if the leaf has a way of its own with them. Takes a
+// millisecond or two.
 bool gives_same_products(const leaf & by, const leaf & as, weight_type type);
 
 // The plain leaf, by which the others are judged.

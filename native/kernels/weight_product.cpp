@@ -33,11 +33,11 @@ void multiply(const leaf & by, const weight_product & product, const team_member
     // A thread's first rows are known beforehand; from then on it takes a turn while it still works on the one before,
     // so that the rows are fetched meanwhile.
     int turn = member.index;
-    // A column alone is multiplied with rows in one stream, which is fetched as it goes: only its beginning is not.
-    const auto alone = columns == 1 ? by.multiply_alone[type] : nullptr;
+    // Few columns are multiplied with rows in one stream, which is fetched as it goes: only its beginning is not.
+    const auto few = by.has_few(product.type, columns) ? by.multiply_few[type] : nullptr;
     const auto to_fetch = [&](int of) {
         stretch bytes = rows_of(of);
-        if (alone) bytes.size = std::min(bytes.size, 4 * product.row_stride);
+        if (few) bytes.size = std::min(bytes.size, 4 * product.row_stride);
         return bytes;
     };
     by.fetch(to_fetch(turn));
@@ -66,9 +66,9 @@ void multiply(const leaf & by, const weight_product & product, const team_member
             range.ahead = behind > 0 ? stretch{ range.rows + std::size_t(range.count) * product.row_stride,
                                                 std::size_t(behind) * product.row_stride }
                                      : rows_of(next);
-            if (alone) {
+            if (few) {
                 by.fetch(to_fetch(next));
-                alone(range, x);
+                few(range, x);
             } else {
                 by.multiply[type](range, x, scratch);
             }

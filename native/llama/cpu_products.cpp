@@ -99,9 +99,11 @@ std::atomic<uint64_t> left_types{ 0 };
 static_assert(GGML_TYPE_COUNT <= 64);
 uint64_t bit_of(ggml_type type) { return uint64_t(1) << int(type); }
 
-// A column alone is bound by reading the weights. Panels cost more than that, and ggml's own kernels keep up with the
-// memory for all types that it does not repack; for those there is another way here.
-int64_t least_columns(ggml_type type) { return leaf->multiply_alone[int(*kernel_type(type))] ? 1 : 2; }
+// Types of which a column alone was left to ggml in this process, likewise.
+std::atomic<uint64_t> left_alone{ 0 };
+
+// Numbers of 16 bits that are made floats cost more than reading them, until a batch has as many columns.
+constexpr int64_t least_float_columns = 16;
 
 bool is_ours(const ggml_tensor * op) {
     if (op->op != GGML_OP_MUL_MAT && op->op != GGML_OP_MUL_MAT_ID) return false;
@@ -115,8 +117,9 @@ bool is_ours(const ggml_tensor * op) {
     if (!suits_products(weights) || (left_types.load(std::memory_order_relaxed) & bit_of(weights->type)) != 0)
         return false;
     // A panel of an expert pays from some columns on, as many as its experts get on average.
-    if (has_experts ? op->src[2]->ne[0] * op->src[2]->ne[1] < 4 * weights->ne[2]
-                    : ggml_nrows(x) < least_columns(weights->type))
+    const int64_t least_expert_columns = std::max<int64_t>(4, least_product_columns(weights->type));
+    if (has_experts ? op->src[2]->ne[0] * op->src[2]->ne[1] < least_expert_columns * weights->ne[2]
+                    : ggml_nrows(x) < least_product_columns(weights->type))
         return false;
     return x->type == GGML_TYPE_F32 && op->type == GGML_TYPE_F32 && x->nb[0] == sizeof(float) && ggml_is_contiguous(op);
 }
@@ -304,7 +307,16 @@ bool suits_products(const ggml_tensor * weight) {
 
 bool has_products(ggml_type type) { return used_type(type).has_value(); }
 
-bool has_products_alone(ggml_type type) { return has_products(type) && least_columns(type) == 1; }
+int64_t least_product_columns(ggml_type type) {
+    if (can_be_left(type)) return least_float_columns;
+    const bool is_alone =
+        leaf->multiply_few[int(*kernel_type(type))] && (left_alone.load(std::memory_order_relaxed) & bit_of(type)) == 0;
+    return is_alone ? 1 : 2;
+}
+
+bool can_be_left_alone(ggml_type type) { return type == GGML_TYPE_Q8_0; }
+
+void leave_products_alone_of(ggml_type type) { left_alone.fetch_or(bit_of(type), std::memory_order_relaxed); }
 
 bool can_be_left(ggml_type type) {
     const auto found = kernel_type(type);

@@ -26,9 +26,14 @@ struct cpu_products_state {
 // that ggml asks for each operation has no lock.
 const cpu_products_state & cpu_products();
 
-// Whether the kernels have a way with this type, and one of their own with a column alone.
+// Whether the kernels have a way with this type, and from how many columns on products of it are theirs: 2 where panels
+// of rows cost more than reading the weights for a column alone does, and more for numbers of 16 bits.
 bool has_products(ggml_type type);
-bool has_products_alone(ggml_type type);
+int64_t least_product_columns(ggml_type type);
+// Whether a column alone may be ggml's and the rest ours: of types that ggml does not repack. From
+// `leave_products_alone_of` on it is, in the whole process.
+bool can_be_left_alone(ggml_type type);
+void leave_products_alone_of(ggml_type type);
 // Whether a model may use the kernels for its other types and ggml's for this one: those of numbers of 16 bits, where
 // ggml's are faster on some processors and such weights a small part of most models. From `leave_products_of` on all
 // products of the type are ggml's, in the whole process.

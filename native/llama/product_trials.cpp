@@ -80,8 +80,12 @@ product_trial run_trial(ggml_type type) {
         return product.is_made() ? product.ratio() : 0;
     };
     // Small enough to be done in some milliseconds each. Where a column alone is left to ggml, nothing is compared.
-    trial.one = has_products_alone(type) ? ratio(2048, 1) : 1;
-    trial.few = ratio(256, 4);
+    trial.one = least_product_columns(type) == 1 ? ratio(2048, 1) : 1;
+    if (trial.one < 1 && can_be_left_alone(type)) {
+        leave_products_alone_of(type);
+        trial.one = 1;
+    }
+    trial.few = ratio(256, std::max<int64_t>(4, least_product_columns(type)));
     trial.many = ratio(128, 64);
     return trial;
 }

@@ -215,6 +215,24 @@ TEST("any sessions at once give what each gives alone, where one of two writers 
     run_rounds(in_single_tokens(options), 0);
 }
 
+TEST("any sessions at once give what each gives alone, where prompts are handed over while they are read") {
+    const writers_case f;
+    pair_options options = f.options();
+    options.more_writers.clear();
+    options.handover = handover_choice::translate;
+    options.handed_ahead = 3;
+    run_rounds(in_single_tokens(options), 0);
+}
+
+TEST("any sessions at once give nearly what each gives alone, in a pool, handed over while they are read") {
+    const writers_case f;
+    pair_options options = f.options();
+    options.more_writers.clear();
+    options.handover = handover_choice::translate;
+    options.handed_ahead = 20;
+    run_rounds(in_pool(options), close);
+}
+
 TEST("any sessions at once give what each gives alone, where the memory is a recurrent state") {
     const recurrent_case f;
     run_rounds(in_single_tokens(f.options()), 0);

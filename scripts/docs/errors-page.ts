@@ -29,7 +29,7 @@ try {
 
 Branch on \`code\`, or on a class with \`isInstance\`, which knows errors of another copy of the package, a worker or another realm as well. To send an error elsewhere use \`error.toJSON()\` and \`OverfillError.fromJSON\`.
 
-Two things are no \`OverfillError\`: an abort rejects with the reason of your own \`AbortSignal\`, and what your callbacks and tools throw stays what it is. The server's HTTP errors have OpenAI's form and are in [server.md](server.md#what-is-refused).
+Two things are no \`OverfillError\`: an abort rejects with the reason of your own \`AbortSignal\`, and what your callbacks and tools throw stays what it is. The server's HTTP errors have OpenAI's form; which status each of these codes becomes is in [server.md](server.md#when-it-fails).
 `;
 
 function section([code, { what, why, todo }]: [string, ErrorText]): string {

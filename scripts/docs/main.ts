@@ -20,7 +20,7 @@ import {
   ReflectionKind,
 } from "typedoc";
 import { deadLinks } from "./html-links.js";
-import { titleOf } from "./markdown.js";
+import { titleOf } from "./markdown.mjs";
 import { frontPage, referenceSection } from "./navigation.js";
 import { copyPages, repository } from "./pages.js";
 

@@ -6,7 +6,7 @@
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
-import { mapLinks, titleOf } from "./markdown.js";
+import { mapLinks, titleOf } from "./markdown.mjs";
 import { frontPage, navigation, type Section } from "./navigation.js";
 
 export const repository = "https://github.com/overfill/overfill";

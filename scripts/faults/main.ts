@@ -33,7 +33,7 @@ import { type LostReport, runLost, scenes } from "./lost/run-lost.js";
 import { formats } from "./mutants/formats.js";
 import { type MutantReport, runMutants } from "./mutants/run-mutants.js";
 import { writeSoundFiles } from "./mutants/sound-files.js";
-import { injectionTable, lostTable, mutantTable } from "./report.js";
+import { injectionTable, lostTable, mutantTable, timesOfScenes } from "./report.js";
 
 const text = { type: "string" } as const;
 const { values } = parseArgs({
@@ -129,6 +129,9 @@ try {
   if (chosenScenes.length > 0 && process.platform === "linux") {
     report.lost = await lost(folder.path);
     console.log(`\n${lostTable(report.lost)}`);
+    for (const { name, times } of timesOfScenes(report.lost))
+      if (values.times !== undefined && times < Number(values.times))
+        console.log(`${name}: ${times} of ${values.times} times, then the time was over`);
   } else if (chosenScenes.length > 0) console.log("\nno sides were lost: that takes Linux");
   await mkdir(out, { recursive: true });
   await writeFile(join(out, "report.json"), `${JSON.stringify(report, null, 2)}\n`);

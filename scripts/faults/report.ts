@@ -38,6 +38,14 @@ export function injectionTable({ counts }: InjectionReport): string {
   return table(["operation, failure", "calls", "runs", "done", "refused", "beyond us", "findings", "codes"], rows);
 }
 
+/** How often each scene's sides were lost, with all harms together. */
+export function timesOfScenes({ counts }: LostReport): readonly { readonly name: string; readonly times: number }[] {
+  const names = [...new Set(counts.map(({ scene }) => scene))];
+  const timesOf = (name: string) =>
+    counts.filter(({ scene }) => scene === name).reduce((sum, { times }) => sum + times, 0);
+  return names.map((name) => ({ name, times: timesOf(name) }));
+}
+
 const mebibytes = (bytes: number) => (bytes / 2 ** 20).toFixed(1);
 
 export function lostTable({ counts, memory }: LostReport): string {

@@ -9,11 +9,12 @@
  * that is required ends the program. Needs dist/ (npm run build:ts). Prints the tarballs' paths.
  */
 import { spawnSync } from "node:child_process";
-import { copyFileSync, cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { rpcLibrary } from "../build/native.mjs";
 import { fail, isProgram, readManifest, root } from "../build/package-root.mjs";
+import { isAmong, withPackedLinks } from "./packed-links.mjs";
 import { platforms } from "./platforms.mjs";
 
 /** What of package.json is for a clone only. */
@@ -67,14 +68,31 @@ function isFromSource(platform) {
   return existsSync(description) && readManifest(join(description, ".."), "overfill.json").llama === "source";
 }
 
-function npmPack(folder, output) {
+/** What npm tells of a package that it packs: its file's name, and the names of its files. */
+function askNpm(folder, options) {
   const windows = process.platform === "win32";
-  const args = ["pack", "--ignore-scripts", "--json", "--pack-destination", output];
+  const args = ["pack", "--ignore-scripts", "--json", ...options];
   const result = spawnSync(windows ? "npm.cmd" : "npm", args, { cwd: folder, encoding: "utf8", shell: windows });
   if (result.status !== 0) fail(`npm pack failed in ${folder}:\n${result.stderr ?? result.error}`);
   // A list by npm 10 and 11, an object by name later.
   const [packed] = Object.values(JSON.parse(result.stdout));
-  return join(output, packed.filename);
+  return packed;
+}
+
+const npmPack = (folder, output) => join(output, askNpm(folder, ["--pack-destination", output]).filename);
+
+/** Has every link of the pages that are packed lead to a file beside it, or else to this version's in the repository. */
+function mendLinks(folder) {
+  const files = askNpm(folder, ["--dry-run"]).files.map(({ path }) => path);
+  const isPacked = isAmong(files);
+  const source = homepage.replace(/#.*/, "");
+  for (const page of files.filter((file) => file.endsWith(".md"))) {
+    const path = join(folder, page);
+    writeFileSync(
+      path,
+      withPackedLinks(readFileSync(path, "utf8"), { page, isPacked, source, revision: `v${version}` }),
+    );
+  }
 }
 
 /** `npm create overfill`, in the version of the package that it asks for. */
@@ -109,6 +127,7 @@ export function packRelease({ output = join(root, "build", "release"), required 
   writeManifest(main, mainManifest(built));
   for (const name of ["dist", "docs", "examples", "models", "README.md", "CHANGELOG.md", "LICENSE"])
     cpSync(join(root, name), join(main, name), { recursive: true });
+  mendLinks(main);
   tarballs.main = npmPack(main, output);
   tarballs.create = packCreate(join(staging, "create"), output);
 

@@ -44,6 +44,8 @@ while (elapsed() < seconds || samples.length < fewestRounds) {
   if ((await knownAnswer(pair)) !== expected) wrongAnswers++;
   // What a worker or an answer has left to the event loop is done.
   await new Promise((resolve) => setImmediate(resolve));
+  // Pages of freed memory go back to the system as a pair is disposed, and until then are whoever's next asks for memory.
+  await (await loadPair({ ...demoPair, ...quiet })).dispose();
   samples.push(sample(begin, counts.tokens));
 }
 await pair.dispose();

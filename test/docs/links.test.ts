@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test from "ava";
-import { anchorsOf, linksOf, mapLinks, titleOf } from "../../scripts/docs/markdown.js";
+import { anchorsOf, linksOf, mapLinks, titleOf } from "../../scripts/docs/markdown.mjs";
 import { frontPage } from "../../scripts/docs/navigation.js";
 import { repositoryTarget, sectionsOf } from "../../scripts/docs/pages.js";
 

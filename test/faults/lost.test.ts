@@ -3,6 +3,7 @@
 import test from "ava";
 import { type Held, leftBehind } from "../../scripts/faults/lost/held.js";
 import { runLost, scenes } from "../../scripts/faults/lost/run-lost.js";
+import { timesOfScenes } from "../../scripts/faults/report.js";
 import { withTempDir } from "../support/temp-dir.js";
 
 const linuxTest = process.platform === "linux" ? test.serial : test.skip;
@@ -20,6 +21,19 @@ test("what a process holds more than before is told, and what it takes now and t
   t.regex(leftBehind(held, { ...held, sessions: 3 }) ?? "", /3 sessions after 2/);
   t.regex(leftBehind(held, { ...held, children: 2 }) ?? "", /2 processes after 1/);
   t.regex(leftBehind(undefined, { ...held, busy: 1 }) ?? "", /still busy/);
+});
+
+test("how often a scene was harmed is told with all harms together, so that a run that was cut short is seen", (t) => {
+  const count = { right: 0, refused: {}, gone: 0, slowestMs: 0, findings: 0 };
+  const counts = [
+    { ...count, scene: "a", harm: "cut", times: 3 },
+    { ...count, scene: "b", harm: "cut", times: 2 },
+    { ...count, scene: "a", harm: "killed", times: 4 },
+  ];
+  t.deepEqual(timesOfScenes({ seed: 1, counts, memory: [], findings: [] }), [
+    { name: "a", times: 7 },
+    { name: "b", times: 2 },
+  ]);
 });
 
 for (const scene of scenes)

@@ -136,10 +136,6 @@ bool nearly_same(const std::vector<float> & a, const std::vector<float> & b) {
     return a.size() == b.size() && off <= 1e-10 * size;
 }
 
-bool is_alone(const leaf & by, weight_type type, int columns) {
-    return columns == 1 && by.multiply_alone[int(type)] != nullptr;
-}
-
 double error_allowed(weight_type type, const std::vector<float> & row, const float * x) {
     const size_t block = size_t(format_of(type).activation_block);
     double allowed = 0;

@@ -49,9 +49,6 @@ const kernels::leaf & reference_leaf();
 bool same_bits(const std::vector<float> & a, const std::vector<float> & b);
 bool nearly_same(const std::vector<float> & a, const std::vector<float> & b);
 
-// Whether the leaf has a way of its own with a column alone, whose sums are added in another order.
-bool is_alone(const kernels::leaf & by, kernels::weight_type type, int columns);
-
 // How far a product may be from that of double precision: the largest error of its activations' bytes, which is half a
 // step, times what the row of weights makes of it.
 double error_allowed(kernels::weight_type type, const std::vector<float> & row, const float * x);

@@ -1,6 +1,8 @@
 /** An app that has installed the packed package: what came, what it weighs, the API, the command line, the refusals. */
 import { readdirSync, readFileSync, renameSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative, sep } from "node:path";
+import { linksOf } from "../../docs/markdown.mjs";
+import { isAmong, lostLinks } from "../../release/packed-links.mjs";
 import { platforms, thisPlatform } from "../../release/platforms.mjs";
 import {
   check,
@@ -93,6 +95,17 @@ export async function checkInstalled(tarballs, whole) {
     check(own.scripts === undefined && isFree, "the package has scripts, or peers that an install brings");
     const native = filesBelow(join(modules, "overfill")).filter((file) => /\.(cpp|h|cu|gyp|cmake|node)$/.test(file));
     check(native.length === 0, `the package holds ${native}`);
+  });
+
+  await step("has no page with a link that leads nowhere", () => {
+    const folder = join(modules, "overfill");
+    const files = filesBelow(folder).map((file) => relative(folder, file).split(sep).join("/"));
+    const pages = files.filter((file) => file.endsWith(".md"));
+    check(pages.length > 10, `only ${pages.length} pages are installed`);
+    for (const page of pages) {
+      const lost = lostLinks(linksOf(readFileSync(join(folder, page), "utf8")), page, isAmong(files));
+      check(lost.length === 0, `${page} has links to files that are not installed: ${lost.join(", ")}`);
+    }
   });
 
   await step("asks for no newer C library than docs/platforms.md says", () => {

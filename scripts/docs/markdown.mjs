@@ -1,19 +1,22 @@
-/** What has to be known of a page's Markdown: its title, its headings' anchors, and its links outside of code. */
+/**
+ * What has to be known of a page's Markdown: its title, its headings' anchors, and its links outside of code. Plain
+ * JavaScript, since packing a release needs it too.
+ */
 
-const withoutCode = (text: string) =>
+const withoutCode = (text) =>
   text.replace(/^```[\s\S]*?^```/gm, "").replace(/``.*?``|`[^`\n]*`/g, (code) => " ".repeat(code.length));
 
 /** The first heading, without marks. */
-export function titleOf(text: string, path: string): string {
+export function titleOf(text, path) {
   const title = /^# (.+)$/m.exec(text)?.[1];
   if (title === undefined) throw new Error(`${path} has no title`);
   return title.replaceAll("`", "").replace(/\[([^\]]*)\]\([^)]*\)/g, "$1");
 }
 
 /** The anchors that GitHub gives to a page's headings, and so does TypeDoc. */
-export function anchorsOf(text: string): Set<string> {
-  const seen = new Map<string, number>();
-  const anchors = new Set<string>();
+export function anchorsOf(text) {
+  const seen = new Map();
+  const anchors = new Set();
   const body = text.replace(/^```[\s\S]*?^```/gm, "");
   for (const [, heading = ""] of body.matchAll(/^#{1,6} (.+)$/gm)) {
     const words = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").toLowerCase();
@@ -29,7 +32,7 @@ export function anchorsOf(text: string): Set<string> {
 }
 
 /** The targets of links and pictures. */
-export function linksOf(text: string): string[] {
+export function linksOf(text) {
   const plain = withoutCode(text);
   return [
     ...[...plain.matchAll(/\]\(<?([^)\s>]+)>?(?:\s+"[^"]*")?\)/g)].map((match) => match[1] ?? ""),
@@ -38,7 +41,7 @@ export function linksOf(text: string): string[] {
 }
 
 /** The text with other targets in place of its links outside of code. */
-export function mapLinks(text: string, change: (target: string) => string): string {
+export function mapLinks(text, change) {
   const parts = text.split(/(^```[\s\S]*?^```|``.*?``|`[^`\n]*`)/gm);
   return parts
     .map((part, i) =>
