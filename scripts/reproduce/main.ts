@@ -1,16 +1,17 @@
 /**
  * `npm run reproduce`: the paper in miniature (arXiv 2508.08446), with this package's own tools: a full model from scratch,
  * pruned, healed in both ways, and asked. With `--language` a model of English, and writers of many kinds behind it; with `--reader` the reader is
- * trained for a writer that stays as it is (arXiv 2609.26333).
+ * trained for a writer that stays as it is (arXiv 2609.26333); with both, on the models of English.
  *
  *     npm run reproduce -- [--quick] [--out DIR] [--jobs N]
  *     npm run reproduce -- --reader [--quick] [--out DIR] [--jobs N]
  *     npm run reproduce -- --language [--small] [--out DIR] [--jobs N]
+ *     npm run reproduce -- --reader --language [--small] [--out DIR] [--jobs N]
  *
  *     --quick         the same ways with fewer steps, one ratio and two seeds
  *     --small         the same ways with a model that learns nothing, in a minute
  *     --out DIR       where everything is written; build/reproduce, with "-quick", "-reader", "-language" and "-small"
- *                     behind it, if left out
+ *                     behind it, if left out; --reader --language works in the folder of --language, with its models
  *     --jobs N        trainings at once, one thread each (at most so many for one that all others wait for); the cores of this
  *                     machine if left out
  *
@@ -35,8 +36,7 @@ const { values } = parseArgs({
 const { quick, reader, language, small } = values;
 if (small !== (small && language) || (quick && language))
   throw new RangeError("--small goes with --language, and --quick without it");
-if (reader && language) throw new RangeError("--reader and --language are two reproductions");
-const suffix = [reader && "-reader", quick && "-quick", language && "-language", small && "-small"]
+const suffix = [reader && !language && "-reader", quick && "-quick", language && "-language", small && "-small"]
   .filter(Boolean)
   .join("");
 const folder = values.out ?? join(import.meta.dirname, "..", "..", "build", `reproduce${suffix}`);
@@ -45,7 +45,13 @@ if (!Number.isSafeInteger(atOnce) || atOnce < 1) throw new RangeError("--jobs: e
 
 await mkdir(folder, { recursive: true });
 // What one of them needs the other does not load.
-if (language)
+if (reader && language)
+  await (await import("./reader-language/reproduce.js")).reproduceReaderLanguage(
+    small ? "small" : "whole",
+    folder,
+    atOnce,
+  );
+else if (language)
   await (await import("./language/reproduce.js")).reproduceLanguage(small ? "small" : "whole", folder, atOnce);
 else if (reader)
   await (await import("./reader/reproduce.js")).reproduceReader(quick ? "quick" : "whole", folder, atOnce);

@@ -8,6 +8,8 @@ import { type LanguageOutcome, toMarkdown as languageToMarkdown } from "../../sc
 import { plans } from "../../scripts/reproduce/plan.js";
 import { readerPlans } from "../../scripts/reproduce/reader/plan.js";
 import { type ReaderOutcome, readerTables } from "../../scripts/reproduce/reader/reproduce.js";
+import { readerLanguagePlans } from "../../scripts/reproduce/reader-language/plan.js";
+import { type ReaderLanguageOutcome, readerLanguageTables } from "../../scripts/reproduce/reader-language/report.js";
 import { type Outcome, type ScoredRow, toMarkdown } from "../../scripts/reproduce/report.js";
 import { toMarkdown as tablesToMarkdown } from "../../scripts/reproduce/tables.js";
 import { families } from "../../scripts/reproduce/tasks.js";
@@ -27,6 +29,12 @@ test("the document has the recorded table of trained readers, of the plan that t
   const readers = JSON.parse(read("docs/reports/reader.json")) as ReaderOutcome;
   t.deepEqual(readers.plan, JSON.parse(JSON.stringify(readerPlans.whole)));
   t.true(read("docs/reproduction.md").includes(tablesToMarkdown(readerTables(readers))));
+});
+
+test("the document has the recorded table of trained readers of English, of the plan that there is", (t) => {
+  const readers = JSON.parse(read("docs/reports/reader-language.json")) as ReaderLanguageOutcome;
+  t.deepEqual(readers.plan, JSON.parse(JSON.stringify(readerLanguagePlans.whole)));
+  t.true(read("docs/reproduction.md").includes(tablesToMarkdown(readerLanguageTables(readers))));
 });
 
 test("the document has the recorded tables of English, of the plan that there is", (t) => {

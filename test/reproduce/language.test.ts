@@ -11,8 +11,8 @@ import { languageModels } from "../../scripts/reproduce/language/models.js";
 import { type LanguagePlan, languagePlans } from "../../scripts/reproduce/language/plan.js";
 import { languagePlot } from "../../scripts/reproduce/language/plot.js";
 import { languageOutcome, toMarkdown, toText } from "../../scripts/reproduce/language/report.js";
-import { mulberry32 } from "../support/random.js";
 import { withTempDir } from "../support/temp-dir.js";
+import { sentences } from "./sentences.js";
 
 const plan: LanguagePlan = {
   ...languagePlans.small,
@@ -23,18 +23,7 @@ const plan: LanguagePlan = {
   heal: { steps: 2, batch: 1, learningRate: 1e-3 },
 };
 
-/** Sentences of a few words. */
-function documents(seed: number, count: number) {
-  const random = mulberry32(seed);
-  const words = ["the", "whale", "swims", "white", "sea", "a", "ship", "sails", "under", "over", "and", "sees"];
-  const sentence = () => Array.from({ length: 6 }, () => words[Math.floor(random() * words.length)]).join(" ");
-  return Array.from({ length: count }, (_, i) => ({
-    title: `document ${i}`,
-    text: Array.from({ length: 40 }, () => `${sentence()}.`).join(" "),
-  }));
-}
-
-const corpus: Corpus = { name: "sentences", training: documents(1, 6), heldOut: documents(2, 2) };
+const corpus: Corpus = { name: "sentences", training: sentences(1, 6), heldOut: sentences(2, 2) };
 
 function jobsIn(folder: string) {
   const contestants = contestantsOf(plan, languageModels(plan, corpus, folder), folder);

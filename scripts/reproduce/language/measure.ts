@@ -201,7 +201,7 @@ async function agreement(
 }
 
 /** Of the parts that end at these bounds. */
-function sumsOf(values: ArrayLike<number>, bounds: readonly number[]): number[] {
+export function sumsOf(values: ArrayLike<number>, bounds: readonly number[]): number[] {
   return bounds.map((to, i) => {
     let sum = 0;
     for (let at = bounds[i - 1] ?? 0; at < Math.min(to, values.length); at++) sum += values[at] ?? 0;
@@ -209,5 +209,5 @@ function sumsOf(values: ArrayLike<number>, bounds: readonly number[]): number[] 
   });
 }
 
-const counts = (tokens: number, bounds: readonly number[]): number[] =>
+export const counts = (tokens: number, bounds: readonly number[]): number[] =>
   bounds.map((to, i) => Math.max(0, Math.min(to, tokens) - (bounds[i - 1] ?? 0)));
