@@ -125,7 +125,7 @@ export function packRelease({ output = join(root, "build", "release"), required 
 
   const main = join(staging, "overfill");
   writeManifest(main, mainManifest(built));
-  for (const name of ["dist", "docs", "examples", "models", "README.md", "CHANGELOG.md", "LICENSE"])
+  for (const name of ["dist", "docs", "examples", "models", "README.md", "LICENSE"])
     cpSync(join(root, name), join(main, name), { recursive: true });
   mendLinks(main);
   tarballs.main = npmPack(main, output);
