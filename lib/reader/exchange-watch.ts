@@ -1,6 +1,7 @@
 /** A question to a server: how long it may take, who may give it up, and what its end means. */
 
 import { AbortedError, createError } from "../errors/create-error.js";
+import { limitSilence, type SilenceLimit } from "../internal/silence-limit.js";
 import { FrameFault } from "./cell-frames.js";
 
 /** Ends what is asked when it is given up, and when nothing moves for too long; and knows why it ended. */
@@ -12,7 +13,7 @@ export class ExchangeWatch {
   readonly #address: string;
   readonly #stallMs: number;
   readonly #controller = new AbortController();
-  #timer: NodeJS.Timeout | undefined;
+  #limit: SilenceLimit | undefined;
   /** How long was waited, where that was too long. */
   #lateMs: number | undefined;
   readonly #leave = () => this.#controller.abort();
@@ -42,16 +43,16 @@ export class ExchangeWatch {
   }
 
   #wait(ms: number): void {
-    clearTimeout(this.#timer);
+    this.#limit?.cancel();
     if (this.signal.aborted) return;
-    this.#timer = setTimeout(() => {
+    this.#limit = limitSilence(ms, () => {
       this.#lateMs = ms;
       this.#controller.abort();
-    }, ms);
+    });
   }
 
   end(): void {
-    clearTimeout(this.#timer);
+    this.#limit?.cancel();
     this.#asked.removeEventListener("abort", this.#leave);
     if (!this.isWhole) this.#controller.abort();
   }

@@ -5,6 +5,7 @@
 
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
+import { limitSilence } from "../internal/silence-limit.js";
 import type { Key } from "./key.js";
 import { clientTunnel } from "./tunnel.js";
 import {
@@ -87,17 +88,17 @@ export function probe(server: Server, timeoutMs: number): Promise<number> {
       socket.write(helloRequest());
     });
     const end = (settle: () => void) => {
-      clearTimeout(late);
+      late.cancel();
       socket.destroy();
       settle();
     };
     const fail = (fault: ServerFault) => end(() => reject(fault));
-    const late = setTimeout(() => {
+    const late = limitSilence(timeoutMs, () => {
       const reason = isOpen
         ? "it takes connections but does not answer; another client may be using it"
         : "no connection was made";
       fail({ code: "TIMEOUT", reason });
-    }, timeoutMs);
+    });
     socket.on("error", (error) => fail(faultOf(error, server)));
     socket.on("close", () => {
       if (

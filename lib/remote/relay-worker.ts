@@ -42,12 +42,17 @@ function relay(server: Server, local: Socket): void {
     isOpen = true;
     movedAt = performance.now();
   });
-  const begunAt = performance.now();
   const period = Math.max(10, Math.min(1000, Math.min(stallTimeoutMs, timeoutMs) / 4));
+  let lookedAt = movedAt;
   const watch = setInterval(() => {
     const now = performance.now();
+    // Where this process stood still itself, what the server said waits to be heard.
+    if (now - lookedAt > 3 * period) movedAt = now;
+    lookedAt = now;
     if (!isOpen) {
-      if (now - begunAt > timeoutMs) end();
+      if (now - movedAt <= timeoutMs) return;
+      tellLoss(`no connection was made within ${timeoutMs} ms`);
+      end();
     } else if ((owed.isOwing || remote.writableLength > 0) && now - movedAt > stallTimeoutMs) {
       tellLoss(`the server owed an answer for ${stallTimeoutMs} ms`);
       end();

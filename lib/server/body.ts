@@ -1,6 +1,7 @@
 /** Bodies of requests: read within bounds, and checked against a schema. */
 
 import type { z } from "@hono/zod-openapi";
+import { limitSilence, type SilenceLimit } from "../internal/silence-limit.js";
 import { ApiError, badRequest, unsupported } from "./api-error.js";
 
 const tooLarge = (limit: number) =>
@@ -18,9 +19,9 @@ async function readBytes(request: Request, limit: number, ms: number): Promise<U
   if (!reader) return new Uint8Array();
   const pieces: Uint8Array[] = [];
   let size = 0;
-  let timer: NodeJS.Timeout | undefined;
+  let patience: SilenceLimit | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(tooSlow()), ms);
+    patience = limitSilence(ms, () => reject(tooSlow()));
   });
   try {
     for (;;) {
@@ -34,7 +35,7 @@ async function readBytes(request: Request, limit: number, ms: number): Promise<U
     reader.cancel().catch(() => {});
     throw error;
   } finally {
-    clearTimeout(timer);
+    patience?.cancel();
   }
   return Buffer.concat(pieces);
 }

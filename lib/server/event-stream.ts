@@ -3,6 +3,7 @@
  * slow reader holds no session; one that takes nothing at all for a time is dropped.
  */
 
+import { limitSilence, type SilenceLimit } from "../internal/silence-limit.js";
 import type { ApiError } from "./api-error.js";
 import { toApiError } from "./error-statuses.js";
 import type { Exchange } from "./exchange.js";
@@ -87,9 +88,9 @@ export async function stream<Item>(
   }
   let status = 200;
   let failed: unknown;
-  let reader: NodeJS.Timeout | undefined;
+  let reader: SilenceLimit | undefined;
   const end = () => {
-    clearTimeout(reader);
+    reader?.cancel();
     exchange.end(status, failed);
   };
   const drop = (reason: unknown) => {
@@ -100,7 +101,7 @@ export async function stream<Item>(
     end();
   };
   const pull = async (controller: ReadableStreamDefaultController<Uint8Array>) => {
-    clearTimeout(reader);
+    reader?.cancel();
     const quiet = later(form.keepAliveMs, silence);
     try {
       next ??= iterator.next();
@@ -127,14 +128,15 @@ export async function stream<Item>(
     expectReader(controller);
   };
   const expectReader = (controller: ReadableStreamDefaultController<Uint8Array>) => {
-    reader = setTimeout(() => {
+    const onSilence = () => {
       // The code of a client that has gone, which node-server does not report as a fault of the server.
       const error = Object.assign(new Error("the reader took nothing for too long"), {
         code: "ERR_STREAM_PREMATURE_CLOSE",
       });
       controller.error(error);
       drop(error);
-    }, exchange.limits.slowReaderMs).unref();
+    };
+    reader = limitSilence(exchange.limits.slowReaderMs, onSilence, false);
   };
   const readable = new ReadableStream<Uint8Array>({ start: expectReader, pull, cancel: drop }, { highWaterMark: 0 });
   const response = new Response(readable, {

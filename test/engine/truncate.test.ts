@@ -146,7 +146,8 @@ test("another seed, another writer and a grammar begin where an answer was trunc
   t.deepEqual(await rest({ seed: 2 }), first);
   t.is((await rest({ writer: "prefill" })).length, 10);
   await session.truncate(66);
-  t.regex((await readAnswer(session.decode({ grammar: "root ::= [a-c] [a-c] [a-c]" }))).text, /^[a-c]{3}$/);
+  // With some weights the answer is truncated within a character, which nothing completes.
+  t.regex((await readAnswer(session.decode({ grammar: "root ::= [a-c] [a-c] [a-c]" }))).text, /^\ufffd?[a-c]{3}$/);
 });
 
 test("what a refresh has read again within an answer stays read", async (t) => {

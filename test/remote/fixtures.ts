@@ -29,6 +29,7 @@ export async function lend(
   {
     key,
     cacheDirectory = "",
+    greetingMs = 60_000,
     settings = {},
     ...options
   }: Partial<Pick<FrontOptions, "key" | "greetingMs" | "port" | "waitMs">> & {
@@ -44,6 +45,7 @@ export async function lend(
     host: "127.0.0.1",
     port: 0,
     ...options,
+    greetingMs,
     key,
     backend: () => backend.port,
     onEvent: (event) => events.push(event),

@@ -3,8 +3,10 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { connect as connectTls } from "node:tls";
 import test, { type ExecutionContext } from "ava";
+import { Front } from "../../lib/cli/rpc-server/front.js";
 import type { Key } from "../../lib/remote/key.js";
 import { probe } from "../../lib/remote/probe.js";
 import { clientTunnel } from "../../lib/remote/tunnel.js";
@@ -209,6 +211,23 @@ test("a client that says nothing makes room for the next", async (t) => {
   const ended = closed(silent);
   await isServed(t, lent);
   await ended;
+  t.true(lent.events.some((event) => event.kind === "refused" && event.reason === "it said nothing for 300 ms"));
+});
+
+test("a client that has said its words does not wait too long for a server that starts", async (t) => {
+  const lent = await lend(t);
+  const refused: unknown[] = [];
+  const front = await Front.listen({
+    ...{ host: "127.0.0.1", port: 0, key: undefined, greetingMs: 100 },
+    backend: async () => {
+      await sleep(500);
+      return lent.backend.port;
+    },
+    onEvent: (event) => event.kind === "refused" && refused.push(event),
+  });
+  t.teardown(() => front.close());
+  t.is(await probe({ host: "127.0.0.1", port: front.port }, 20_000), 1);
+  t.deepEqual(refused, []);
 });
 
 test("one client is served at a time, and the next when it has gone", async (t) => {

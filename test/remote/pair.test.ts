@@ -38,7 +38,8 @@ async function open(
     ...options,
     prefill: { model: prefill, ...(lent && { devices: lent.map(({ url }) => url) }), ...place },
     ...(decode !== undefined && { decode: { model: decode } }),
-    ...(lent && { remote: { inProcess: true } }),
+    // What connects, and what it connects to, is this process, in which other tests compute meanwhile.
+    ...(lent && { remote: { inProcess: true, timeoutMs: 60_000 } }),
   });
   t.teardown(() => pair.dispose());
   return pair;

@@ -4,6 +4,7 @@
  */
 
 import { setTimeout as delay } from "node:timers/promises";
+import { limitSilence, type SilenceLimit } from "../../internal/silence-limit.js";
 import { DownloadFault } from "./faults.js";
 
 export interface RequestRules {
@@ -141,7 +142,7 @@ async function send(
   signal: AbortSignal,
 ): Promise<Response> {
   const silence = new AbortController();
-  const timer = setTimeout(() => silence.abort(), stallMs);
+  const limit = limitSilence(stallMs, () => silence.abort());
   try {
     return await fetch(url, {
       method,
@@ -155,7 +156,7 @@ async function send(
     if (silence.signal.aborted) throw new PassingFault(`${what}: ${url.host} does not answer`);
     throw new PassingFault(`${what}: no connection to ${url.host}: ${reasonOf(error)}`, undefined, { cause: error });
   } finally {
-    clearTimeout(timer);
+    limit.cancel();
   }
 }
 
@@ -170,14 +171,14 @@ export async function* chunksOf(
   { stallMs = 30_000, signal }: RequestRules,
   attempt: AbortController,
 ): AsyncGenerator<Uint8Array, void> {
-  let timer: NodeJS.Timeout | undefined;
+  let limit: SilenceLimit | undefined;
   const watch = () => {
-    timer = setTimeout(() => attempt.abort(), stallMs);
+    limit = limitSilence(stallMs, () => attempt.abort());
   };
   try {
     watch();
     for await (const chunk of response.body ?? []) {
-      clearTimeout(timer);
+      limit?.cancel();
       yield chunk as Uint8Array;
       watch();
     }
@@ -187,7 +188,7 @@ export async function* chunksOf(
     if (attempt.signal.aborted) throw new PassingFault(`${what}: ${host} sends nothing more`);
     throw new PassingFault(`${what}: ${host} has cut the line: ${reasonOf(error)}`, undefined, { cause: error });
   } finally {
-    clearTimeout(timer);
+    limit?.cancel();
   }
 }
 

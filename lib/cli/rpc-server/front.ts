@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import { createError } from "../../errors/create-error.js";
+import { limitSilence, type SilenceLimit } from "../../internal/silence-limit.js";
 import type { Key } from "../../remote/key.js";
 import { isOwnListener } from "../../remote/peer-user.js";
 import { serverTunnel } from "../../remote/tunnel.js";
@@ -68,7 +69,7 @@ export class Front {
   #sentBytes = 0;
   #served: Client | undefined;
   /** In their order, with what ends their wait. */
-  readonly #waiting = new Map<Client, NodeJS.Timeout>();
+  readonly #waiting = new Map<Client, SilenceLimit>();
 
   private constructor(options: FrontOptions) {
     this.#options = options;
@@ -165,16 +166,15 @@ export class Front {
 
   /** Until the one before has gone, or this one. */
   #wait(client: Client): void {
-    const late = setTimeout(
-      () => this.#refuse(client, "another client was served all the while"),
-      this.#options.waitMs ?? waitMs,
+    const late = limitSilence(this.#options.waitMs ?? waitMs, () =>
+      this.#refuse(client, "another client was served all the while"),
     );
     this.#waiting.set(client, late);
     client.socket.once("close", () => this.#leaveQueue(client));
   }
 
   #leaveQueue(client: Client): void {
-    clearTimeout(this.#waiting.get(client));
+    this.#waiting.get(client)?.cancel();
     this.#waiting.delete(client);
   }
 
@@ -194,7 +194,7 @@ export class Front {
     const end = () => {
       if (hasEnded) return;
       hasEnded = true;
-      clearTimeout(late);
+      late.cancel();
       socket.destroy();
       backend?.destroy();
       this.#tell({ kind: "end", address, receivedBytes, sentBytes });
@@ -202,7 +202,20 @@ export class Front {
       const [next] = this.#waiting.keys();
       if (next) void this.#serve(next);
     };
-    const late = setTimeout(end, this.#options.greetingMs ?? greetingMs);
+    const firstWordsMs = this.#options.greetingMs ?? greetingMs;
+    const late = limitSilence(firstWordsMs, () => {
+      this.#refuse(client, `it said nothing for ${firstWordsMs} ms`);
+    });
+    // What was heard in the queue counts, and what is heard before the server is ready.
+    let heardBytes = 0;
+    const hear = (piece: Buffer) => {
+      heardBytes += piece.length;
+      if (heardBytes < firstWordsBytes) return;
+      late.cancel();
+      socket.off("data", hear);
+    };
+    held.forEach(hear);
+    socket.on("data", hear);
     socket.once("close", end);
     this.#tell({ kind: "client", address });
     let port: number;
@@ -218,7 +231,6 @@ export class Front {
       const receive = (piece: Buffer) => {
         receivedBytes += piece.length;
         this.#receivedBytes += piece.length;
-        if (receivedBytes >= firstWordsBytes) clearTimeout(late);
       };
       socket.off("data", hold);
       for (const piece of held.splice(0)) {
