@@ -59,6 +59,7 @@ struct cpu_library {
 cpu_library library;
 const kernels::leaf * leaf = nullptr;
 bool takes_all = false;
+bool leaves_quantized = false;
 
 // Asked for every operation by every thread, so without a lock. Freed places are used again.
 std::array<std::atomic<ggml_backend_buffer_t>, 512> taken;
@@ -88,8 +89,9 @@ std::optional<kernels::weight_type> kernel_type(ggml_type type) {
     }
 }
 
-// The same, if the leaf that is used has a way with it.
+// The same, if the leaf that is used has a way with it, and ggml no better one.
 std::optional<kernels::weight_type> used_type(ggml_type type) {
+    if (leaves_quantized && ggml_is_quantized(type)) return std::nullopt;
     const auto found = kernel_type(type);
     return found && leaf && leaf->multiply[int(*found)] ? found : std::nullopt;
 }
@@ -249,15 +251,9 @@ cpu_products_state set_up() {
     }
     // The back end's own list of them is made on first use: before ours comes in, so that no weights are offered to it.
     const auto list = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(inside);
-    const bool has_amx = [&] {
-        for (ggml_backend_buffer_type_t * type = list(device); type && *type; type++)
-            if (std::string(ggml_backend_buft_name(*type)) == "AMX") return true;
-        return false;
-    }();
-    if (has_amx) {
-        state.reason = "ggml's own for this processor's AMX are faster";
-        return state;
-    }
+    for (ggml_backend_buffer_type_t * type = list(device); type && *type; type++)
+        if (std::string(ggml_backend_buft_name(*type)) == "AMX" && !takes_all) leaves_quantized = true;
+    state.leaves_quantized = leaves_quantized;
 #ifdef OVERFILL_LLAMA_SOURCE
     library = { ggml_backend_cpu_get_extra_buffer_types, ggml_barrier, ggml_threadpool_chunk_set,
                 ggml_threadpool_chunk_add };
@@ -329,7 +325,9 @@ bool gives_right_products(ggml_type type) {
     return has_products(type) && kernels::gives_same_products(*leaf, kernels::reference(), *kernel_type(type));
 }
 
-bool needs_repacking(ggml_type type) { return type == GGML_TYPE_MXFP4; }
+bool needs_repacking(ggml_type type) {
+    return type == GGML_TYPE_MXFP4 || (leaves_quantized && ggml_is_quantized(type));
+}
 
 bool has_products_of(const std::vector<ggml_backend_buffer_t> & buffers) {
     return takes_all || std::all_of(buffers.begin(), buffers.end(), is_taken);

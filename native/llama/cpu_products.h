@@ -18,6 +18,8 @@ struct cpu_products_state {
     bool takes_all = false;
     std::string leaf;    // instructions that are used, such as "avx512-vnni"
     std::string reason;  // if they cannot be had, a sentence without a full stop
+    // ggml has kernels for this processor's AMX: weights that are quantised stay its own.
+    bool leaves_quantized = false;
     // They read prompts and batches faster than ggml's do with weights that were repacked, which takes memory.
     bool replaces_repacking = false;
 };
@@ -41,7 +43,7 @@ bool can_be_left(ggml_type type);
 void leave_products_of(ggml_type type);
 // Whether the kernels of this type give the numbers here that they should; tries it, in a millisecond or less.
 bool gives_right_products(ggml_type type);
-// Types that ggml repacks here and the kernels have no way with.
+// Types that ggml repacks here and that are not the kernels'.
 bool needs_repacking(ggml_type type);
 
 // From now on products of these buffers with weights of types that there are kernels for are computed by the kernels;

@@ -76,6 +76,9 @@ kernel_use common_kernel_use() {
     const auto & state = cpu_products();
     if (!state.available) return { "", state.reason, {} };
     if (state.takes_all) return { state.leaf, "OVERFILL_KERNELS is on", {} };
+    if (state.leaves_quantized)
+        return { state.leaf, "for weights of 16 bits; ggml's own for this processor's AMX compute quantised ones",
+                 try_products({ GGML_TYPE_F16, GGML_TYPE_BF16 }) };
     return { state.leaf, "they are used for the types that they are faster with",
              try_products({ GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K }) };
 }
@@ -86,6 +89,8 @@ kernel_use kernel_use_of(const llama_model * model, bool wanted) {
     if (!wanted) return { "", "they were not wanted", {} };
     if (!state.available) return { "", state.reason, {} };
     const host_weights weights = host_weights_of(model);
+    if (weights.types.empty() && state.leaves_quantized)
+        return { "", "ggml's own for this processor's AMX are as fast", {} };
     if (weights.types.empty())
         return { "", "no weights on the processor are of a type and size that there are kernels for", {} };
     if (llama_model_size(model) < least_model_bytes) return { "", "the model is too small to gain by them", {} };
