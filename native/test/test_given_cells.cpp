@@ -36,21 +36,6 @@ struct fixture {
     }
 };
 
-decode_options watched(uint32_t n) {
-    decode_options options = greedy(n);
-    options.sampling.n_log_probs = 5;
-    options.sampling.ignore_eos = true;
-    return options;
-}
-
-bool same(const answer & a, const answer & b) {
-    if (a.tokens != b.tokens || a.log_probs.size() != b.log_probs.size()) return false;
-    for (size_t i = 0; i < a.log_probs.size(); i++)
-        for (size_t j = 0; j < a.log_probs[i].size(); j++)
-            if (a.log_probs[i][j].log_prob != b.log_probs[i][j].log_prob) return false;
-    return true;
-}
-
 given_cells cells_of(session_handle & session, uint32_t from, uint32_t n, bool with_logits) {
     waiter<given_cells> wait;
     session.give_cells(from, n, with_logits, wait.end());
@@ -101,13 +86,13 @@ answer fetched_turn(session_handle & reader, session_handle & writer, const std:
     run.give(cells_of(reader, from + n_first, n - n_first, true));
     CHECK_EQUAL(run.result().n_context_tokens, (uint32_t) text.size());
     hand_over(writer);
-    return decode(writer, watched(12));
+    return decode(writer, greedy_with_log_probs(12));
 }
 
 answer local_turn(session_handle & session, const std::vector<llama_token> & prompt) {
     prefill(session, prompt);
     hand_over(session);
-    return decode(session, watched(12));
+    return decode(session, greedy_with_log_probs(12));
 }
 
 bool refuses(session_handle & writer, const std::vector<llama_token> & prompt,
@@ -228,7 +213,7 @@ TEST("cells are given right after a switch, of tokens that are there") {
     CHECK_FAILURE(error_code::invalid_argument, cells_of(*there, 39, 2, false));
     CHECK_FAILURE(error_code::invalid_argument, cells_of(*there, UINT32_MAX, 2, false));
     CHECK_EQUAL(cells_of(*there, 39, 1, false).n_tokens, 1u);
-    decode(*there, watched(3));
+    decode(*there, greedy_with_log_probs(3));
     CHECK_FAILURE(error_code::stage_order, cells_of(*there, 0, 1, false));
     dispose(*reader);
 }

@@ -35,23 +35,6 @@ struct fixture {
     }
 };
 
-decode_options watched(uint32_t n) {
-    decode_options options = greedy(n);
-    options.sampling.n_log_probs = 5;
-    options.sampling.ignore_eos = true;
-    return options;
-}
-
-bool same(const answer & a, const answer & b) {
-    if (a.tokens != b.tokens || a.log_probs.size() != b.log_probs.size()) return false;
-    for (size_t i = 0; i < a.log_probs.size(); i++)
-        for (size_t j = 0; j < a.log_probs[i].size(); j++)
-            if (a.log_probs[i][j].token != b.log_probs[i][j].token ||
-                a.log_probs[i][j].log_prob != b.log_probs[i][j].log_prob)
-                return false;
-    return true;
-}
-
 // A prefill, and how often it handed something over: such a turn reads nothing.
 uint32_t n_handed(session_handle & session, const std::vector<llama_token> & prompt,
                   const prefill_options & options = {}) {
@@ -84,7 +67,7 @@ std::vector<turn> conversation(const pair_options & options, bool refresh = true
     for (const uint32_t n : { 300u, 40u, 131u }) {
         const uint32_t n_times = n_handed(*session, some_tokens(n, n), how);
         const handover_report report = hand_over(*session);
-        out.push_back({ n_times, report, decode(*session, watched(12)) });
+        out.push_back({ n_times, report, decode(*session, greedy_with_log_probs(12)) });
     }
     return out;
 }
@@ -158,7 +141,7 @@ TEST("a prefill that is aborted takes back what it has handed over") {
             for (const uint32_t n_tokens : { 1u, 100u }) abort_prefill(*session, n_tokens);
             prefill(*session, some_tokens(n, n));
             const handover_report report = hand_over(*session);
-            out.push_back({ 0, report, decode(*session, watched(12)) });
+            out.push_back({ 0, report, decode(*session, greedy_with_log_probs(12)) });
         }
         return out;
     };
@@ -176,7 +159,7 @@ TEST("an answer that stands goes on behind a prefill that was aborted") {
         prefill(*session, some_tokens(100));
         hand_over(*session);
         abort_prefill(*session, 100);
-        return decode(*session, watched(12));
+        return decode(*session, greedy_with_log_probs(12));
     };
     CHECK(same(written(1), written(0)));
 }
@@ -193,11 +176,11 @@ TEST("a fork between the prompt and the switch, and a text that was cut, write w
         session->fork(*fork, forked.end());
         forked.get();
         hand_over(*fork);
-        first.push_back(decode(*fork, watched(12)));
+        first.push_back(decode(*fork, greedy_with_log_probs(12)));
         truncate(*session, 90);
         prefill(*session, some_tokens(70, 5));
         hand_over(*session);
-        second.push_back(decode(*session, watched(12)));
+        second.push_back(decode(*session, greedy_with_log_probs(12)));
     }
     CHECK(same(first[0], first[1]));
     CHECK(same(second[0], second[1]));

@@ -27,18 +27,6 @@ decode_options watched(uint32_t n) {
     return options;
 }
 
-bool same(const answer & a, const answer & b) {
-    const auto same_row = [](const token_log_prob & x, const token_log_prob & y) {
-        return x.token == y.token && x.log_prob == y.log_prob;
-    };
-    if (a.tokens != b.tokens || a.log_probs.size() != b.log_probs.size()) return false;
-    for (size_t i = 0; i < a.log_probs.size(); i++)
-        if (!std::equal(a.log_probs[i].begin(), a.log_probs[i].end(), b.log_probs[i].begin(), b.log_probs[i].end(),
-                        same_row))
-            return false;
-    return true;
-}
-
 // The token ids of the smallest vocabulary among the models.
 std::vector<llama_token> few_tokens(uint32_t n, uint32_t salt) {
     std::vector<llama_token> tokens = some_tokens(n, salt);

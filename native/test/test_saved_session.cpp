@@ -36,32 +36,15 @@ struct fixture {
     }
 };
 
-decode_options watched(uint32_t n) {
-    decode_options options = greedy(n);
-    options.sampling.n_log_probs = 5;
-    options.sampling.ignore_eos = true;
-    return options;
-}
-
-bool same(const answer & a, const answer & b) {
-    if (a.tokens != b.tokens || a.log_probs.size() != b.log_probs.size()) return false;
-    for (size_t i = 0; i < a.log_probs.size(); i++)
-        for (size_t j = 0; j < a.log_probs[i].size(); j++)
-            if (a.log_probs[i][j].token != b.log_probs[i][j].token ||
-                a.log_probs[i][j].log_prob != b.log_probs[i][j].log_prob)
-                return false;
-    return true;
-}
-
 // A session within an answer, saved. What it writes next.
 answer save_within_answer(const pair_options & options, const std::string & file) {
     const auto pair = load(options);
     const auto session = create_session(*pair);
     prefill(*session, some_tokens(60));
     hand_over(*session);
-    decode(*session, watched(10));
+    decode(*session, greedy_with_log_probs(10));
     save(*session, file);
-    answer next = decode(*session, watched(20));
+    answer next = decode(*session, greedy_with_log_probs(20));
     dispose(*pair);
     return next;
 }
@@ -70,7 +53,7 @@ bool goes_on_alike(const pair_options & options, const std::string & file, const
     const auto pair = load(options);
     const auto session = create_session(*pair);
     restore(*session, file);
-    const answer found = decode(*session, watched(20));
+    const answer found = decode(*session, greedy_with_log_probs(20));
     dispose(*pair);
     return same(found, expected);
 }
@@ -108,15 +91,15 @@ TEST("a session of many pieces is saved beside one that writes, and goes on bit 
     hand_over(*session);
     prefill(*other, some_tokens(30, 1));
     hand_over(*other);
-    auto writing = std::async(std::launch::async, [&] { return decode(*other, watched(300)); });
+    auto writing = std::async(std::launch::async, [&] { return decode(*other, greedy_with_log_probs(300)); });
     save(*session, file);
     writing.get();
-    const answer expected = decode(*session, watched(20));
+    const answer expected = decode(*session, greedy_with_log_probs(20));
     CHECK(bytes_of(file).size() > (size_t) 32 << 20);
     dispose(*other);
     const auto twin = create_session(*pair);
     restore(*twin, file);
-    CHECK(same(decode(*twin, watched(20)), expected));
+    CHECK(same(decode(*twin, greedy_with_log_probs(20)), expected));
     dispose(*pair);
 }
 
@@ -175,7 +158,7 @@ TEST("values that are no numbers, by damage, leave none of them in the cells") {
         prefill(*session, some_tokens(20, 1));
         hand_over(*session);
         meanwhile();
-        answer out = decode(*session, watched(10));
+        answer out = decode(*session, greedy_with_log_probs(10));
         dispose(*session);
         return out;
     };
@@ -251,7 +234,7 @@ void use(session_handle & session) {
             CHECK(error.code() != error_code::internal);
         }
     };
-    attempt([&] { decode(session, watched(3)); });
+    attempt([&] { decode(session, greedy_with_log_probs(3)); });
     attempt([&] { retract(session, 2); });
     attempt([&] {
         prefill_options keep;
@@ -259,7 +242,7 @@ void use(session_handle & session) {
         prefill(session, some_tokens(5), keep);
     });
     attempt([&] { hand_over(session); });
-    attempt([&] { decode(session, watched(3)); });
+    attempt([&] { decode(session, greedy_with_log_probs(3)); });
     attempt([&] { prefill(session, some_tokens(5)); });
 }
 

@@ -42,16 +42,6 @@ decode_options watched(uint32_t n) {
     return options;
 }
 
-bool same(const answer & a, const answer & b) {
-    if (a.tokens != b.tokens || a.log_probs.size() != b.log_probs.size()) return false;
-    for (size_t i = 0; i < a.log_probs.size(); i++)
-        for (size_t j = 0; j < a.log_probs[i].size(); j++)
-            if (a.log_probs[i][j].token != b.log_probs[i][j].token ||
-                a.log_probs[i][j].log_prob != b.log_probs[i][j].log_prob)
-                return false;
-    return true;
-}
-
 answer fresh_answer(const pair_options & options, const std::vector<llama_token> & prompt, uint32_t n) {
     const auto pair = load(options);
     const auto session = create_session(*pair);

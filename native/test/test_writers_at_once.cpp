@@ -24,21 +24,9 @@ answer answer_by(engine & pair, const tokens & prompt, const decode_options & op
 }
 
 decode_options watched(uint32_t n, std::optional<pair_side> writer = std::nullopt) {
-    decode_options options = greedy(n);
-    options.sampling.n_log_probs = 5;
-    options.sampling.ignore_eos = true;
+    decode_options options = greedy_with_log_probs(n);
     options.writer = writer;
     return options;
-}
-
-bool same(const answer & a, const answer & b) {
-    if (a.tokens != b.tokens || a.log_probs.size() != b.log_probs.size()) return false;
-    for (size_t i = 0; i < a.log_probs.size(); i++)
-        for (size_t j = 0; j < a.log_probs[i].size(); j++)
-            if (a.log_probs[i][j].token != b.log_probs[i][j].token ||
-                a.log_probs[i][j].log_prob != b.log_probs[i][j].log_prob)
-                return false;
-    return true;
 }
 
 const tokens prompt = some_tokens(40);

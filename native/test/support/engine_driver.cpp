@@ -2,6 +2,7 @@
 
 #include "waiter.h"
 
+#include <algorithm>
 #include <condition_variable>
 
 namespace overfill::test {
@@ -115,6 +116,24 @@ decode_options greedy(uint32_t max_tokens) {
     options.sampling.temperature = 0.0f;
     options.max_tokens = max_tokens;
     return options;
+}
+
+decode_options greedy_with_log_probs(uint32_t max_tokens) {
+    decode_options options = greedy(max_tokens);
+    options.sampling.n_log_probs = 5;
+    options.sampling.ignore_eos = true;
+    return options;
+}
+
+bool same(const answer & a, const answer & b) {
+    const auto same_row = [](const auto & x, const auto & y) {
+        const auto same_one = [](const token_log_prob & one, const token_log_prob & other) {
+            return one.token == other.token && one.log_prob == other.log_prob;
+        };
+        return std::equal(x.begin(), x.end(), y.begin(), y.end(), same_one);
+    };
+    return a.tokens == b.tokens &&
+           std::equal(a.log_probs.begin(), a.log_probs.end(), b.log_probs.begin(), b.log_probs.end(), same_row);
 }
 
 std::vector<llama_token> some_tokens(uint32_t n, uint32_t salt) {

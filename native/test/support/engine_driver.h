@@ -39,6 +39,10 @@ void dispose(engine & pair);
 void dispose(session_handle & session);
 
 decode_options greedy(uint32_t max_tokens);
+// With those of five tokens a step, and on behind an end.
+decode_options greedy_with_log_probs(uint32_t max_tokens);
+// Their tokens, and the log-probabilities to the bit.
+bool same(const answer & a, const answer & b);
 
 // n token ids of the tiny model's words and bytes, by a fixed recipe.
 std::vector<llama_token> some_tokens(uint32_t n, uint32_t salt = 0);
