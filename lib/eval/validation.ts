@@ -5,7 +5,6 @@ import { check, refusedArgument } from "../internal/check-options.js";
 import { inWords } from "../internal/expectations.js";
 import {
   callback,
-  gpu,
   type InputOf,
   list,
   maxInt32,
@@ -15,7 +14,6 @@ import {
   type SchemasOf,
   signal,
   text,
-  threads,
   whole,
 } from "../internal/option-schemas.js";
 import { quality, refreshBudget } from "../internal/quality-schema.js";
@@ -23,13 +21,10 @@ import * as z from "../internal/schema.js";
 import type { EvaluationTask } from "./data/tasks.js";
 import { metricNames } from "./metrics/index.js";
 import type { MetricName } from "./metrics/metric.js";
-import { model } from "./model-schema.js";
+import { model, pairLoading } from "./model-schema.js";
 import type { EvaluateOptions } from "./options.js";
 
 const tokens = onFirstUse(() => whole(1, 1_048_576));
-
-/** An option that only loading looks at. */
-const passedOn = <Name extends keyof EvaluateOptions>() => z.optional(z.custom<NonNullable<EvaluateOptions[Name]>>());
 
 const allMetrics = Object.values(metricNames).flat() as [MetricName, ...MetricName[]];
 
@@ -58,16 +53,7 @@ const evaluateSchema = onFirstUse(() =>
       onExample: z.optional(callback<NonNullable<EvaluateOptions["onExample"]>>()),
       signal: z.optional(signal()),
       contextSize: z.optional(whole(1, 16_777_216)),
-      threads: z.optional(threads()),
-      kernels: passedOn<"kernels">(),
-      gpu: z.optional(gpu()),
-      translator: passedOn<"translator">(),
-      batchSize: passedOn<"batchSize">(),
-      cacheTypeK: passedOn<"cacheTypeK">(),
-      cacheTypeV: passedOn<"cacheTypeV">(),
-      flashAttention: passedOn<"flashAttention">(),
-      handover: passedOn<"handover">(),
-      implementation: passedOn<"implementation">(),
+      ...pairLoading(),
     } satisfies SchemasOf<EvaluateOptions>)
     .check(
       z.checkedBy((context) => {

@@ -7,7 +7,6 @@ import {
   above,
   between,
   callback,
-  gpu,
   type InputOf,
   list,
   maxInt32,
@@ -17,16 +16,11 @@ import {
   type SchemasOf,
   signal,
   text,
-  threads,
   whole,
 } from "../../internal/option-schemas.js";
 import * as z from "../../internal/schema.js";
-import { model } from "../model-schema.js";
+import { model, modelLoading } from "../model-schema.js";
 import type { AnswerPromptsOptions } from "./options.js";
-
-/** An option that only loading looks at. */
-const passedOn = <Name extends keyof AnswerPromptsOptions>() =>
-  z.optional(z.custom<NonNullable<AnswerPromptsOptions[Name]>>());
 
 const several = onFirstUse(() => whole(1, 256));
 
@@ -58,13 +52,7 @@ const answerSchema = onFirstUse(() =>
       onBadLine: z.optional(callback<NonNullable<AnswerPromptsOptions["onBadLine"]>>()),
       signal: z.optional(signal()),
       contextSize: z.optional(whole(2, 16_777_216)),
-      threads: z.optional(threads()),
-      kernels: passedOn<"kernels">(),
-      gpu: z.optional(gpu()),
-      batchSize: passedOn<"batchSize">(),
-      cacheTypeK: passedOn<"cacheTypeK">(),
-      cacheTypeV: passedOn<"cacheTypeV">(),
-      flashAttention: passedOn<"flashAttention">(),
+      ...modelLoading(),
     } satisfies SchemasOf<AnswerPromptsOptions>)
     .check(
       z.checkedBy((context) => {

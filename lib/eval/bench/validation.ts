@@ -7,7 +7,6 @@ import {
   above,
   between,
   callback,
-  gpu,
   type InputOf,
   list,
   maxInt32,
@@ -16,18 +15,14 @@ import {
   type SchemasOf,
   signal,
   text,
-  threads,
   tokenList,
   whole,
 } from "../../internal/option-schemas.js";
 import * as z from "../../internal/schema.js";
-import { model } from "../model-schema.js";
+import { model, pairLoading } from "../model-schema.js";
 import type { BenchOptions } from "./options.js";
 
 const tokens = onFirstUse(() => whole(1, 1_048_576));
-
-/** An option that only loading looks at. */
-const passedOn = <Name extends keyof BenchOptions>() => z.optional(z.custom<NonNullable<BenchOptions[Name]>>());
 
 const benchSchema = onFirstUse(() =>
   z
@@ -50,16 +45,7 @@ const benchSchema = onFirstUse(() =>
       onBadLine: z.optional(callback<NonNullable<BenchOptions["onBadLine"]>>()),
       signal: z.optional(signal()),
       contextSize: z.optional(whole(1, 16_777_216)),
-      threads: z.optional(threads()),
-      kernels: passedOn<"kernels">(),
-      gpu: z.optional(gpu()),
-      translator: passedOn<"translator">(),
-      batchSize: passedOn<"batchSize">(),
-      cacheTypeK: passedOn<"cacheTypeK">(),
-      cacheTypeV: passedOn<"cacheTypeV">(),
-      flashAttention: passedOn<"flashAttention">(),
-      handover: passedOn<"handover">(),
-      implementation: passedOn<"implementation">(),
+      ...pairLoading(),
     } satisfies SchemasOf<BenchOptions>)
     .check(
       z.checkedBy((context) => {
