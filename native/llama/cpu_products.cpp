@@ -227,6 +227,14 @@ ggml_backend_buffer_type buffer_type_of(product_buffers * buffers) {
 
 cpu_products_state set_up() {
     cpu_products_state state;
+    ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    ggml_backend_reg_t registry = device ? ggml_backend_dev_backend_reg(device) : nullptr;
+    void * inside =
+        registry ? ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts") : nullptr;
+    // The back end's own list of them is made on first use: before ours comes in, so that no weights are offered to it.
+    const auto list = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(inside);
+    for (ggml_backend_buffer_type_t * type = list ? list(device) : nullptr; type && *type; type++)
+        state.has_amx = state.has_amx || std::string(ggml_backend_buft_name(*type)) == "AMX";
     int count = 0;
     const kernels::leaf * const * all = kernels::leaves(&count);
     leaf = all[0];
@@ -241,18 +249,11 @@ cpu_products_state set_up() {
         state.reason = "there are none for this processor's instructions";
         return state;
     }
-    ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-    ggml_backend_reg_t registry = device ? ggml_backend_dev_backend_reg(device) : nullptr;
-    void * inside =
-        registry ? ggml_backend_reg_get_proc_address(registry, "ggml_backend_dev_get_extra_bufts") : nullptr;
     if (!inside) {
         state.reason = "ggml's CPU back end has no list of buffer types";
         return state;
     }
-    // The back end's own list of them is made on first use: before ours comes in, so that no weights are offered to it.
-    const auto list = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(inside);
-    for (ggml_backend_buffer_type_t * type = list(device); type && *type; type++)
-        if (std::string(ggml_backend_buft_name(*type)) == "AMX" && !takes_all) leaves_quantized = true;
+    leaves_quantized = state.has_amx && !takes_all;
     state.leaves_quantized = leaves_quantized;
 #ifdef OVERFILL_LLAMA_SOURCE
     library = { ggml_backend_cpu_get_extra_buffer_types, ggml_barrier, ggml_threadpool_chunk_set,

@@ -18,7 +18,9 @@ struct cpu_products_state {
     bool takes_all = false;
     std::string leaf;    // instructions that are used, such as "avx512-vnni"
     std::string reason;  // if they cannot be had, a sentence without a full stop
-    // ggml has kernels for this processor's AMX: weights that are quantised stay its own.
+    // ggml has kernels for this processor's AMX.
+    bool has_amx = false;
+    // So weights that are quantised stay its own.
     bool leaves_quantized = false;
     // They read prompts and batches faster than ggml's do with weights that were repacked, which takes memory.
     bool replaces_repacking = false;

@@ -277,12 +277,15 @@ model_file check_model_file(const std::string & path) {
     const std::string architecture = look.check_structure(meta, n_bytes);
     look.check_shape(meta, architecture);
     look.check_vocabulary(meta, architecture);
-    model_file file{ path, n_bytes, architecture, {}, false };
+    model_file file{ path, n_bytes, architecture, {}, false, false };
+    // Parts of a model that is split over files may be elsewhere.
+    file.has_head_matrices = meta.has(architecture + ".attention.key_length_mla");
     for (int64_t i = 0; i < gguf_get_n_tensors(meta.get()); i++) {
         const ggml_type type = gguf_get_tensor_type(meta.get(), i);
         if (std::find(file.types.begin(), file.types.end(), type) == file.types.end()) file.types.push_back(type);
-        if (std::string(gguf_get_tensor_name(meta.get(), i)).find("_exps") != std::string::npos)
-            file.has_experts = true;
+        const std::string name = gguf_get_tensor_name(meta.get(), i);
+        file.has_experts = file.has_experts || name.find("_exps") != std::string::npos;
+        file.has_head_matrices = file.has_head_matrices || name.find("attn_k_b.") != std::string::npos;
     }
     return file;
 }

@@ -16,6 +16,8 @@ struct model_file {
     std::string architecture;
     std::vector<ggml_type> types;  // of the tensors in this file, each once
     bool has_experts = false;      // a mixture of experts
+    // Attention multiplies matrices of each head with columns that lie apart (multi-head latent attention).
+    bool has_head_matrices = false;
 };
 
 // Throws ERR_MODEL_NOT_FOUND, ERR_MODEL_NOT_A_FILE, ERR_MODEL_INVALID or ERR_MODEL_UNSUPPORTED.

@@ -130,7 +130,9 @@ static void check_layers(const llama_model * model, const std::string & path) {
 model_ptr load_model(const model_options & options, load_depth depth, const std::function<bool(float)> & on_progress) {
     const model_file file = check_model_file(options.path);
     const bool uses_kernels = options.use_kernels && depth == load_depth::weights;
-    const bool repack = !uses_kernels || options.writes || !replaces_repacking(file);
+    // ggml's AMX takes the matrices of heads, too, and then finds nobody who computes them: the process would end.
+    const bool can_repack = !file.has_head_matrices || !cpu_products().has_amx;
+    const bool repack = can_repack && (!uses_kernels || options.writes || !replaces_repacking(file));
 
     bool stopped = false;
     std::function<bool(float)> progress = [&](float value) {
